@@ -1,0 +1,125 @@
+# kd: see README.md. Targets: all test bench asan tsan fuzz lint install uninstall clean.
+# `make CC=clang`, `make MODE=asan`; each mode and compiler has its own folder under build/.
+
+VERSION := $(shell cat VERSION)
+CC      ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
+MODE    ?= release
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# Missing packages are installed (or the command that does is printed) before anything is compiled.
+ifeq ($(filter clean help install-packages,$(MAKECMDGOALS)),)
+SETUP := $(shell scripts/setup.sh >&2 && echo ready)
+ifneq ($(SETUP),ready)
+$(error set-up is not complete: see the message above)
+endif
+endif
+
+OUT := build/$(MODE)-$(notdir $(firstword $(CC)))
+PACKAGES := openblas libcjson libpng zlib
+HAVE := $(shell for p in cairo xlsxwriter; do pkg-config --exists $$p && echo $$p; done)
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+OPT_release := -O2 -g
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_coverage := -O0 -g --coverage
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+ifeq ($(OPT_$(MODE)),)
+$(error MODE=$(MODE): expected release, asan, tsan, coverage or fuzz)
+endif
+# Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
+CPPFLAGS_ALL := -Iinclude -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DKD_VERSION='"$(VERSION)"' \
+    $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(WARN) -fno-math-errno -ffp-contract=off -pthread $(CFLAGS)
+CPPFLAGS_ALL += -DKD_BUILD='"$(notdir $(CC)) $(OPT_$(MODE))"'
+LDLIBS_ALL := $(shell pkg-config --libs $(PACKAGES)) -lm
+REPORT_LIBS := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
+LDFLAGS_ALL := $(OPT_$(MODE)) -pthread $(LDFLAGS)
+
+# Kernels are compiled once per instruction set; the table is chosen at start (lib/nn/kernels.c).
+MACHINE := $(shell $(CC) -dumpmachine)
+ISA_plain  :=
+ISA_avx2   := -mavx2 -mfma -mf16c -mprefer-vector-width=256
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512)
+
+LIB_SRC    := $(wildcard lib/base/*.c lib/data/*.c lib/nn/*.c lib/train/*.c)
+KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
+REPORT_SRC := $(wildcard lib/report/*.c)
+CMD_SHARED := cmd/main.c
+CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
+PROGRAMS   := $(patsubst cmd/%.c,bin/%,$(CMD_SRC))
+UNIT_SRC   := $(wildcard test/unit/test_*.c)
+UNITS      := $(patsubst test/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
+FUZZ_SRC   := $(wildcard test/fuzz/fuzz_*.c)
+
+LIB_OBJ    := $(LIB_SRC:%.c=$(OUT)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(OUT)/$(i)/%.o))
+REPORT_OBJ := $(REPORT_SRC:%.c=$(OUT)/%.o)
+SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
+BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
+BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
+
+.PHONY: all test bench asan tsan fuzz lint install uninstall clean help units FORCE
+all: $(BINARIES)
+units: $(UNITS)
+
+# The flags in force, so that changing them rebuilds.
+$(OUT)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL) $(ISAS)' | cmp -s - $@ || \
+	echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL) $(ISAS)' > $@
+
+$(OUT)/%.o: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+define isa_rule
+$(OUT)/$(1)/%.o: %.c $(OUT)/flags
+	@mkdir -p $$(@D)
+	$(CC) $(CPPFLAGS_ALL) -DKD_ISA=$(1) $(CFLAGS_ALL) -O3 -ffp-contract=fast $(ISA_$(1)) -MMD -MP -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+$(OUT)/libkd.a: $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+$(OUT)/libkdreport.a: $(REPORT_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
+$(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+$(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
+.SECONDARY:
+
+test: all units
+	MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh
+asan:
+	$(MAKE) MODE=asan test
+tsan:
+	$(MAKE) MODE=tsan test
+
+# make fuzz SECONDS=60: each parser under libFuzzer (clang); corpora stay in build/.
+SECONDS ?= 60
+fuzz:
+	$(MAKE) MODE=fuzz CC=clang fuzz-programs
+	for t in $(FUZZ_SRC:test/fuzz/%.c=%); do mkdir -p build/corpus/$$t && \
+	  build/fuzz-clang/fuzz/$$t -max_total_time=$(SECONDS) -rss_limit_mb=2048 -print_final_stats=1 build/corpus/$$t test/fuzz/corpus/$$t \
+	  || exit 1; done
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_SRC:test/fuzz/%.c=$(OUT)/fuzz/%)
+$(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+
+clean:
+	rm -rf build bin
+
+-include $(shell test -d $(OUT) && find $(OUT) -name '*.d')

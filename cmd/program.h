@@ -1,0 +1,54 @@
+/* What every kd program shares: one main() (cmd/main.c) that reads the common and the program's own
+ * options, answers --help and --version, sets up threads, signals and the progress bar, runs the program and turns its
+ * result into an exit status: 0 done, 1 failure, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+ *
+ * A program is a `const struct kd_program kd_program` in its own file:
+ *
+ *     static struct config { char *data; } config;
+ *     static const struct kd_option rows[] = {{"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct config, data), ...}};
+ *     static struct kd_opt_section sections[] = {{"Data", rows, 1, &config}};
+ *     static int run(struct kd_run *r, struct kd_err *err) { ... return 0 or kd_fail(...) }
+ *     const struct kd_program kd_program = {.name = "kd-eval", ...};
+ */
+#ifndef KD_CMD_PROGRAM_H
+#define KD_CMD_PROGRAM_H
+#include "kd/base/option.h"
+#include "kd/base/pool.h"
+#include "kd/base/progress.h"
+
+struct kd_common { /* options that every program has */
+    bool help, version, quiet, json;
+    bool provenance;  /* --no-provenance: leave out what differs between equal runs (command, times) */
+    int64_t threads;  /* 0: as many as usable */
+    int64_t seed;     /* meaning is the program's; see kd_args_has(&run->args, "seed") */
+    char *output;     /* -o; NULL where not given */
+};
+
+struct kd_run { /* what main() hands to the program */
+    struct kd_common common;
+    struct kd_args args;         /* operands; kd_args_has; kd_args_apply to be called again after JSON */
+    struct kd_pool *pool;
+    char *command;               /* the command line, quoted for a shell, "" with --no-provenance */
+    struct kd_progress progress; /* a bar on a terminal, nothing elsewhere or with --quiet */
+    struct kd_bar bar;
+};
+
+struct kd_program {
+    const char *name;    /* "kd-eval" */
+    const char *usage;   /* "[OPTION]... MODEL..." */
+    const char *summary; /* one sentence */
+    const char *details; /* what follows the options in --help: examples */
+    struct kd_opt_section *sections;
+    size_t n_sections;
+    size_t min_operands, max_operands;
+    int (*run)(struct kd_run *run, struct kd_err *err);
+};
+extern const struct kd_program kd_program;
+
+/* A message for people on standard error, "kd-eval: text", unless --quiet; clears the bar first. */
+void kd_say(struct kd_run *run, const char *format, ...) KD_PRINTF(2, 3);
+/* Set after SIGINT or SIGTERM: the signal's number. Long work looks at it between steps. */
+extern volatile int kd_stopping;
+/* Standard output, checked: text as printf, and the flush at the end (main does it). */
+int kd_print(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
+#endif

@@ -1,0 +1,41 @@
+/* Files and pipes: read whole up to a limit, written atomically, every write and close checked.
+ *
+ * "-" is standard input or output. A file is written to a temporary name in its own folder, synced
+ * and renamed, so that a reader sees the old file or the new one and nothing else; a failure at any
+ * point removes the temporary and leaves the old file as it was.
+ */
+#ifndef KD_BASE_FILE_H
+#define KD_BASE_FILE_H
+#include "kd/base/err.h"
+#include "kd/base/mem.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KD_READ_LIMIT ((size_t)16 << 30) /* bytes a single input may have where nothing else is said */
+
+/* Whole file (or standard input for "-", once per process) into out (owned by the caller). */
+int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err);
+
+struct kd_outfile {
+    int fd;
+    char *path, *temporary;
+};
+/* Creates the folders above path. With "-" writes go to standard output as they come. Anything that
+ * exists and is no regular file (/dev/full, a named pipe) is written in place. */
+int kd_outfile_open(struct kd_outfile *f, const char *path, struct kd_err *err);
+int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct kd_err *err);
+/* Sync, close, rename. On failure the temporary is gone and path as before. */
+int kd_outfile_commit(struct kd_outfile *f, struct kd_err *err);
+void kd_outfile_discard(struct kd_outfile *f); /* harmless after commit */
+/* The three in one. */
+int kd_file_write(const char *path, const void *data, size_t size, struct kd_err *err);
+
+/* Async-signal-safe: unlinks the temporaries of the files now open for writing; for a handler that
+ * is about to end the process. */
+void kd_outfile_abandon_all(void);
+
+int kd_folders_make(const char *path, struct kd_err *err);     /* like mkdir -p */
+char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */
+bool kd_path_exists(const char *path);
+
+#endif

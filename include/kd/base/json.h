@@ -1,0 +1,33 @@
+/* JSON by cJSON, with the strictness that configuration needs on top: errors give file, line and
+ * column; duplicate keys, excessive depth and text behind the value are refused. */
+#ifndef KD_BASE_JSON_H
+#define KD_BASE_JSON_H
+#include "kd/base/err.h"
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KD_JSON_DEPTH 64
+
+/* `name` is what errors call the text ("configs/mnist.json"). Caller: cJSON_Delete. */
+cJSON *kd_json_parse(const char *text, size_t size, const char *name, struct kd_err *err);
+cJSON *kd_json_read(const char *path, struct kd_err *err); /* "-": standard input */
+/* One line without spaces, or indented for people (pretty). Numbers are printed so that they read back
+ * as the same double, shortest form; NaN and infinities become null. Caller: kd_free. */
+char *kd_json_text(const cJSON *value, bool pretty, struct kd_err *err);
+
+/* Put value at a dotted path, making objects on the way ("students.kd.distill.alpha"); takes
+ * ownership of value. A segment that names no key of an object standing there is added: whether the
+ * key means anything is for the reader of the tree to say. */
+int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err);
+/* "key=value" as --set has it: value is JSON where it parses as such, else a string. */
+int kd_json_assign(cJSON *root, const char *assignment, struct kd_err *err);
+/* Value at a dotted path or NULL. */
+const cJSON *kd_json_get(const cJSON *root, const char *path);
+
+/* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null */
+int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */
+int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
+int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);
+#endif

@@ -1,0 +1,96 @@
+/* The one table of options.
+ *
+ * A program's settings are plain structs. A row binds a field to its flag, its JSON key, its default,
+ * its range and its help; one table therefore drives argv, the experiment's JSON, --help, and the
+ * resolved configuration saved with a run. Order of precedence: default < experiment < --set < flag.
+ *
+ *     struct train_config { int64_t epochs; double learning_rate; };
+ *     static const struct kd_option rows[] = {
+ *         {"epochs", 'e', "epochs", KD_OPT_INT, offsetof(struct train_config, epochs),
+ *          .preset = "20", .min = 1, .max = 1e6, .metavar = "N", .help = "passes over the data"},
+ *         ...
+ *     };
+ *     struct train_config config;
+ *     struct kd_opt_section sections[] = {{"Training", rows, 2, &config}};
+ *
+ *     kd_opts_preset(sections, 1, &err)                       defaults
+ *     kd_opts_from_json(&sections[0], object, "train", &err)   unknown key: "did you mean"
+ *     kd_args_scan(&args, sections, 1, argc, argv, &err)       check argv, remember it
+ *     kd_args_apply(&args, &err)                               flags win
+ *     kd_opts_to_json(&sections[0], &err)                      resolved configuration
+ *     kd_opts_release(sections, 1)
+ */
+#ifndef KD_BASE_OPTION_H
+#define KD_BASE_OPTION_H
+#include "kd/base/json.h"
+#include <stdio.h>
+
+enum kd_opt_kind {   /* type of the field */
+    KD_OPT_BOOL,     /* bool; flags --name and --no-name */
+    KD_OPT_INT,      /* int64_t, whole numbers up to 2^53 */
+    KD_OPT_REAL,     /* double, finite */
+    KD_OPT_TEXT,     /* char *, owned */
+    KD_OPT_CHOICE,   /* int: index into choices */
+    KD_OPT_REALS,    /* struct kd_reals; argv: comma separated; JSON: a number or a list */
+    KD_OPT_TEXTS,    /* struct kd_texts; argv: the flag repeated; JSON: a string or a list */
+    KD_OPT_JSON      /* cJSON *, owned; argv: JSON text, or a bare word as a string */
+};
+struct kd_reals {
+    double *v;
+    size_t n;
+};
+struct kd_texts {
+    char **v;
+    size_t n;
+};
+
+struct kd_option {
+    const char *flag; /* without dashes; NULL: JSON only */
+    char letter;      /* 0: none */
+    const char *key;  /* dotted JSON key within the section ("optimizer.momentum"); NULL: flag only */
+    enum kd_opt_kind kind;
+    size_t offset;
+    const char *preset;   /* default as text; NULL: 0, false, NULL or an empty list */
+    double min, max;      /* INT, REAL, REALS; both 0: any */
+    const char *choices;  /* CHOICE: "sgd|adam|adamw" */
+    const char *metavar;  /* "N"; NULL for BOOL */
+    const char *help;     /* one sentence without full stop; --help adds the default */
+};
+
+struct kd_opt_section {
+    const char *title; /* heading in --help */
+    const struct kd_option *rows;
+    size_t n;
+    void *values; /* the struct that the rows' offsets refer to */
+};
+
+int kd_opts_preset(struct kd_opt_section *sections, size_t n, struct kd_err *err);
+void kd_opts_release(struct kd_opt_section *sections, size_t n);
+
+/* Read an object into a section. `where` is the object's path, for messages ("students.kd.train").
+ * Where rows have the keys "optimizer.kind" and "optimizer.momentum", the object may have
+ * "optimizer": {"kind": "sgd", "momentum": 0.9} or "optimizer": "sgd". null means the default.
+ * Keys in `besides` (may be NULL; n_besides) are left to the caller. */
+int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object, const char *where,
+                      const char *const *besides, size_t n_besides, struct kd_err *err);
+/* All rows with a key, nested as their dots say; caller deletes. */
+cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err);
+
+/* argv: --name value, --name=value, -n value, -nvalue, bundled boolean letters, "--" ends options,
+ * "-" is an operand. Values are checked here; kd_args_apply writes them. */
+struct kd_args {
+    const char **operands; /* into argv */
+    size_t n_operands;
+    struct kd_arg *given; /* internal */
+    size_t n_given;
+};
+int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc, char **argv,
+                 struct kd_err *err);
+int kd_args_apply(const struct kd_args *args, struct kd_err *err);
+bool kd_args_has(const struct kd_args *args, const char *flag); /* was the flag given? */
+void kd_args_release(struct kd_args *args);
+
+/* Help: sections with aligned flags, wrapped to `width` columns, defaults in parentheses. */
+void kd_opts_help(const struct kd_opt_section *sections, size_t n, int width, FILE *to);
+
+#endif

@@ -1,0 +1,29 @@
+/* Progress of long work, told through a callback, and the bar that programs draw from it.
+ *
+ * The library calls tick(ctx, ...) now and then; a NULL struct or NULL tick is silence. */
+#ifndef KD_BASE_PROGRESS_H
+#define KD_BASE_PROGRESS_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct kd_progress {
+    void (*tick)(void *ctx, uint64_t done, uint64_t total, const char *note);
+    void *ctx;
+};
+void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note);
+
+/* A one-line bar for a terminal: label, bar, percent, rate, time left, note. Draws at most ten times
+ * a second, fits the terminal's width, and wipes itself with kd_bar_clear. Off a terminal it draws nothing. */
+struct kd_bar {
+    FILE *to;
+    bool on;
+    char label[64];
+    double started, drawn;
+};
+void kd_bar_init(struct kd_bar *bar, FILE *to, bool wanted, const char *label);
+void kd_bar_tick(void *bar, uint64_t done, uint64_t total, const char *note); /* fits kd_progress.tick */
+void kd_bar_clear(struct kd_bar *bar);
+
+double kd_seconds(void); /* monotonic clock */
+#endif

@@ -1,0 +1,78 @@
+/* Named tensors in one file: safetensors (https://huggingface.co/docs/safetensors), and NumPy's .npy.
+ *
+ * safetensors: u64 little-endian header length, JSON header, raw little-endian data. The header is
+ * treated as hostile: its length, and every offset, overlap, hole, overflow, dtype, shape and
+ * duplicate key are checked against the file's real size before anything is allocated for them.
+ *
+ *     struct kd_tensorfile f;
+ *     if (kd_tensorfile_read("m.safetensors", NULL, &f, &err) < 0) ...
+ *     const struct kd_tensor *w = kd_tensorfile_find(&f, "1.weight");   // points into f
+ *     kd_tensorfile_release(&f);
+ */
+#ifndef KD_BASE_TENSORFILE_H
+#define KD_BASE_TENSORFILE_H
+#include "kd/base/json.h"
+#include "kd/base/mem.h"
+
+enum kd_dtype { KD_F32, KD_F16, KD_U8, KD_I32, KD_I64 };
+size_t kd_dtype_size(enum kd_dtype d);      /* bytes of one element */
+const char *kd_dtype_name(enum kd_dtype d); /* "F32", as safetensors has it */
+
+#define KD_MAX_DIMS 8
+struct kd_tensor {
+    char *name; /* owned by the file */
+    enum kd_dtype dtype;
+    unsigned dims;
+    size_t shape[KD_MAX_DIMS];
+    size_t count; /* elements */
+    void *data;   /* row-major, host byte order, aligned to 8 or better; not owned where `borrowed` */
+    bool borrowed;
+};
+
+struct kd_tensorfile {
+    struct kd_tensor *tensors;
+    size_t n, room;
+    cJSON *metadata;      /* flat object of strings; never NULL after a read or an init */
+    struct kd_bytes bytes; /* what the tensors of a file that was read point into */
+};
+
+struct kd_tensorfile_limits {
+    size_t bytes;   /* largest file accepted; 0: KD_READ_LIMIT */
+    bool no_verify; /* skip comparing kd.checksums */
+};
+
+/* "-" reads standard input. A stream cut short is told with bytes expected and received.
+ * If metadata has kd.checksums ({"name": "XXH3-128 hex"} as JSON text) every tensor listed is compared. */
+int kd_tensorfile_read(const char *path, const struct kd_tensorfile_limits *limits,
+                       struct kd_tensorfile *out, struct kd_err *err);
+/* The same from memory; `name` for messages; takes ownership of bytes (also on failure). */
+int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
+                        const struct kd_tensorfile_limits *limits, struct kd_tensorfile *out,
+                        struct kd_err *err);
+const struct kd_tensor *kd_tensorfile_find(const struct kd_tensorfile *f, const char *name);
+const char *kd_tensorfile_meta(const struct kd_tensorfile *f, const char *key); /* or NULL */
+
+/* Building a file to write: init, then add (the data is borrowed, and must live until the write). */
+int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err);
+int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,
+                      const size_t *shape, const void *data, struct kd_err *err);
+int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text, struct kd_err *err);
+/* Tensors are written sorted by name, header padded with spaces to 8 bytes, kd.checksums added; same content, same
+ * bytes. Atomic; "-" writes to standard output. */
+int kd_tensorfile_write(const char *path, const struct kd_tensorfile *f, struct kd_err *err);
+void kd_tensorfile_release(struct kd_tensorfile *f);
+
+/* NumPy .npy, versions 1 to 3: <f4 <f8 (rounded to F32) <f2 |u1 <i4 <i8, C order (Fortran order is
+ * refused with the remedy). One tensor named "". Same limits as above. */
+int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits, struct kd_tensorfile *out,
+                struct kd_err *err);
+int kd_npy_parse(struct kd_bytes *bytes, const char *name, struct kd_tensorfile *out, struct kd_err *err);
+int kd_npy_write(const char *path, const struct kd_tensor *t, struct kd_err *err);
+
+/* IEEE 754 binary16, round to nearest even. */
+float kd_half_to_float(uint16_t h);
+uint16_t kd_float_to_half(float f);
+/* Elements of an F32 or F16 tensor as float (count of them). */
+int kd_tensor_to_float(const struct kd_tensor *t, float *out, struct kd_err *err);
+
+#endif

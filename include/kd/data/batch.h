@@ -1,0 +1,32 @@
+/* From stored pixels to the network's input: normalization and augmentation while gathering.
+ *
+ * x = (p/255 - mean[c]) / std[c] for U8; (p - mean[c]) / std[c] for F32. Augmentation of sample i in epoch e is a pure
+ * function of (seed, e, i): it depends neither on batch order nor on threads. */
+#ifndef KD_DATA_BATCH_H
+#define KD_DATA_BATCH_H
+#include "kd/data/split.h"
+
+#define KD_MAX_CHANNELS 64
+struct kd_normalize {
+    uint32_t channels;
+    float mean[KD_MAX_CHANNELS], std[KD_MAX_CHANNELS];
+};
+/* From the configuration: given, "none" (mean 0, std 1), or computed over the whole source split: per channel, U8 sums
+ * exact in integers; F32 sets default to "none". A constant channel gets std 1. */
+int kd_normalize_init(struct kd_normalize *n, const cJSON *config, const struct kd_images *images,
+                      struct kd_err *err);
+cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err);
+int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char *where, struct kd_err *err);
+
+struct kd_augment { /* "augment" of a training; rows in kd_augment_rows */
+    int64_t shift;  /* pixels, each axis, uniform in -shift..shift, filled with raw 0 */
+};
+extern const struct kd_option kd_augment_rows[];
+extern const size_t kd_augment_rows_n;
+bool kd_augment_active(const struct kd_augment *a);
+
+/* out[j] = image index[j], j = 0..n-1, as [n][c*h*w] floats in C,H,W order. augment NULL: none. */
+void kd_batch_fill(const struct kd_images *images, const struct kd_normalize *normalize,
+                   const struct kd_augment *augment, uint64_t seed, uint32_t epoch,
+                   const uint32_t *index, uint32_t n, float *out);
+#endif

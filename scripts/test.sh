@@ -1,0 +1,30 @@
+#!/bin/sh
+# Runs every test under prove (TAP) and ends with "N passed, N failed, N skipped". Called by `make test`.
+# BIN: folder of the programs; UNIT_DIR: folder of the unit-test programs. Names as arguments choose tests.
+set -eu
+export CMOCKA_MESSAGE_OUTPUT=TAP
+export PATH="$BIN:$PATH" KD_BIN="$BIN"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+if [ $# -eq 0 ]; then set -- "$UNIT_DIR"/test_* test/cli/*.bats; fi
+for t in "$@"; do
+    case $t in
+    *.d | *.o) continue ;;
+    *.bats) run="bats --tap $t" ;;
+    *) run=$t ;;
+    esac
+    [ -e "$t" ] || continue
+    echo "# $t"
+    $run >"$log.one" 2>"$log.err" || { status=1; echo "not ok - $t ended with an error" >>"$log.one.fail"; }
+    grep -E '^(not )?ok|^# skip' "$log.one" | grep -v '^ok' || true
+    if [ -e "$log.one.fail" ] && ! grep -q '^not ok' "$log.one"; then cat "$log.one.fail"; cat "$log.one.fail" >>"$log"; fi
+    if [ -e "$log.one.fail" ]; then grep '^#' "$log.one" || true; tail -n 40 "$log.err"; fi
+    cat "$log.one" >>"$log"
+    rm -f "$log.one" "$log.one.fail" "$log.err"
+done
+failed=$(grep -c '^not ok' "$log" || true)
+skipped=$(grep -ciE '^ok.*# skip' "$log" || true)
+passed=$(($(grep -c '^ok' "$log" || true) - skipped))
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$status" -eq 0 ]
