@@ -1,5 +1,5 @@
 # kd: see README.md. Targets: all test bench asan tsan fuzz lint install uninstall clean.
-# `make CC=clang`, `make MODE=asan`; each mode and compiler has its own folder under build/.
+# `make CC=clang`, `make MODE=asan`, `make V=1` to see the commands; each mode and compiler has its own folder under build/.
 
 VERSION := $(shell cat VERSION)
 CC      ?= cc
@@ -32,7 +32,7 @@ ifeq ($(OPT_$(MODE)),)
 $(error MODE=$(MODE): expected release, asan, tsan, coverage or fuzz)
 endif
 # Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
-CPPFLAGS_ALL := -Iinclude -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DKD_VERSION='"$(VERSION)"' \
+CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
     $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(WARN) -fno-math-errno -ffp-contract=off -pthread $(CFLAGS)
 CPPFLAGS_ALL += -DKD_BUILD='"$(notdir $(CC)) $(OPT_$(MODE))"'
@@ -41,6 +41,11 @@ REPORT_LIBS := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
 LDFLAGS_ALL := $(OPT_$(MODE)) -pthread $(LDFLAGS)
 
 # Kernels are compiled once per instruction set; the table is chosen at start (lib/nn/kernels.c).
+V ?= 0
+ifeq ($(V),0)
+Q = @echo '  $(1) $(2)';
+endif
+
 MACHINE := $(shell $(CC) -dumpmachine)
 ISA_plain  :=
 ISA_avx2   := -mavx2 -mfma -mf16c -mprefer-vector-width=256
@@ -74,29 +79,29 @@ $(OUT)/flags: FORCE
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 define isa_rule
 $(OUT)/$(1)/%.o: %.c $(OUT)/flags
 	@mkdir -p $$(@D)
-	$(CC) $(CPPFLAGS_ALL) -DKD_ISA=$(1) $(CFLAGS_ALL) -O3 -ffp-contract=fast $(ISA_$(1)) -MMD -MP -c $$< -o $$@
+	$$(call Q,cc,$$< ($(1)))$(CC) $(CPPFLAGS_ALL) -DKD_ISA=$(1) $(CFLAGS_ALL) -O3 -ffp-contract=fast $(ISA_$(1)) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
 $(OUT)/libkd.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
 $(OUT)/libkdreport.a: $(REPORT_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
 
 $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
 .SECONDARY:
 
 test: all units
@@ -117,7 +122,7 @@ fuzz:
 fuzz-programs: $(FUZZ_SRC:test/fuzz/%.c=$(OUT)/fuzz/%)
 $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
 
 clean:
 	rm -rf build bin

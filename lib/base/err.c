@@ -1,0 +1,110 @@
+#include "kd/base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Control characters would break the one-line promise or drive a terminal. */
+static void make_printable(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if (*p < 0x20 || *p == 0x7f) *p = *p == '\n' || *p == '\t' ? ' ' : '?';
+}
+
+static int fail(struct kd_err *err, enum kd_err_kind kind, const char *behind, const char *format,
+                va_list args)
+{
+    if (!err) return -1;
+    char text[sizeof err->text];
+    int n = vsnprintf(text, sizeof text, format, args);
+    if (n < 0) text[0] = 0;
+    int cut = behind ? 900 : (int)sizeof text - 1;
+    snprintf(err->text, sizeof err->text, "%.*s%s%.100s", cut, text, behind ? ": " : "",
+             behind ? behind : "");
+    make_printable(err->text);
+    err->kind = kind;
+    return -1;
+}
+
+int kd_fail(struct kd_err *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail(err, KD_ERR_FAILURE, NULL, format, args);
+    va_end(args);
+    return -1;
+}
+
+int kd_fail_usage(struct kd_err *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail(err, KD_ERR_USAGE, NULL, format, args);
+    va_end(args);
+    return -1;
+}
+
+int kd_fail_errno(struct kd_err *err, const char *format, ...)
+{
+    int code = errno;
+    va_list args;
+    va_start(args, format);
+    fail(err, KD_ERR_FAILURE, strerror(code), format, args);
+    va_end(args);
+    return -1;
+}
+
+int kd_err_context(struct kd_err *err, const char *format, ...)
+{
+    if (!err) return -1;
+    char context[512], text[sizeof err->text];
+    va_list args;
+    va_start(args, format);
+    if (vsnprintf(context, sizeof context, format, args) < 0) context[0] = 0;
+    va_end(args);
+    make_printable(context);
+    snprintf(text, sizeof text, "%s", err->text);
+    snprintf(err->text, sizeof err->text, "%s: %.500s", context, text);
+    return -1;
+}
+
+/* Optimal string alignment distance (Damerau 1964), words cut at 63 characters. */
+static unsigned distance(const char *a, const char *b)
+{
+    enum { LONGEST = 64 };
+    unsigned row[3][LONGEST + 1];
+    size_t na = strlen(a), nb = strlen(b);
+    if (na > LONGEST - 1) na = LONGEST - 1;
+    if (nb > LONGEST - 1) nb = LONGEST - 1;
+    for (size_t j = 0; j <= nb; j++) row[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= na; i++) {
+        unsigned *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+        now[0] = (unsigned)i;
+        for (size_t j = 1; j <= nb; j++) {
+            unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            if (last[j] + 1 < best) best = last[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return row[na % 3][nb];
+}
+
+const char *kd_nearest(const char *typed, const char *const *names, unsigned n)
+{
+    const char *nearest = NULL;
+    unsigned best = (unsigned)strlen(typed) / 3 + 1;
+    for (unsigned i = 0; i < n; i++) {
+        if (!names[i]) continue;
+        unsigned d = distance(typed, names[i]);
+        if (d < best || (d == best && !nearest)) {
+            best = d;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,150 @@
+/* One job at a time. The caller publishes it by raising `job` (release); workers take their parts,
+ * and each lowers `busy` when done. Waiting is first by spinning, since the next job of a training
+ * step is microseconds away, then asleep on a condition, since nothing may come for seconds. */
+#include "kd/base/pool.h"
+#include "kd/base/mem.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#define RELAX() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define RELAX() __asm__ volatile("yield")
+#else
+#define RELAX() ((void)0)
+#endif
+
+enum { SPINS = 4000, MOST_THREADS = 256 };
+
+struct worker {
+    struct kd_pool *pool;
+    pthread_t thread;
+    unsigned number;
+};
+
+struct kd_pool {
+    unsigned threads, parts;
+    void (*fn)(void *arg, unsigned part);
+    void *arg;
+    atomic_uint job, busy, asleep;
+    bool stop;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct worker worker[MOST_THREADS];
+};
+
+static unsigned wait_for_job(struct kd_pool *pool, unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->job, memory_order_acquire) != seen) break;
+        RELAX();
+    }
+    if (atomic_load_explicit(&pool->job, memory_order_acquire) == seen) {
+        pthread_mutex_lock(&pool->mutex);
+        atomic_fetch_add(&pool->asleep, 1);
+        while (atomic_load(&pool->job) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+        atomic_fetch_sub(&pool->asleep, 1);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    return atomic_load_explicit(&pool->job, memory_order_acquire);
+}
+
+static void do_parts(const struct kd_pool *pool, unsigned thread)
+{
+    for (unsigned part = thread; part < pool->parts; part += pool->threads)
+        pool->fn(pool->arg, part);
+}
+
+static void *work(void *arg)
+{
+    struct worker *me = arg;
+    struct kd_pool *pool = me->pool;
+    unsigned seen = 0;
+    for (;;) {
+        seen = wait_for_job(pool, seen);
+        if (pool->stop) return NULL;
+        do_parts(pool, me->number);
+        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
+    }
+}
+
+static void publish(struct kd_pool *pool)
+{
+    atomic_store(&pool->busy, pool->threads - 1);
+    atomic_fetch_add(&pool->job, 1); /* sequentially consistent with the worker's `asleep` */
+    if (atomic_load(&pool->asleep)) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part), void *arg)
+{
+    if (!pool || pool->threads == 1 || parts <= 1) {
+        for (unsigned part = 0; part < parts; part++) fn(arg, part);
+        return;
+    }
+    pool->parts = parts;
+    pool->fn = fn;
+    pool->arg = arg;
+    publish(pool);
+    do_parts(pool, 0);
+    for (unsigned i = 0; atomic_load_explicit(&pool->busy, memory_order_acquire); i++)
+        if (i < SPINS)
+            RELAX();
+        else
+            sched_yield(); /* the worker may have lost its processor to another program */
+}
+
+struct kd_pool *kd_pool_new(unsigned threads, struct kd_err *err)
+{
+    if (!threads) threads = kd_cpus_usable();
+    if (threads > MOST_THREADS) threads = MOST_THREADS;
+    struct kd_pool *pool = kd_alloc(1, sizeof *pool, "worker threads", err);
+    if (!pool) return NULL;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pool->threads = 1;
+    for (unsigned i = 1; i < threads; i++) {
+        pool->worker[i] = (struct worker){.pool = pool, .number = i};
+        if (pthread_create(&pool->worker[i].thread, NULL, work, &pool->worker[i]) != 0) {
+            kd_fail(err, "thread %u of %u could not be started; try --threads %u", i + 1, threads, i);
+            kd_pool_free(pool);
+            return NULL;
+        }
+        pool->threads = i + 1;
+    }
+    return pool;
+}
+
+void kd_pool_free(struct kd_pool *pool)
+{
+    if (!pool) return;
+    pool->stop = true;
+    publish(pool);
+    for (unsigned i = 1; i < pool->threads; i++) pthread_join(pool->worker[i].thread, NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    kd_free(pool);
+}
+
+unsigned kd_pool_threads(const struct kd_pool *pool)
+{
+    return pool ? pool->threads : 1;
+}
+
+unsigned kd_cpus_usable(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (unsigned)CPU_COUNT(&set);
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (unsigned)n : 1;
+}
