@@ -2,7 +2,7 @@
 # Runs every test under prove (TAP) and ends with "N passed, N failed, N skipped". Called by `make test`.
 # BIN: folder of the programs; UNIT_DIR: folder of the unit-test programs. Names as arguments choose tests.
 set -eu
-export CMOCKA_MESSAGE_OUTPUT=TAP
+export CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS="allocator_may_return_null=1:${ASAN_OPTIONS:-}"
 export PATH="$BIN:$PATH" KD_BIN="$BIN"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
