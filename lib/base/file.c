@@ -270,9 +270,9 @@ int kd_outfile_open(struct kd_outfile *f, const char *path, struct kd_err *err)
     } else {
         char *folder = folder_of(path, err);
         status = folder ? 0 : -1;
-        if (status == 0 && *folder) status = kd_folders_make(folder, err);
         if (status == 0 && !path[strlen(folder)])
-            status = kd_fail_usage(err, "%s: is a folder; name a file to write", path);
+            status = kd_fail_usage(err, "%s: names a folder; name a file to write", path);
+        if (status == 0 && *folder) status = kd_folders_make(folder, err);
         if (status == 0) status = temporary_make(f, folder, err);
         kd_free(folder);
     }
