@@ -6,7 +6,11 @@
 struct scan {
     const char *start, *p, *end, *name;
     struct kd_err *err;
+    size_t values;
 };
+
+/* cJSON needs some 80 bytes for a value that takes two in the text: this many are 320 MB. */
+#define VALUES_LIMIT ((size_t)4 << 20)
 
 /* s->p is where it goes wrong. */
 static int wrong(const struct scan *s, const char *what)
@@ -208,6 +212,7 @@ static int check_value(struct scan *s, unsigned depth)
 {
     skip_space(s);
     if (s->p == s->end) return wrong(s, "the text ends where a value is expected");
+    if (++s->values > VALUES_LIMIT) return wrong(s, "more than four million values");
     if (*s->p == '{' || *s->p == '[') return check_nest(s, depth);
     if (*s->p == '"') return check_string(s);
     if (*s->p == '-' || (*s->p >= '0' && *s->p <= '9')) return check_number(s);
