@@ -1,6 +1,6 @@
-#include "program.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "program.h"
 #include <cblas.h>
 #include <errno.h>
 #include <signal.h>
@@ -47,7 +47,8 @@ static void signals_set(void)
     struct sigaction action = {.sa_handler = on_stop}, old;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
-        if (sigaction(stops[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* nohup and the like */
+        if (sigaction(stops[i], NULL, &old) == 0 &&
+            old.sa_handler != SIG_IGN) /* nohup and the like */
             sigaction(stops[i], &action, NULL);
     signal(SIGPIPE, SIG_DFL);
 }
@@ -86,8 +87,8 @@ static int show_version(struct kd_err *err)
 #else
     const char *compiler = "GCC " __VERSION__;
 #endif
-    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\n", kd_program.name, KD_VERSION,
-                    compiler, KD_BUILD, openblas_get_config(), openblas_get_corename());
+    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\n", kd_program.name,
+                    KD_VERSION, compiler, KD_BUILD, openblas_get_config(), openblas_get_corename());
 }
 
 static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
@@ -95,23 +96,27 @@ static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_
     const struct kd_program *p = &kd_program;
     if (kd_print(err, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary) < 0) return -1;
     kd_opts_help(sections, n, HELP_WIDTH, stdout);
-    return p->details ? kd_print(err, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n") : 0;
+    return p->details ? kd_print(err, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n")
+                      : 0;
 }
 
 static int check_operands(const struct kd_args *args, struct kd_err *err)
 {
     if (args->n_operands < kd_program.min_operands)
-        return kd_fail_usage(err, "an argument is missing; usage: %s %s", kd_program.name, kd_program.usage);
+        return kd_fail_usage(err, "an argument is missing; usage: %s %s", kd_program.name,
+                             kd_program.usage);
     if (args->n_operands > kd_program.max_operands)
         return kd_fail_usage(err, "%.200s: one argument too many; usage: %s %s",
-                             args->operands[kd_program.max_operands], kd_program.name, kd_program.usage);
+                             args->operands[kd_program.max_operands], kd_program.name,
+                             kd_program.usage);
     return 0;
 }
 
 /* A word as a shell reads it back. */
 static int quote(struct kd_bytes *out, const char *word, struct kd_err *err)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
     size_t size = strlen(word);
     if (size && strspn(word, plain) == size) return kd_bytes_add(out, word, size, err);
     if (kd_bytes_add(out, "'", 1, err) < 0) return -1;
@@ -140,16 +145,18 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
     if (core && *core)
-        kd_say(run, "OPENBLAS_CORETYPE=%s overrides the choice of BLAS kernel; unset it before measuring",
-               core);
+        kd_say(
+            run,
+            "OPENBLAS_CORETYPE=%s overrides the choice of BLAS kernel; unset it before measuring",
+            core);
     run->command = command_line(run->common.provenance, argc, argv, err);
     if (!run->command) return -1;
     run->pool = kd_pool_new((unsigned)run->common.threads, err);
     return run->pool ? 0 : -1;
 }
 
-static int work(struct kd_run *run, struct kd_opt_section *sections, size_t n, int argc, char **argv,
-                struct kd_err *err)
+static int work(struct kd_run *run, struct kd_opt_section *sections, size_t n, int argc,
+                char **argv, struct kd_err *err)
 {
     if (kd_opts_preset(sections, n, err) < 0) return -1;
     if (kd_args_scan(&run->args, sections, n, argc, argv, err) < 0) return -1;
@@ -170,8 +177,8 @@ int main(int argc, char **argv)
     int status = -1;
     if (sections) {
         if (n) memcpy(sections, kd_program.sections, n * sizeof *sections);
-        sections[n] = (struct kd_opt_section){"Common options", common_rows,
-                                              sizeof common_rows / sizeof *common_rows, &run.common};
+        sections[n] = (struct kd_opt_section){
+            "Common options", common_rows, sizeof common_rows / sizeof *common_rows, &run.common};
         status = work(&run, sections, n + 1, argc, argv, &err);
     }
     kd_bar_clear(&run.bar);

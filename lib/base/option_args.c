@@ -67,15 +67,6 @@ static int unknown_long(struct scan *s, const char *name, size_t size, struct kd
     return kd_fail_usage(err, "--%s: no such option; --help lists them", typed);
 }
 
-static int unknown_letter(struct scan *s, const char *word, char letter, struct kd_err *err)
-{
-    const struct kd_opt_section *section;
-    const struct kd_option *row = find_flag(s, word, strcspn(word, "="), &section);
-    if (row)
-        return kd_fail_usage(err, "-%.60s: no such option; did you mean --%s?", word, row->flag);
-    return kd_fail_usage(err, "-%c: no such option; --help lists them", letter);
-}
-
 /* The value is tried on a field of its own, which also checks its range. */
 static int remember(struct scan *s, const struct kd_opt_section *section,
                     const struct kd_option *row, const char *value, struct kd_err *err)
@@ -96,11 +87,13 @@ static int remember(struct scan *s, const struct kd_opt_section *section,
     return status;
 }
 
-/* The next word as value of `row`. A word that is itself an option is a forgotten value rather than a
- * value; --name=value says that it is meant. */
+/* The next word as value of `row`. A word that is itself an option is a forgotten value rather than
+ * a value; --name=value says that it is meant. */
 static const char *next_value(struct scan *s, const struct kd_option *row, struct kd_err *err)
 {
-    const char *what = row->metavar ? row->metavar : "VALUE";
+    const char *what = row->metavar                 ? row->metavar
+                       : row->kind == KD_OPT_CHOICE ? row->choices
+                                                    : "VALUE";
     const struct kd_opt_section *section;
     if (s->i + 1 >= s->argc) {
         kd_fail_usage(err, "--%s needs a value: --%s %s", row->flag, row->flag, what);
@@ -108,7 +101,8 @@ static const char *next_value(struct scan *s, const struct kd_option *row, struc
     }
     const char *next = s->argv[s->i + 1];
     if (!strncmp(next, "--", 2) && find_flag(s, next + 2, strcspn(next + 2, "="), &section)) {
-        kd_fail_usage(err, "--%s needs a value but %.60s follows; if that is the value write --%s=%.60s",
+        kd_fail_usage(err,
+                      "--%s needs a value but %.60s follows; if that is the value write --%s=%.60s",
                       row->flag, next, row->flag, next);
         return NULL;
     }
@@ -131,8 +125,8 @@ static int scan_long(struct scan *s, const char *word, struct kd_err *err)
     if (!row) return unknown_long(s, word, size, err);
     if (row->kind == KD_OPT_BOOL) {
         if (value)
-            return kd_fail_usage(err, "--%.60s: takes no value; write --%s or --no-%s", word, row->flag,
-                                 row->flag);
+            return kd_fail_usage(err, "--%.60s: takes no value; write --%s or --no-%s", word,
+                                 row->flag, row->flag);
         value = negated ? "false" : "true";
     } else if (!value && !(value = next_value(s, row, err))) {
         return -1;
@@ -140,13 +134,17 @@ static int scan_long(struct scan *s, const char *word, struct kd_err *err)
     return remember(s, section, row, value, err);
 }
 
-/* "-qo file", "-ofile": letters up to the first that takes a value, which is the rest or the next word. */
+/* "-qo file", "-ofile": letters up to the first that takes a value, which is the rest or the next
+ * word. */
 static int scan_letters(struct scan *s, const char *word, struct kd_err *err)
 {
+    const struct kd_opt_section *section;
+    const struct kd_option *row = find_flag(s, word, strcspn(word, "="), &section);
+    if (row && word[1]) /* -output would otherwise mean a file "utput" */
+        return kd_fail_usage(err, "-%.60s: no such option; did you mean --%s?", word, row->flag);
     for (const char *p = word; *p; p++) {
-        const struct kd_opt_section *section;
-        const struct kd_option *row = find_letter(s, *p, &section);
-        if (!row) return unknown_letter(s, word, *p, err);
+        row = find_letter(s, *p, &section);
+        if (!row) return kd_fail_usage(err, "-%c: no such option; --help lists them", *p);
         if (row->kind == KD_OPT_BOOL) {
             if (remember(s, section, row, "true", err) < 0) return -1;
             continue;
@@ -157,15 +155,16 @@ static int scan_letters(struct scan *s, const char *word, struct kd_err *err)
     return 0;
 }
 
-int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc, char **argv,
-                 struct kd_err *err)
+int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc,
+                 char **argv, struct kd_err *err)
 {
     struct scan s = {.args = args, .sections = sections, .n = n, .argc = argc, .argv = argv};
     size_t most = 1;
     bool options = true;
     for (int i = 1; i < argc; i++) most += argv[i][0] == '-' ? strlen(argv[i]) : 1;
     memset(args, 0, sizeof *args);
-    args->operands = kd_alloc((size_t)(argc > 0 ? argc : 1), sizeof *args->operands, "operands", err);
+    args->operands =
+        kd_alloc((size_t)(argc > 0 ? argc : 1), sizeof *args->operands, "operands", err);
     args->given = kd_alloc(most, sizeof *args->given, "options", err);
     if (!args->operands || !args->given) goto fail;
     for (s.i = 1; s.i < argc; s.i++) {

@@ -8,14 +8,14 @@ enum { LABEL_MOST = 28, LABEL_INDENT = 2 };
 static int label_text(const struct kd_option *row, char *out, size_t room)
 {
     bool on = row->kind == KD_OPT_BOOL && row->preset && !strcmp(row->preset, "true");
-    const char *value = row->kind == KD_OPT_BOOL    ? ""
-                        : row->metavar              ? row->metavar
+    const char *value = row->kind == KD_OPT_BOOL     ? ""
+                        : row->metavar               ? row->metavar
                         : row->kind == KD_OPT_CHOICE ? row->choices
                                                      : "VALUE";
     char letter[8] = "    ";
     if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
-    return snprintf(out, room, "%s--%s%s%s%s", letter, on ? "no-" : "", row->flag, *value ? " " : "",
-                    value);
+    return snprintf(out, room, "%s--%s%s%s%s", letter, on ? "no-" : "", row->flag,
+                    *value ? " " : "", value);
 }
 
 /* The help with what the table adds: choices, default. */

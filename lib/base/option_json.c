@@ -58,12 +58,12 @@ static int unknown(const struct reader *r, const char *prefix, const char *typed
         for (size_t i = 0; !*prefix && i < r->n_besides && n < 512; i++) names[n++] = r->besides[i];
         near = kd_nearest(typed, names, n);
         if (strchr(typed, '.') && !*prefix && find_key(r, typed))
-            kd_fail_usage(r->err, "%s%s\"%s\": dotted keys are for --set; nest objects here", r->where,
-                          dot(r->where), typed);
+            kd_fail_usage(r->err, "%s%s\"%s\": dotted keys are for --set; nest objects here",
+                          r->where, dot(r->where), typed);
         else
-            kd_fail_usage(r->err, "%s%s%s%s%.100s: no such key%s%s%s", r->where, dot(r->where), prefix,
-                          dot(prefix), typed, near ? "; did you mean " : "", near ? near : "",
-                          near ? "?" : "");
+            kd_fail_usage(r->err, "%s%s%s%s%.100s: no such key%s%s%s", r->where, dot(r->where),
+                          prefix, dot(prefix), typed, near ? "; did you mean " : "",
+                          near ? near : "", near ? "?" : "");
     }
     kd_bytes_release(&store);
     return -1;
@@ -80,7 +80,8 @@ static int set(const struct reader *r, const struct kd_option *row, const cJSON 
 
 static int read_object(const struct reader *r, const cJSON *object, const char *prefix);
 
-/* An object for the keys below `path`, null for all their defaults, or a value for its kind alone. */
+/* An object for the keys below `path`, null for all their defaults, or a value for its kind alone.
+ */
 static int read_group(const struct reader *r, const cJSON *value, const char *path)
 {
     char kind[600];
@@ -121,7 +122,8 @@ int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object,
 {
     struct reader r = {section, where ? where : "", besides, n_besides, err};
     if (!cJSON_IsObject(object))
-        return kd_fail_usage(err, "%s: expected an object {...}", *r.where ? r.where : "configuration");
+        return kd_fail_usage(err, "%s: expected an object {...}",
+                             *r.where ? r.where : "configuration");
     return read_object(&r, object, "");
 }
 

@@ -13,7 +13,7 @@
 
 static void number_text(double v, char *out, size_t room)
 {
-    snprintf(out, room, v == floor(v) && fabs(v) < 1e7 ? "%.0f" : "%.10g", v);
+    snprintf(out, room, v == floor(v) && fabs(v) < 1e16 ? "%.0f" : "%.10g", v);
 }
 
 static bool has_range(const struct kd_option *row)
@@ -59,13 +59,25 @@ static void expected_choice(const char *choices, char *out, size_t room)
 static void expected(const struct kd_option *row, char *out, size_t room)
 {
     switch (row->kind) {
-    case KD_OPT_BOOL: snprintf(out, room, "true or false"); break;
+    case KD_OPT_BOOL:
+        snprintf(out, room, "true or false");
+        break;
     case KD_OPT_INT:
-    case KD_OPT_REAL: expected_number(row, out, room); break;
-    case KD_OPT_TEXT: snprintf(out, room, "a text"); break;
-    case KD_OPT_CHOICE: expected_choice(row->choices, out, room); break;
-    case KD_OPT_TEXTS: snprintf(out, room, "a text or a list of texts"); break;
-    case KD_OPT_JSON: snprintf(out, room, "JSON"); break;
+    case KD_OPT_REAL:
+        expected_number(row, out, room);
+        break;
+    case KD_OPT_TEXT:
+        snprintf(out, room, "a text");
+        break;
+    case KD_OPT_CHOICE:
+        expected_choice(row->choices, out, room);
+        break;
+    case KD_OPT_TEXTS:
+        snprintf(out, room, "a text or a list of texts");
+        break;
+    case KD_OPT_JSON:
+        snprintf(out, room, "JSON");
+        break;
     case KD_OPT_REALS: {
         char each[128];
         expected_number(row, each, sizeof each);
@@ -291,10 +303,14 @@ int kd_opt_set_text(const struct kd_option *row, void *field, const char *text, 
         if ((index = choice_index(row->choices, text)) < 0) return refuse(row, name, text, err);
         *(int *)field = index;
         return 0;
-    case KD_OPT_TEXT: return set_copy(field, text, err);
-    case KD_OPT_REALS: return reals_from_text(row, field, text, name, err);
-    case KD_OPT_TEXTS: return texts_add(field, text, err);
-    case KD_OPT_JSON: return json_from_text(field, text, name, err);
+    case KD_OPT_TEXT:
+        return set_copy(field, text, err);
+    case KD_OPT_REALS:
+        return reals_from_text(row, field, text, name, err);
+    case KD_OPT_TEXTS:
+        return texts_add(field, text, err);
+    case KD_OPT_JSON:
+        return json_from_text(field, text, name, err);
     }
     return kd_fail(err, "%s: option of unknown kind", name);
 }
@@ -326,8 +342,10 @@ int kd_opt_set_json(const struct kd_option *row, void *field, const cJSON *value
     case KD_OPT_TEXT:
         if (!cJSON_IsString(value)) return refuse_json(row, name, value, err);
         return set_copy(field, value->valuestring, err);
-    case KD_OPT_REALS: return reals_from_json(row, field, value, name, err);
-    case KD_OPT_TEXTS: return texts_from_json(row, field, value, name, err);
+    case KD_OPT_REALS:
+        return reals_from_json(row, field, value, name, err);
+    case KD_OPT_TEXTS:
+        return texts_from_json(row, field, value, name, err);
     case KD_OPT_JSON:
         if (!(copy = cJSON_Duplicate(value, true))) return kd_fail(err, "%s: out of memory", name);
         cJSON_Delete(*(cJSON **)field);
@@ -340,14 +358,22 @@ int kd_opt_set_json(const struct kd_option *row, void *field, const cJSON *value
 size_t kd_opt_size(enum kd_opt_kind kind)
 {
     switch (kind) {
-    case KD_OPT_BOOL: return sizeof(bool);
-    case KD_OPT_INT: return sizeof(int64_t);
-    case KD_OPT_REAL: return sizeof(double);
-    case KD_OPT_TEXT: return sizeof(char *);
-    case KD_OPT_CHOICE: return sizeof(int);
-    case KD_OPT_REALS: return sizeof(struct kd_reals);
-    case KD_OPT_TEXTS: return sizeof(struct kd_texts);
-    case KD_OPT_JSON: return sizeof(cJSON *);
+    case KD_OPT_BOOL:
+        return sizeof(bool);
+    case KD_OPT_INT:
+        return sizeof(int64_t);
+    case KD_OPT_REAL:
+        return sizeof(double);
+    case KD_OPT_TEXT:
+        return sizeof(char *);
+    case KD_OPT_CHOICE:
+        return sizeof(int);
+    case KD_OPT_REALS:
+        return sizeof(struct kd_reals);
+    case KD_OPT_TEXTS:
+        return sizeof(struct kd_texts);
+    case KD_OPT_JSON:
+        return sizeof(cJSON *);
     }
     return 0;
 }
@@ -355,10 +381,18 @@ size_t kd_opt_size(enum kd_opt_kind kind)
 void kd_opt_clear(const struct kd_option *row, void *field)
 {
     switch (row->kind) {
-    case KD_OPT_BOOL: *(bool *)field = false; break;
-    case KD_OPT_INT: *(int64_t *)field = 0; break;
-    case KD_OPT_REAL: *(double *)field = 0; break;
-    case KD_OPT_CHOICE: *(int *)field = 0; break;
+    case KD_OPT_BOOL:
+        *(bool *)field = false;
+        break;
+    case KD_OPT_INT:
+        *(int64_t *)field = 0;
+        break;
+    case KD_OPT_REAL:
+        *(double *)field = 0;
+        break;
+    case KD_OPT_CHOICE:
+        *(int *)field = 0;
+        break;
     case KD_OPT_TEXT:
         kd_free(*(char **)field);
         *(char **)field = NULL;
@@ -367,7 +401,9 @@ void kd_opt_clear(const struct kd_option *row, void *field)
         kd_free(((struct kd_reals *)field)->v);
         *(struct kd_reals *)field = (struct kd_reals){NULL, 0};
         break;
-    case KD_OPT_TEXTS: texts_clear(field); break;
+    case KD_OPT_TEXTS:
+        texts_clear(field);
+        break;
     case KD_OPT_JSON:
         cJSON_Delete(*(cJSON **)field);
         *(cJSON **)field = NULL;
@@ -411,10 +447,18 @@ cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd
     const char *text;
     const cJSON *json;
     switch (row->kind) {
-    case KD_OPT_BOOL: made = cJSON_CreateBool(*(const bool *)field); break;
-    case KD_OPT_INT: made = cJSON_CreateNumber((double)*(const int64_t *)field); break;
-    case KD_OPT_REAL: made = cJSON_CreateNumber(*(const double *)field); break;
-    case KD_OPT_CHOICE: made = choice_to_json(row->choices, *(const int *)field); break;
+    case KD_OPT_BOOL:
+        made = cJSON_CreateBool(*(const bool *)field);
+        break;
+    case KD_OPT_INT:
+        made = cJSON_CreateNumber((double)*(const int64_t *)field);
+        break;
+    case KD_OPT_REAL:
+        made = cJSON_CreateNumber(*(const double *)field);
+        break;
+    case KD_OPT_CHOICE:
+        made = choice_to_json(row->choices, *(const int *)field);
+        break;
     case KD_OPT_TEXT:
         text = *(char *const *)field;
         made = text ? cJSON_CreateString(text) : cJSON_CreateNull();
@@ -422,7 +466,9 @@ cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd
     case KD_OPT_REALS:
         made = reals->n ? cJSON_CreateDoubleArray(reals->v, (int)reals->n) : cJSON_CreateArray();
         break;
-    case KD_OPT_TEXTS: made = texts_to_json(field); break;
+    case KD_OPT_TEXTS:
+        made = texts_to_json(field);
+        break;
     case KD_OPT_JSON:
         json = *(cJSON *const *)field;
         made = json ? cJSON_Duplicate(json, true) : cJSON_CreateNull();

@@ -48,15 +48,15 @@ static void time_text(double seconds, char *out, size_t room)
 }
 
 /* Percent, rate and time left, from the work seen since the bar's start. */
-static void figures_text(const struct kd_bar *bar, double now, uint64_t done, uint64_t total, char *out,
-                         size_t room)
+static void figures_text(const struct kd_bar *bar, double now, uint64_t done, uint64_t total,
+                         char *out, size_t room)
 {
     char left[32] = "";
     double share = total ? (double)done / (double)total : 0, spent = now - bar->started;
     double rate = spent > 0 ? (double)(done - bar->first) / spent : 0;
     if (rate > 0) time_text((double)(total - done) / rate, left, sizeof left);
-    snprintf(out, room, "%3.0f%% %.*f/s%s%s%s", 100 * share, rate < 10 ? 1 : 0, rate, *left ? " " : "", left,
-             *left ? " left" : "");
+    snprintf(out, room, "%3.0f%% %.*f/s%s%s%s", 100 * share, rate < 10 ? 1 : 0, rate,
+             *left ? " " : "", left, *left ? " left" : "");
 }
 
 static void draw(struct kd_bar *bar, double now, uint64_t done, uint64_t total, const char *note)
@@ -72,8 +72,8 @@ static void draw(struct kd_bar *bar, double now, uint64_t done, uint64_t total, 
     memset(cell, '-', (size_t)cells);
     memset(cell, '#', (size_t)full);
     cell[cells] = '\0';
-    snprintf(line, sizeof line, "%s%s[%s] %s%s%s", bar->label,
-             *bar->label ? " " : "", cell, figures, note && *note ? " " : "", note ? note : "");
+    snprintf(line, sizeof line, "%s%s[%s] %s%s%s", bar->label, *bar->label ? " " : "", cell,
+             figures, note && *note ? " " : "", note ? note : "");
     line[width] = '\0';
     for (char *p = line; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
