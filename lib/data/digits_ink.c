@@ -95,7 +95,7 @@ static unsigned stroke_end(const struct kd_digits_trace *t, unsigned from)
 static void tone(struct kd_rng *r, uint8_t *pixels)
 {
     int32_t level = 255 - kd_digits_between(r, 0, 9) * kd_digits_between(r, 0, 9);
-    int32_t grain = kd_digits_between(r, 8, 72);
+    int32_t grain = kd_digits_between(r, 8, 48);
     for (int i = 0; i < KD_DIGITS_SIDE * KD_DIGITS_SIDE; i += 4) {
         uint32_t word = kd_rng_u32(r);
         for (int k = i; k < i + 4; k++, word >>= 8) {

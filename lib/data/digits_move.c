@@ -3,8 +3,8 @@
 
 enum {
     GRID = 51,      /* a step of the skeletons' grid, in 1/256 pixel: 100 steps are about 20 pixels */
-    CELLS = 4,      /* the elastic field has CELLS x CELLS cells over ... */
-    CELL = 30 * GRID, /* ... 120 x 120 grid steps */
+    CELLS = 3,      /* the elastic field has CELLS x CELLS cells over ... */
+    CELL = 45 * GRID, /* ... 135 x 135 grid steps */
     BOX = 19 * KD_DIGITS_FINE
 };
 
@@ -16,14 +16,14 @@ struct place {
 static int32_t carelessness(struct kd_rng *r)
 {
     int32_t a = kd_digits_between(r, 0, 255);
-    return 130 + a * a / 210;
+    return 140 + a * a / 270;
 }
 
 static unsigned pose(const struct kd_digits_skeleton *s, struct kd_rng *r, int32_t care,
                      struct place joint[KD_DIGITS_JOINTS])
 {
     int32_t mix = kd_digits_between(r, -38, 294); /* a little beyond either pose */
-    int32_t spread = 3 * GRID * care / 256;
+    int32_t spread = 2 * GRID * care / 256;
     unsigned n = 0;
     for (; s->joint[n].pass != KD_DIGITS_END; n++) {
         const struct kd_digits_joint *j = &s->joint[n];
@@ -75,7 +75,7 @@ static void draw_curves(const struct kd_digits_skeleton *s, const struct place *
 static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
 {
     struct place node[CELLS + 1][CELLS + 1];
-    int32_t spread = 4 * GRID * care / 256;
+    int32_t spread = 5 * GRID * care / 256;
     for (int y = 0; y <= CELLS; y++) {
         for (int x = 0; x <= CELLS; x++) {
             node[y][x].x = kd_digits_bell(r, spread);
@@ -84,8 +84,8 @@ static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
     }
     for (unsigned i = 0; i < t->n; i++) {
         struct kd_digits_dot *p = &t->dot[i];
-        int32_t gx = kd_digits_clamp(p->x + 25 * GRID, 0, CELLS * CELL - 1);
-        int32_t gy = kd_digits_clamp(p->y + 10 * GRID, 0, CELLS * CELL - 1);
+        int32_t gx = kd_digits_clamp(p->x + 32 * GRID, 0, CELLS * CELL - 1);
+        int32_t gy = kd_digits_clamp(p->y + 17 * GRID, 0, CELLS * CELL - 1);
         int32_t cx = gx / CELL, cy = gy / CELL;
         int32_t u = gx % CELL * 256 / CELL, v = gy % CELL * 256 / CELL;
         u = u * u * (768 - 2 * u) / 65536;
@@ -101,9 +101,9 @@ static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
 /* Width, then slant, then rotation, in 1/4096. Angles are small: two terms of sine and cosine do. */
 static void tilt(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
 {
-    int32_t wide = 4096 + kd_digits_bell(r, 560);
-    int32_t slant = kd_digits_bell(r, 780) + 420;
-    int32_t angle = kd_digits_bell(r, 400) * care / 256;
+    int32_t wide = 4096 + kd_digits_bell(r, 700);
+    int32_t slant = kd_digits_bell(r, 1050) + 420;
+    int32_t angle = kd_digits_bell(r, 550) * care / 256;
     angle = kd_digits_clamp(angle, -2400, 2400);
     int32_t square = angle * angle / 4096;
     int32_t sine = angle - square * angle / 4096 / 6, cosine = 4096 - square / 2;
@@ -132,7 +132,7 @@ static void settle(struct kd_digits_trace *t, struct kd_rng *r)
     }
     int32_t side = right - left > bottom - top ? right - left : bottom - top;
     int32_t size = BOX - 2 * KD_DIGITS_FINE + kd_digits_bell(r, 300);
-    int32_t shift_x = kd_digits_bell(r, 190), shift_y = kd_digits_bell(r, 190);
+    int32_t shift_x = kd_digits_bell(r, 230), shift_y = kd_digits_bell(r, 230);
     int32_t scale = side > 0 ? size * 1024 / side : 1024;
     int32_t middle_x = (sx / (int32_t)t->n + (left + right) / 2) / 2;
     int32_t middle_y = (sy / (int32_t)t->n + (top + bottom) / 2) / 2;

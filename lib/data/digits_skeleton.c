@@ -24,7 +24,7 @@ const struct kd_digits_skeleton kd_digits_skeletons[] = {
     /* 1: one stroke */
     {1, 4, {{PUT, 36, 0, 40, 0}, {BEND, 35, 50, 33, 50}, {BEND, 35, 100, 32, 100}}},
     /* 1: with a serif; long and flat in pose b, towards 7 */
-    {1, 3, {{PUT, 24, 20, 8, 26}, {BEND, 31, 12, 24, 16}, {TURN, 38, 1, 42, 2}, {BEND, 37, 50, 39, 50},
+    {1, 3, {{PUT, 26, 20, 14, 34}, {BEND, 32, 12, 28, 20}, {TURN, 38, 1, 40, 2}, {BEND, 37, 50, 39, 50},
             {BEND, 36, 100, 36, 100}}},
     /* 1: with serif and foot */
     {1, 2, {{PUT, 20, 18, 12, 24}, {TURN, 36, 1, 38, 1}, {BEND, 36, 50, 37, 50}, {BEND, 36, 99, 36, 97},
@@ -112,7 +112,7 @@ const struct kd_digits_skeleton kd_digits_skeletons[] = {
     {7, 2, {{PUT, 6, 14, 10, 10}, {BEND, 24, 5, 28, 4}, {BEND, 46, 5, 48, 5}, {BEND, 58, 14, 56, 20},
             {BEND, 46, 50, 48, 56}, {BEND, 32, 100, 38, 100}}},
     /* 7: short top; in pose b almost a 1 */
-    {7, 1, {{PUT, 12, 12, 20, 16}, {BEND, 30, 8, 32, 9}, {TURN, 50, 3, 46, 2}, {BEND, 42, 50, 42, 50},
+    {7, 1, {{PUT, 6, 8, 16, 12}, {BEND, 30, 6, 32, 8}, {TURN, 50, 3, 46, 2}, {BEND, 42, 50, 42, 50},
             {BEND, 36, 100, 38, 100}}},
     /* 8: one stroke, an S and back; open at the top in pose b */
     {8, 4, {{PUT, 52, 14, 58, 16}, {BEND, 34, 2, 38, 2}, {BEND, 14, 16, 14, 14}, {BEND, 24, 40, 22, 38},
