@@ -138,6 +138,7 @@ static void helps(void **state)
     assert_ptr_equal(strstr(c.text, "kd-probe (kd) " KD_VERSION "\ncompiler: "), c.text);
     assert_non_null(strstr(c.text, KD_BUILD));
     assert_non_null(strstr(c.text, "\nBLAS: OpenBLAS "));
+    assert_non_null(strstr(c.text, "\nkernels: "));
 }
 
 static void refuses(void **state)
@@ -158,6 +159,17 @@ static void refuses(void **state)
     child_start(&c, -1, KD_WORDS("--task", "fail", "--quiet"));
     assert_int_equal(child_end(&c), 1);
     assert_string_equal(c.errors, "kd-probe: m.safetensors: byte 8: broken\n");
+}
+
+static void bad_kd_cpu(void **state)
+{
+    (void)state;
+    struct child c;
+    setenv("KD_CPU", "abacus", 1);
+    child_start(&c, -1, KD_WORDS("--task=show"));
+    unsetenv("KD_CPU");
+    assert_int_equal(child_end(&c), 2);
+    assert_ptr_equal(strstr(c.errors, "kd-probe: KD_CPU=abacus: "), c.errors);
 }
 
 static void full_output(void **state)
@@ -244,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup(full_output, setup),
         cmocka_unit_test_setup(closed_reader, setup),
         cmocka_unit_test_setup(stops, setup),
+        cmocka_unit_test_setup(bad_kd_cpu, setup),
         cmocka_unit_test_setup(warns_of_coretype, setup),
     };
     return cmocka_run_group_tests_name("main", tests, NULL, NULL);
