@@ -100,9 +100,10 @@ $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OU
 $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
+$(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
 $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
