@@ -119,6 +119,11 @@ int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err
     return no_memory(err, key);
 }
 
+int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err)
+{
+    return made ? kd_json_add(object, key, made, err) : -1;
+}
+
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err)
 {
     cJSON *value = cJSON_CreateString(text);
