@@ -94,8 +94,8 @@ const struct kd_digits_skeleton kd_digits_skeletons[] = {
             {BEND, 20, 78, 22, 84}}},
     /* 6: hardly a neck; in pose b almost a 0 */
     {6, 1, {{PUT, 54, 8, 48, 6}, {BEND, 32, 10, 28, 8}, {BEND, 12, 44, 10, 38}, {BEND, 12, 80, 12, 78},
-            {BEND, 36, 98, 36, 98}, {BEND, 60, 82, 60, 78}, {BEND, 58, 52, 58, 42}, {BEND, 38, 42, 38, 28},
-            {BEND, 14, 58, 12, 44}}},
+            {BEND, 36, 98, 36, 98}, {BEND, 60, 82, 60, 78}, {BEND, 58, 52, 58, 47}, {BEND, 38, 44, 38, 34},
+            {BEND, 14, 58, 13, 50}}},
     /* 7: plain */
     {7, 4, {{PUT, 6, 8, 10, 4}, {BEND, 34, 5, 36, 4}, {TURN, 62, 4, 60, 3}, {BEND, 44, 48, 46, 50},
             {BEND, 30, 100, 36, 100}}},
