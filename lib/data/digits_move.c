@@ -4,7 +4,7 @@
 enum {
     GRID = 51, /* a step of the skeletons' grid, in 1/256 pixel: 100 steps are about 20 pixels */
     CELLS = 3, /* the elastic field has CELLS x CELLS cells over ... */
-    CELL = 45 * GRID, /* ... 135 x 135 grid steps */
+    CELL = 45 * GRID,         /* ... 135 x 135 grid steps */
     BOX = 17 * KD_DIGITS_FINE /* for the path; the pen adds about two */
 };
 

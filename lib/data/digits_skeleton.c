@@ -22,7 +22,7 @@ const struct kd_digits_skeleton kd_digits_skeletons[] = {
             {BEND, 66, 40, 62, 46}, {BEND, 52, 12, 46, 24}, {BEND, 36, 10, 22, 32}}},
     /* 1: one stroke */
     {1, 4, {{PUT, 36, 0, 40, 0}, {BEND, 35, 50, 33, 50}, {BEND, 35, 100, 32, 100}}},
-    /* 1: with a serif; long and flat in pose b, towards 7 */
+    /* 1: with a serif, long in pose b */
     {1, 3, {{PUT, 26, 20, 14, 34}, {BEND, 32, 12, 28, 20}, {TURN, 38, 1, 40, 2},
             {BEND, 37, 50, 39, 50}, {BEND, 36, 100, 36, 100}}},
     /* 1: with serif and foot */
