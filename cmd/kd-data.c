@@ -1,0 +1,482 @@
+/* kd-data: look at image sets, convert them, draw contact sheets. */
+#include "kd/base/file.h"
+#include "kd/base/rng.h"
+#include "kd/data/sheet.h"
+#include "kd/data/split.h"
+#include "program.h"
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum form { TO_IDX, TO_PNG, TO_TENSORS };
+
+static struct {
+    struct kd_data_config data;
+    struct convert {
+        int to;
+        bool by_class;
+    } convert;
+    struct sheet {
+        int64_t count, columns, scale;
+        char *only;
+        bool group, labels;
+    } sheet;
+} config;
+
+static const struct kd_option convert_rows[] = {
+    {"to", 0, NULL, KD_OPT_CHOICE, offsetof(struct convert, to), .preset = "tensors",
+     .choices = "idx|png|tensors", .metavar = "FORM",
+     .help = "what to write: a folder of IDX files, of PNG files by class, or a safetensors file"},
+    {"by-class", 0, NULL, KD_OPT_BOOL, offsetof(struct convert, by_class),
+     .help = "write class after class, the order that PNG folders have, so that fingerprints agree"},
+};
+static const struct kd_option sheet_rows[] = {
+    {"count", 0, NULL, KD_OPT_INT, offsetof(struct sheet, count), .preset = "100", .min = 1,
+     .max = 100000, .metavar = "N", .help = "images shown"},
+    {"columns", 0, NULL, KD_OPT_INT, offsetof(struct sheet, columns), .preset = "10", .min = 1,
+     .max = 10000, .metavar = "N", .help = "images in a row"},
+    {"scale", 0, NULL, KD_OPT_INT, offsetof(struct sheet, scale), .preset = "2", .min = 1, .max = 64,
+     .metavar = "N", .help = "pixels in width and height that one pixel becomes"},
+    {"class", 0, NULL, KD_OPT_TEXT, offsetof(struct sheet, only), .metavar = "CLASS",
+     .help = "show this class alone, by number or name"},
+    {"group", 0, NULL, KD_OPT_BOOL, offsetof(struct sheet, group), .preset = "true",
+     .help = "images as they come, not equally many of each class on rows of their own"},
+    {"labels", 0, NULL, KD_OPT_BOOL, offsetof(struct sheet, labels),
+     .help = "write its class under each image"},
+};
+#define ROWS(r) (r), sizeof(r) / sizeof *(r)
+static struct kd_opt_section sections[] = {
+    {"Images taken", kd_data_rows + KD_DATA_ROW_DIR, KD_DATA_ROW_UNLABELLED - KD_DATA_ROW_DIR,
+     &config.data},
+    {"convert", ROWS(convert_rows), &config.convert},
+    {"sheet (random images with --seed)", ROWS(sheet_rows), &config.sheet},
+};
+#undef ROWS
+
+/* ---- the images asked for ---- */
+
+struct taken {
+    struct kd_images images; /* the whole split */
+    struct kd_subset subset; /* what of it was asked for */
+    char *split;             /* train, validation or test */
+};
+
+static void taken_release(struct taken *t)
+{
+    kd_subset_release(&t->subset);
+    kd_images_release(&t->images);
+    kd_free(t->split);
+    *t = (struct taken){0};
+}
+
+static int subset_take(struct taken *t, struct kd_err *err)
+{
+    struct kd_data_config c = config.data;
+    const bool validation = strcmp(t->split, "validation") == 0;
+    struct kd_subset train = {0}, carved = {0};
+    if (validation && !(c.validation > 0))
+        return kd_fail_usage(err, "%s:validation: say how much is carved from train, with "
+                                  "--validation N", t->images.source);
+    if (strcmp(t->split, "test") == 0) c.validation = 0;
+    if (kd_split_train(&t->images, &c, &train, &carved, err) < 0) return -1;
+    t->subset = validation ? carved : train;
+    kd_subset_release(validation ? &train : &carved);
+    return 0;
+}
+
+static int take(struct kd_run *run, const char *spec, struct taken *t, struct kd_err *err)
+{
+    const struct kd_images_options options = {
+        .data_dir = config.data.data_dir, .pool = run->pool, .progress = &run->progress};
+    char *source = NULL, *split = NULL, *whole = NULL;
+    *t = (struct taken){0};
+    int status = kd_spec_parse(spec, &source, &split, err);
+    const bool validation = split && strcmp(split, "validation") == 0;
+    if (status == 0 && validation) {
+        whole = kd_format(err, "%s:train", source);
+        status = whole ? 0 : -1;
+    }
+    if (status == 0) status = kd_images_load(whole ? whole : spec, &options, &t->images, err);
+    if (status == 0 && !(t->split = kd_strdup(validation ? "validation" : t->images.split, err)))
+        status = -1;
+    if (status == 0) status = subset_take(t, err);
+    if (status < 0) taken_release(t);
+    kd_bar_clear(&run->bar);
+    kd_free(source);
+    kd_free(split);
+    kd_free(whole);
+    return status;
+}
+
+/* ---- inspect ---- */
+
+struct facts {
+    double low, high;   /* of stored pixels */
+    double *mean, *std; /* [c] of pixels as networks see them before normalization: bytes as 0..1 */
+    uint32_t *count;    /* [classes] */
+    uint32_t unlabelled;
+};
+
+static void facts_release(struct facts *f)
+{
+    kd_free(f->mean);
+    kd_free(f->std);
+    kd_free(f->count);
+}
+
+static double pixel(const struct kd_images *m, size_t at)
+{
+    return m->dtype == KD_U8 ? ((const uint8_t *)m->pixels)[at]
+                             : (double)((const float *)m->pixels)[at];
+}
+
+static void channel_facts(const struct kd_subset *s, uint32_t c, struct facts *f)
+{
+    const struct kd_images *m = s->images;
+    const size_t plane = (size_t)m->h * m->w;
+    const double unit = m->dtype == KD_U8 ? 255 : 1, n = (double)s->n * (double)plane;
+    double mean = 0, squares = 0;
+    for (uint32_t i = 0; i < s->n; i++) { /* by image: its sums stay exact or nearly so */
+        const size_t at = ((size_t)s->index[i] * m->c + c) * plane;
+        double sum = 0, square = 0;
+        for (size_t j = 0; j < plane; j++) {
+            const double v = pixel(m, at + j);
+            sum += v;
+            square += v * v;
+            if (v < f->low) f->low = v;
+            if (v > f->high) f->high = v;
+        }
+        mean += sum;
+        squares += square;
+    }
+    mean /= n;
+    const double variance = squares / n - mean * mean;
+    f->mean[c] = mean / unit;
+    f->std[c] = (variance > 0 ? sqrt(variance) : 0) / unit;
+}
+
+static int facts_find(const struct kd_subset *s, struct facts *f, struct kd_err *err)
+{
+    const struct kd_images *m = s->images;
+    *f = (struct facts){.low = DBL_MAX, .high = -DBL_MAX};
+    f->mean = kd_alloc(m->c, sizeof *f->mean, "statistics", err);
+    f->std = kd_alloc(m->c, sizeof *f->std, "statistics", err);
+    f->count = kd_alloc(m->classes, sizeof *f->count, "statistics", err);
+    if (!f->mean || !f->std || !f->count) return -1;
+    for (uint32_t c = 0; c < m->c; c++) channel_facts(s, c, f);
+    for (uint32_t i = 0; i < s->n; i++) {
+        const int32_t label = kd_subset_label(s, i);
+        if (label < 0)
+            f->unlabelled++;
+        else
+            f->count[label]++;
+    }
+    return 0;
+}
+
+static int print_numbers(const char *name, const double *v, uint32_t n, struct kd_err *err)
+{
+    if (kd_print(err, "%-9s", name) < 0) return -1;
+    for (uint32_t i = 0; i < n; i++)
+        if (kd_print(err, " %.4f", v[i]) < 0) return -1;
+    return kd_print(err, "\n");
+}
+
+static int inspect_print(const struct taken *t, const struct facts *f, struct kd_err *err)
+{
+    const struct kd_images *m = &t->images;
+    if (kd_print(err, "source    %s\nsplit     %s\nimages    %u", m->source, t->split,
+                 t->subset.n) < 0)
+        return -1;
+    if (t->subset.n != m->n && kd_print(err, " of %u", m->n) < 0) return -1;
+    if (kd_print(err, "\nshape     %ux%ux%u (channels, height, width)\ntype      %s\n", m->c, m->h,
+                 m->w, kd_dtype_name(m->dtype)) < 0 ||
+        kd_print(err, "range     %g to %g\n", f->low, f->high) < 0 ||
+        print_numbers("mean", f->mean, m->c, err) < 0 ||
+        print_numbers("std", f->std, m->c, err) < 0 ||
+        kd_print(err, "pixels    %s\nlabels    %s\n", m->pixels_fingerprint,
+                 m->labels ? m->labels_fingerprint : "none") < 0)
+        return -1;
+    if (!m->labels) return 0;
+    if (kd_print(err, "classes   %u\n\n  class  images%s\n", m->classes,
+                 m->class_names ? "  name" : "") < 0)
+        return -1;
+    for (uint32_t k = 0; k < m->classes; k++)
+        if (kd_print(err, "  %5u  %6u%s%s\n", k, f->count[k], m->class_names ? "  " : "",
+                     m->class_names ? m->class_names[k] : "") < 0)
+            return -1;
+    return f->unlabelled ? kd_print(err, "   none  %6u\n", f->unlabelled) : 0;
+}
+
+static int counts_add(cJSON *o, const struct kd_images *m, const struct facts *f, struct kd_err *err)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (uint32_t k = 0; list && k < m->classes; k++) {
+        cJSON *v = cJSON_CreateNumber(f->count[k]);
+        if (!v || !cJSON_AddItemToArray(list, v)) {
+            cJSON_Delete(v);
+            cJSON_Delete(list);
+            return kd_fail(err, "not enough memory for counts");
+        }
+    }
+    return kd_json_add(o, "counts", list, err);
+}
+
+static int inspect_json(const struct taken *t, const struct facts *f, struct kd_err *err)
+{
+    const struct kd_images *m = &t->images;
+    cJSON *o = kd_images_identity(m, err);
+    char *text = NULL;
+    int status = -1;
+    if (!o) return -1;
+    cJSON_DeleteItemFromObjectCaseSensitive(o, "split");
+    if (kd_json_add_text(o, "split", t->split, err) < 0 ||
+        kd_json_add_number(o, "taken", t->subset.n, err) < 0 ||
+        kd_json_add_text(o, "dtype", kd_dtype_name(m->dtype), err) < 0 ||
+        kd_json_add_number(o, "min", f->low, err) < 0 ||
+        kd_json_add_number(o, "max", f->high, err) < 0 ||
+        kd_json_add(o, "mean", cJSON_CreateDoubleArray(f->mean, (int)m->c), err) < 0 ||
+        kd_json_add(o, "std", cJSON_CreateDoubleArray(f->std, (int)m->c), err) < 0 ||
+        counts_add(o, m, f, err) < 0 ||
+        kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
+        goto done;
+    if (m->class_names &&
+        kd_json_add(o, "class_names", cJSON_CreateStringArray((const char *const *)m->class_names,
+                                                              (int)m->classes), err) < 0)
+        goto done;
+    text = kd_json_text(o, false, err);
+    if (text) status = kd_print(err, "%s\n", text);
+done:
+    cJSON_Delete(o);
+    kd_free(text);
+    return status;
+}
+
+static int inspect(struct kd_run *run, const struct taken *t, bool first, struct kd_err *err)
+{
+    struct facts f;
+    int status = facts_find(&t->subset, &f, err);
+    if (status == 0 && run->common.json)
+        status = inspect_json(t, &f, err);
+    else if (status == 0 && (first || (status = kd_print(err, "\n")) == 0))
+        status = inspect_print(t, &f, err);
+    facts_release(&f);
+    return status;
+}
+
+/* ---- convert ---- */
+
+static bool by_class_already(const struct kd_subset *s)
+{
+    for (uint32_t i = 1; i < s->n; i++)
+        if (kd_subset_label(s, i) < kd_subset_label(s, i - 1)) return false;
+    return true;
+}
+
+/* Stable, those without a label last. */
+static int by_class_sort(struct kd_subset *s, struct kd_err *err)
+{
+    uint32_t *sorted = kd_alloc(s->n, sizeof *sorted, "the order", err);
+    uint32_t *next = kd_alloc(s->images->classes + 2, sizeof *next, "the order", err);
+    const uint32_t none = s->images->classes;
+    int status = -1;
+    if (!sorted || !next) goto done;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const int32_t label = kd_subset_label(s, i);
+        next[(label < 0 ? none : (uint32_t)label) + 1]++;
+    }
+    for (uint32_t k = 0; k < none; k++) next[k + 1] += next[k];
+    for (uint32_t i = 0; i < s->n; i++) {
+        const int32_t label = kd_subset_label(s, i);
+        sorted[next[label < 0 ? none : (uint32_t)label]++] = s->index[i];
+    }
+    memcpy(s->index, sorted, s->n * sizeof *sorted);
+    status = 0;
+done:
+    kd_free(sorted);
+    kd_free(next);
+    return status;
+}
+
+static int convert_write(struct kd_run *run, const struct kd_images *m, struct kd_err *err)
+{
+    const char *to = run->common.output;
+    switch ((enum form)config.convert.to) {
+    case TO_IDX: return kd_images_write_idx(m, to, err);
+    case TO_PNG: return kd_images_write_png(m, to, err);
+    case TO_TENSORS: break;
+    }
+    return kd_images_write_tensors(m, to, run->command, err);
+}
+
+static int convert(struct kd_run *run, struct taken *t, struct kd_err *err)
+{
+    struct kd_images copy = {0};
+    const bool sort = (config.convert.by_class || config.convert.to == TO_PNG) &&
+                      !by_class_already(&t->subset);
+    const bool whole = t->subset.n == t->images.n && !sort;
+    if (sort && !config.convert.by_class)
+        kd_say(run, "PNG folders are read class by class: the images get another order, and another "
+                    "fingerprint; soft targets of %s:%s are not for them", t->images.source, t->split);
+    if (sort && by_class_sort(&t->subset, err) < 0) return -1;
+    if (!whole && kd_subset_copy(&t->subset, t->split, &copy, err) < 0) return -1;
+    const struct kd_images *m = whole ? &t->images : &copy;
+    const int status = convert_write(run, m, err);
+    if (status == 0)
+        kd_say(run, "%s:%s, %u images, pixels %s, labels %s", m->source, m->split, m->n,
+               m->pixels_fingerprint, m->labels ? m->labels_fingerprint : "none");
+    kd_images_release(&copy);
+    return status;
+}
+
+static int convert_check(const struct kd_run *run, struct kd_err *err)
+{
+    if (!run->common.output)
+        return kd_fail_usage(err, "convert: say where to with -o PLACE");
+    if (config.convert.to == TO_TENSORS)
+        return run->args.n_operands > 2
+                   ? kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
+                                   run->args.n_operands - 1) : 0;
+    if (strcmp(run->common.output, "-") == 0)
+        return kd_fail_usage(err, "convert: a folder cannot go to standard output; only --to tensors "
+                                  "can");
+    return 0;
+}
+
+/* ---- sheet ---- */
+
+static int class_find(const struct kd_images *m, const char *text, int32_t *label, struct kd_err *err)
+{
+    char *end;
+    for (uint32_t k = 0; m->class_names && k < m->classes; k++)
+        if (strcmp(m->class_names[k], text) == 0) {
+            *label = (int32_t)k;
+            return 0;
+        }
+    const long v = strtol(text, &end, 10);
+    if (*text && !*end && v >= 0 && v < (long)m->classes) {
+        *label = (int32_t)v;
+        return 0;
+    }
+    const char *near = m->class_names
+        ? kd_nearest(text, (const char *const *)m->class_names, m->classes) : NULL;
+    return kd_fail_usage(err, "--class %s: no such class in %s%s%s%s; classes are 0 to %u", text,
+                         m->source, near ? ", did you mean '" : "", near ? near : "",
+                         near ? "'?" : "", m->classes - 1);
+}
+
+/* Up to `most` images of a class (-1: of any kind) behind list[*n]. */
+static void cells_add(const struct kd_subset *s, int32_t label, uint32_t most, uint32_t *list,
+                      uint32_t *n)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < s->n && found < most; i++) {
+        if (label >= 0 && kd_subset_label(s, i) != label) continue;
+        list[(*n)++] = s->index[i];
+        found++;
+    }
+}
+
+/* The cells of the sheet: list has room for the count and a break after each class. */
+static int cells_choose(struct kd_run *run, struct taken *t, uint32_t *list, uint32_t *n,
+                        struct kd_err *err)
+{
+    struct kd_subset *s = &t->subset;
+    const uint32_t count = (uint32_t)config.sheet.count, classes = t->images.classes;
+    int32_t only = -1;
+    if (config.sheet.only && class_find(&t->images, config.sheet.only, &only, err) < 0) return -1;
+    if (kd_args_has(&run->args, "seed")) {
+        struct kd_rng rng = kd_rng_for((uint64_t)run->common.seed, KD_FOR_SPLIT, 1, 0);
+        kd_shuffle(s->index, s->n, &rng);
+    }
+    *n = 0;
+    if (config.sheet.only || !config.sheet.group || !t->images.labels) {
+        cells_add(s, only, count, list, n);
+        return 0;
+    }
+    for (uint32_t k = 0; k < classes && k < count; k++) {
+        /* shares that add up to count */
+        const uint32_t share = (uint32_t)((uint64_t)count * (k + 1) / classes -
+                                          (uint64_t)count * k / classes);
+        cells_add(s, (int32_t)k, classes > count ? 1 : share, list, n);
+        list[(*n)++] = KD_SHEET_BREAK;
+    }
+    return 0;
+}
+
+static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
+{
+    const struct kd_sheet how = {config.sheet.columns, config.sheet.scale, config.sheet.labels};
+    struct kd_picture picture = {0};
+    struct kd_bytes bytes = {0};
+    uint32_t n;
+    uint32_t *list = kd_alloc((size_t)config.sheet.count + t->images.classes, sizeof *list,
+                              "the sheet", err);
+    int status = list ? cells_choose(run, t, list, &n, err) : -1;
+    if (status == 0) status = kd_sheet_draw(&t->images, list, n, &how, &picture, err);
+    if (status == 0) status = kd_picture_encode(&picture, &bytes, err);
+    if (status == 0) status = kd_file_write(run->common.output, bytes.data, bytes.size, err);
+    kd_bytes_release(&bytes);
+    kd_picture_release(&picture);
+    kd_free(list);
+    return status;
+}
+
+static int sheet_check(const struct kd_run *run, struct kd_err *err)
+{
+    if (!run->common.output)
+        return kd_fail_usage(err, "sheet: say where to with -o SHEET.png, or -o - for standard output");
+    if (run->args.n_operands > 2)
+        return kd_fail_usage(err, "sheet: one set at a time, %zu are given", run->args.n_operands - 1);
+    return 0;
+}
+
+/* ---- the program ---- */
+
+static int run(struct kd_run *r, struct kd_err *err)
+{
+    static const char *const jobs[] = {"inspect", "convert", "sheet"};
+    const char *job = r->args.operands[0];
+    unsigned j = 0;
+    while (j < 3 && strcmp(jobs[j], job) != 0) j++;
+    if (j == 3) {
+        const char *near = kd_nearest(job, jobs, 3);
+        return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert and sheet", job,
+                             near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    if (j == 0 && r->common.output)
+        return kd_fail_usage(err, "inspect: prints to standard output; -o is for convert and sheet");
+    if (j == 1 && convert_check(r, err) < 0) return -1;
+    if (j == 2 && sheet_check(r, err) < 0) return -1;
+    for (size_t i = 1; i < r->args.n_operands && !kd_stopping; i++) {
+        struct taken t;
+        if (take(r, r->args.operands[i], &t, err) < 0) return -1;
+        const int status = j == 0 ? inspect(r, &t, i == 1, err)
+                         : j == 1 ? convert(r, &t, err) : sheet(r, &t, err);
+        taken_release(&t);
+        if (status < 0) return -1;
+    }
+    if (j == 0 || kd_stopping || strcmp(r->common.output, "-") == 0) return 0;
+    return kd_print(err, "%s\n", r->common.output);
+}
+
+const struct kd_program kd_program = {
+    .name = "kd-data",
+    .usage = "inspect|convert|sheet [OPTION]... SOURCE...",
+    .summary = "Look at image data, convert it, draw contact sheets.",
+    .details = "SOURCE is NAME[:SPLIT] or KIND:PLACE[:SPLIT]: mnist, fashion, cifar10, cifar100, digits\n"
+               "(built in), idx:DIR, png:DIR, tensors:FILE, tensors:IMAGES.npy,LABELS.npy. SPLIT is\n"
+               "train (where none is given), test, or validation together with --validation N.\n"
+               "\n"
+               "Examples:\n"
+               "  kd-data inspect mnist:train mnist:test\n"
+               "  kd-data convert digits:train digits:test --to png -o digits-png\n"
+               "  kd-data convert png:photos --to tensors -o photos.safetensors\n"
+               "  kd-data sheet digits --labels -o sheet.png\n",
+    .sections = sections,
+    .n_sections = sizeof sections / sizeof *sections,
+    .min_operands = 2,
+    .max_operands = 64,
+    .run = run,
+};

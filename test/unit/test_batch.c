@@ -1,0 +1,217 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "kd/data/batch.h"
+#include <math.h>
+#include <string.h>
+
+enum { N = 20, C = 2, H = 5, W = 4, SIZE = C * H * W };
+static uint8_t bytes[N * SIZE];
+static float floats[N * SIZE];
+static char name[] = "made", split_name[] = "train";
+static struct kd_images images = {.source = name, .split = split_name, .n = N, .c = C, .h = H,
+                                  .w = W, .classes = 1, .dtype = KD_U8, .pixels = bytes};
+static const struct kd_normalize scale = {C, {0.25f, 0.5f}, {0.5f, 2.0f}};
+static struct kd_err err;
+
+static int make(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < N * SIZE; i++) {
+        bytes[i] = (uint8_t)(i * 89 + i / 7 + 1);
+        floats[i] = (float)bytes[i] / 8 - 3;
+    }
+    return 0;
+}
+
+/* What pixel (c,y,x) of image i becomes; outside the image raw 0. */
+static float expected(unsigned i, unsigned c, int64_t y, int64_t x)
+{
+    const bool inside = y >= 0 && y < H && x >= 0 && x < W;
+    const size_t at = inside ? (size_t)((i * C + c) * H * W + (size_t)y * W + (size_t)x) : 0;
+    const double mean = (double)scale.mean[c], std = (double)scale.std[c];
+    if (images.dtype == KD_U8) return (float)(((inside ? bytes[at] : 0) / 255.0 - mean) / std);
+    return (float)(((inside ? (double)floats[at] : 0) - mean) / std);
+}
+
+static void check(const float *out, unsigned i, int64_t dx, int64_t dy)
+{
+    for (unsigned c = 0; c < C; c++)
+        for (unsigned y = 0; y < H; y++)
+            for (unsigned x = 0; x < W; x++, out++)
+                if (fabsf(*out - expected(i, c, y - dy, x - dx)) > 1e-6f)
+                    fail_msg("image %u channel %u (%u,%u): %g", i, c, y, x, (double)*out);
+}
+
+static void use(enum kd_dtype dtype)
+{
+    images.dtype = dtype;
+    images.pixels = dtype == KD_U8 ? (void *)bytes : (void *)floats;
+}
+
+static void test_fill(void **state)
+{
+    static const uint32_t index[3] = {7, 0, 19};
+    float out[3 * SIZE];
+    (void)state;
+    for (unsigned f = 0; f < 2; f++) {
+        use(f ? KD_F32 : KD_U8);
+        kd_batch_fill(&images, &scale, NULL, 0, 0, index, 3, out);
+        for (unsigned j = 0; j < 3; j++) check(out + j * SIZE, index[j], 0, 0);
+    }
+}
+
+/* Every shift in range occurs, the same one in both channels, and nothing but shifts. */
+static void test_shift(void **state)
+{
+    const struct kd_augment augment = {.shift = 2};
+    float out[SIZE];
+    (void)state;
+    for (unsigned f = 0; f < 2; f++) {
+        unsigned seen[5][5] = {{0}};
+        use(f ? KD_F32 : KD_U8);
+        for (uint32_t epoch = 0; epoch < 400; epoch++) {
+            const uint32_t i = epoch % N;
+            unsigned matches = 0;
+            kd_batch_fill(&images, &scale, &augment, 3, epoch, &i, 1, out);
+            for (int dy = -2; dy <= 2; dy++)
+                for (int dx = -2; dx <= 2; dx++) {
+                    int same = 0;
+                    for (int k = 0; k < SIZE; k++)
+                        same += fabsf(out[k] - expected(i, (unsigned)k / (H * W), k / W % H - dy,
+                                                        k % W - dx)) < 1e-6f;
+                    if (same < SIZE) continue;
+                    matches++;
+                    seen[dy + 2][dx + 2]++;
+                }
+            assert_int_equal(matches, 1);
+        }
+        for (unsigned k = 0; k < 25; k++) assert_in_range(seen[k / 5][k % 5], 3, 40);
+    }
+}
+
+static void test_shift_beyond(void **state)
+{
+    const struct kd_augment augment = {.shift = 50};
+    float out[SIZE];
+    (void)state;
+    use(KD_U8);
+    for (uint32_t e = 0; e < 50; e++) { /* larger than the image: all raw 0, nothing read outside */
+        const uint32_t i = 3;
+        kd_batch_fill(&images, &scale, &augment, 1, e, &i, 1, out);
+    }
+    for (unsigned k = 0; k < SIZE; k++) assert_true(isfinite(out[k]));
+}
+
+/* Augmentation is a function of (seed, epoch, sample), not of where in a batch it stands. */
+static void test_pure(void **state)
+{
+    static const uint32_t forward[4] = {1, 2, 3, 4}, back[4] = {4, 3, 2, 1};
+    const struct kd_augment augment = {.shift = 2};
+    float a[4 * SIZE], b[4 * SIZE];
+    unsigned changed = 0;
+    (void)state;
+    use(KD_U8);
+    kd_batch_fill(&images, &scale, &augment, 9, 1, forward, 4, a);
+    kd_batch_fill(&images, &scale, &augment, 9, 1, back, 4, b);
+    for (unsigned j = 0; j < 4; j++)
+        assert_memory_equal(a + j * SIZE, b + (3 - j) * SIZE, SIZE * sizeof *a);
+    kd_batch_fill(&images, &scale, &augment, 9, 2, forward, 4, b);
+    changed += memcmp(a, b, sizeof a) != 0;
+    kd_batch_fill(&images, &scale, &augment, 10, 1, forward, 4, b);
+    changed += memcmp(a, b, sizeof a) != 0;
+    assert_int_equal(changed, 2);
+    assert_false(kd_augment_active(NULL));
+    assert_false(kd_augment_active(&(struct kd_augment){0}));
+    assert_true(kd_augment_active(&augment));
+}
+
+static void test_normalize(void **state)
+{
+    struct kd_normalize n;
+    float out[N * SIZE];
+    uint32_t index[N];
+    (void)state;
+    use(KD_U8);
+    assert_int_equal(kd_normalize_init(&n, NULL, &images, &err), 0);
+    assert_int_equal(n.channels, C);
+    for (uint32_t i = 0; i < N; i++) index[i] = i;
+    kd_batch_fill(&images, &n, NULL, 0, 0, index, N, out);
+    for (unsigned c = 0; c < C; c++) { /* mean 0 and variance 1 by channel */
+        double sum = 0, squares = 0;
+        for (unsigned i = 0; i < N * SIZE; i++) {
+            if (i / (H * W) % C != c) continue;
+            sum += (double)out[i];
+            squares += (double)out[i] * (double)out[i];
+        }
+        assert_true(fabs(sum / (N * H * W)) < 1e-5);
+        assert_true(fabs(squares / (N * H * W) - 1) < 1e-5);
+    }
+    use(KD_F32);
+    assert_int_equal(kd_normalize_init(&n, NULL, &images, &err), 0);
+    assert_true(n.mean[1] == 0 && n.std[1] == 1);
+    static uint8_t flat[SIZE];
+    memset(flat, 77, sizeof flat);
+    struct kd_images constant = images;
+    constant.dtype = KD_U8;
+    constant.n = 1;
+    constant.pixels = flat;
+    assert_int_equal(kd_normalize_init(&n, NULL, &constant, &err), 0);
+    assert_true(n.std[0] == 1 && n.std[1] == 1);
+    assert_true(fabsf(n.mean[0] - 77 / 255.0f) < 1e-7f);
+}
+
+static void init_refused(const char *text, const char *word)
+{
+    struct kd_normalize n;
+    cJSON *json = kd_json_parse(text, strlen(text), "text", &err);
+    assert_non_null(json);
+    assert_int_equal(kd_normalize_init(&n, json, &images, &err), -1);
+    assert_int_equal(err.kind, KD_ERR_USAGE);
+    if (!strstr(err.text, word)) fail_msg("'%s' does not say '%s'", err.text, word);
+    cJSON_Delete(json);
+}
+
+static void test_normalize_json(void **state)
+{
+    struct kd_normalize n, back;
+    (void)state;
+    use(KD_U8);
+    assert_int_equal(kd_normalize_init(&n, NULL, &images, &err), 0);
+    cJSON *json = kd_normalize_to_json(&n, &err);
+    char *text = kd_json_text(json, false, &err);
+    cJSON *again = kd_json_parse(text, strlen(text), "text", &err);
+    assert_int_equal(kd_normalize_from_json(&back, again, "kd.normalize", &err), 0);
+    assert_memory_equal(&n, &back, sizeof n);
+    assert_int_equal(kd_normalize_init(&back, json, &images, &err), 0);
+    assert_memory_equal(&n, &back, sizeof n);
+    cJSON_Delete(json);
+    cJSON_Delete(again);
+    kd_free(text);
+    json = cJSON_CreateString("none");
+    assert_int_equal(kd_normalize_init(&n, json, &images, &err), 0);
+    assert_true(n.mean[0] == 0 && n.std[0] == 1);
+    cJSON_Delete(json);
+    init_refused("\"nome\"", "none");
+    init_refused("{\"mean\":[0],\"std\":[1]}", "1 channels given, made has 2");
+    init_refused("{\"mean\":[0,0],\"std\":[1]}", "2 means and 1 stds");
+    init_refused("{\"mean\":[0,0],\"std\":[1,0]}", "data.normalize.std[1]");
+    init_refused("{\"mean\":[0,0],\"std\":[1,-1]}", "data.normalize.std[1]");
+    init_refused("{\"mean\":[0,\"a\"],\"std\":[1,1]}", "data.normalize.mean[1]");
+    init_refused("{\"mean\":[0,1e300],\"std\":[1,1]}", "data.normalize.mean[1]");
+    init_refused("{\"mean\":[0,0],\"std\":[1,1],\"sd\":1}", "unknown key 'sd'");
+    init_refused("{\"mean\":[]}", "mean");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fill),         cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_shift_beyond), cmocka_unit_test(test_pure),
+        cmocka_unit_test(test_normalize),    cmocka_unit_test(test_normalize_json),
+    };
+    return cmocka_run_group_tests(tests, make, NULL);
+}

@@ -1,0 +1,280 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "kd/data/split.h"
+#include <string.h>
+
+/* 1000 images of one pixel: 500 of class 0, 300 of class 1, 197 of class 2, 3 without label. */
+enum { N = 1000 };
+static uint8_t pixels[N];
+static int32_t labels[N];
+static char name[] = "made", train_name[] = "train";
+static struct kd_images images = {.source = name, .split = train_name, .n = N, .c = 1, .h = 1,
+                                  .w = 1, .classes = 3, .dtype = KD_U8, .pixels = pixels,
+                                  .labels = labels};
+static struct kd_err err;
+static struct kd_subset train, validation;
+
+static int make(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < N; i++) {
+        const unsigned r = i * 7 % 1000; /* classes mixed */
+        labels[i] = r < 500 ? 0 : r < 800 ? 1 : r < 997 ? 2 : -1;
+        pixels[i] = (uint8_t)i;
+    }
+    images.labels = labels;
+    return 0;
+}
+
+static struct kd_data_config config(double count)
+{
+    return (struct kd_data_config){.validation = count, .split_seed = 1, .fraction = 1};
+}
+
+static void split(const struct kd_data_config *c)
+{
+    if (kd_split_train(&images, c, &train, &validation, &err) < 0) fail_msg("%s", err.text);
+}
+
+static void release(void)
+{
+    kd_subset_release(&train);
+    kd_subset_release(&validation);
+}
+
+static unsigned count_of(const struct kd_subset *s, int32_t label)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < s->n; i++) n += labels[s->index[i]] == label;
+    return n;
+}
+
+/* Ascending, within the set; mark[i] += 1 for each place. */
+static void mark(const struct kd_subset *s, unsigned char *marks)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        assert_true(s->index[i] < N);
+        if (i > 0) assert_true(s->index[i - 1] < s->index[i]);
+        marks[s->index[i]]++;
+    }
+}
+
+static void test_stratified(void **state)
+{
+    unsigned char marks[N] = {0};
+    struct kd_data_config c = config(101);
+    (void)state;
+    split(&c);
+    assert_int_equal(validation.n, 101);
+    assert_int_equal(train.n, 899);
+    /* dues 50.5, 30.3, 19.897, 0.303: the largest remainder goes first, then the next */
+    assert_int_equal(count_of(&validation, 0), 51);
+    assert_int_equal(count_of(&validation, 1), 30);
+    assert_int_equal(count_of(&validation, 2), 20);
+    assert_int_equal(count_of(&validation, -1), 0);
+    mark(&train, marks);
+    mark(&validation, marks);
+    for (unsigned i = 0; i < N; i++) assert_int_equal(marks[i], 1);
+    release();
+    c.validation = 0.1;
+    split(&c);
+    assert_int_equal(validation.n, 100);
+    release();
+    c.validation = 0;
+    split(&c);
+    assert_int_equal(validation.n, 0);
+    assert_int_equal(train.n, N);
+    release();
+}
+
+static void test_seeded(void **state)
+{
+    unsigned char a[N] = {0}, b[N] = {0}, other[N] = {0};
+    struct kd_data_config c = config(200);
+    (void)state;
+    split(&c);
+    mark(&validation, a);
+    release();
+    split(&c);
+    mark(&validation, b);
+    release();
+    assert_memory_equal(a, b, N);
+    c.split_seed = 2;
+    split(&c);
+    mark(&validation, other);
+    release();
+    unsigned same = 0, early = 0;
+    for (unsigned i = 0; i < N; i++) {
+        same += a[i] && other[i];
+        early += i < N / 2 ? a[i] : 0;
+    }
+    assert_in_range(same, 15, 75);   /* 40 expected */
+    assert_in_range(early, 70, 130); /* drawn from everywhere: 100 expected */
+}
+
+static void test_keep_omit(void **state)
+{
+    double keep[] = {0, 2}, omit[] = {2};
+    struct kd_data_config c = config(100);
+    (void)state;
+    c.keep = (struct kd_reals){keep, 2};
+    split(&c);
+    assert_int_equal(validation.n, 100); /* validation keeps all classes */
+    assert_int_equal(count_of(&validation, 1), 30);
+    assert_int_equal(count_of(&train, 0), 450);
+    assert_int_equal(count_of(&train, 1), 0);
+    assert_int_equal(count_of(&train, -1), 0);
+    release();
+    c.omit = (struct kd_reals){omit, 1};
+    split(&c);
+    assert_int_equal(train.n, 450);
+    release();
+    c.keep.n = 0;
+    split(&c);
+    assert_int_equal(count_of(&train, 2), 0);
+    assert_int_equal(count_of(&train, 1), 270);
+    assert_int_equal(count_of(&train, -1), 3);
+    release();
+}
+
+static void test_fraction(void **state)
+{
+    unsigned char tenth[N] = {0}, third[N] = {0};
+    struct kd_data_config c = config(100);
+    (void)state;
+    c.fraction = 0.1;
+    split(&c);
+    mark(&train, tenth);
+    assert_int_equal(count_of(&train, 0), 45);
+    assert_int_equal(count_of(&train, 1), 27);
+    assert_int_equal(count_of(&train, 2), 18);
+    assert_int_equal(validation.n, 100);
+    release();
+    c.fraction = 0.3;
+    split(&c);
+    mark(&train, third);
+    assert_int_equal(count_of(&train, 0), 135);
+    release();
+    for (unsigned i = 0; i < N; i++) assert_true(tenth[i] <= third[i]);
+    c.fraction = 1e-6; /* at least one of each class */
+    split(&c);
+    assert_int_equal(train.n, 4);
+    release();
+}
+
+static void test_unlabelled(void **state)
+{
+    struct kd_data_config c = config(100);
+    (void)state;
+    c.unlabelled = true;
+    split(&c);
+    assert_false(train.labelled);
+    assert_true(validation.labelled);
+    assert_int_equal(kd_subset_label(&train, 0), -1);
+    assert_int_equal(kd_subset_label(&validation, 0), labels[validation.index[0]]);
+    release();
+    images.labels = NULL;
+    c.unlabelled = false;
+    split(&c);
+    assert_false(train.labelled);
+    assert_int_equal(validation.n, 100);
+    release();
+    images.labels = labels;
+}
+
+static void refused(const struct kd_data_config *c, const char *key)
+{
+    assert_int_equal(kd_split_train(&images, c, &train, &validation, &err), -1);
+    assert_int_equal(err.kind, KD_ERR_USAGE);
+    if (!strstr(err.text, key)) fail_msg("'%s' does not say '%s'", err.text, key);
+    assert_null(train.index);
+    assert_null(validation.index);
+}
+
+static void test_refused(void **state)
+{
+    static const double counts[] = {N, 2 * N, 1.5, -1, 1e-9, 0.99999};
+    double wrong[] = {3}, half[] = {0.5}, all[] = {0, 1, 2}, one[] = {1};
+    struct kd_data_config c;
+    (void)state;
+    for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
+        c = config(counts[i]);
+        refused(&c, "data.validation");
+    }
+    c = config(0);
+    c.fraction = 0;
+    refused(&c, "data.fraction");
+    c = config(0);
+    c.keep = (struct kd_reals){wrong, 1};
+    refused(&c, "data.keep: no class 3");
+    c.keep.v = half;
+    refused(&c, "data.keep: no class 0.5");
+    c.keep = (struct kd_reals){one, 1};
+    c.omit = (struct kd_reals){all, 3};
+    refused(&c, "nothing");
+    images.labels = NULL;
+    c.omit.n = 0;
+    refused(&c, "no labels");
+    images.labels = labels;
+}
+
+static void test_copy(void **state)
+{
+    struct kd_images copy, whole;
+    struct kd_data_config c = config(200);
+    (void)state;
+    split(&c);
+    assert_int_equal(kd_subset_copy(&validation, "validation", &copy, &err), 0);
+    assert_string_equal(copy.split, "validation");
+    assert_int_equal(copy.n, 200);
+    for (uint32_t i = 0; i < copy.n; i++) {
+        assert_int_equal(((uint8_t *)copy.pixels)[i], pixels[validation.index[i]]);
+        assert_int_equal(copy.labels[i], labels[validation.index[i]]);
+    }
+    kd_images_release(&copy);
+    release();
+    assert_int_equal(kd_subset_all(&images, &train, &err), 0);
+    assert_int_equal(kd_subset_copy(&train, "train", &whole, &err), 0);
+    assert_int_equal(kd_images_fingerprint(&images, &err), 0);
+    assert_string_equal(whole.pixels_fingerprint, images.pixels_fingerprint);
+    assert_string_equal(whole.labels_fingerprint, images.labels_fingerprint);
+    kd_images_release(&whole);
+    release();
+}
+
+/* The rows read what the design promises of "data", and defaults are sound. */
+static void test_rows(void **state)
+{
+    struct kd_data_config c;
+    struct kd_opt_section section = {"Data", kd_data_rows, kd_data_rows_n, &c};
+    static const char text[] = "{\"source\":\"mnist\",\"validation\":5000,\"omit\":[3],"
+                               "\"normalize\":\"none\",\"fraction\":0.5,\"unlabelled\":true}";
+    (void)state;
+    assert_int_equal(kd_opts_preset(&section, 1, &err), 0);
+    assert_true(c.fraction == 1 && c.validation == 0 && !c.unlabelled && !c.normalize);
+    cJSON *json = kd_json_parse(text, strlen(text), "text", &err);
+    assert_non_null(json);
+    if (kd_opts_from_json(&section, json, "data", NULL, 0, &err) < 0) fail_msg("%s", err.text);
+    assert_string_equal(c.source, "mnist");
+    assert_true(c.validation == 5000 && c.omit.n == 1 && c.omit.v[0] == 3 && c.unlabelled);
+    assert_true(cJSON_IsString(c.normalize));
+    cJSON_Delete(json);
+    kd_opts_release(&section, 1);
+    assert_string_equal(kd_data_rows[KD_DATA_ROW_DIR].flag, "data-dir");
+    assert_string_equal(kd_data_rows[KD_DATA_ROW_UNLABELLED].flag, "unlabelled");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stratified), cmocka_unit_test(test_seeded),
+        cmocka_unit_test(test_keep_omit),  cmocka_unit_test(test_fraction),
+        cmocka_unit_test(test_unlabelled), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_copy),       cmocka_unit_test(test_rows),
+    };
+    return cmocka_run_group_tests(tests, make, NULL);
+}
