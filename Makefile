@@ -96,6 +96,10 @@ $(OUT)/libkdreport.a: $(REPORT_OBJ)
 $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
+# The dispatcher has its own main and needs no library: it starts as fast as a process can.
+$(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)

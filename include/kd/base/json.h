@@ -19,14 +19,17 @@ char *kd_json_text(const cJSON *value, bool pretty, struct kd_err *err);
 
 /* Put value at a dotted path, making objects on the way ("students.kd.distill.alpha"); takes
  * ownership of value. A segment that names no key of an object standing there is added: whether the
- * key means anything is for the reader of the tree to say. */
+ * key means anything is for the reader of the tree to say. An element of a list is named by its number
+ * ("teacher.network.1.rate"); a key that holds dots itself is found where it stands already. */
 int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err);
-/* "key=value" as --set has it: value is JSON where it parses as such, else a string. */
+/* "key=value" as --set has it: value is JSON where it parses as such, else a string; what
+ * starts as an object or a list and does not parse is an error. */
 int kd_json_assign(cJSON *root, const char *assignment, struct kd_err *err);
 /* Value at a dotted path or NULL. */
 const cJSON *kd_json_get(const cJSON *root, const char *path);
 
-/* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null */
+/* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null.
+ * A key that is there already gets the new value. */
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);

@@ -26,7 +26,7 @@
 #include <stdio.h>
 
 enum kd_opt_kind {   /* type of the field */
-    KD_OPT_BOOL,     /* bool; flags --name and --no-name */
+    KD_OPT_BOOL,     /* bool; flags --name and --no-name; with preset "true" --help shows the latter */
     KD_OPT_INT,      /* int64_t, whole numbers up to 2^53 */
     KD_OPT_REAL,     /* double, finite */
     KD_OPT_TEXT,     /* char *, owned */
@@ -51,9 +51,9 @@ struct kd_option {
     enum kd_opt_kind kind;
     size_t offset;
     const char *preset;   /* default as text; NULL: 0, false, NULL or an empty list */
-    double min, max;      /* INT, REAL, REALS; both 0: any */
+    double min, max;      /* INT, REAL, REALS; both 0: any; max below min: no upper bound */
     const char *choices;  /* CHOICE: "sgd|adam|adamw" */
-    const char *metavar;  /* "N"; NULL for BOOL */
+    const char *metavar;  /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
     const char *help;     /* one sentence without full stop; --help adds the default */
 };
 
@@ -64,6 +64,7 @@ struct kd_opt_section {
     void *values; /* the struct that the rows' offsets refer to */
 };
 
+/* Defaults into fresh structs: what they held is overwritten, not freed. */
 int kd_opts_preset(struct kd_opt_section *sections, size_t n, struct kd_err *err);
 void kd_opts_release(struct kd_opt_section *sections, size_t n);
 

@@ -19,7 +19,9 @@ struct kd_bar {
     FILE *to;
     bool on;
     char label[64];
-    double started, drawn;
+    double started, drawn; /* seconds */
+    uint64_t first, last;  /* `done` when it started (a fall of `done` starts it anew) and of late */
+    bool visible;
 };
 void kd_bar_init(struct kd_bar *bar, FILE *to, bool wanted, const char *label);
 void kd_bar_tick(void *bar, uint64_t done, uint64_t total, const char *note); /* fits kd_progress.tick */

@@ -25,13 +25,13 @@ struct kd_tensor {
     unsigned dims;
     size_t shape[KD_MAX_DIMS];
     size_t count; /* elements */
-    void *data;   /* row-major, host byte order, aligned to 8 or better; not owned where `borrowed` */
+    void *data;   /* row-major, aligned to 8 or better; not owned where `borrowed` */
     bool borrowed;
 };
 
 struct kd_tensorfile {
     struct kd_tensor *tensors;
-    size_t n, room;
+    size_t n, room; /* a file that was read has them sorted by name */
     cJSON *metadata;      /* flat object of strings; never NULL after a read or an init */
     struct kd_bytes bytes; /* what the tensors of a file that was read point into */
 };
@@ -45,6 +45,9 @@ struct kd_tensorfile_limits {
  * If metadata has kd.checksums ({"name": "XXH3-128 hex"} as JSON text) every tensor listed is compared. */
 int kd_tensorfile_read(const char *path, const struct kd_tensorfile_limits *limits,
                        struct kd_tensorfile *out, struct kd_err *err);
+/* The same, but a .npy file (told by its first bytes, so also on a pipe) is taken too. */
+int kd_tensorfile_read_any(const char *path, const struct kd_tensorfile_limits *limits,
+                           struct kd_tensorfile *out, struct kd_err *err);
 /* The same from memory; `name` for messages; takes ownership of bytes (also on failure). */
 int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
                         const struct kd_tensorfile_limits *limits, struct kd_tensorfile *out,
@@ -57,8 +60,9 @@ int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err);
 int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,
                       const size_t *shape, const void *data, struct kd_err *err);
 int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text, struct kd_err *err);
-/* Tensors are written sorted by name, header padded with spaces to 8 bytes, kd.checksums added; same content, same
- * bytes. Atomic; "-" writes to standard output. */
+/* Tensors are written wide elements first, so that each is aligned to its own, and by name among
+ * equals; header padded with spaces to 8 bytes, kd.checksums added; same content, same bytes.
+ * Atomic; "-" writes to standard output. */
 int kd_tensorfile_write(const char *path, const struct kd_tensorfile *f, struct kd_err *err);
 void kd_tensorfile_release(struct kd_tensorfile *f);
 

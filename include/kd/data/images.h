@@ -6,6 +6,8 @@
  *     tensors:FILE      .safetensors with "images" and "labels", or IMAGES.npy,LABELS.npy
  * SPLIT is train or test here; validation is carved from train by kd/data/split.h.
  * Named sources are looked for under the folder given, else $KD_DATA, else ./data; `digits` is drawn.
+ * A place without splits of its own (png:DIR with DIR/CLASS, any tensors:FILE) is a train split; with the
+ * split named (png:holdout:test) it is taken as that one.
  */
 #ifndef KD_DATA_IMAGES_H
 #define KD_DATA_IMAGES_H
@@ -44,7 +46,11 @@ void kd_images_release(struct kd_images *images);
 /* {"source","split","n","shape":[c,h,w],"classes","pixels","labels"}: what kd.data holds. Caller deletes. */
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err);
 
-/* Splits "png:dir:test" into "png:dir" and "test" (or NULL). Caller frees both. */
+/* Both fingerprints anew, for a set that was put together in memory. */
+int kd_images_fingerprint(struct kd_images *images, struct kd_err *err);
+
+/* Splits "png:dir:test" into "png:dir" and "test" (or NULL). Caller frees both. "validation" is a split
+ * by grammar; kd_images_load refuses it, who carves it from train (kd/data/split.h) reads it here. */
 int kd_spec_parse(const char *spec, char **source, char **split, struct kd_err *err);
 
 /* Writing an image set in another form; used by kd-data convert. */

@@ -19,6 +19,9 @@ struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
 };
 extern const struct kd_option kd_data_rows[];
 extern const size_t kd_data_rows_n;
+/* Rows from DIR up to, without, UNLABELLED say which images are taken: data-dir, validation, split-seed,
+ * keep, omit, fraction. */
+enum { KD_DATA_ROW_DIR = 2, KD_DATA_ROW_UNLABELLED = 8 };
 
 struct kd_subset {
     const struct kd_images *images; /* borrowed */
@@ -32,6 +35,9 @@ struct kd_subset {
 int kd_split_train(const struct kd_images *images, const struct kd_data_config *config,
                    struct kd_subset *train, struct kd_subset *validation, struct kd_err *err);
 int kd_subset_all(const struct kd_images *images, struct kd_subset *out, struct kd_err *err);
+/* The subset as an image set of its own, called SOURCE:split, with its own fingerprints. */
+int kd_subset_copy(const struct kd_subset *s, const char *split, struct kd_images *out,
+                   struct kd_err *err);
 void kd_subset_release(struct kd_subset *s);
 static inline int32_t kd_subset_label(const struct kd_subset *s, uint32_t i)
 {

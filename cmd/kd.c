@@ -1,0 +1,212 @@
+/* kd: runs kd-COMMAND from its own folder or PATH, opens manuals, and lists the jobs. */
+#include "kd/base/err.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name, *what;
+} commands[] = {
+    {"train-teacher", "train a teacher network"},
+    {"soften", "write a teacher's soft targets, or show those of one image"},
+    {"train-student", "train a student network, with or without soft targets"},
+    {"eval", "measure models on any data"},
+    {"report", "compare the models of a run: tables, charts, logs, the best student"},
+    {"data", "look at data, convert it, make the built-in digits"},
+    {"help", "open the manual of a command"},
+    {"version", "the version of kd"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static const struct {
+    const char *what, *command;
+} jobs[] = {
+    {"Train the teacher", "kd train-teacher configs/digits.json"},
+    {"Write its soft targets at various temperatures",
+     "kd soften configs/digits.json --temperature 1,4,20"},
+    {"Train a student without soft targets",
+     "kd train-student configs/digits.json --student plain"},
+    {"Train a student with them", "kd train-student configs/digits.json --student kd"},
+    {"Find the best student of many", "kd report runs/digits --best"},
+    {"Read the student's log", "kd report --log runs/digits/students/kd/s1"},
+    {"Read the teacher's log", "kd report --log runs/digits/teacher/s1"},
+    {"Make a student on the spot",
+     "kd train-student --data digits --layers 64 --epochs 5 -o runs/quick/model.safetensors"},
+    {"... and test it", "kd eval runs/quick/model.safetensors --data digits:test"},
+    {"Read its log", "kd report --log runs/quick"},
+    {"Compare all students: table, CSV, charts", "kd report runs/digits"},
+};
+
+static int fail(int status, const struct kd_err *err)
+{
+    fprintf(stderr, "kd: %s\n", err->text);
+    return status;
+}
+
+/* What was printed has arrived, or it is an error. */
+static int printed(void)
+{
+    struct kd_err err = {0};
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    kd_fail_errno(&err, "standard output");
+    return fail(1, &err);
+}
+
+static int show_jobs(void)
+{
+    puts(
+        "kd trains a large network, writes down what it knows as soft targets, and trains a small\n"
+        "network from them. The usual jobs, each with its command:\n");
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+        printf("  %s\n      %s\n", jobs[i].what, jobs[i].command);
+    puts("\nkd --help lists the commands, kd help COMMAND opens a command's manual.");
+    return printed();
+}
+
+static int show_help(void)
+{
+    puts("usage: kd COMMAND [ARGUMENT]...\n\nRuns the kd program of that name; kd alone lists the "
+         "jobs.\n"
+         "\nCommands:");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-15s %s\n", commands[i].name, commands[i].what);
+    puts("\nOptions:\n"
+         "  -h, --help      this text\n"
+         "      --version   version, compiler and flags\n"
+         "\nkd COMMAND --help lists a command's options, kd help COMMAND opens its manual.");
+    return printed();
+}
+
+static int show_version(void)
+{
+#ifdef __clang__
+    const char *compiler = __VERSION__;
+#else
+    const char *compiler = "GCC " __VERSION__;
+#endif
+    printf("kd %s\ncompiler: %s (%s)\n", KD_VERSION, compiler, KD_BUILD);
+    return printed();
+}
+
+/* The folder that this program lies in, "" where only PATH knows. */
+static void own_folder(const char *argv0, char out[PATH_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    out[n > 0 ? n : 0] = '\0';
+    if (n <= 0 && (!strchr(argv0, '/') || !realpath(argv0, out))) out[0] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash) slash[slash == out] = '\0';
+}
+
+/* Replaces this process by kd-NAME; comes back with errno when that cannot be. */
+static void run(const char *folder, const char *name, char **argv)
+{
+    char path[2 * PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/kd-%s", folder, name);
+    argv[0] = path;
+    if (*folder && n > 0 && (size_t)n < sizeof path) {
+        execv(path, argv);
+        if (errno != ENOENT) return;
+    }
+    snprintf(path, sizeof path, "kd-%s", name);
+    execvp(path, argv);
+}
+
+static bool is_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i].name, name)) return true;
+    return false;
+}
+
+/* Why `name` could not be run. */
+static int cannot_run(const char *name)
+{
+    struct kd_err err = {0};
+    const char *names[COMMANDS], *near;
+    if (errno != ENOENT) {
+        kd_fail_errno(&err, "kd-%.200s cannot be run", name);
+        return fail(1, &err);
+    }
+    if (is_command(name)) {
+        kd_fail(&err, "kd-%s is neither beside kd nor on PATH; `make` builds it", name);
+        return fail(1, &err);
+    }
+    for (size_t i = 0; i < COMMANDS; i++) names[i] = commands[i].name;
+    near = kd_nearest(name, names, COMMANDS);
+    if (near)
+        kd_fail_usage(&err, "%.200s: no such command; did you mean %s?", name, near);
+    else
+        kd_fail_usage(&err, "%.200s: no such command; kd --help lists them", name);
+    return fail(2, &err);
+}
+
+/* The page lies beside the source (from bin/ and from build/MODE/bin/) or is installed. */
+static bool find_manual(const char *folder, const char *page, char *out, size_t room)
+{
+    static const char *const places[] = {"../cmd", "../../../cmd", "../share/man/man1"};
+    for (size_t i = 0; *folder && i < sizeof places / sizeof *places; i++) {
+        int n = snprintf(out, room, "%s/%s/%s.1", folder, places[i], page);
+        if (n > 0 && (size_t)n < room && access(out, R_OK) == 0) return true;
+    }
+    return false;
+}
+
+/* man(1) where it and the page are there; the program's --help otherwise. */
+static int help(const char *folder, const char *name)
+{
+    char page[64] = "kd", path[2 * PATH_MAX], help_word[] = "--help";
+    struct kd_err err = {0};
+    if (name && strlen(name) > 40) {
+        errno = ENOENT;
+        return cannot_run(name);
+    }
+    if (name && strcmp(name, "kd")) {
+        const char *bare = strncmp(name, "kd-", 3) ? name : name + 3;
+        if (!strcmp(bare, "help") || !strcmp(bare, "version")) return show_help();
+        snprintf(page, sizeof page, "kd-%s", bare);
+        name = bare;
+    } else {
+        name = NULL;
+    }
+    if (find_manual(folder, page, path, sizeof path)) {
+        execlp("man", "man", path, (char *)NULL);
+        if (errno != ENOENT) {
+            kd_fail_errno(&err, "man %s", path);
+            return fail(1, &err);
+        }
+    }
+    if (!name) return show_help();
+    char *words[] = {NULL, help_word, NULL};
+    run(folder, name, words);
+    return cannot_run(name);
+}
+
+int main(int argc, char **argv)
+{
+    char folder[PATH_MAX];
+    struct kd_err err = {0};
+    if (argc < 2) return show_jobs();
+    const char *name = argv[1];
+    own_folder(argv[0], folder);
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) return show_help();
+    if (!strcmp(name, "--version") || !strcmp(name, "version")) return show_version();
+    if (!strcmp(name, "help")) {
+        if (argc <= 3) return help(folder, argv[2]);
+        kd_fail_usage(&err, "help: one command at a time: kd help %.200s", argv[2]);
+        return fail(2, &err);
+    }
+    if (name[0] == '-' || !*name || strchr(name, '/')) {
+        kd_fail_usage(
+            &err,
+            "%.200s: no such %s; usage: kd COMMAND [ARGUMENT]..., kd --help lists the commands",
+            name, name[0] == '-' ? "option" : "command");
+        return fail(2, &err);
+    }
+    run(folder, name, argv + 1);
+    return cannot_run(name);
+}

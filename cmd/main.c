@@ -1,0 +1,194 @@
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+#include "program.h"
+#include <cblas.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HELP_WIDTH = 80 };
+
+volatile int kd_stopping;
+
+static const struct kd_option common_rows[] = {
+    {"output", 'o', NULL, KD_OPT_TEXT, offsetof(struct kd_common, output), .metavar = "PATH",
+     .help = "where the result goes (its folder is created); - is standard output"},
+    {"threads", 0, NULL, KD_OPT_INT, offsetof(struct kd_common, threads), .preset = "0", .min = 0,
+     .max = 1024, .metavar = "N",
+     .help = "worker threads, 0 for one per usable processor; results do not depend on it"},
+    {"seed", 0, NULL, KD_OPT_INT, offsetof(struct kd_common, seed), .preset = "1", .min = 0,
+     .max = 9007199254740992.0, .metavar = "N", .help = "seed of all randomness"},
+    {"json", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, json),
+     .help = "print results as JSON, one object a line"},
+    {"provenance", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, provenance), .preset = "true",
+     .help = "leave out of files what differs between equal runs: command line and times"},
+    {"quiet", 'q', NULL, KD_OPT_BOOL, offsetof(struct kd_common, quiet),
+     .help = "no messages and no progress bar; errors are still told"},
+    {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "this text"},
+    {"version", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, version),
+     .help = "version, compiler, flags, BLAS and its kernel"},
+};
+
+static void on_stop(int signal_number)
+{
+    if (kd_stopping) { /* asked twice: at once, but without leaving half-written files */
+        kd_outfile_abandon_all();
+        _exit(128 + signal_number);
+    }
+    kd_stopping = signal_number;
+}
+
+static void signals_set(void)
+{
+    static const int stops[] = {SIGINT, SIGTERM};
+    struct sigaction action = {.sa_handler = on_stop}, old;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+        if (sigaction(stops[i], NULL, &old) == 0 &&
+            old.sa_handler != SIG_IGN) /* nohup and the like */
+            sigaction(stops[i], &action, NULL);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+int kd_print(struct kd_err *err, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int n = vprintf(format, list);
+    va_end(list);
+    return n < 0 ? kd_fail_errno(err, "standard output") : 0;
+}
+
+void kd_say(struct kd_run *run, const char *format, ...)
+{
+    va_list list;
+    if (run->common.quiet) return;
+    kd_bar_clear(&run->bar);
+    fprintf(stderr, "%s: ", kd_program.name);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+static int output_end(struct kd_err *err)
+{
+    if (fflush(stdout) != 0) return kd_fail_errno(err, "standard output");
+    return ferror(stdout) ? kd_fail(err, "standard output: a write failed") : 0;
+}
+
+static int show_version(struct kd_err *err)
+{
+#ifdef __clang__
+    const char *compiler = __VERSION__;
+#else
+    const char *compiler = "GCC " __VERSION__;
+#endif
+    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\n", kd_program.name,
+                    KD_VERSION, compiler, KD_BUILD, openblas_get_config(), openblas_get_corename());
+}
+
+static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
+{
+    const struct kd_program *p = &kd_program;
+    if (kd_print(err, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary) < 0) return -1;
+    kd_opts_help(sections, n, HELP_WIDTH, stdout);
+    return p->details ? kd_print(err, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n")
+                      : 0;
+}
+
+static int check_operands(const struct kd_args *args, struct kd_err *err)
+{
+    if (args->n_operands < kd_program.min_operands)
+        return kd_fail_usage(err, "an argument is missing; usage: %s %s", kd_program.name,
+                             kd_program.usage);
+    if (args->n_operands > kd_program.max_operands)
+        return kd_fail_usage(err, "%.200s: one argument too many; usage: %s %s",
+                             args->operands[kd_program.max_operands], kd_program.name,
+                             kd_program.usage);
+    return 0;
+}
+
+/* A word as a shell reads it back. */
+static int quote(struct kd_bytes *out, const char *word, struct kd_err *err)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+    size_t size = strlen(word);
+    if (size && strspn(word, plain) == size) return kd_bytes_add(out, word, size, err);
+    if (kd_bytes_add(out, "'", 1, err) < 0) return -1;
+    for (const char *p = word; *p; p++)
+        if (kd_bytes_add(out, *p == '\'' ? "'\\''" : p, *p == '\'' ? 4 : 1, err) < 0) return -1;
+    return kd_bytes_add(out, "'", 1, err);
+}
+
+static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err)
+{
+    struct kd_bytes out = {0};
+    int status = kd_bytes_add(&out, kd_program.name, wanted ? strlen(kd_program.name) : 0, err);
+    for (int i = 1; wanted && status == 0 && i < argc; i++) {
+        status = kd_bytes_add(&out, " ", 1, err);
+        if (status == 0) status = quote(&out, argv[i], err);
+    }
+    if (status == 0) return out.data;
+    kd_bytes_release(&out);
+    return NULL;
+}
+
+static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
+{
+    const char *core = getenv("OPENBLAS_CORETYPE");
+    openblas_set_num_threads(1); /* the workers divide the work, whatever the environment says */
+    kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
+    if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
+    if (core && *core)
+        kd_say(
+            run,
+            "OPENBLAS_CORETYPE=%s overrides the choice of BLAS kernel; unset it before measuring",
+            core);
+    run->command = command_line(run->common.provenance, argc, argv, err);
+    if (!run->command) return -1;
+    run->pool = kd_pool_new((unsigned)run->common.threads, err);
+    return run->pool ? 0 : -1;
+}
+
+static int work(struct kd_run *run, struct kd_opt_section *sections, size_t n, int argc,
+                char **argv, struct kd_err *err)
+{
+    if (kd_opts_preset(sections, n, err) < 0) return -1;
+    if (kd_args_scan(&run->args, sections, n, argc, argv, err) < 0) return -1;
+    if (kd_args_apply(&run->args, err) < 0) return -1;
+    if (run->common.help) return show_help(sections, n, err);
+    if (run->common.version) return show_version(err);
+    if (check_operands(&run->args, err) < 0 || start(run, argc, argv, err) < 0) return -1;
+    signals_set();
+    return kd_program.run(run, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct kd_err err = {0};
+    struct kd_run run = {0};
+    size_t n = kd_program.n_sections;
+    struct kd_opt_section *sections = kd_alloc(n + 1, sizeof *sections, "options", &err);
+    int status = -1;
+    if (sections) {
+        if (n) memcpy(sections, kd_program.sections, n * sizeof *sections);
+        sections[n] = (struct kd_opt_section){
+            "Common options", common_rows, sizeof common_rows / sizeof *common_rows, &run.common};
+        status = work(&run, sections, n + 1, argc, argv, &err);
+    }
+    kd_bar_clear(&run.bar);
+    if (status == 0) status = output_end(&err);
+    if (status < 0 && err.text[0]) fprintf(stderr, "%s: %s\n", kd_program.name, err.text);
+    kd_pool_free(run.pool);
+    kd_free(run.command);
+    kd_args_release(&run.args);
+    if (sections) kd_opts_release(sections, n + 1);
+    kd_free(sections);
+    if (kd_stopping) return 128 + kd_stopping;
+    return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;
+}

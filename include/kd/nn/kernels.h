@@ -1,0 +1,62 @@
+/* Elementwise kernels, one table per instruction set, chosen once by what the processor has.
+ *
+ * KD_CPU=plain|avx2|avx512 in the environment forces a table. Matrix products are BLAS's (gemm.h).
+ * All arrays are float unless said; none may overlap unless they are the same. */
+#ifndef KD_NN_KERNELS_H
+#define KD_NN_KERNELS_H
+#include "kd/base/err.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/* Which mask words a row of dropout draws: Philox key, and counter words 1..3 (layer, epoch, sample). */
+struct kd_dropout_draw {
+    uint32_t key[2], purpose, epoch, sample;
+};
+
+struct kd_sgd_step {  /* v = momentum v + (g + decay w);  w -= rate (nesterov ? g + decay w + momentum v : v) */
+    float rate, momentum, decay;
+    int nesterov;
+};
+struct kd_adam_step { /* Kingma and Ba 2015, algorithm 1; decoupled: Loshchilov and Hutter 2019, algorithm 2 */
+    float rate;       /* learning rate / (1 - beta1^t) */
+    float beta1, beta2, epsilon;
+    float unbias2;    /* 1 / sqrt(1 - beta2^t) */
+    float decay;      /* added to the gradient */
+    float shrink;     /* w *= shrink before the step: 1 - learning rate * decoupled decay */
+};
+
+struct kd_kernels {
+    const char *name;
+    void (*fill_rows)(float *y, size_t stride, size_t rows, size_t cols, const float *row);
+    void (*sum_rows)(float *sum, const float *y, size_t stride, size_t rows, size_t cols); /* sum = columns' sums */
+    /* forward: y = f(x), y may be x. backward: dy *= f'(.), given what the layer keeps. */
+    void (*relu)(float *y, const float *x, size_t n, float slope);
+    void (*relu_back)(float *dy, const float *y, size_t n, float slope);
+    void (*tanh)(float *y, const float *x, size_t n);
+    void (*tanh_back)(float *dy, const float *y, size_t n);
+    void (*gelu)(float *y, const float *x, size_t n);
+    void (*gelu_back)(float *dy, const float *x, size_t n);
+    /* Element i of the row is kept where 16 random bits >= threshold (rate * 65536), and scaled.
+     * first must be a multiple of 8. mask[i] is 0 or 1. */
+    void (*dropout)(float *y, const float *x, uint8_t *mask, size_t first, size_t n,
+                    const struct kd_dropout_draw *draw, uint32_t threshold, float scale);
+    void (*dropout_back)(float *dy, const uint8_t *mask, size_t n, float scale);
+    /* Batch norm over rows, per column. stats: [cols] each. */
+    void (*norm_stats)(const float *x, size_t stride, size_t rows, size_t cols, float *mean, float *var);
+    void (*norm_apply)(float *y, const float *x, size_t stride, size_t rows, size_t cols,
+                       const float *mean, const float *rstd, const float *weight, const float *bias);
+    void (*norm_back)(float *dx, const float *dy, const float *x, size_t stride, size_t rows, size_t cols,
+                      const float *mean, const float *rstd, const float *weight, float *dweight,
+                      float *dbias, int use_batch_stats);
+    void (*sgd)(float *w, float *v, const float *g, size_t n, const struct kd_sgd_step *s);
+    void (*adam)(float *w, float *m, float *v, const float *g, size_t n, const struct kd_adam_step *s);
+    double (*sum_squares)(const float *x, size_t n);
+    void (*scale)(float *x, size_t n, float by);
+    void (*exp_double)(double *x, size_t n); /* in place; relative error below 4e-16, 0 below -708 */
+};
+
+/* The table in force. Chosen at the first call; kd_kernels_init tells of a bad KD_CPU. */
+const struct kd_kernels *kd_kernels(void);
+int kd_kernels_init(struct kd_err *err);
+const char *kd_kernels_name(void);
+#endif

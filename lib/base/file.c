@@ -1,0 +1,364 @@
+#include "kd/base/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)1 << 30) /* some systems refuse a single read or write of 2 GiB */
+
+static const char *shown(const char *path, const char *instead)
+{
+    return strcmp(path, "-") == 0 ? instead : path;
+}
+
+/* ---- reading ---- */
+
+/* True where the call that set errno is to be made again: it was interrupted, or the descriptor is
+ * non-blocking (a pipe shared with an event loop) and is ready by now. */
+static bool again(int fd, short events)
+{
+    if (errno == EINTR) return true;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return false;
+    struct pollfd p = {.fd = fd, .events = events};
+    return poll(&p, 1, -1) > 0 || errno == EINTR;
+}
+
+static int room_for(struct kd_bytes *b, size_t room, const char *name, struct kd_err *err)
+{
+    char *data = kd_alloc(room, 1, name, err);
+    if (!data) return -1;
+    if (b->size) memcpy(data, b->data, b->size);
+    kd_free(b->data);
+    b->data = data;
+    b->room = room;
+    return 0;
+}
+
+static int too_large(const char *name, size_t limit, struct kd_err *err)
+{
+    return kd_fail(err, "%s: larger than the %zu bytes that are accepted here", name, limit);
+}
+
+/* One byte more than the file's size is asked for, so that the read that finds the end needs no
+ * growth, and one more stands behind it for the NUL. */
+static int read_all(int fd, const char *name, size_t expected, size_t limit, struct kd_bytes *out,
+                    struct kd_err *err)
+{
+    size_t room = expected + 2 < 65536 ? 65536 : expected + 2;
+    if (room_for(out, room, name, err) < 0) return -1;
+    for (;;) {
+        if (out->room - out->size < 2) {
+            size_t more = out->room > limit / 2 ? limit + 2 : 2 * out->room;
+            if (room_for(out, more, name, err) < 0) return -1;
+        }
+        size_t want = out->room - out->size - 1;
+        ssize_t got = read(fd, out->data + out->size, want < PIECE ? want : PIECE);
+        if (got < 0 && again(fd, POLLIN)) continue;
+        if (got < 0) return kd_fail_errno(err, "%s: cannot read at byte %zu", name, out->size);
+        if (got == 0) break;
+        out->size += (size_t)got;
+        if (out->size > limit) return too_large(name, limit, err);
+    }
+    out->data[out->size] = '\0';
+    return 0;
+}
+
+static int open_input(const char *path, struct kd_err *err)
+{
+    static atomic_bool standard_input_taken;
+    if (strcmp(path, "-") == 0) {
+        if (atomic_exchange(&standard_input_taken, true))
+            return kd_fail_usage(err, "standard input can be read only once, but - is named twice; "
+                                      "use a file for one of them");
+        return STDIN_FILENO;
+    }
+    if (!*path) return kd_fail_usage(err, "the name of a file to read is empty");
+    int fd;
+    do fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0) return fd;
+    if (errno == ENOENT) return kd_fail(err, "%s: there is no such file", path);
+    return kd_fail_errno(err, "%s: cannot open for reading", path);
+}
+
+int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err)
+{
+    const char *name = shown(path, "standard input");
+    *out = (struct kd_bytes){0};
+    if (limit > (SIZE_MAX >> 1) - 2) limit = (SIZE_MAX >> 1) - 2;
+    int fd = open_input(path, err);
+    if (fd < 0) return -1;
+    int status = 0;
+    struct stat st;
+    size_t expected = 0;
+    if (fstat(fd, &st) < 0) {
+        status = kd_fail_errno(err, "%s: cannot read", name);
+    } else if (S_ISDIR(st.st_mode)) {
+        status = kd_fail(err, "%s: is a folder, and a file is needed here", name);
+    } else if (S_ISREG(st.st_mode)) {
+        if ((uintmax_t)st.st_size > limit) status = too_large(name, limit, err);
+        else expected = (size_t)st.st_size;
+    }
+    if (status == 0) status = read_all(fd, name, expected, limit, out, err);
+    if (strcmp(path, "-") != 0) close(fd); /* read to its end: nothing can be lost by closing */
+    if (status < 0) kd_bytes_release(out);
+    return status;
+}
+
+/* ---- names ---- */
+
+bool kd_path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+char *kd_path_join(struct kd_err *err, const char *folder, const char *name)
+{
+    size_t n = strlen(folder);
+    return kd_format(err, "%s%s%s", folder, n == 0 || folder[n - 1] == '/' ? "" : "/", name);
+}
+
+static int folder_make(const char *path, struct kd_err *err)
+{
+    struct stat st;
+    if (mkdir(path, 0777) == 0) return 0;
+    int why = errno; /* EEXIST, but also EROFS or EACCES for a folder that exists */
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode)) return 0;
+        return kd_fail(err, "%s: is a file, and a folder is needed here", path);
+    }
+    errno = why;
+    return kd_fail_errno(err, "%s: cannot make this folder", path);
+}
+
+int kd_folders_make(const char *path, struct kd_err *err)
+{
+    char *copy = kd_strdup(path, err);
+    if (!copy) return -1;
+    int status = 0;
+    for (char *p = copy; *p && status == 0; p++) {
+        if (*p != '/' || p == copy) continue;
+        *p = '\0';
+        status = folder_make(copy, err);
+        *p = '/';
+    }
+    if (status == 0 && *copy) status = folder_make(copy, err);
+    kd_free(copy);
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* Temporaries now in being. Whoever takes a name out of its slot owns it: the writer, which then
+ * frees it, or a signal handler, which cannot free and leaves that to the end of the process. */
+#define SLOTS 64
+static _Atomic(char *) temporaries[SLOTS];
+
+static int temporary_register(char *name)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        char *none = NULL;
+        if (atomic_compare_exchange_strong(&temporaries[i], &none, name)) return 0;
+    }
+    return -1;
+}
+
+static void temporary_forget(char *name)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        char *expected = name;
+        if (atomic_compare_exchange_strong(&temporaries[i], &expected, NULL)) {
+            kd_free(name);
+            return;
+        }
+    }
+}
+
+void kd_outfile_abandon_all(void)
+{
+    int saved = errno;
+    for (unsigned i = 0; i < SLOTS; i++) {
+        char *name = atomic_exchange(&temporaries[i], NULL);
+        if (name) unlink(name);
+    }
+    errno = saved;
+}
+
+/* Folder part of path, with its last slash; "" where there is none. */
+static char *folder_of(const char *path, struct kd_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    return kd_format(err, "%.*s", slash ? (int)(slash - path + 1) : 0, path);
+}
+
+/* The name holds process and time, so it can be registered for removal before the file exists
+ * without ever naming somebody else's; open() with 0666 leaves the permissions to the umask. */
+static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_err *err)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        struct timespec now = {0};
+        clock_gettime(CLOCK_REALTIME, &now);
+        f->temporary = kd_format(err, "%s.kd-%ld-%llx%08lx.tmp", folder, (long)getpid(),
+                                 (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec);
+        if (!f->temporary) return -1;
+        if (temporary_register(f->temporary) < 0) {
+            kd_free(f->temporary);
+            f->temporary = NULL;
+            return kd_fail(err, "%s: more than %d files are being written at once", f->path, SLOTS);
+        }
+        f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (f->fd >= 0) return 0;
+        int why = errno;
+        temporary_forget(f->temporary);
+        f->temporary = NULL;
+        errno = why;
+        if (why != EEXIST && why != EINTR) break;
+    }
+    return kd_fail_errno(err, "%s: cannot make a file in folder %s", f->path,
+                         *folder ? folder : ".");
+}
+
+/* Where path exists: what it really is. Links are followed, so that a link to a file stays a link. */
+static int open_over(struct kd_outfile *f, const struct stat *st, struct kd_err *err)
+{
+    if (S_ISDIR(st->st_mode))
+        return kd_fail(err, "%s: is a folder; name a file to write", f->path);
+    if (access(f->path, W_OK) < 0)
+        return kd_fail_errno(err, "%s: cannot replace this file", f->path);
+    if (!S_ISREG(st->st_mode)) {
+        do f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
+        while (f->fd < 0 && errno == EINTR);
+        return f->fd < 0 ? kd_fail_errno(err, "%s: cannot open for writing", f->path) : 0;
+    }
+    char *real = realpath(f->path, NULL);
+    if (!real) return kd_fail_errno(err, "%s: cannot open for writing", f->path);
+    kd_free(f->path);
+    f->path = kd_strdup(real, err);
+    free(real);
+    if (!f->path) return -1;
+    char *folder = folder_of(f->path, err);
+    if (!folder) return -1;
+    int status = temporary_make(f, folder, err);
+    kd_free(folder);
+    /* Keeping the old file's permissions is a courtesy that some file systems do not offer. */
+    if (status == 0 && fchmod(f->fd, st->st_mode & 0777) < 0) errno = 0;
+    return status;
+}
+
+int kd_outfile_open(struct kd_outfile *f, const char *path, struct kd_err *err)
+{
+    *f = (struct kd_outfile){.fd = -1};
+    if (!*path) return kd_fail_usage(err, "the name of the file to write is empty");
+    f->path = kd_strdup(shown(path, "standard output"), err);
+    if (!f->path) return -1;
+    struct stat st;
+    int status;
+    if (strcmp(path, "-") == 0) {
+        f->fd = STDOUT_FILENO;
+        return 0;
+    }
+    if (stat(path, &st) == 0) {
+        status = open_over(f, &st, err);
+    } else {
+        char *folder = folder_of(path, err);
+        status = folder ? 0 : -1;
+        if (status == 0 && !path[strlen(folder)])
+            status = kd_fail_usage(err, "%s: names a folder; name a file to write", path);
+        if (status == 0 && *folder) status = kd_folders_make(folder, err);
+        if (status == 0) status = temporary_make(f, folder, err);
+        kd_free(folder);
+    }
+    if (status < 0) kd_outfile_discard(f);
+    return status;
+}
+
+int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct kd_err *err)
+{
+    const char *p = data;
+    while (size > 0) {
+        ssize_t n = write(f->fd, p, size < PIECE ? size : PIECE);
+        if (n < 0 && again(f->fd, POLLOUT)) continue;
+        if (n < 0) return kd_fail_errno(err, "%s: cannot write", f->path);
+        p += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* After the rename the file is there; whether the folder's entry has reached the disk is best
+ * effort, since failing now could not bring the old file back. */
+static void folder_sync(const char *path)
+{
+    struct kd_err ignored;
+    char *folder = folder_of(path, &ignored);
+    int fd = folder ? open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        if (fsync(fd) < 0) errno = 0;
+        close(fd);
+    }
+    kd_free(folder);
+}
+
+static int file_sync(int fd)
+{
+    int status;
+    do status = fsync(fd);
+    while (status < 0 && errno == EINTR);
+    /* EINVAL: a file system that has no notion of it */
+    return status < 0 && errno == EINVAL ? 0 : status;
+}
+
+int kd_outfile_commit(struct kd_outfile *f, struct kd_err *err)
+{
+    int status = 0;
+    if (f->temporary && file_sync(f->fd) < 0)
+        status = kd_fail_errno(err, "%s: cannot write", f->path);
+    if (f->fd != STDOUT_FILENO) {
+        /* After EINTR the descriptor is closed all the same on the systems that kd runs on. */
+        if (close(f->fd) < 0 && errno != EINTR && status == 0)
+            status = kd_fail_errno(err, "%s: cannot write", f->path);
+    }
+    f->fd = -1;
+    if (status == 0 && f->temporary) {
+        if (rename(f->temporary, f->path) < 0) {
+            status = kd_fail_errno(err, "%s: cannot put the new file in place", f->path);
+        } else {
+            temporary_forget(f->temporary);
+            f->temporary = NULL;
+            folder_sync(f->path);
+        }
+    }
+    kd_outfile_discard(f);
+    return status;
+}
+
+void kd_outfile_discard(struct kd_outfile *f)
+{
+    if (!f->path) return; /* nothing was opened, or all is done already */
+    if (f->fd >= 0 && f->fd != STDOUT_FILENO) close(f->fd);
+    if (f->temporary) {
+        unlink(f->temporary);
+        temporary_forget(f->temporary);
+    }
+    kd_free(f->path);
+    *f = (struct kd_outfile){.fd = -1};
+}
+
+int kd_file_write(const char *path, const void *data, size_t size, struct kd_err *err)
+{
+    struct kd_outfile f;
+    if (kd_outfile_open(&f, path, err) < 0) return -1;
+    if (kd_outfile_write(&f, data, size, err) < 0) {
+        kd_outfile_discard(&f);
+        return -1;
+    }
+    return kd_outfile_commit(&f, err);
+}

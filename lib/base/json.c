@@ -1,0 +1,126 @@
+#include "kd/base/json.h"
+#include "json_check.h"
+#include "kd/base/file.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_LIMIT ((size_t)64 << 20) /* bytes of a JSON file, a thousand times what people write */
+
+static int no_memory(struct kd_err *err, const char *name)
+{
+    return kd_fail(err, "not enough memory for the JSON of %s", name);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+/* The first key that an object has twice, or NULL; sorted, since a hostile object may have millions. */
+static int repeated_key(const cJSON *object, const char **key, struct kd_err *err)
+{
+    size_t n = 0;
+    const cJSON *child;
+    *key = NULL;
+    cJSON_ArrayForEach(child, object) n++;
+    if (n < 2) return 0;
+    const char **keys = kd_alloc(n, sizeof *keys, "the keys of an object", err);
+    if (!keys) return -1;
+    n = 0;
+    cJSON_ArrayForEach(child, object) keys[n++] = child->string;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < n && !*key; i++)
+        if (strcmp(keys[i - 1], keys[i]) == 0) *key = keys[i];
+    kd_free(keys);
+    return 0;
+}
+
+struct place { /* from the root down to a value, for its dotted path */
+    const struct place *above;
+    const char *key; /* NULL: element `index` of a list */
+    size_t index;
+};
+
+static int path_text(const struct place *place, struct kd_bytes *out)
+{
+    if (!place) return 0;
+    if (path_text(place->above, out) < 0) return -1;
+    const char *dot = out->size ? "." : "";
+    if (place->key) return kd_bytes_format(out, NULL, "%s%s", dot, place->key);
+    return kd_bytes_format(out, NULL, "%s%zu", dot, place->index);
+}
+
+static int refuse_repeats(const cJSON *value, const struct place *here, const char *name,
+                          struct kd_err *err)
+{
+    struct place below = {.above = here};
+    if (cJSON_IsObject(value)) {
+        if (repeated_key(value, &below.key, err) < 0) return -1;
+        if (below.key) {
+            struct kd_bytes path = {0};
+            int known = path_text(&below, &path);
+            kd_fail(err, "%s: the key %s is there twice; keep one of them", name,
+                    known == 0 ? path.data : below.key);
+            kd_bytes_release(&path);
+            return -1;
+        }
+    }
+    const cJSON *child;
+    cJSON_ArrayForEach(child, value)
+    {
+        below.key = child->string;
+        if (child->child && refuse_repeats(child, &below, name, err) < 0) return -1;
+        below.index++;
+    }
+    return 0;
+}
+
+cJSON *kd_json_parse(const char *text, size_t size, const char *name, struct kd_err *err)
+{
+    if (kd_json_check(text, size, name, err) < 0) return NULL;
+    cJSON *value = cJSON_ParseWithLength(text, size);
+    if (!value) {
+        no_memory(err, name);
+        return NULL;
+    }
+    if (refuse_repeats(value, NULL, name, err) == 0) return value;
+    cJSON_Delete(value);
+    return NULL;
+}
+
+cJSON *kd_json_read(const char *path, struct kd_err *err)
+{
+    struct kd_bytes text;
+    if (kd_file_read(path, TEXT_LIMIT, &text, err) < 0) return NULL;
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    cJSON *value = kd_json_parse(text.data, text.size, name, err);
+    kd_bytes_release(&text);
+    return value;
+}
+
+int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err)
+{
+    if (!value) value = cJSON_CreateNull();
+    if (!value) return no_memory(err, key);
+    if (cJSON_GetObjectItemCaseSensitive(object, key)) {
+        if (cJSON_ReplaceItemInObjectCaseSensitive(object, key, value))
+            return value->string ? 0 : no_memory(err, key);
+    } else if (cJSON_AddItemToObject(object, key, value)) {
+        return 0;
+    }
+    cJSON_Delete(value);
+    return no_memory(err, key);
+}
+
+int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err)
+{
+    cJSON *value = cJSON_CreateString(text);
+    return value ? kd_json_add(object, key, value, err) : no_memory(err, key);
+}
+
+int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err)
+{
+    cJSON *value = cJSON_CreateNumber(v);
+    return value ? kd_json_add(object, key, value, err) : no_memory(err, key);
+}

@@ -1,0 +1,144 @@
+#include "kd/base/mem.h"
+#include "option_value.h"
+#include <string.h>
+
+struct reader {
+    const struct kd_opt_section *section;
+    const char *where; /* path of the section's object, "" for none */
+    const char *const *besides;
+    size_t n_besides;
+    struct kd_err *err;
+};
+
+static const char *dot(const char *path)
+{
+    return *path ? "." : "";
+}
+
+/* Row whose key is PREFIX.NAME (PREFIX may be ""), or NULL. */
+static const struct kd_option *find_key(const struct reader *r, const char *path)
+{
+    for (size_t i = 0; i < r->section->n; i++)
+        if (r->section->rows[i].key && !strcmp(r->section->rows[i].key, path))
+            return &r->section->rows[i];
+    return NULL;
+}
+
+static bool below(const char *key, const char *path)
+{
+    size_t n = strlen(path);
+    return key && !strncmp(key, path, n) && key[n] == '.';
+}
+
+static bool is_group(const struct reader *r, const char *path)
+{
+    for (size_t i = 0; i < r->section->n; i++)
+        if (below(r->section->rows[i].key, path)) return true;
+    return false;
+}
+
+/* "did you mean" among the keys that this level knows: the segments after `prefix`. */
+static int unknown(const struct reader *r, const char *prefix, const char *typed)
+{
+    struct kd_bytes store = {0};
+    const char *names[512], *near = NULL;
+    size_t at[512];
+    unsigned n = 0;
+    int status = 0;
+    size_t skip = *prefix ? strlen(prefix) + 1 : 0;
+    for (size_t i = 0; i < r->section->n && n < 512 && status == 0; i++) {
+        const char *key = r->section->rows[i].key;
+        if (!key || (*prefix && !below(key, prefix))) continue;
+        at[n++] = store.size;
+        status = kd_bytes_add(&store, key + skip, strcspn(key + skip, "."), r->err);
+        if (status == 0) status = kd_bytes_add(&store, "", 1, r->err);
+    }
+    if (status == 0) {
+        for (unsigned i = 0; i < n; i++) names[i] = store.data + at[i];
+        for (size_t i = 0; !*prefix && i < r->n_besides && n < 512; i++) names[n++] = r->besides[i];
+        near = kd_nearest(typed, names, n);
+        if (strchr(typed, '.') && !*prefix && find_key(r, typed))
+            kd_fail_usage(r->err, "%s%s\"%s\": dotted keys are for --set; nest objects here",
+                          r->where, dot(r->where), typed);
+        else
+            kd_fail_usage(r->err, "%s%s%s%s%.100s: no such key%s%s%s", r->where, dot(r->where),
+                          prefix, dot(prefix), typed, near ? "; did you mean " : "",
+                          near ? near : "", near ? "?" : "");
+    }
+    kd_bytes_release(&store);
+    return -1;
+}
+
+static int set(const struct reader *r, const struct kd_option *row, const cJSON *value)
+{
+    char name[512];
+    void *field = kd_opt_field(r->section, row);
+    if (cJSON_IsNull(value)) return kd_opt_reset(row, field, r->err);
+    snprintf(name, sizeof name, "%s%s%s", r->where, dot(r->where), row->key);
+    return kd_opt_set_json(row, field, value, name, r->err);
+}
+
+static int read_object(const struct reader *r, const cJSON *object, const char *prefix);
+
+/* An object for the keys below `path`, null for all their defaults, or a value for its kind alone.
+ */
+static int read_group(const struct reader *r, const cJSON *value, const char *path)
+{
+    char kind[600];
+    snprintf(kind, sizeof kind, "%s.kind", path);
+    const struct kd_option *row = find_key(r, kind);
+    if (cJSON_IsObject(value)) return read_object(r, value, path);
+    if (cJSON_IsNull(value)) {
+        for (size_t i = 0; i < r->section->n; i++)
+            if (below(r->section->rows[i].key, path) && set(r, &r->section->rows[i], value) < 0)
+                return -1;
+        return 0;
+    }
+    if (row) return set(r, row, value);
+    return kd_fail_usage(r->err, "%s%s%s: expected an object {...}", r->where, dot(r->where), path);
+}
+
+static int read_object(const struct reader *r, const cJSON *object, const char *prefix)
+{
+    for (const cJSON *item = object->child; item; item = item->next) {
+        char path[512];
+        bool besides = false;
+        int n = snprintf(path, sizeof path, "%s%s%s", prefix, dot(prefix), item->string);
+        for (size_t i = 0; !*prefix && i < r->n_besides; i++)
+            besides = besides || !strcmp(r->besides[i], item->string);
+        if (besides) continue;
+        bool fits = n >= 0 && (size_t)n < sizeof path && !strchr(item->string, '.');
+        const struct kd_option *row = fits ? find_key(r, path) : NULL;
+        int status = row                         ? set(r, row, item)
+                     : fits && is_group(r, path) ? read_group(r, item, path)
+                                                 : unknown(r, prefix, item->string);
+        if (status < 0) return -1;
+    }
+    return 0;
+}
+
+int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object, const char *where,
+                      const char *const *besides, size_t n_besides, struct kd_err *err)
+{
+    struct reader r = {section, where ? where : "", besides, n_besides, err};
+    if (!cJSON_IsObject(object))
+        return kd_fail_usage(err, "%s: expected an object {...}",
+                             *r.where ? r.where : "configuration");
+    return read_object(&r, object, "");
+}
+
+cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
+{
+    cJSON *root = cJSON_CreateObject();
+    if (!root) kd_fail(err, "configuration: out of memory");
+    for (size_t i = 0; root && i < section->n; i++) {
+        const struct kd_option *row = &section->rows[i];
+        if (!row->key) continue;
+        cJSON *value = kd_opt_get_json(row, kd_opt_field(section, row), err);
+        if (!value || kd_json_set(root, row->key, value, err) < 0) {
+            cJSON_Delete(root);
+            root = NULL;
+        }
+    }
+    return root;
+}

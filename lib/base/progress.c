@@ -1,0 +1,108 @@
+#include "kd/base/progress.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WIDEST = 200, BAR_MOST = 40, BAR_LEAST = 5 };
+
+void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note)
+{
+    if (p && p->tick) p->tick(p->ctx, done, total, note);
+}
+
+double kd_seconds(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0) return 0;
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void kd_bar_init(struct kd_bar *bar, FILE *to, bool wanted, const char *label)
+{
+    const char *term = getenv("TERM");
+    memset(bar, 0, sizeof *bar);
+    bar->to = to;
+    bar->on = wanted && isatty(fileno(to)) && !(term && !strcmp(term, "dumb"));
+    snprintf(bar->label, sizeof bar->label, "%s", label ? label : "");
+}
+
+static int terminal_width(FILE *to)
+{
+    struct winsize size;
+    if (ioctl(fileno(to), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+    return size.ws_col < WIDEST ? size.ws_col : WIDEST;
+}
+
+/* "45s", "12:05", "3:04:05" */
+static void time_text(double seconds, char *out, size_t room)
+{
+    unsigned long s = seconds < 0 ? 0 : seconds > 3.6e6 ? 3600000 : (unsigned long)(seconds + 0.5);
+    if (s < 60)
+        snprintf(out, room, "%lus", s);
+    else if (s < 3600)
+        snprintf(out, room, "%lu:%02lu", s / 60, s % 60);
+    else
+        snprintf(out, room, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+}
+
+/* Percent, rate and time left, from the work seen since the bar's start. */
+static void figures_text(const struct kd_bar *bar, double now, uint64_t done, uint64_t total,
+                         char *out, size_t room)
+{
+    char left[32] = "";
+    double share = total ? (double)done / (double)total : 0, spent = now - bar->started;
+    double rate = spent > 0 ? (double)(done - bar->first) / spent : 0;
+    if (rate > 0) time_text((double)(total - done) / rate, left, sizeof left);
+    snprintf(out, room, "%3.0f%% %.*f/s%s%s%s", 100 * share, rate < 10 ? 1 : 0, rate,
+             *left ? " " : "", left, *left ? " left" : "");
+}
+
+static void draw(struct kd_bar *bar, double now, uint64_t done, uint64_t total, const char *note)
+{
+    char figures[128], line[512];
+    figures_text(bar, now, done, total, figures, sizeof figures);
+    int width = terminal_width(bar->to) - 1; /* the last column would wrap on some terminals */
+    int fixed = (int)(strlen(bar->label) + strlen(figures)) + 4;
+    int cells = width - fixed - (note && *note ? (int)strlen(note) + 1 : 0);
+    cells = cells > BAR_MOST ? BAR_MOST : cells < BAR_LEAST ? BAR_LEAST : cells;
+    int full = total ? (int)((double)cells * (double)done / (double)total) : 0;
+    char cell[BAR_MOST + 1];
+    memset(cell, '-', (size_t)cells);
+    memset(cell, '#', (size_t)full);
+    cell[cells] = '\0';
+    snprintf(line, sizeof line, "%s%s[%s] %s%s%s", bar->label, *bar->label ? " " : "", cell,
+             figures, note && *note ? " " : "", note ? note : "");
+    line[width] = '\0';
+    for (char *p = line; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
+    fprintf(bar->to, "\r%s\033[K", line);
+    fflush(bar->to);
+}
+
+void kd_bar_tick(void *ctx, uint64_t done, uint64_t total, const char *note)
+{
+    struct kd_bar *bar = ctx;
+    double now = kd_seconds();
+    if (!bar->on) return;
+    if (done > total) done = total;
+    if (bar->started == 0 || done < bar->last) { /* the first piece of work, or of the next */
+        bar->started = now;
+        bar->first = done;
+    }
+    bar->last = done;
+    if (bar->drawn != 0 && now - bar->drawn < 0.1) return;
+    bar->drawn = now;
+    bar->visible = true;
+    draw(bar, now, done, total, note);
+}
+
+void kd_bar_clear(struct kd_bar *bar)
+{
+    if (!bar->on || !bar->visible) return;
+    fputs("\r\033[K", bar->to);
+    fflush(bar->to);
+    bar->visible = false;
+    bar->drawn = 0;
+}

@@ -1,0 +1,24 @@
+/* What the readers and writers of tensor files share. */
+#ifndef KD_BASE_TENSOR_PARTS_H
+#define KD_BASE_TENSOR_PARTS_H
+#include "kd/base/tensorfile.h"
+
+#define KD_CHECKSUMS "kd.checksums" /* key of the metadata */
+
+/* Elements and bytes of a shape; -1 where they do not fit a size_t. */
+int kd_shape_size(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
+                  size_t *bytes);
+
+/* A further tensor, named and otherwise zero; NULL with err filled. Valid until the next is added. */
+struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, struct kd_err *err);
+
+/* Move what stands from byte *start on down to a multiple of 8, since headers end anywhere. */
+void kd_bytes_settle(struct kd_bytes *b, size_t *start);
+
+/* ": this is a ..., <remedy>" for the start of a file of another kind, "" where it is unknown. */
+const char *kd_other_format(const struct kd_bytes *b);
+
+/* "-" as messages call it */
+const char *kd_input_name(const char *path);
+size_t kd_limit_of(const struct kd_tensorfile_limits *limits);
+#endif

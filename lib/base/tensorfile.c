@@ -1,0 +1,163 @@
+#include "kd/base/tensorfile.h"
+#include "kd/base/file.h"
+#include "tensor_parts.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the tensor files of kd are little-endian and are read in place: this machine is not"
+#endif
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[] = {
+    [KD_F32] = {"F32", 4}, [KD_F16] = {"F16", 2}, [KD_U8] = {"U8", 1},
+    [KD_I32] = {"I32", 4}, [KD_I64] = {"I64", 8},
+};
+
+size_t kd_dtype_size(enum kd_dtype d)
+{
+    return dtypes[d].size;
+}
+
+const char *kd_dtype_name(enum kd_dtype d)
+{
+    return dtypes[d].name;
+}
+
+int kd_shape_size(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
+                  size_t *bytes)
+{
+    *count = 1;
+    for (unsigned i = 0; i < dims; i++)
+        if (kd_mul_size(*count, shape[i], count) < 0) return -1;
+    return kd_mul_size(*count, kd_dtype_size(dtype), bytes);
+}
+
+const char *kd_input_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+size_t kd_limit_of(const struct kd_tensorfile_limits *limits)
+{
+    return limits && limits->bytes ? limits->bytes : KD_READ_LIMIT;
+}
+
+const char *kd_other_format(const struct kd_bytes *b)
+{
+    static const struct {
+        const char *start, *hint;
+        size_t size;
+    } known[] = {
+        {"\x93NUMPY", ": this is a .npy file, not a .safetensors file", 6},
+        {"PK\x03\x04", ": this is an archive (.npz, PyTorch); save the arrays as .safetensors", 4},
+        {"\x89HDF", ": this is an HDF5 file; save the arrays as .safetensors", 4},
+        {"\x80\x02", ": this is a Python pickle; save the arrays as .safetensors", 2},
+        {"\x1f\x8b", ": this is compressed; unpack it with gunzip first", 2},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (b->size >= known[i].size && memcmp(b->data, known[i].start, known[i].size) == 0)
+            return known[i].hint;
+    return "";
+}
+
+void kd_bytes_settle(struct kd_bytes *b, size_t *start)
+{
+    size_t settled = *start / 8 * 8;
+    if (settled == *start) return;
+    memmove(b->data + settled, b->data + *start, b->size - *start);
+    b->size -= *start - settled;
+    b->data[b->size] = '\0';
+    *start = settled;
+}
+
+int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err)
+{
+    *f = (struct kd_tensorfile){0};
+    f->metadata = cJSON_CreateObject();
+    return f->metadata ? 0 : kd_fail(err, "not enough memory for the description of tensors");
+}
+
+void kd_tensorfile_release(struct kd_tensorfile *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        kd_free(f->tensors[i].name);
+        if (!f->tensors[i].borrowed) kd_free(f->tensors[i].data);
+    }
+    free(f->tensors);
+    cJSON_Delete(f->metadata);
+    kd_bytes_release(&f->bytes);
+    *f = (struct kd_tensorfile){0};
+}
+
+const struct kd_tensor *kd_tensorfile_find(const struct kd_tensorfile *f, const char *name)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (strcmp(f->tensors[i].name, name) == 0) return &f->tensors[i];
+    return NULL;
+}
+
+const char *kd_tensorfile_meta(const struct kd_tensorfile *f, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(f->metadata, key));
+}
+
+int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text,
+                      struct kd_err *err)
+{
+    return kd_json_add_text(f->metadata, key, text, err);
+}
+
+struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, struct kd_err *err)
+{
+    if (f->n == f->room) {
+        size_t room = f->room ? 2 * f->room : 16;
+        struct kd_tensor *tensors = realloc(f->tensors, room * sizeof *tensors);
+        if (!tensors) {
+            kd_fail(err, "not enough memory for %zu tensors", room);
+            return NULL;
+        }
+        f->tensors = tensors;
+        f->room = room;
+    }
+    struct kd_tensor *t = &f->tensors[f->n];
+    *t = (struct kd_tensor){.name = kd_strdup(name, err), .borrowed = true};
+    if (!t->name) return NULL;
+    f->n++;
+    return t;
+}
+
+int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,
+                      const size_t *shape, const void *data, struct kd_err *err)
+{
+    size_t count, bytes;
+    if (dims > KD_MAX_DIMS)
+        return kd_fail(err, "tensor %s: %u dimensions, at most %d can be written", name, dims,
+                       KD_MAX_DIMS);
+    if (kd_shape_size(shape, dims, dtype, &count, &bytes) < 0)
+        return kd_fail(err, "tensor %s: its shape is larger than memory", name);
+    if (strcmp(name, "__metadata__") == 0 || kd_tensorfile_find(f, name))
+        return kd_fail(err, "tensor %s: a file cannot hold a second one of this name", name);
+    struct kd_tensor *t = kd_tensorfile_more(f, name, err);
+    if (!t) return -1;
+    t->dtype = dtype;
+    t->dims = dims;
+    t->count = count;
+    if (dims) memcpy(t->shape, shape, dims * sizeof *shape);
+    t->data = (void *)(uintptr_t)data; /* only read, as `borrowed` says */
+    return 0;
+}
+
+int kd_tensorfile_read_any(const char *path, const struct kd_tensorfile_limits *limits,
+                           struct kd_tensorfile *out, struct kd_err *err)
+{
+    struct kd_bytes bytes;
+    *out = (struct kd_tensorfile){0};
+    if (kd_file_read(path, kd_limit_of(limits), &bytes, err) < 0) return -1;
+    if (bytes.size >= 6 && memcmp(bytes.data, "\x93NUMPY", 6) == 0)
+        return kd_npy_parse(&bytes, kd_input_name(path), out, err);
+    return kd_tensorfile_parse(&bytes, kd_input_name(path), limits, out, err);
+}

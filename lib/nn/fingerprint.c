@@ -1,0 +1,38 @@
+/* What makes two models the same: parameters by sorted name, network, normalization. */
+#include "kd/base/hash.h"
+#include "kd/nn/network.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(struct kd_param *const *)a)->name, (*(struct kd_param *const *)b)->name);
+}
+
+int kd_network_fingerprint(const struct kd_network *net, const char *extra, char out[33],
+                           struct kd_err *err)
+{
+    int status = -1;
+    struct kd_hash *h = NULL;
+    char *text = kd_json_text(net->json, false, err);
+    struct kd_param **sorted = kd_alloc(net->n_params, sizeof *sorted, "a sorted list", err);
+    if (!text || !sorted || !(h = kd_hash_new(err))) goto done;
+    memcpy(sorted, net->params, net->n_params * sizeof *sorted);
+    qsort(sorted, net->n_params, sizeof *sorted, by_name);
+    for (unsigned i = 0; i < net->n_params; i++) {
+        const struct kd_param *p = sorted[i];
+        kd_hash_add(h, p->name, strlen(p->name) + 1);
+        kd_hash_add_u32(h, p->dims);
+        for (unsigned d = 0; d < p->dims; d++) kd_hash_add_u32(h, (uint32_t)p->shape[d]);
+        kd_hash_add(h, p->value, p->count * sizeof(float));
+    }
+    kd_hash_add(h, text, strlen(text) + 1);
+    kd_hash_add(h, extra, strlen(extra) + 1);
+    kd_hash_end(h, out);
+    status = 0;
+done:
+    kd_free(sorted);
+    kd_free(text);
+    return status;
+}

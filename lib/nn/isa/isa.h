@@ -1,0 +1,34 @@
+/* Private to the kernel sources, which are compiled once per instruction set with KD_ISA set to
+ * plain, avx2 or avx512. Loops are written for the vectorizer; sums keep LANES partial sums in a
+ * fixed order, so that vectorizing them changes no bit. */
+#ifndef KD_NN_ISA_H
+#define KD_NN_ISA_H
+#include "kd/nn/kernels.h"
+
+#define KD_PASTE_(a, b) a##_##b
+#define KD_PASTE(a, b)  KD_PASTE_(a, b)
+#define KD_HERE(name)   KD_PASTE(name, KD_ISA)
+#define KD_TEXT_(a)     #a
+#define KD_TEXT(a)      KD_TEXT_(a)
+
+enum { LANES = 16 };
+
+void KD_HERE(kd_relu)(float *y, const float *x, size_t n, float slope);
+void KD_HERE(kd_relu_back)(float *dy, const float *y, size_t n, float slope);
+void KD_HERE(kd_tanh)(float *y, const float *x, size_t n);
+void KD_HERE(kd_tanh_back)(float *dy, const float *y, size_t n);
+void KD_HERE(kd_gelu)(float *y, const float *x, size_t n);
+void KD_HERE(kd_gelu_back)(float *dy, const float *x, size_t n);
+void KD_HERE(kd_exp_double)(double *x, size_t n);
+void KD_HERE(kd_dropout)(float *y, const float *x, uint8_t *mask, size_t first, size_t n,
+                         const struct kd_dropout_draw *draw, uint32_t threshold, float scale);
+void KD_HERE(kd_dropout_back)(float *dy, const uint8_t *mask, size_t n, float scale);
+void KD_HERE(kd_norm_stats)(const float *x, size_t stride, size_t rows, size_t cols, float *mean,
+                            float *var);
+void KD_HERE(kd_norm_apply)(float *y, const float *x, size_t stride, size_t rows, size_t cols,
+                            const float *mean, const float *rstd, const float *weight,
+                            const float *bias);
+void KD_HERE(kd_norm_back)(float *dx, const float *dy, const float *x, size_t stride, size_t rows,
+                           size_t cols, const float *mean, const float *rstd, const float *weight,
+                           float *dweight, float *dbias, int use_batch_stats);
+#endif

@@ -1,0 +1,81 @@
+/* relu, leaky_relu, gelu, tanh: one value in, one value out. */
+#include "kd/nn/kernels.h"
+#include "layers.h"
+
+static int same_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
+{
+    (void)classes;
+    (void)err;
+    l->out = l->in;
+    return 0;
+}
+
+/* Calls BODY with y and x pointing at each row of the tile. */
+#define EACH_ROW(l, t, first, second, BODY)                                                            \
+    do {                                                                                               \
+        size_t stride_ = kd_shape_size((l)->out);                                                      \
+        for (size_t r_ = 0; r_ < (t).rows; r_++) {                                                     \
+            float *a = (first) + r_ * stride_ + (t).col0;                                              \
+            const float *b = (second) + r_ * stride_ + (t).col0;                                       \
+            BODY;                                                                                      \
+        }                                                                                              \
+    } while (0)
+
+/* relu: y = max(x, 0); leaky: y = x > 0 ? x : slope x (Maas et al. 2013). With slope >= 0 the output's sign tells the slope. */
+static void relu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_ROW(l, t, l->y, l->x, kd_kernels()->relu(a, b, t.cols, (float)l->u.activation.slope));
+}
+
+static void relu_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_ROW(l, t, l->dy, l->y, kd_kernels()->relu_back(a, b, t.cols, (float)l->u.activation.slope));
+}
+
+static void gelu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_ROW(l, t, l->y, l->x, kd_kernels()->gelu(a, b, t.cols));
+}
+
+static void gelu_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_ROW(l, t, l->dy, l->x, kd_kernels()->gelu_back(a, b, t.cols));
+}
+
+static void tanh_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_ROW(l, t, l->y, l->x, kd_kernels()->tanh(a, b, t.cols));
+}
+
+static void tanh_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_ROW(l, t, l->dy, l->y, kd_kernels()->tanh_back(a, b, t.cols));
+}
+
+static const struct kd_option leaky_rows[] = {
+    {.key = "slope", .kind = KD_OPT_REAL, .offset = offsetof(struct kd_layer, u.activation.slope),
+     .preset = "0.01", .min = 0, .max = 1, .metavar = "SLOPE", .help = "slope below zero"},
+};
+
+const struct kd_layer_kind kd_layer_relu = {
+    .name = "relu", .shape = same_shape, .elementwise = true, .keeps_sign = true,
+    .keeps = KD_KEEPS_SIGN, .forward = relu_forward, .backward = relu_backward,
+};
+const struct kd_layer_kind kd_layer_leaky_relu = {
+    .name = "leaky_relu", .rows = leaky_rows, .n_rows = 1, .shape = same_shape, .elementwise = true,
+    .keeps_sign = true, .keeps = KD_KEEPS_SIGN, .forward = relu_forward, .backward = relu_backward,
+};
+const struct kd_layer_kind kd_layer_gelu = {
+    .name = "gelu", .shape = same_shape, .elementwise = true, .keeps = KD_KEEPS_INPUT,
+    .forward = gelu_forward, .backward = gelu_backward,
+};
+const struct kd_layer_kind kd_layer_tanh = {
+    .name = "tanh", .shape = same_shape, .elementwise = true, .keeps = KD_KEEPS_OUTPUT,
+    .forward = tanh_forward, .backward = tanh_backward,
+};

@@ -1,0 +1,96 @@
+/* batchnorm over features (Ioffe and Szegedy 2015): y = weight (x - mean) / sqrt(var + epsilon) + bias.
+ * In training mean and (biased) variance are the batch's, and running ones move towards them by `momentum`, the
+ * variance unbiased, as PyTorch's BatchNorm1d does. Otherwise the running ones are used. */
+#include "kd/nn/kernels.h"
+#include "layers.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define FIELD(f) offsetof(struct kd_layer, u.batchnorm.f)
+static const struct kd_option rows[] = {
+    {.key = "momentum", .kind = KD_OPT_REAL, .offset = FIELD(momentum), .preset = "0.1", .min = 0,
+     .max = 1, .metavar = "M", .help = "share of the batch's statistics in the running ones"},
+    {.key = "epsilon", .kind = KD_OPT_REAL, .offset = FIELD(epsilon), .preset = "1e-5", .min = 1e-12,
+     .max = 1, .metavar = "E", .help = "added to the variance"},
+};
+
+enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
+
+static int batchnorm_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
+{
+    (void)classes;
+    if (!l->in.flat)
+        return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it", l->in.c,
+                             l->in.h, l->in.w);
+    size_t n = kd_shape_size(l->in);
+    l->out = l->in;
+    kd_layer_add_param(l, "weight", n, 0);
+    kd_layer_add_param(l, "bias", n, 0);
+    kd_layer_add_param(l, "running_mean", n, 0)->trained = false;
+    kd_layer_add_param(l, "running_var", n, 0)->trained = false;
+    l->parts = n >= 512 ? 2 : 1;
+    return 0;
+}
+
+static void batchnorm_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
+{
+    (void)seed;
+    (void)first_param;
+    for (size_t i = 0; i < l->param[WEIGHT].count; i++) {
+        l->param[WEIGHT].value[i] = l->param[RUNNING_VAR].value[i] = 1;
+        l->param[BIAS].value[i] = l->param[RUNNING_MEAN].value[i] = 0;
+    }
+}
+
+/* save: mean and 1/sqrt(var + epsilon) that this pass used, [2][features] */
+static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch)
+{
+    (void)batch;
+    return 2 * kd_shape_size(l->out) * sizeof(float);
+}
+
+static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *mean, float *rstd)
+{
+    size_t n = kd_shape_size(l->in);
+    float m = (float)l->u.batchnorm.momentum;
+    float unbias = t.rows > 1 ? (float)t.rows / (float)(t.rows - 1) : 1.0f;
+    kd_kernels()->norm_stats(l->x + t.col0, n, t.rows, t.cols, mean, rstd);
+    float *running_mean = l->param[RUNNING_MEAN].value + t.col0;
+    float *running_var = l->param[RUNNING_VAR].value + t.col0;
+    for (size_t i = 0; i < t.cols; i++) {
+        running_mean[i] += m * (mean[i] - running_mean[i]);
+        running_var[i] += m * (rstd[i] * unbias - running_var[i]);
+        rstd[i] = 1.0f / sqrtf(rstd[i] + (float)l->u.batchnorm.epsilon);
+    }
+}
+
+static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    size_t n = kd_shape_size(l->in);
+    float *mean = (float *)l->save + t.col0, *rstd = (float *)l->save + n + t.col0;
+    if (p->training)
+        take_batch_statistics(l, t, mean, rstd);
+    else
+        for (size_t i = 0; i < t.cols; i++) {
+            mean[i] = l->param[RUNNING_MEAN].value[t.col0 + i];
+            rstd[i] = 1.0f / sqrtf(l->param[RUNNING_VAR].value[t.col0 + i] +
+                                   (float)l->u.batchnorm.epsilon);
+        }
+    kd_kernels()->norm_apply(l->y + t.col0, l->x + t.col0, n, t.rows, t.cols, mean, rstd,
+                             l->param[WEIGHT].value + t.col0, l->param[BIAS].value + t.col0);
+}
+
+static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    size_t n = kd_shape_size(l->in);
+    const float *mean = (const float *)l->save + t.col0, *rstd = (const float *)l->save + n + t.col0;
+    kd_kernels()->norm_back(l->dx ? l->dx + t.col0 : NULL, l->dy + t.col0, l->x + t.col0, n, t.rows,
+                            t.cols, mean, rstd, l->param[WEIGHT].value + t.col0,
+                            l->param[WEIGHT].grad + t.col0, l->param[BIAS].grad + t.col0, p->training);
+}
+
+const struct kd_layer_kind kd_layer_batchnorm = {
+    .name = "batchnorm", .rows = rows, .n_rows = 2, .shape = batchnorm_shape, .init = batchnorm_init,
+    .save_bytes = batchnorm_save_bytes, .forward = batchnorm_forward, .backward = batchnorm_backward,
+};

@@ -1,0 +1,111 @@
+/* dense: Y[B,out] = X[B,in] W[out,in]^T + b.
+ *     dX = dY W;  dW = dY^T X;  db = sum of dY's rows
+ * Cut by output columns forward and for dW (a part owns rows of W), by input columns for dX. */
+#include "kd/nn/gemm.h"
+#include "kd/nn/kernels.h"
+#include "layers.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIELD(f) offsetof(struct kd_layer, u.dense.f)
+static const struct kd_option rows[] = {
+    {.key = "units", .kind = KD_OPT_INT, .offset = FIELD(units), .preset = "0", .min = 0,
+     .max = 1 << 24, .metavar = "N", .help = "outputs; left out or 0: the number of classes"},
+    {.key = "bias", .kind = KD_OPT_BOOL, .offset = FIELD(bias), .preset = "true", .help = "add a bias"},
+    {.key = "init", .kind = KD_OPT_CHOICE, .offset = FIELD(init), .preset = "he",
+     .choices = "he|glorot", .metavar = "KIND", .help = "initialization of the weights"},
+    {.key = "max_norm", .kind = KD_OPT_REAL, .offset = FIELD(max_norm), .preset = "0", .min = 0,
+     .max = 1e6, .metavar = "LENGTH", .help = "keep each unit's incoming weights to this length; 0: off"},
+};
+
+struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t n_rows, size_t cols)
+{
+    struct kd_param *p = &l->param[l->n_params++];
+    *p = (struct kd_param){.dims = cols ? 2 : 1, .shape = {n_rows, cols}, .trained = true,
+                           .count = n_rows * (cols ? cols : 1)};
+    snprintf(p->name, sizeof p->name, "%s.%s", l->name, name);
+    return p;
+}
+
+static int dense_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
+{
+    if (!l->in.flat)
+        return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it", l->in.c,
+                             l->in.h, l->in.w);
+    if (l->u.dense.units == 0) l->u.dense.units = classes;
+    l->out = (struct kd_shape){(uint32_t)l->u.dense.units, 1, 1, true};
+    size_t in = kd_shape_size(l->in), out = (size_t)l->u.dense.units;
+    if ((double)in * (double)out > 4e9)
+        return kd_fail_usage(err, "%zu inputs times %zu units are more weights than kd allows (4e9)", in,
+                             out);
+    struct kd_param *w = kd_layer_add_param(l, "weight", out, in);
+    w->decays = true;
+    w->max_norm = l->u.dense.max_norm;
+    if (l->u.dense.bias) kd_layer_add_param(l, "bias", out, 0);
+    l->parts = kd_parts_for(out, 100.0 * (double)in * (double)out);
+    return 0;
+}
+
+/* He et al. 2015, equation 10: normal with variance 2/in. Glorot and Bengio 2010, equation 16: uniform
+ * within sqrt(6/(in+out)). Biases start at 0. */
+static void dense_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
+{
+    struct kd_param *w = &l->param[0];
+    size_t out = w->shape[0], in = w->shape[1];
+    float he = (float)sqrt(2.0 / (double)in), glorot = (float)sqrt(6.0 / (double)(in + out));
+    for (size_t o = 0; o < out; o++) {
+        struct kd_rng r = kd_rng_for(seed, KD_FOR_INIT, first_param, (uint32_t)o);
+        for (size_t i = 0; i < in; i++)
+            w->value[o * in + i] = l->u.dense.init == 0 ? he * kd_rng_normal(&r)
+                                                        : glorot * (2 * kd_rng_uniform(&r) - 1);
+    }
+    if (l->u.dense.bias) memset(l->param[1].value, 0, out * sizeof(float));
+}
+
+static uint64_t dense_macs(const struct kd_layer *l)
+{
+    return (uint64_t)kd_shape_size(l->in) * kd_shape_size(l->out);
+}
+
+static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
+    float *y = l->y + t.col0;
+    if (l->u.dense.bias)
+        kd_kernels()->fill_rows(y, out, t.rows, t.cols, l->param[1].value + t.col0);
+    kd_gemm_bt(t.rows, t.cols, in, l->x, in, l->param[0].value + t.col0 * in, in,
+               l->u.dense.bias ? 1.0f : 0.0f, y, out);
+}
+
+static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
+    if (l->dx)
+        kd_gemm(t.rows, t.cols, out, l->dy, out, l->param[0].value + t.col0, in, 0.0f,
+                l->dx + t.col0, in);
+}
+
+static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, unsigned part)
+{
+    size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
+    struct kd_tile t = kd_tile_of(p->rows, out, l->parts, part);
+    const float *dy = l->dy + t.col0;
+    kd_gemm_at(t.cols, in, t.rows, dy, out, l->x, in, 0.0f, l->param[0].grad + t.col0 * in, in);
+    if (l->u.dense.bias) kd_kernels()->sum_rows(l->param[1].grad + t.col0, dy, out, t.rows, t.cols);
+}
+
+const struct kd_layer_kind kd_layer_dense = {
+    .name = "dense",
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+    .shape = dense_shape,
+    .init = dense_init,
+    .macs = dense_macs,
+    .forward = dense_forward,
+    .backward = dense_backward,
+    .gradient = dense_gradient,
+};

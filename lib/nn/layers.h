@@ -1,0 +1,11 @@
+/* The layer kinds, one file each. */
+#ifndef KD_LIB_NN_LAYERS_H
+#define KD_LIB_NN_LAYERS_H
+#include "kd/nn/layer.h"
+
+extern const struct kd_layer_kind kd_layer_dense, kd_layer_relu, kd_layer_leaky_relu, kd_layer_gelu,
+    kd_layer_tanh, kd_layer_dropout, kd_layer_flatten, kd_layer_batchnorm;
+
+/* Adds a parameter to the layer: "LAYER.NAME" of the given shape. */
+struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t rows, size_t cols);
+#endif
