@@ -19,6 +19,9 @@ struct kd_stats kd_stats_of(double *x, size_t n)
     double sum = 0, squares = 0;
     for (size_t i = 0; i < s.n; i++) sum += x[i];
     s.mean = sum / (double)s.n;
+    double rest = 0; /* of rounding: equal values have their own mean and no spread */
+    for (size_t i = 0; i < s.n; i++) rest += x[i] - s.mean;
+    s.mean += rest / (double)s.n;
     for (size_t i = 0; i < s.n; i++) squares += (x[i] - s.mean) * (x[i] - s.mean);
     if (s.n > 1) s.sd = sqrt(squares / (double)(s.n - 1));
     s.min = x[0];
