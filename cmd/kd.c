@@ -128,7 +128,7 @@ static int cannot_run(const char *name)
 {
     struct kd_err err = {0};
     const char *names[COMMANDS], *near;
-    if (errno != ENOENT) {
+    if (errno != ENOENT && errno != ENAMETOOLONG) {
         kd_fail_errno(&err, "kd-%.200s cannot be run", name);
         return fail(1, &err);
     }

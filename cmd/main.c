@@ -1,5 +1,6 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/nn/kernels.h"
 #include "program.h"
 #include <cblas.h>
 #include <errno.h>
@@ -87,8 +88,10 @@ static int show_version(struct kd_err *err)
 #else
     const char *compiler = "GCC " __VERSION__;
 #endif
-    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\n", kd_program.name,
-                    KD_VERSION, compiler, KD_BUILD, openblas_get_config(), openblas_get_corename());
+    if (kd_kernels_init(err) < 0) return -1;
+    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\nkernels: %s\n",
+                    kd_program.name, KD_VERSION, compiler, KD_BUILD, openblas_get_config(),
+                    openblas_get_corename(), kd_kernels_name());
 }
 
 static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
@@ -141,6 +144,7 @@ static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err
 static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
 {
     const char *core = getenv("OPENBLAS_CORETYPE");
+    if (kd_kernels_init(err) < 0) return -1;
     openblas_set_num_threads(1); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};

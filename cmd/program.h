@@ -9,6 +9,9 @@
  *     static struct kd_opt_section sections[] = {{"Data", rows, 1, &config}};
  *     static int run(struct kd_run *r, struct kd_err *err) { ... return 0 or kd_fail(...) }
  *     const struct kd_program kd_program = {.name = "kd-eval", ...};
+ *
+ * main() sets the sections' defaults before the flags and releases them at the end. SIGINT and SIGTERM only
+ * set kd_stopping: a program that looks at it tidies up and returns; a second signal ends it at once.
  */
 #ifndef KD_CMD_PROGRAM_H
 #define KD_CMD_PROGRAM_H

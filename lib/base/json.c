@@ -78,6 +78,10 @@ static int refuse_repeats(const cJSON *value, const struct place *here, const ch
 
 cJSON *kd_json_parse(const char *text, size_t size, const char *name, struct kd_err *err)
 {
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* the byte order mark of some editors */
+        text += 3;
+        size -= 3;
+    }
     if (kd_json_check(text, size, name, err) < 0) return NULL;
     cJSON *value = cJSON_ParseWithLength(text, size);
     if (!value) {

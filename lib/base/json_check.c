@@ -222,7 +222,6 @@ static int check_value(struct scan *s, unsigned depth)
 int kd_json_check(const char *text, size_t size, const char *name, struct kd_err *err)
 {
     struct scan s = {.start = text, .p = text, .end = text + size, .name = name, .err = err};
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) s.start = s.p += 3;
     skip_space(&s);
     if (s.p == s.end) return kd_fail(err, "%s: empty, where JSON is expected", name);
     if (check_value(&s, 0) < 0) return -1;

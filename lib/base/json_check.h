@@ -5,7 +5,7 @@
 #include "kd/base/json.h"
 
 /* 0, or -1 with "name: line L, column C: what is wrong and how to mend it". Columns count
- * characters, from 1. A byte order mark at the start is passed over. */
+ * characters, from 1. */
 int kd_json_check(const char *text, size_t size, const char *name, struct kd_err *err);
 
 /* Bytes of the UTF-8 character at p (1 to 4), or 0 where there is none within size bytes. */

@@ -1,6 +1,9 @@
 #include "kd/data/digits.h"
 #include "digits_parts.h"
 
+/* Draws are always named in their own statements: the order of arguments is the compiler's choice.
+ */
+
 int32_t kd_digits_bell(struct kd_rng *r, int32_t spread)
 {
     uint32_t u = kd_rng_u32(r);
@@ -32,7 +35,8 @@ int32_t kd_digits_root(int32_t v)
     return (int32_t)root;
 }
 
-/* Every ten images in a row hold each digit once, in an order of their own. */
+/* Every ten images in a row hold each digit once, in an order of their own; the orders are drawn
+ * under a purpose of their own, so that an image's other draws do not repeat them. */
 static int label_of(uint64_t seed, uint32_t stream, uint32_t index)
 {
     uint32_t order[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -43,20 +47,16 @@ static int label_of(uint64_t seed, uint32_t stream, uint32_t index)
 
 static const struct kd_digits_skeleton *skeleton_of(int label, struct kd_rng *r)
 {
-    const struct kd_digits_skeleton *all = kd_digits_skeletons, *found = all;
+    const struct kd_digits_skeleton *s = kd_digits_skeletons;
     uint32_t shares = 0;
     for (unsigned i = 0; i < kd_digits_skeleton_count; i++)
-        if (all[i].label == label) shares += all[i].share;
-    uint32_t pick = kd_rng_below(r, shares), sum = 0;
-    for (unsigned i = kd_digits_skeleton_count; i-- > 0;) {
-        if (all[i].label != label) continue;
-        sum += all[i].share;
-        if (pick < sum) {
-            found = &all[i];
-            break;
-        }
+        if (s[i].label == label) shares += s[i].share;
+    uint32_t pick = kd_rng_below(r, shares);
+    for (;; s++) {
+        if (s->label != label) continue;
+        if (pick < s->share) return s;
+        pick -= s->share;
     }
-    return found;
 }
 
 int kd_digits_draw(uint64_t seed, uint32_t stream, uint32_t index, uint8_t pixels[784])

@@ -17,7 +17,7 @@ struct piece {
 static struct piece piece_between(const struct kd_digits_dot *a, const struct kd_digits_dot *b,
                                   int32_t ra, int32_t rb, int32_t soft)
 {
-    struct piece p = {.x = a->x, .y = a->y, .radius = ra};
+    struct piece p = {.x = a->x, .y = a->y, .ux = UNIT, .radius = ra};
     int32_t dx = b->x - a->x, dy = b->y - a->y;
     p.length = kd_digits_root(dx * dx + dy * dy);
     if (p.length > 0) {
@@ -53,7 +53,6 @@ static void ink_piece(const struct piece *p, uint8_t *pixels)
             int32_t along = (dx * p->ux + dy * p->uy) / UNIT;
             int32_t across = (dx * p->uy - dy * p->ux) / UNIT;
             int32_t on = kd_digits_clamp(along, 0, p->length), past = along - on;
-            if (p->length == 0) across = dx, past = dy;
             int32_t distance = across * across + past * past;
             if (distance >= none) continue;
             int32_t radius = p->radius + p->gain * on / UNIT;

@@ -2,8 +2,8 @@
 #include "digits_parts.h"
 
 enum {
-    GRID = 51,      /* a step of the skeletons' grid, in 1/256 pixel: 100 steps are about 20 pixels */
-    CELLS = 3,      /* the elastic field has CELLS x CELLS cells over ... */
+    GRID = 51, /* a step of the skeletons' grid, in 1/256 pixel: 100 steps are about 20 pixels */
+    CELLS = 3, /* the elastic field has CELLS x CELLS cells over ... */
     CELL = 45 * GRID, /* ... 135 x 135 grid steps */
     BOX = 19 * KD_DIGITS_FINE
 };
@@ -12,18 +12,18 @@ struct place {
     int32_t x, y;
 };
 
-/* How carefully this one was written: 256 is usual; few are very careless. */
-static int32_t carelessness(struct kd_rng *r)
+/* How loosely this one is written, in 1/256 of the spreads below: most are neat, few are not. */
+static int32_t looseness(struct kd_rng *r)
 {
     int32_t a = kd_digits_between(r, 0, 255);
     return 140 + a * a / 270;
 }
 
-static unsigned pose(const struct kd_digits_skeleton *s, struct kd_rng *r, int32_t care,
+static unsigned pose(const struct kd_digits_skeleton *s, struct kd_rng *r, int32_t loose,
                      struct place joint[KD_DIGITS_JOINTS])
 {
     int32_t mix = kd_digits_between(r, -38, 294); /* a little beyond either pose */
-    int32_t spread = 2 * GRID * care / 256;
+    int32_t spread = 2 * GRID * loose / 256;
     unsigned n = 0;
     for (; s->joint[n].pass != KD_DIGITS_END; n++) {
         const struct kd_digits_joint *j = &s->joint[n];
@@ -40,14 +40,15 @@ static void add_dot(struct kd_digits_trace *t, int32_t x, int32_t y, int first)
     if (t->n < KD_DIGITS_DOTS) t->dot[t->n++] = (struct kd_digits_dot){x, y, first};
 }
 
-/* Catmull-Rom between b and c at u/256: through its points, tangents from the neighbours a and d. */
+/* Catmull-Rom spline from b to c at u/256: passes through its points, tangents come from the
+ * neighbours a and d. */
 static int32_t curve(int32_t a, int32_t b, int32_t c, int32_t d, int32_t u)
 {
     int32_t linear = c - a, square = 2 * a - 5 * b + 4 * c - d, cube = 3 * (b - c) + d - a;
     return b + ((cube * u / 256 + square) * u / 256 + linear) * u / 512;
 }
 
-/* Where a curve starts, ends or turns it has no neighbour: the point itself stands in for it. */
+/* A curve has no neighbour beyond its ends and corners: the end itself stands in for it. */
 static void draw_curves(const struct kd_digits_skeleton *s, const struct place *joint, unsigned n,
                         struct kd_digits_trace *t)
 {
@@ -59,7 +60,8 @@ static void draw_curves(const struct kd_digits_skeleton *s, const struct place *
         }
         struct place b = joint[i - 1], c = joint[i], a = b, d = c;
         if (s->joint[i - 1].pass == KD_DIGITS_BEND) a = joint[i - 2];
-        if (s->joint[i].pass == KD_DIGITS_BEND && i + 1 < n && s->joint[i + 1].pass != KD_DIGITS_PUT)
+        if (s->joint[i].pass == KD_DIGITS_BEND && i + 1 < n &&
+            s->joint[i + 1].pass != KD_DIGITS_PUT)
             d = joint[i + 1];
         int32_t dx = (c.x - b.x) / GRID, dy = (c.y - b.y) / GRID;
         int32_t pieces = 2 + kd_digits_root(dx * dx + dy * dy) / 12;
@@ -72,10 +74,10 @@ static void draw_curves(const struct kd_digits_skeleton *s, const struct place *
 
 /* A coarse grid of random displacements; between its nodes they blend with 3u^2 - 2u^3, so that the
  * field is smooth. */
-static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
+static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t loose)
 {
     struct place node[CELLS + 1][CELLS + 1];
-    int32_t spread = 5 * GRID * care / 256;
+    int32_t spread = 5 * GRID * loose / 256;
     for (int y = 0; y <= CELLS; y++) {
         for (int x = 0; x <= CELLS; x++) {
             node[y][x].x = kd_digits_bell(r, spread);
@@ -98,13 +100,13 @@ static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
     }
 }
 
-/* Width, then slant, then rotation, in 1/4096. Angles are small: two terms of sine and cosine do. */
-static void tilt(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
+/* Width, then slant, then rotation, in 1/4096. Angles are small: two terms of sine and cosine do.
+ */
+static void tilt(struct kd_digits_trace *t, struct kd_rng *r, int32_t loose)
 {
     int32_t wide = 4096 + kd_digits_bell(r, 700);
-    int32_t slant = kd_digits_bell(r, 1050) + 420;
-    int32_t angle = kd_digits_bell(r, 550) * care / 256;
-    angle = kd_digits_clamp(angle, -2400, 2400);
+    int32_t slant = kd_digits_clamp(560 + kd_digits_bell(r, 960), -1600, 2700);
+    int32_t angle = kd_digits_clamp(kd_digits_bell(r, 480) * loose / 256, -2000, 2000);
     int32_t square = angle * angle / 4096;
     int32_t sine = angle - square * angle / 4096 / 6, cosine = 4096 - square / 2;
     for (unsigned i = 0; i < t->n; i++) {
@@ -116,11 +118,12 @@ static void tilt(struct kd_digits_trace *t, struct kd_rng *r, int32_t care)
     }
 }
 
-/* The longer side fills a box of about 20 pixels, ink included; the middle of the path comes to about
- * the middle of the image, as in MNIST, and nothing leaves it. */
+/* The longer side fills a box of about 20 pixels, ink included; the middle of the path comes to
+ * about the middle of the image, as in MNIST, and nothing leaves it. */
 static void settle(struct kd_digits_trace *t, struct kd_rng *r)
 {
-    int32_t left = INT32_MAX, right = INT32_MIN, top = INT32_MAX, bottom = INT32_MIN, sx = 0, sy = 0;
+    int32_t left = INT32_MAX, right = INT32_MIN, top = INT32_MAX, bottom = INT32_MIN, sx = 0,
+            sy = 0;
     for (unsigned i = 0; i < t->n; i++) {
         const struct kd_digits_dot *p = &t->dot[i];
         if (p->x < left) left = p->x;
@@ -132,7 +135,7 @@ static void settle(struct kd_digits_trace *t, struct kd_rng *r)
     }
     int32_t side = right - left > bottom - top ? right - left : bottom - top;
     int32_t size = BOX - 2 * KD_DIGITS_FINE + kd_digits_bell(r, 300);
-    int32_t shift_x = kd_digits_bell(r, 230), shift_y = kd_digits_bell(r, 230);
+    int32_t shift_x = kd_digits_bell(r, 250), shift_y = kd_digits_bell(r, 250);
     int32_t scale = side > 0 ? size * 1024 / side : 1024;
     int32_t middle_x = (sx / (int32_t)t->n + (left + right) / 2) / 2;
     int32_t middle_y = (sy / (int32_t)t->n + (top + bottom) / 2) / 2;
@@ -152,10 +155,10 @@ void kd_digits_move(const struct kd_digits_skeleton *skeleton, struct kd_rng *r,
                     struct kd_digits_trace *trace)
 {
     struct place joint[KD_DIGITS_JOINTS];
-    int32_t care = carelessness(r);
-    unsigned n = pose(skeleton, r, care, joint);
+    int32_t loose = looseness(r);
+    unsigned n = pose(skeleton, r, loose, joint);
     draw_curves(skeleton, joint, n, trace);
-    stretch(trace, r, care);
-    tilt(trace, r, care);
+    stretch(trace, r, loose);
+    tilt(trace, r, loose);
     settle(trace, r);
 }

@@ -1,11 +1,11 @@
-/* What the parts of the built-in digits hand to each other; the way of an image is in kd/data/digits.h.
- * Coordinates are in 1/256 pixel, x to the right, y down. */
+/* What the parts of the built-in digits hand to each other; the way of an image is in
+ * kd/data/digits.h. Coordinates are in 1/256 pixel, x to the right, y down. */
 #ifndef KD_LIB_DATA_DIGITS_PARTS_H
 #define KD_LIB_DATA_DIGITS_PARTS_H
 #include "kd/base/rng.h"
 #include <stdint.h>
 
-enum { KD_DIGITS_SIDE = 28, KD_DIGITS_FINE = 256, KD_DIGITS_JOINTS = 24, KD_DIGITS_DOTS = 256 };
+enum { KD_DIGITS_SIDE = 28, KD_DIGITS_FINE = 256, KD_DIGITS_JOINTS = 24, KD_DIGITS_DOTS = 320 };
 
 /* How the pen passes a joint of a skeleton. */
 enum kd_digits_pass { KD_DIGITS_END, KD_DIGITS_PUT, KD_DIGITS_BEND, KD_DIGITS_TURN };
@@ -13,7 +13,8 @@ enum kd_digits_pass { KD_DIGITS_END, KD_DIGITS_PUT, KD_DIGITS_BEND, KD_DIGITS_TU
 /* A joint in two poses, on a grid where a digit is 100 high and about 70 wide; an image takes a
  * random mixture of the poses, so that one skeleton is a whole range of hands. */
 struct kd_digits_joint {
-    uint8_t pass; /* PUT: the pen is put down here, BEND: a smooth curve, TURN: a corner; END: no more */
+    uint8_t pass; /* PUT: the pen is put down here, BEND: a smooth curve, TURN: a corner; END: no
+                     more */
     int8_t ax, ay, bx, by;
 };
 
@@ -41,7 +42,8 @@ void kd_digits_move(const struct kd_digits_skeleton *skeleton, struct kd_rng *r,
 /* Trace to pixels: width, pressure, soft edge, ink and grain. */
 void kd_digits_ink(const struct kd_digits_trace *trace, struct kd_rng *r, uint8_t pixels[784]);
 
-/* Bell-shaped, mean 0, standard deviation `spread`, never beyond 3.45 of them: the sum of four bytes. */
+/* Bell-shaped, mean 0, standard deviation `spread`, never beyond 3.45 of them: the sum of four
+ * bytes. */
 int32_t kd_digits_bell(struct kd_rng *r, int32_t spread);
 int32_t kd_digits_between(struct kd_rng *r, int32_t low, int32_t high); /* uniform, both included */
 int32_t kd_digits_clamp(int32_t v, int32_t low, int32_t high);

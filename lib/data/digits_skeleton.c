@@ -1,11 +1,8 @@
-/* How the ten digits are written. Each joint gives pose a and pose b (x, y; y down, 0..100).
- * clang-format would break the rows up; they are kept one stroke stretch a line by hand. */
+/* How the ten digits are written: ways of writing, each with its share and its strokes. A joint
+ * holds how the pen passes it, then x, y in pose a and x, y in pose b. */
 #include "digits_parts.h"
 
-#define END  KD_DIGITS_END
-#define PUT  KD_DIGITS_PUT
-#define BEND KD_DIGITS_BEND
-#define TURN KD_DIGITS_TURN
+enum { PUT = KD_DIGITS_PUT, BEND = KD_DIGITS_BEND, TURN = KD_DIGITS_TURN };
 
 /* clang-format off */
 const struct kd_digits_skeleton kd_digits_skeletons[] = {
@@ -70,10 +67,10 @@ const struct kd_digits_skeleton kd_digits_skeletons[] = {
     {4, 2, {{PUT, 50, 2, 44, 2}, {BEND, 28, 32, 26, 34}, {TURN, 4, 64, 8, 66}, {BEND, 36, 64, 36, 64},
             {BEND, 70, 62, 66, 62}, {PUT, 50, 3, 46, 4}, {BEND, 49, 50, 48, 50}, {BEND, 47, 100, 50, 100}}},
     /* 4: a cup and a leg, in one stroke; nearly closed in pose b, towards 9 */
-    {4, 3, {{PUT, 12, 6, 26, 10}, {BEND, 8, 30, 12, 28}, {BEND, 16, 50, 18, 46}, {BEND, 38, 52, 38, 50},
+    {4, 3, {{PUT, 12, 6, 23, 7}, {BEND, 8, 30, 11, 27}, {BEND, 16, 50, 18, 46}, {BEND, 38, 52, 38, 50},
             {BEND, 54, 34, 54, 30}, {TURN, 60, 4, 58, 6}, {BEND, 54, 50, 54, 50}, {BEND, 50, 100, 48, 100}}},
-    /* 4: rounded head, closed by the leg; pose b is a 9 to most */
-    {4, 1, {{PUT, 46, 4, 42, 6}, {BEND, 22, 30, 20, 24}, {TURN, 8, 52, 14, 48}, {BEND, 34, 53, 34, 50},
+    /* 4: rounded head, closed by the leg; towards 9 */
+    {4, 1, {{PUT, 47, 3, 45, 6}, {BEND, 24, 32, 22, 28}, {TURN, 6, 56, 11, 52}, {BEND, 34, 56, 34, 53},
             {BEND, 58, 48, 56, 44}, {PUT, 52, 4, 50, 4}, {BEND, 53, 50, 53, 50}, {BEND, 50, 100, 50, 100}}},
     /* 5: one stroke, cornered */
     {5, 3, {{PUT, 62, 4, 54, 2}, {BEND, 40, 4, 36, 4}, {TURN, 18, 5, 18, 6}, {BEND, 16, 26, 15, 24},
@@ -140,7 +137,7 @@ const struct kd_digits_skeleton kd_digits_skeletons[] = {
             {BEND, 32, 50, 32, 52}, {BEND, 50, 34, 52, 38}, {BEND, 55, 16, 59, 18}, {BEND, 54, 50, 54, 52},
             {BEND, 40, 100, 34, 100}}},
     /* 9: flat head not quite closed; in pose b almost a 4 */
-    {9, 1, {{PUT, 42, 6, 34, 6}, {BEND, 20, 14, 16, 18}, {BEND, 10, 36, 10, 38}, {BEND, 24, 50, 20, 50},
+    {9, 1, {{PUT, 44, 6, 37, 5}, {BEND, 22, 12, 18, 16}, {BEND, 10, 36, 10, 38}, {BEND, 24, 50, 20, 50},
             {BEND, 46, 44, 42, 48}, {TURN, 56, 6, 56, 6}, {BEND, 54, 50, 54, 50}, {BEND, 50, 100, 50, 100}}},
 };
 /* clang-format on */

@@ -248,6 +248,10 @@ static void real_numbers(void **state)
     refused("-l nan", "--learning-rate=nan: expected a number of at least 1e-09");
     refused("-l inf", "--learning-rate=inf: expected a number of at least 1e-09");
     refused("-l 1e999", "--learning-rate=1e999: expected a number of at least 1e-09");
+    refused("-l 1e", "--learning-rate=1e: expected a number of at least 1e-09");
+    refused("-l 1.5.2", "--learning-rate=1.5.2: expected a number of at least 1e-09");
+    refused("-t 1,2-",
+            "--temperature=2-: expected a number from 0.01 to 10000, or a list of these");
     refused("-l 0", "--learning-rate=0: expected a number of at least 1e-09");
     refused("--momentum 1.5", "--momentum=1.5: expected a number from 0 to 1");
     refused("--momentum -1", "--momentum=-1: expected a number from 0 to 1");

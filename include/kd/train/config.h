@@ -1,0 +1,66 @@
+/* What a training is asked to do: plain structs, with the rows that bind them to JSON and flags. */
+#ifndef KD_TRAIN_CONFIG_H
+#define KD_TRAIN_CONFIG_H
+#include "kd/base/option.h"
+#include "kd/data/batch.h"
+
+enum kd_optimizer_kind { KD_SGD, KD_ADAM, KD_ADAMW };
+enum kd_schedule_kind { KD_CONSTANT, KD_STEP, KD_EXPONENTIAL, KD_COSINE, KD_ONE_CYCLE };
+enum kd_choice_of_epoch { KD_BEST, KD_LAST };
+
+struct kd_train_config { /* "train" */
+    int64_t epochs, batch;
+    double learning_rate;
+    struct {
+        int kind; /* enum kd_optimizer_kind */
+        double momentum;
+        bool nesterov;
+        double beta1, beta2, epsilon;
+    } optimizer;
+    double weight_decay; /* of weights, not of biases and norms */
+    double clip_norm;    /* longest gradient over all parameters; 0: off */
+    double label_smoothing;
+    struct {
+        int kind;         /* enum kd_schedule_kind */
+        double warmup;    /* epochs of linear rise before it */
+        double every;     /* epochs between steps */
+        double gamma;     /* factor of a step, or of an epoch */
+        double final;     /* last rate as a share of the first: cosine */
+    } schedule;
+    int64_t patience;     /* epochs without a better validation before stopping; 0: off */
+    int keep;             /* enum kd_choice_of_epoch */
+    int64_t train_eval;   /* images of the fixed training subset that is evaluated each epoch */
+    char *checkpoint_every;
+};
+extern const struct kd_option kd_train_rows[];
+extern const size_t kd_train_rows_n;
+
+struct kd_distill_config { /* "distill" of a student; alpha 0: trained on labels alone */
+    cJSON *from; /* "teacher", a student's name, a model file, or a list of these or of {"from","weight"} */
+    double temperature, alpha;
+    bool fixed_teacher;        /* use logits of unaugmented images for an augmented student */
+    int average;               /* several teachers: 0 logits, 1 probabilities */
+};
+extern const struct kd_option kd_distill_rows[];
+extern const size_t kd_distill_rows_n;
+
+/* One training, all of it. */
+struct kd_job {
+    char *name;              /* "teacher" or the student's name */
+    bool student;
+    bool distilled;          /* has a teacher */
+    cJSON *network;          /* as given: list, name or file */
+    struct kd_data_config data;
+    struct kd_train_config train;
+    struct kd_augment augment;
+    struct kd_distill_config distill;
+};
+/* The sections of a job, for help and flags; out has room for KD_JOB_SECTIONS. */
+enum { KD_JOB_SECTIONS = 4 };
+void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS]);
+void kd_job_release(struct kd_job *job);
+/* The resolved configuration: {"name", "network", "data", "train", "distill"}. */
+cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
+/* What no single range says: warm-up longer than the training, nesterov without momentum, ... */
+int kd_job_check(const struct kd_job *job, struct kd_err *err);
+#endif

@@ -1,0 +1,39 @@
+/* Logits of a network for a list of images, and what they are worth against labels. */
+#ifndef KD_TRAIN_PREDICT_H
+#define KD_TRAIN_PREDICT_H
+#include "kd/base/pool.h"
+#include "kd/base/progress.h"
+#include "kd/data/batch.h"
+#include "kd/nn/model.h"
+
+/* A view of an image set: which images, as which pixels. */
+struct kd_view {
+    const struct kd_images *images;
+    const struct kd_augment *augment; /* NULL: plain */
+    uint64_t seed;                    /* of the augmentation */
+    uint32_t epoch;
+};
+/* out[j] = input of image index[j], normalized, by the pool's workers. */
+void kd_view_fill(const struct kd_view *view, const struct kd_normalize *normalize,
+                  const uint32_t *index, size_t n, struct kd_pool *pool, float *out);
+
+#define KD_PREDICT_BATCH 500
+/* logits [n][classes] of images index[0..n-1] (NULL: the first n), in evaluation mode, in batches of the plan.
+ * Plans net for inference if it has no plan. */
+int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, const struct kd_view *view,
+               const uint32_t *index, size_t n, struct kd_pool *pool,
+               const struct kd_progress *progress, float *logits, struct kd_err *err);
+/* Do these images suit this model? Names both and says in what they differ. */
+int kd_model_suits(const struct kd_model *model, const struct kd_images *images, struct kd_err *err);
+
+struct kd_metrics { /* rates are fractions; over the labelled ones of n images */
+    uint64_t n, errors;
+    double top1, top5, loss; /* loss: mean label cross-entropy at T = 1, in nats */
+    double ece;              /* expected calibration error, 15 equal-width bins (Guo et al. 2017, equation 3) */
+};
+/* labels [n], -1: not counted. confusion: [classes][classes] counts, row the true class, or NULL. */
+void kd_metrics_of(const float *logits, const int32_t *labels, size_t n, size_t classes,
+                   struct kd_metrics *out, uint32_t *confusion);
+/* Share of rows with equal argmax. */
+double kd_agreement(const float *a, const float *b, size_t n, size_t classes);
+#endif

@@ -1,0 +1,75 @@
+/* The one epoch loop: teachers, plain and distilled students are trained by it.
+ *
+ *     struct kd_trainer t = {.net = net, .normalize = &normalize, .job = &job, .train = &train, ...};
+ *     kd_trainer_open(&t, &err);                // plans memory; fields below "state" are then ready
+ *     kd_trainer_resume(...)                    // optional: kd/train/checkpoint.h
+ *     kd_trainer_run(&t, &err);                 // 0: finished, 1: stopped by *stop, -1: failed
+ *     kd_trainer_choose(&t);                    // net now holds the epoch to keep
+ *     kd_trainer_close(&t);
+ *
+ * Everything random is a pure function of (seed, epoch, image), so the state is: parameters, optimizer, best epoch so far, place
+ * (epoch and step) and the sums of the epoch under way. Nothing is allocated while training. */
+#ifndef KD_TRAIN_TRAINER_H
+#define KD_TRAIN_TRAINER_H
+#include "kd/train/loss.h"
+#include "kd/train/optimizer.h"
+#include "kd/train/targets.h"
+
+struct kd_epoch_log { /* what log.jsonl has a line of */
+    uint32_t epoch;   /* from 1 */
+    uint64_t step;    /* steps done in all */
+    double lr;        /* of the last step */
+    double loss, hard, soft, top1; /* over the training images as they were learnt; soft NAN without a teacher */
+    struct kd_metrics train_eval, valid; /* n == 0: not evaluated */
+    double seconds, images_per_second;
+};
+
+struct kd_trainer {
+    /* given */
+    struct kd_network *net;
+    const struct kd_normalize *normalize;
+    const struct kd_job *job;
+    const struct kd_subset *train, *valid; /* valid may have n == 0 */
+    struct kd_targets *targets;            /* NULL: labels alone */
+    uint64_t seed;
+    struct kd_pool *pool;
+    const volatile int *stop;              /* looked at between steps; may be NULL */
+    /* Called at the end of each epoch, and when a checkpoint is due (all may be NULL). -1 ends the training. */
+    int (*on_epoch)(void *ctx, const struct kd_epoch_log *log, struct kd_err *err);
+    int (*on_checkpoint)(void *ctx, struct kd_err *err);
+    void *ctx;
+    const struct kd_progress *progress;
+
+    /* state: what a checkpoint holds */
+    struct kd_optimizer optimizer;
+    uint32_t epoch;                        /* from 0: the one under way */
+    uint32_t step;                         /* steps of it done */
+    struct kd_loss_sums sums;              /* of it */
+    struct kd_epoch_log best, last;        /* best.epoch 0: none yet */
+    float **best_values;                   /* [parameter] -> [count]; NULL where the last is kept */
+
+    /* scratch */
+    uint32_t *order, *batch_index, *eval_index;
+    int32_t *labels, *eval_labels;
+    float *teacher_rows, *eval_logits;
+    double *loss_scratch;
+    uint32_t n_train_eval;
+    struct kd_slab slab;
+    double epoch_started, checkpointed;
+};
+
+int kd_trainer_open(struct kd_trainer *t, struct kd_err *err);
+int kd_trainer_run(struct kd_trainer *t, struct kd_err *err);
+void kd_trainer_choose(struct kd_trainer *t); /* the epoch that job->train.keep names into net */
+const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t);
+void kd_trainer_close(struct kd_trainer *t);
+uint32_t kd_trainer_steps(const struct kd_trainer *t); /* an epoch's */
+cJSON *kd_epoch_log_to_json(const struct kd_epoch_log *log, struct kd_err *err);
+
+/* "50steps", "1epoch", "5min", "never" */
+struct kd_interval {
+    double amount;
+    enum { KD_NEVER, KD_STEPS, KD_EPOCHS, KD_SECONDS } unit;
+};
+int kd_interval_parse(const char *text, struct kd_interval *out, struct kd_err *err);
+#endif

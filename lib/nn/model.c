@@ -1,0 +1,143 @@
+#include "kd/nn/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int kd_model_fingerprint(const struct kd_network *net, const struct kd_normalize *normalize,
+                         char out[KD_FINGERPRINT], struct kd_err *err)
+{
+    cJSON *json = kd_normalize_to_json(normalize, err);
+    char *text = json ? kd_json_text(json, false, err) : NULL;
+    int status = text ? kd_network_fingerprint(net, text, out, err) : -1;
+    kd_free(text);
+    cJSON_Delete(json);
+    return status;
+}
+
+/* JSON text under a metadata key. */
+static cJSON *meta_json(const struct kd_tensorfile *file, const char *key, struct kd_err *err)
+{
+    const char *text = kd_tensorfile_meta(file, key);
+    if (!text) {
+        kd_fail(err, "it has no %s; is it a model written by kd?", key);
+        return NULL;
+    }
+    return kd_json_parse(text, strlen(text), key, err);
+}
+
+static int check_kind(const struct kd_tensorfile *file, struct kd_err *err)
+{
+    const char *kind = kd_tensorfile_meta(file, "kd.kind"), *format = kd_tensorfile_meta(file, "kd.format");
+    if (!kind) return kd_fail(err, "it has no kd.kind; is it a model written by kd?");
+    if (strcmp(kind, "model") != 0) return kd_fail(err, "it holds %s, not a model", kind);
+    if (format && strtol(format, NULL, 10) > strtol(KD_FORMAT, NULL, 10))
+        return kd_fail(err, "its format %s is newer than this kd %s reads (%s); use a newer kd", format,
+                       KD_VERSION, KD_FORMAT);
+    return 0;
+}
+
+static int take_values(const struct kd_tensor *t, struct kd_param *p, struct kd_err *err)
+{
+    bool same = t->dims == p->dims;
+    for (unsigned d = 0; same && d < p->dims; d++) same = t->shape[d] == p->shape[d];
+    if (!same)
+        return kd_fail(err, "%s: its shape (%zu values) is not the network's (%zu values)", p->name,
+                       t->count, p->count);
+    if (kd_tensor_to_float(t, p->value, err) < 0) return kd_err_context(err, "%s", p->name);
+    for (size_t i = 0; i < p->count; i++)
+        if (!isfinite(p->value[i]))
+            return kd_fail(err, "%s: element %zu is %f; the model is damaged or its training diverged",
+                           p->name, i, (double)p->value[i]);
+    return 0;
+}
+
+static int fill_network(struct kd_network *net, const struct kd_tensorfile *file, struct kd_err *err)
+{
+    for (unsigned i = 0; i < net->n_params; i++) {
+        const struct kd_tensor *t = kd_tensorfile_find(file, net->params[i]->name);
+        if (!t) return kd_fail(err, "it has no tensor %s", net->params[i]->name);
+        if (take_values(t, net->params[i], err) < 0) return -1;
+    }
+    size_t known = net->n_params;
+    for (size_t i = 0; i < file->n; i++)
+        if (strncmp(file->tensors[i].name, "kd.state.", 9) == 0) known++;
+    if (file->n != known) return kd_fail(err, "it has tensors that its network does not have");
+    return 0;
+}
+
+int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struct kd_model *out,
+                       struct kd_err *err)
+{
+    *out = (struct kd_model){0};
+    cJSON *network = NULL, *normalize = NULL;
+    int status = -1;
+    if (check_kind(file, err) < 0 || !(network = meta_json(file, "kd.network", err)) ||
+        !(normalize = meta_json(file, "kd.normalize", err)) || !(out->path = kd_strdup(path, err)))
+        goto done;
+    out->net = kd_network_from_json(network, err);
+    if (!out->net || kd_normalize_from_json(&out->normalize, normalize, "kd.normalize", err) < 0)
+        goto done;
+    if (out->normalize.channels != out->net->input.c) {
+        kd_fail(err, "kd.normalize has %u channels, its network %u", out->normalize.channels,
+                out->net->input.c);
+        goto done;
+    }
+    if (fill_network(out->net, file, err) < 0 ||
+        kd_model_fingerprint(out->net, &out->normalize, out->fingerprint, err) < 0)
+        goto done;
+    out->metadata = cJSON_Duplicate(file->metadata, 1);
+    status = out->metadata ? 0 : kd_fail(err, "not enough memory for its metadata");
+done:
+    cJSON_Delete(network);
+    cJSON_Delete(normalize);
+    if (status < 0) {
+        kd_model_release(out);
+        err->kind = KD_ERR_FAILURE; /* whatever is wrong with a file is no usage error */
+        kd_err_context(err, "%s", path);
+    }
+    return status;
+}
+
+int kd_model_read(const char *path, struct kd_model *out, struct kd_err *err)
+{
+    struct kd_tensorfile file;
+    if (kd_tensorfile_read(path, NULL, &file, err) < 0) return -1;
+    int status = kd_model_from_file(&file, path, out, err);
+    kd_tensorfile_release(&file);
+    return status;
+}
+
+void kd_model_release(struct kd_model *model)
+{
+    kd_network_free(model->net);
+    cJSON_Delete(model->metadata);
+    kd_free(model->path);
+    *model = (struct kd_model){0};
+}
+
+static int set_json(struct kd_tensorfile *file, const char *key, const cJSON *json, struct kd_err *err)
+{
+    char *text = json ? kd_json_text(json, false, err) : NULL;
+    int status = text ? kd_tensorfile_set(file, key, text, err) : -1;
+    kd_free(text);
+    return status;
+}
+
+int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *normalize,
+                     struct kd_tensorfile *file, struct kd_err *err)
+{
+    cJSON *json = kd_normalize_to_json(normalize, err);
+    int status = set_json(file, "kd.normalize", json, err);
+    cJSON_Delete(json);
+    if (status < 0 || set_json(file, "kd.network", net->json, err) < 0 ||
+        kd_tensorfile_set(file, "kd.kind", "model", err) < 0 ||
+        kd_tensorfile_set(file, "kd.format", KD_FORMAT, err) < 0 ||
+        kd_tensorfile_set(file, "kd.version", KD_VERSION, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < net->n_params; i++) {
+        const struct kd_param *p = net->params[i];
+        if (kd_tensorfile_add(file, p->name, KD_F32, p->dims, p->shape, p->value, err) < 0) return -1;
+    }
+    return 0;
+}

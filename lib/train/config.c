@@ -1,0 +1,127 @@
+#include "kd/train/config.h"
+#include "kd/base/mem.h"
+
+#include <string.h>
+
+#define T(field) offsetof(struct kd_train_config, field)
+const struct kd_option kd_train_rows[] = {
+    {"epochs", 'e', "epochs", KD_OPT_INT, T(epochs), .preset = "20", .min = 1, .max = 1e6,
+     .metavar = "N", .help = "passes over the training images"},
+    {"batch", 'b', "batch", KD_OPT_INT, T(batch), .preset = "100", .min = 1, .max = 1e6, .metavar = "N",
+     .help = "images a step"},
+    {"learning-rate", 'l', "learning_rate", KD_OPT_REAL, T(learning_rate), .preset = "0.001",
+     .min = 0, .max = 1e3, .metavar = "RATE", .help = "largest learning rate of the schedule"},
+    {"optimizer", 0, "optimizer.kind", KD_OPT_CHOICE, T(optimizer.kind), .preset = "adam",
+     .choices = "sgd|adam|adamw", .metavar = "KIND", .help = "optimizer"},
+    {"momentum", 0, "optimizer.momentum", KD_OPT_REAL, T(optimizer.momentum), .preset = "0.9",
+     .min = 0, .max = 0.9999, .metavar = "M", .help = "momentum of sgd"},
+    {"nesterov", 0, "optimizer.nesterov", KD_OPT_BOOL, T(optimizer.nesterov),
+     .help = "Nesterov's form of momentum"},
+    {"beta1", 0, "optimizer.beta1", KD_OPT_REAL, T(optimizer.beta1), .preset = "0.9", .min = 0,
+     .max = 0.9999, .metavar = "B", .help = "decay of adam's mean of gradients"},
+    {"beta2", 0, "optimizer.beta2", KD_OPT_REAL, T(optimizer.beta2), .preset = "0.999", .min = 0,
+     .max = 0.999999, .metavar = "B", .help = "decay of adam's mean of squared gradients"},
+    {"epsilon", 0, "optimizer.epsilon", KD_OPT_REAL, T(optimizer.epsilon), .preset = "1e-8",
+     .min = 1e-30, .max = 1, .metavar = "E", .help = "added to adam's denominator"},
+    {"weight-decay", 0, "weight_decay", KD_OPT_REAL, T(weight_decay), .preset = "0", .min = 0,
+     .max = 1e3, .metavar = "D",
+     .help = "decay of weights (not biases); added to the gradient, or decoupled with adamw"},
+    {"clip-norm", 0, "clip_norm", KD_OPT_REAL, T(clip_norm), .preset = "0", .min = 0, .max = 1e9,
+     .metavar = "LENGTH", .help = "shorten gradients longer than this; 0 is off"},
+    {"label-smoothing", 0, "label_smoothing", KD_OPT_REAL, T(label_smoothing), .preset = "0",
+     .min = 0, .max = 0.9999, .metavar = "S", .help = "share of the label spread over all classes"},
+    {"schedule", 0, "schedule.kind", KD_OPT_CHOICE, T(schedule.kind), .preset = "cosine",
+     .choices = "constant|step|exponential|cosine|one_cycle", .metavar = "KIND",
+     .help = "how the learning rate changes"},
+    {"warmup", 0, "schedule.warmup", KD_OPT_REAL, T(schedule.warmup), .preset = "0", .min = 0,
+     .max = 1e6, .metavar = "EPOCHS", .help = "linear rise of the learning rate before the schedule"},
+    {"step-every", 0, "schedule.every", KD_OPT_REAL, T(schedule.every), .preset = "10", .min = 0.001,
+     .max = 1e6, .metavar = "EPOCHS", .help = "epochs between the drops of schedule step"},
+    {"gamma", 0, "schedule.gamma", KD_OPT_REAL, T(schedule.gamma), .preset = "0.1", .min = 0, .max = 1,
+     .metavar = "FACTOR", .help = "factor of each drop (step) or each epoch (exponential)"},
+    {"final-rate", 0, "schedule.final", KD_OPT_REAL, T(schedule.final), .preset = "0", .min = 0,
+     .max = 1, .metavar = "SHARE", .help = "last learning rate of schedule cosine, as a share"},
+    {"patience", 0, "patience", KD_OPT_INT, T(patience), .preset = "0", .min = 0, .max = 1e6,
+     .metavar = "EPOCHS", .help = "stop after so many epochs without a better validation; 0 is off"},
+    {"keep", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best", .choices = "best|last",
+     .metavar = "WHICH", .help = "the epoch best on validation, or the last one"},
+    {"train-eval", 0, "train_eval", KD_OPT_INT, T(train_eval), .preset = "2000", .min = 0, .max = 1e9,
+     .metavar = "N", .help = "training images evaluated each epoch beside validation"},
+    {"checkpoint-every", 0, "checkpoint_every", KD_OPT_TEXT, T(checkpoint_every), .preset = "1epoch",
+     .metavar = "WHEN", .help = "50steps, 1epoch, 5min, or never"},
+};
+const size_t kd_train_rows_n = sizeof kd_train_rows / sizeof *kd_train_rows;
+
+#define D(field) offsetof(struct kd_distill_config, field)
+const struct kd_option kd_distill_rows[] = {
+    {"from", 0, "from", KD_OPT_JSON, D(from), .metavar = "NAME",
+     .help = "whose soft targets: teacher, a student, a model file, or a weighted list"},
+    {"temperature", 'T', "temperature", KD_OPT_REAL, D(temperature), .preset = "4", .min = 0.01,
+     .max = 1e4, .metavar = "T", .help = "temperature of the soft targets"},
+    {"alpha", 'a', "alpha", KD_OPT_REAL, D(alpha), .preset = "0.9", .min = 0, .max = 1, .metavar = "A",
+     .help = "weight of the soft term; 1 needs no labels, 0 uses labels alone"},
+    {"fixed-teacher", 0, "fixed_teacher", KD_OPT_BOOL, D(fixed_teacher),
+     .help = "accept soft targets of plain images for an augmented student"},
+    {"average", 0, "average", KD_OPT_CHOICE, D(average), .preset = "logits",
+     .choices = "logits|probabilities", .metavar = "WHAT", .help = "what of several teachers is averaged"},
+};
+const size_t kd_distill_rows_n = sizeof kd_distill_rows / sizeof *kd_distill_rows;
+
+void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS])
+{
+    out[0] = (struct kd_opt_section){"Training", kd_train_rows, kd_train_rows_n, &job->train};
+    out[1] = (struct kd_opt_section){"Augmentation", kd_augment_rows, kd_augment_rows_n, &job->augment};
+    out[2] = (struct kd_opt_section){"Data", kd_data_rows, kd_data_rows_n, &job->data};
+    out[3] = (struct kd_opt_section){"Distillation", kd_distill_rows, kd_distill_rows_n, &job->distill};
+}
+
+void kd_job_release(struct kd_job *job)
+{
+    struct kd_opt_section sections[KD_JOB_SECTIONS];
+    kd_job_sections(job, sections);
+    kd_opts_release(sections, KD_JOB_SECTIONS);
+    cJSON_Delete(job->network);
+    kd_free(job->name);
+    *job = (struct kd_job){0};
+}
+
+cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
+{
+    struct kd_job copy = *job; /* sections want something they could write to */
+    struct kd_opt_section s[KD_JOB_SECTIONS];
+    kd_job_sections(&copy, s);
+    cJSON *json = cJSON_CreateObject(), *train = kd_opts_to_json(&s[0], err);
+    if (!train || kd_json_add(train, "augment", kd_opts_to_json(&s[1], err), err) < 0) {
+        cJSON_Delete(train);
+        goto fail;
+    }
+    if (kd_json_add_text(json, "name", job->name, err) < 0 ||
+        kd_json_add(json, "network", cJSON_Duplicate(job->network, 1), err) < 0 ||
+        kd_json_add(json, "data", kd_opts_to_json(&s[2], err), err) < 0) {
+        cJSON_Delete(train);
+        goto fail;
+    }
+    if (kd_json_add(json, "train", train, err) < 0) goto fail;
+    if (job->distilled && kd_json_add(json, "distill", kd_opts_to_json(&s[3], err), err) < 0) goto fail;
+    return json;
+fail:
+    cJSON_Delete(json);
+    return NULL;
+}
+
+int kd_job_check(const struct kd_job *job, struct kd_err *err)
+{
+    const struct kd_train_config *t = &job->train;
+    if (t->schedule.warmup >= (double)t->epochs)
+        return kd_fail_usage(err, "train.schedule.warmup: %g epochs of warm-up in a training of %lld",
+                             t->schedule.warmup, (long long)t->epochs);
+    if (t->optimizer.nesterov && (t->optimizer.kind != KD_SGD || t->optimizer.momentum <= 0))
+        return kd_fail_usage(err, "train.optimizer.nesterov: needs optimizer sgd with momentum");
+    if (t->patience > 0 && job->data.validation <= 0)
+        return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
+                                  "(--validation)");
+    if (job->data.unlabelled && (!job->distilled || job->distill.alpha < 1))
+        return kd_fail_usage(err, "data.unlabelled: without labels only soft targets can be learnt; "
+                                  "set distill.alpha to 1 and give a teacher or soft targets");
+    return 0;
+}

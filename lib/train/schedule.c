@@ -1,0 +1,35 @@
+#include "kd/train/schedule.h"
+
+#include <math.h>
+
+static double half_cosine(double from, double to, double share)
+{
+    return to + (from - to) * 0.5 * (1 + cos(3.14159265358979323846 * share));
+}
+
+static double one_cycle(double rate, double share)
+{
+    enum { START = 25 };
+    const double rising = 0.3, final = 1.0 / (START * 1e4);
+    if (share < rising) return half_cosine(rate / START, rate, share / rising);
+    return half_cosine(rate, rate * final, (share - rising) / (1 - rising));
+}
+
+double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uint64_t per_epoch)
+{
+    double rate = config->learning_rate, warmup = config->schedule.warmup;
+    double warmup_steps = floor(warmup * (double)per_epoch);
+    if ((double)step < warmup_steps) return rate * ((double)step + 1) / warmup_steps;
+    double steps = (double)config->epochs * (double)per_epoch - warmup_steps;
+    double t = ((double)step - warmup_steps) / (double)per_epoch;
+    double share = steps > 0 ? ((double)step - warmup_steps) / steps : 0;
+    if (share > 1) share = 1;
+    switch ((enum kd_schedule_kind)config->schedule.kind) {
+    case KD_CONSTANT: return rate;
+    case KD_STEP: return rate * pow(config->schedule.gamma, floor(t / config->schedule.every));
+    case KD_EXPONENTIAL: return rate * pow(config->schedule.gamma, t);
+    case KD_COSINE: return half_cosine(rate, rate * config->schedule.final, share);
+    case KD_ONE_CYCLE: return one_cycle(rate, share);
+    }
+    return rate;
+}

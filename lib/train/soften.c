@@ -1,0 +1,136 @@
+/* Writing soft targets. */
+#include "kd/base/json.h"
+#include "kd/nn/model.h"
+#include "kd/train/targets.h"
+
+#include <string.h>
+
+static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
+{
+    char *text = json ? kd_json_text(json, false, err) : NULL;
+    int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
+    kd_free(text);
+    cJSON_Delete(json);
+    return status;
+}
+
+static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
+{
+    struct kd_augment augment = what->augment;
+    struct kd_opt_section section = {"", kd_augment_rows, kd_augment_rows_n, &augment};
+    cJSON *json = cJSON_CreateObject();
+    if (kd_json_add_number(json, "count", (double)what->views, err) < 0 ||
+        kd_json_add_number(json, "seed", (double)what->seed, err) < 0 ||
+        kd_json_add(json, "augment", kd_opts_to_json(&section, err), err) < 0) {
+        cJSON_Delete(json);
+        return NULL;
+    }
+    return json;
+}
+
+static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
+                    const struct kd_teachers *teachers, const struct kd_images *images,
+                    struct kd_err *err)
+{
+    if (kd_tensorfile_set(f, "kd.kind", "soft-targets", err) < 0 ||
+        kd_tensorfile_set(f, "kd.format", KD_FORMAT, err) < 0 ||
+        kd_tensorfile_set(f, "kd.version", KD_VERSION, err) < 0 ||
+        kd_tensorfile_set(f, "kd.average", teachers->average ? "probabilities" : "logits", err) < 0 ||
+        set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
+        set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
+        return -1;
+    if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
+    if (what->views && set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
+    const struct kd_reals *t = &what->temperatures;
+    return t->n ? set_json(f, "kd.temperature", cJSON_CreateDoubleArray(t->v, (int)t->n), err) : 0;
+}
+
+struct arrays { /* owned until the file is written */
+    float *logits, *probabilities;
+    uint16_t *half;
+};
+
+static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, struct arrays *a,
+                      const size_t shape[3], struct kd_err *err)
+{
+    size_t n = shape[0] * shape[1] * shape[2];
+    unsigned dims = what->views ? 3 : 2;
+    if (!what->half)
+        return kd_tensorfile_add(f, "logits", KD_F32, dims, shape + 3 - dims, a->logits, err);
+    a->half = kd_alloc(n, sizeof *a->half, "half-precision logits", err);
+    if (!a->half) return -1;
+    for (size_t i = 0; i < n; i++) a->half[i] = kd_float_to_half(a->logits[i]);
+    return kd_tensorfile_add(f, "logits", KD_F16, dims, shape + 3 - dims, a->half, err);
+}
+
+/* [K][N][C]; of averaged probabilities the teachers are asked anew for each temperature. */
+static int add_probabilities(struct kd_tensorfile *f, const struct kd_soften *what,
+                             struct kd_teachers *teachers, const struct kd_view *view, struct arrays *a,
+                             const size_t shape[3], struct kd_pool *pool,
+                             const struct kd_progress *progress, struct kd_err *err)
+{
+    size_t k = what->temperatures.n, n = shape[1], classes = shape[2], whole[] = {k, n, classes};
+    a->probabilities = kd_alloc(k * n * classes, sizeof(float), "probabilities", err);
+    if (!a->probabilities) return -1;
+    for (size_t i = 0; i < k; i++) {
+        float *q = a->probabilities + i * n * classes;
+        double t = what->temperatures.v[i];
+        if (teachers->average &&
+            kd_teachers_predict(teachers, view, NULL, n, t, pool, progress, q, err) < 0)
+            return -1;
+        for (size_t r = 0; !teachers->average && r < n; r++)
+            kd_softmax(a->logits + r * classes, classes, t, q + r * classes);
+    }
+    return kd_tensorfile_add(f, "probabilities", KD_F32, 3, whole, a->probabilities, err);
+}
+
+static int fill(struct kd_tensorfile *f, const struct kd_soften *what, struct kd_teachers *teachers,
+                const struct kd_images *images, struct arrays *a, struct kd_pool *pool,
+                const struct kd_progress *progress, struct kd_err *err)
+{
+    size_t views = what->views ? what->views : 1, classes = teachers->models[0].net->classes;
+    size_t shape[] = {views, images->n, classes}, size = images->n * classes;
+    struct kd_view view = {images, what->views ? &what->augment : NULL, what->seed, 0};
+    if (!teachers->average) {
+        a->logits = kd_alloc(views * size, sizeof(float), "logits", err);
+        for (size_t v = 0; a->logits && v < views; v++) {
+            view.epoch = (uint32_t)v;
+            if (kd_teachers_predict(teachers, &view, NULL, images->n, 1, pool, progress,
+                                    a->logits + v * size, err) < 0)
+                return -1;
+        }
+        if (!a->logits || (what->logits && add_logits(f, what, a, shape, err) < 0)) return -1;
+    }
+    if (!what->temperatures.n) return 0;
+    return add_probabilities(f, what, teachers, &view, a, shape, pool, progress, err);
+}
+
+static int check(const struct kd_soften *what, const struct kd_teachers *teachers, struct kd_err *err)
+{
+    if (teachers->average && !what->temperatures.n)
+        return kd_fail_usage(err, "averaged probabilities hold for one temperature alone; give it with "
+                                  "--temperature");
+    if (what->views && what->temperatures.n)
+        return kd_fail_usage(err, "views are recorded as logits; leave --probabilities out");
+    if (!what->logits && !what->temperatures.n)
+        return kd_fail_usage(err, "nothing to write: neither logits nor probabilities are asked for");
+    return 0;
+}
+
+int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
+                    const struct kd_images *images, struct kd_pool *pool,
+                    const struct kd_progress *progress, struct kd_err *err)
+{
+    if (kd_teachers_check(teachers, images, err) < 0 || check(what, teachers, err) < 0) return -1;
+    struct kd_tensorfile f;
+    struct arrays a = {0};
+    int status = kd_tensorfile_init(&f, err);
+    if (status == 0) status = describe(&f, what, teachers, images, err);
+    if (status == 0) status = fill(&f, what, teachers, images, &a, pool, progress, err);
+    if (status == 0) status = kd_tensorfile_write(path, &f, err);
+    kd_tensorfile_release(&f);
+    kd_free(a.logits);
+    kd_free(a.probabilities);
+    kd_free(a.half);
+    return status;
+}

@@ -1,0 +1,217 @@
+/* Reading soft targets, and holding them against the student's data. */
+#include "kd/train/targets.h"
+#include "kd/base/json.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is_npy(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsString(item) ? item->valuestring : "?";
+}
+
+static int check_identity(const cJSON *made_for, const struct kd_images *images, struct kd_err *err)
+{
+    const char *source = text_of(made_for, "source"), *split = text_of(made_for, "split");
+    const char *pixels = text_of(made_for, "pixels");
+    if (strcmp(split, images->split) != 0)
+        return kd_fail(err, "made for %s:%s, but the student trains on %s:%s (pixel fingerprints %s and "
+                            "%s); make soft targets for these images with kd-soften",
+                       source, split, images->source, images->split, pixels,
+                       images->pixels_fingerprint);
+    if (strcmp(pixels, images->pixels_fingerprint) != 0)
+        return kd_fail(err, "made for other pixels: fingerprint %s (%s:%s), but %s:%s has %s; make soft "
+                            "targets for these images with kd-soften",
+                       pixels, source, split, images->source, images->split,
+                       images->pixels_fingerprint);
+    return 0;
+}
+
+static int check_data(const struct kd_tensorfile *f, const struct kd_images *images, bool force,
+                      struct kd_err *err)
+{
+    const char *kind = kd_tensorfile_meta(f, "kd.kind"), *data = kd_tensorfile_meta(f, "kd.data");
+    if (kind && strcmp(kind, "soft-targets") != 0)
+        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them", kind);
+    if (!data) {
+        if (force) return 0;
+        return kd_fail(err, "it does not say which images it was made for (no kd.data); --force takes "
+                            "row i for image i of %s:%s", images->source, images->split);
+    }
+    cJSON *json = kd_json_parse(data, strlen(data), "kd.data", err);
+    int status = json ? check_identity(json, images, err) : -1;
+    cJSON_Delete(json);
+    return status;
+}
+
+/* Which tensor serves: logits at any temperature, else probabilities at exactly the student's. */
+static int choose(const struct kd_tensorfile *f, double temperature, const struct kd_tensor **tensor,
+                  size_t *slice, struct kd_targets *out, struct kd_err *err)
+{
+    *slice = 0;
+    *tensor = kd_tensorfile_find(f, "logits");
+    if (!*tensor && f->n == 1 && !kd_tensorfile_meta(f, "kd.kind")) *tensor = &f->tensors[0];
+    if (*tensor) return 0;
+    *tensor = kd_tensorfile_find(f, "probabilities");
+    if (!*tensor) return kd_fail(err, "it has neither \"logits\" nor \"probabilities\"");
+    const char *text = kd_tensorfile_meta(f, "kd.temperature");
+    cJSON *list = text ? kd_json_parse(text, strlen(text), "kd.temperature", err) : NULL;
+    const cJSON *item;
+    size_t at = 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsNumber(item) && item->valuedouble == temperature) out->probabilities = true;
+        if (!out->probabilities) at++;
+    }
+    cJSON_Delete(list);
+    *slice = at;
+    if (!out->probabilities)
+        return kd_fail(err, "it holds probabilities at temperatures %s, not at the student's %g; choose "
+                            "one of these, or write logits, which serve every temperature",
+                       text ? text : "unknown", temperature);
+    return 0;
+}
+
+static int check_shape(const struct kd_tensor *t, const struct kd_images *images,
+                       struct kd_targets *out, struct kd_err *err)
+{
+    size_t rows = t->dims == 3 ? t->shape[1] : t->shape[0];
+    if ((t->dims != 2 && t->dims != 3) || rows != images->n)
+        return kd_fail(err, "%s has %u dimensions and %zu rows; expected [%u, classes] for %s:%s",
+                       t->name[0] ? t->name : "the array", t->dims, t->dims ? rows : 0, images->n,
+                       images->source, images->split);
+    out->n = rows;
+    out->classes = t->shape[t->dims - 1];
+    out->views = t->dims == 3 && !out->probabilities ? t->shape[0] : 1;
+    if (!out->views || !out->classes) return kd_fail(err, "%s is empty", t->name);
+    return 0;
+}
+
+static int take_values(const struct kd_tensor *t, size_t slice, struct kd_targets *out,
+                       struct kd_err *err)
+{
+    size_t size = out->n * out->classes;
+    struct kd_tensor part = *t;
+    if (out->probabilities) {
+        if (slice >= t->shape[0]) return kd_fail(err, "kd.temperature names more slices than there are");
+        part.count = size;
+        part.data = (char *)t->data + slice * size * kd_dtype_size(t->dtype);
+    }
+    out->values = kd_alloc(part.count, sizeof(float), "soft targets", err);
+    if (!out->values || kd_tensor_to_float(&part, out->values, err) < 0) return -1;
+    for (size_t i = 0; i < part.count; i++)
+        if (!isfinite(out->values[i]) || (out->probabilities && out->values[i] < 0))
+            return kd_fail(err, "row %zu, class %zu is %g", i / out->classes, i % out->classes,
+                           (double)out->values[i]);
+    return 0;
+}
+
+/* Views are replayed: the student must be asked for the same augmentation. */
+static int check_views(const struct kd_tensorfile *f, const struct kd_job *job, struct kd_targets *out,
+                       struct kd_err *err)
+{
+    const char *text = kd_tensorfile_meta(f, "kd.views");
+    bool augmented = kd_augment_active(&job->augment);
+    if (!text) {
+        if (out->views > 1)
+            return kd_fail(err, "it holds %zu views but does not say how they were made (no kd.views)",
+                           out->views);
+        if (augmented && !job->distill.fixed_teacher)
+            return kd_fail(err, "made for plain images, but the student augments its own; use --teacher, "
+                                "record views with kd-soften --views, or accept that with "
+                                "--fixed-teacher");
+        return 0;
+    }
+    cJSON *json = kd_json_parse(text, strlen(text), "kd.views", err);
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(json, "seed");
+    struct kd_opt_section section = {"", kd_augment_rows, kd_augment_rows_n, &out->augment};
+    int status = json && kd_opts_preset(&section, 1, err) == 0 ? 0 : -1;
+    if (status == 0)
+        status = kd_opts_from_json(&section, cJSON_GetObjectItemCaseSensitive(json, "augment"),
+                                   "kd.views.augment", NULL, 0, err);
+    out->seed = cJSON_IsNumber(seed) && seed->valuedouble >= 0 ? (uint64_t)seed->valuedouble : 0;
+    cJSON_Delete(json);
+    if (status < 0) return -1;
+    out->augmented = true;
+    if (memcmp(&out->augment, &job->augment, sizeof out->augment) != 0)
+        return kd_fail(err, "its views were augmented otherwise (shift %lld) than the student's images "
+                            "(shift %lld); give the student the same",
+                       (long long)out->augment.shift, (long long)job->augment.shift);
+    return 0;
+}
+
+static int take(const struct kd_tensorfile *f, const struct kd_images *images, const struct kd_job *job,
+                bool force, struct kd_targets *out, struct kd_err *err)
+{
+    const struct kd_tensor *tensor;
+    size_t slice;
+    if (check_data(f, images, force, err) < 0 ||
+        choose(f, job->distill.temperature, &tensor, &slice, out, err) < 0 ||
+        check_shape(tensor, images, out, err) < 0 || check_views(f, job, out, err) < 0 ||
+        take_values(tensor, slice, out, err) < 0)
+        return -1;
+    const char *parents = kd_tensorfile_meta(f, "kd.parents");
+    out->parents = parents ? kd_json_parse(parents, strlen(parents), "kd.parents", err)
+                           : cJSON_CreateArray();
+    return out->parents ? 0 : -1;
+}
+
+int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job, bool force,
+                    struct kd_targets *out, struct kd_err *err)
+{
+    *out = (struct kd_targets){0};
+    struct kd_tensorfile f;
+    int status = is_npy(path) ? kd_npy_read(path, NULL, &f, err) : kd_tensorfile_read(path, NULL, &f, err);
+    if (status < 0) return -1;
+    if (take(&f, images, job, force, out, err) < 0) {
+        status = kd_err_context(err, "%s", path);
+        err->kind = KD_ERR_FAILURE;
+        kd_targets_release(out);
+    }
+    kd_tensorfile_release(&f);
+    return status;
+}
+
+int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_images *images,
+                             const struct kd_job *job, struct kd_pool *pool,
+                             const struct kd_progress *progress, struct kd_targets *out,
+                             struct kd_err *err)
+{
+    *out = (struct kd_targets){.views = 1, .n = images->n, .teachers = *teachers};
+    *teachers = (struct kd_teachers){0};
+    struct kd_teachers *t = &out->teachers;
+    t->average = job->distill.average;
+    out->probabilities = t->average == 1;
+    if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err))) goto fail;
+    out->classes = t->models[0].net->classes;
+    struct kd_view plain = {.images = images};
+    if (kd_augment_active(&job->augment) && !job->distill.fixed_teacher) {
+        out->scratch = kd_alloc((size_t)job->train.batch * out->classes, sizeof(float),
+                                "a batch's soft targets", err);
+        if (out->scratch) return 0;
+    } else {
+        out->values = kd_alloc(out->n * out->classes, sizeof(float), "soft targets", err);
+        if (out->values && kd_teachers_predict(t, &plain, NULL, out->n, job->distill.temperature, pool,
+                                               progress, out->values, err) == 0)
+            return 0;
+    }
+fail:
+    kd_targets_release(out);
+    return -1;
+}
+
+void kd_targets_release(struct kd_targets *t)
+{
+    kd_free(t->values);
+    kd_free(t->scratch);
+    kd_teachers_release(&t->teachers);
+    cJSON_Delete(t->parents);
+    *t = (struct kd_targets){0};
+}

@@ -1,0 +1,267 @@
+#include "kd/train/trainer.h"
+#include "kd/train/schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+/* An epoch shorter than this is not worth a checkpoint of its own: resuming repeats it in no time. */
+static const double least_between_checkpoints = 2.0;
+
+uint32_t kd_trainer_steps(const struct kd_trainer *t)
+{
+    uint32_t batch = (uint32_t)t->job->train.batch;
+    return (t->train->n + batch - 1) / batch;
+}
+
+/* ---- memory ---- */
+
+static void *piece(struct kd_trainer *t, bool taking, size_t bytes)
+{
+    if (taking) return kd_slab_take(&t->slab, bytes);
+    kd_slab_plan(&t->slab, bytes);
+    return NULL;
+}
+
+static void lay(struct kd_trainer *t, bool taking)
+{
+    size_t batch = (size_t)t->job->train.batch, classes = t->net->classes;
+    size_t evals = t->valid->n > t->n_train_eval ? t->valid->n : t->n_train_eval;
+    t->order = piece(t, taking, t->train->n * sizeof *t->order);
+    t->batch_index = piece(t, taking, batch * sizeof *t->batch_index);
+    t->labels = piece(t, taking, batch * sizeof *t->labels);
+    t->teacher_rows = piece(t, taking, batch * classes * sizeof(float));
+    t->loss_scratch = piece(t, taking, kd_loss_scratch(batch, classes) * sizeof(double));
+    t->eval_index = piece(t, taking, t->n_train_eval * sizeof *t->eval_index);
+    t->eval_labels = piece(t, taking, evals * sizeof *t->eval_labels);
+    t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
+    if (!t->best_values) return;
+    for (unsigned i = 0; i < t->net->n_params; i++)
+        t->best_values[i] = piece(t, taking, t->net->params[i]->count * sizeof(float));
+}
+
+static int check(const struct kd_trainer *t, struct kd_err *err)
+{
+    if (!t->train->n) return kd_fail_usage(err, "data: no training images are left");
+    if (t->targets && t->targets->classes != t->net->classes)
+        return kd_fail(err, "the soft targets know %zu classes, the student %u", t->targets->classes,
+                       t->net->classes);
+    return kd_job_check(t->job, err);
+}
+
+int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
+{
+    const struct kd_train_config *c = &t->job->train;
+    if (check(t, err) < 0) return -1;
+    t->n_train_eval = t->train->n < c->train_eval ? t->train->n : (uint32_t)c->train_eval;
+    if (c->keep == KD_BEST && t->valid->n) {
+        t->best_values = kd_alloc(t->net->n_params, sizeof *t->best_values, "the best epoch", err);
+        if (!t->best_values) return -1;
+    }
+    size_t batch = (size_t)c->batch;
+    if (kd_network_plan(t->net, batch, true, err) < 0 ||
+        kd_optimizer_init(&t->optimizer, c, t->net, err) < 0)
+        return -1;
+    lay(t, false);
+    if (kd_slab_open(&t->slab, "training", err) < 0) return -1;
+    lay(t, true);
+    for (uint32_t i = 0; i < t->n_train_eval; i++) /* spread evenly over the training images */
+        t->eval_index[i] = t->train->index[(uint64_t)i * t->train->n / t->n_train_eval];
+    t->checkpointed = -1e9;
+    return 0;
+}
+
+void kd_trainer_close(struct kd_trainer *t)
+{
+    kd_optimizer_release(&t->optimizer);
+    kd_slab_release(&t->slab);
+    kd_free(t->best_values);
+    t->best_values = NULL;
+}
+
+/* ---- a step ---- */
+
+/* Views recorded in a file are replayed: their seed, and the epoch modulo their number. */
+static struct kd_view view_of(const struct kd_trainer *t)
+{
+    struct kd_view v = {t->train->images, &t->job->augment, t->seed, t->epoch + 1};
+    if (!kd_augment_active(v.augment)) v.augment = NULL;
+    if (t->targets && t->targets->augmented) {
+        v.seed = t->targets->seed;
+        v.epoch = t->epoch % (uint32_t)t->targets->views;
+    }
+    return v;
+}
+
+static int gather_targets(struct kd_trainer *t, size_t rows, struct kd_err *err)
+{
+    struct kd_targets *s = t->targets;
+    size_t classes = t->net->classes;
+    if (!s->values) {
+        struct kd_view view = view_of(t);
+        return kd_teachers_predict(&s->teachers, &view, t->batch_index, rows, t->job->distill.temperature,
+                                   t->pool, NULL, t->teacher_rows, err);
+    }
+    const float *values = s->values + (t->epoch % s->views) * s->n * classes;
+    for (size_t i = 0; i < rows; i++)
+        memcpy(t->teacher_rows + i * classes, values + t->batch_index[i] * classes,
+               classes * sizeof(float));
+    return 0;
+}
+
+static size_t gather(struct kd_trainer *t)
+{
+    size_t batch = (size_t)t->job->train.batch, from = t->step * batch;
+    size_t rows = t->train->n - from < batch ? t->train->n - from : batch;
+    for (size_t i = 0; i < rows; i++) {
+        uint32_t place = t->order[from + i];
+        t->batch_index[i] = t->train->index[place];
+        t->labels[i] = kd_subset_label(t->train, place);
+    }
+    struct kd_view view = view_of(t);
+    kd_view_fill(&view, t->normalize, t->batch_index, rows, t->pool, t->net->in);
+    return rows;
+}
+
+static int step(struct kd_trainer *t, struct kd_err *err)
+{
+    size_t rows = gather(t);
+    if (t->targets && gather_targets(t, rows, err) < 0) return -1;
+    struct kd_pass pass = {.training = true, .seed = t->seed, .epoch = t->epoch,
+                           .sample = t->batch_index, .rows = rows};
+    kd_network_forward(t->net, t->pool, &pass);
+    struct kd_loss_spec spec = {t->job->distill.alpha, t->job->distill.temperature,
+                                t->job->train.label_smoothing};
+    struct kd_loss_batch batch = {rows, t->net->classes, t->net->out, t->labels,
+                                  t->targets ? t->teacher_rows : NULL,
+                                  t->targets && t->targets->probabilities};
+    kd_loss(&spec, &batch, t->net->dout, t->loss_scratch, &t->sums);
+    if (!isfinite(t->sums.loss))
+        return kd_fail(err, "epoch %u, step %u: the loss is no longer finite; lower --learning-rate (it is "
+                            "%g) or set --clip-norm", t->epoch + 1, t->step + 1,
+                       t->job->train.learning_rate);
+    uint32_t steps = kd_trainer_steps(t);
+    double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
+    kd_network_backward(t->net, t->pool, &pass, kd_optimizer_begin(&t->optimizer, rate));
+    kd_optimizer_finish(&t->optimizer, t->pool);
+    t->step++;
+    return 0;
+}
+
+/* ---- an epoch ---- */
+
+static void shuffle(struct kd_trainer *t)
+{
+    for (uint32_t i = 0; i < t->train->n; i++) t->order[i] = i;
+    struct kd_rng r = kd_rng_for(t->seed, KD_FOR_SHUFFLE, t->epoch, 0);
+    kd_shuffle(t->order, t->train->n, &r);
+}
+
+static int evaluate(struct kd_trainer *t, const struct kd_images *images, const uint32_t *index,
+                    uint32_t n, struct kd_metrics *out, struct kd_err *err)
+{
+    struct kd_view view = {.images = images};
+    *out = (struct kd_metrics){0};
+    if (!n || !images->labels) return 0;
+    if (kd_predict(t->net, t->normalize, &view, index, n, t->pool, NULL, t->eval_logits, err) < 0)
+        return -1;
+    for (uint32_t i = 0; i < n; i++) t->eval_labels[i] = images->labels[index[i]];
+    kd_metrics_of(t->eval_logits, t->eval_labels, n, t->net->classes, out, NULL);
+    return 0;
+}
+
+static bool better(const struct kd_metrics *a, const struct kd_metrics *b)
+{
+    return a->top1 != b->top1 ? a->top1 > b->top1 : a->loss < b->loss;
+}
+
+static void remember_best(struct kd_trainer *t)
+{
+    if (t->best.epoch && !better(&t->last.valid, &t->best.valid)) return;
+    t->best = t->last;
+    for (unsigned i = 0; t->best_values && i < t->net->n_params; i++)
+        memcpy(t->best_values[i], t->net->params[i]->value, t->net->params[i]->count * sizeof(float));
+}
+
+static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
+{
+    const struct kd_loss_sums *s = &t->sums;
+    double rows = (double)s->rows, labelled = (double)s->labelled;
+    double seconds = kd_seconds() - t->epoch_started;
+    t->last = (struct kd_epoch_log){
+        .epoch = t->epoch + 1,
+        .step = (uint64_t)(t->epoch + 1) * kd_trainer_steps(t),
+        .lr = t->optimizer.rate,
+        .loss = s->loss / rows,
+        .hard = labelled > 0 ? s->hard / labelled : NAN,
+        .soft = t->targets ? s->soft / rows : NAN,
+        .top1 = labelled > 0 ? (double)s->correct / labelled : NAN,
+        .seconds = seconds,
+        .images_per_second = seconds > 0 ? rows / seconds : 0,
+    };
+    if (evaluate(t, t->train->images, t->eval_index, t->n_train_eval, &t->last.train_eval, err) < 0 ||
+        evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err) < 0)
+        return -1;
+    if (t->last.valid.n) remember_best(t);
+    t->sums = (struct kd_loss_sums){0};
+    t->step = 0;
+    t->epoch++;
+    return t->on_epoch ? t->on_epoch(t->ctx, &t->last, err) : 0;
+}
+
+static bool out_of_patience(const struct kd_trainer *t)
+{
+    int64_t patience = t->job->train.patience;
+    return patience > 0 && t->best.epoch && (int64_t)t->epoch - (int64_t)t->best.epoch >= patience;
+}
+
+static int checkpoint(struct kd_trainer *t, struct kd_err *err)
+{
+    if (!t->on_checkpoint) return 0;
+    t->checkpointed = kd_seconds();
+    return t->on_checkpoint(t->ctx, err);
+}
+
+static int checkpoint_if_due(struct kd_trainer *t, const struct kd_interval *every, struct kd_err *err)
+{
+    double since = kd_seconds() - t->checkpointed;
+    uint64_t steps = (uint64_t)t->epoch * kd_trainer_steps(t) + t->step;
+    bool due = false;
+    if (every->unit == KD_SECONDS) due = since >= every->amount;
+    if (every->unit == KD_STEPS) due = fmod((double)steps, ceil(every->amount)) == 0;
+    if (every->unit == KD_EPOCHS)
+        due = t->step == 0 && fmod(t->epoch, ceil(every->amount)) == 0 &&
+              since >= least_between_checkpoints;
+    return due ? checkpoint(t, err) : 0;
+}
+
+int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
+{
+    struct kd_interval every;
+    if (kd_interval_parse(t->job->train.checkpoint_every, &every, err) < 0) return -1;
+    uint32_t steps = kd_trainer_steps(t), epochs = (uint32_t)t->job->train.epochs;
+    while (t->epoch < epochs && !out_of_patience(t)) {
+        t->epoch_started = kd_seconds();
+        shuffle(t);
+        while (t->step < steps) {
+            if (t->stop && *t->stop) return checkpoint(t, err) < 0 ? -1 : 1;
+            if (step(t, err) < 0) return -1;
+            kd_progress_tick(t->progress, (uint64_t)t->epoch * steps + t->step, (uint64_t)epochs * steps,
+                             NULL);
+            if (t->step < steps && checkpoint_if_due(t, &every, err) < 0) return -1;
+        }
+        if (finish_epoch(t, err) < 0 || checkpoint_if_due(t, &every, err) < 0) return -1;
+    }
+    return 0;
+}
+
+void kd_trainer_choose(struct kd_trainer *t)
+{
+    if (!t->best_values || !t->best.epoch) return;
+    for (unsigned i = 0; i < t->net->n_params; i++)
+        memcpy(t->net->params[i]->value, t->best_values[i], t->net->params[i]->count * sizeof(float));
+}
+
+const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t)
+{
+    return t->best_values && t->best.epoch ? &t->best : &t->last;
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# What every program in KD_BIN keeps to.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    unset OPENBLAS_CORETYPE
+    programs=$(cd "$KD_BIN" && ls | grep -E '^kd-[a-z-]+$' || true)
+    cd "$BATS_TEST_TMPDIR"
+    page() { echo "$BATS_TEST_DIRNAME/../../cmd/$1.1"; }
+}
+
+# Says which program and what, and fails.
+wrong() {
+    echo "$1: $2; status $status, output: $output, errors: $stderr" >&2
+    return 1
+}
+
+@test "--help exits 0, says nothing on standard error, names the common options" {
+    for p in $programs; do
+        run --separate-stderr "$KD_BIN/$p" --help
+        [ "$status" -eq 0 ] && [ -z "$stderr" ] || wrong "$p" --help
+        [[ "$output" == "usage: $p "* ]] || wrong "$p" "usage line"
+        for o in --output --threads --seed --json --no-provenance --quiet --help --version; do
+            [[ "$output" == *" $o"[[:space:]]* ]] || wrong "$p" "$o is not in --help"
+        done
+        long=$output
+        run --separate-stderr "$KD_BIN/$p" -h
+        [ "$output" = "$long" ] || wrong "$p" "-h differs from --help"
+        [ "$(awk 'length > 100' <<<"$output")" = "" ] || wrong "$p" "line over 100 columns"
+    done
+}
+
+@test "--version tells version, compiler, BLAS and kernels" {
+    version=$(cat "$BATS_TEST_DIRNAME/../../VERSION")
+    for p in $programs; do
+        run --separate-stderr "$KD_BIN/$p" --version
+        [ "$status" -eq 0 ] && [ -z "$stderr" ] || wrong "$p" --version
+        [ "${lines[0]}" = "$p (kd) $version" ] || wrong "$p" "first line"
+        for word in compiler: "BLAS: OpenBLAS" ", kernel " kernels:; do
+            [[ "$output" == *"$word"* ]] || wrong "$p" "$word"
+        done
+    done
+}
+
+@test "an unknown option is a usage error of one line with the nearest one" {
+    for p in $programs; do
+        run --separate-stderr "$KD_BIN/$p" --thread 2
+        [ "$status" -eq 2 ] && [ -z "$output" ] || wrong "$p" "--thread"
+        [ "$stderr" = "$p: --thread: no such option; did you mean --threads?" ] || wrong "$p" text
+        run --separate-stderr "$KD_BIN/$p" --zzzzzzzz
+        [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 1 ] || wrong "$p" "--zzzzzzzz"
+    done
+}
+
+@test "a bad value is a usage error that names option, value and range" {
+    for p in $programs; do
+        for bad in many -1 1.5 1025 "" 0x2; do
+            run --separate-stderr "$KD_BIN/$p" --threads "$bad"
+            [ "$status" -eq 2 ] && [ -z "$output" ] || wrong "$p" "--threads $bad"
+            [ "$stderr" = "$p: --threads=$bad: expected a whole number from 0 to 1024" ] ||
+                wrong "$p" "--threads $bad"
+        done
+        run --separate-stderr "$KD_BIN/$p" --seed 9007199254740993
+        [ "$status" -eq 2 ] || wrong "$p" "--seed above 2^53"
+        run --separate-stderr "$KD_BIN/$p" --seed
+        [ "$status" -eq 2 ] && [[ "$stderr" == *"--seed needs a value"* ]] || wrong "$p" "--seed alone"
+    done
+}
+
+@test "a full standard output is an error" {
+    [ -e /dev/full ] || skip "no /dev/full"
+    for p in $programs kd; do
+        status=0
+        "$KD_BIN/$p" --help >/dev/full 2>errors || status=$?
+        [ "$status" -eq 1 ] || { echo "$p: status $status"; false; }
+        [ "$(cat errors)" = "$p: standard output: No space left on device" ] || { cat errors; false; }
+    done
+}
+
+@test "nothing is left behind by help, version and errors" {
+    for p in $programs; do
+        "$KD_BIN/$p" --help >/dev/null
+        "$KD_BIN/$p" --version >/dev/null
+        run "$KD_BIN/$p" --zzzzzzzz
+    done
+    [ -z "$(ls -A)" ]
+}
+
+@test "--help and the manual page have the same options" {
+    for p in $programs kd; do
+        [ -e "$(page "$p")" ] || { echo "$p has no manual page" >&2; false; }
+        "$BATS_TEST_DIRNAME/check_manual.sh" "$KD_BIN/$p" "$(page "$p")"
+    done
+}
+
+@test "the comparison of --help and manual notices what differs" {
+    check="$BATS_TEST_DIRNAME/check_manual.sh"
+    sed '/^\.B \\-\\-version$/d' "$(page kd)" >less.1
+    run "$check" "$KD_BIN/kd" less.1
+    [ "$status" -eq 1 ] && [[ "$output" == *"< --version"* ]]
+    { cat "$(page kd)" && printf '.TP\n.BR \\-x ", " \\-\\-extra " " \\fIN\\fR\nmore\n'; } >more.1
+    run "$check" "$KD_BIN/kd" more.1
+    [ "$status" -eq 1 ] && [[ "$output" == *"> --extra"* ]] && [[ "$output" == *"> -x"* ]]
+}
+
+@test "manual pages are formatted without a warning" {
+    command -v man >/dev/null && man --warnings=w -l "$(page kd)" >/dev/null 2>&1 || skip "no man-db"
+    for p in $programs kd; do
+        run --separate-stderr man --warnings -E UTF-8 -l "$(page "$p")"
+        [ "$status" -eq 0 ] && [ -z "$stderr" ] || wrong "$p" "manual"
+    done
+}
