@@ -61,6 +61,8 @@ PROGRAMS   := $(patsubst cmd/%.c,bin/%,$(CMD_SRC))
 UNIT_SRC   := $(wildcard test/unit/test_*.c)
 UNITS      := $(patsubst test/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
 FUZZ_SRC   := $(wildcard test/fuzz/fuzz_*.c)
+# A library to preload that makes calls fail; sanitizers and other C libraries have their own allocator.
+TORTURE    := $(if $(filter release coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(OUT)/torture/fail.so))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(OUT)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(OUT)/$(i)/%.o))
 REPORT_OBJ := $(REPORT_SRC:%.c=$(OUT)/%.o)
@@ -70,7 +72,7 @@ BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
 .PHONY: all test bench asan tsan fuzz lint install uninstall clean help units FORCE
 all: $(BINARIES)
-units: $(UNITS)
+units: $(UNITS) $(TORTURE)
 
 # The flags in force, so that changing them rebuilds.
 $(OUT)/flags: FORCE
@@ -100,12 +102,16 @@ $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OU
 $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
+$(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
 $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
+$(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-builtin -fPIC -shared -o $@ $< -ldl
 .SECONDARY:
 
 test: all units

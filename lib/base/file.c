@@ -103,8 +103,10 @@ int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd
     } else if (S_ISDIR(st.st_mode)) {
         status = kd_fail(err, "%s: is a folder, and a file is needed here", name);
     } else if (S_ISREG(st.st_mode)) {
-        if ((uintmax_t)st.st_size > limit) status = too_large(name, limit, err);
-        else expected = (size_t)st.st_size;
+        if ((uintmax_t)st.st_size > limit)
+            status = too_large(name, limit, err);
+        else
+            expected = (size_t)st.st_size;
     }
     if (status == 0) status = read_all(fd, name, expected, limit, out, err);
     if (strcmp(path, "-") != 0) close(fd); /* read to its end: nothing can be lost by closing */
@@ -226,11 +228,10 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
                          *folder ? folder : ".");
 }
 
-/* Where path exists: what it really is. Links are followed, so that a link to a file stays a link. */
+/* Where path exists: what it really is. Links are followed, so a link to a file stays a link. */
 static int open_over(struct kd_outfile *f, const struct stat *st, struct kd_err *err)
 {
-    if (S_ISDIR(st->st_mode))
-        return kd_fail(err, "%s: is a folder; name a file to write", f->path);
+    if (S_ISDIR(st->st_mode)) return kd_fail(err, "%s: is a folder; name a file to write", f->path);
     if (access(f->path, W_OK) < 0)
         return kd_fail_errno(err, "%s: cannot replace this file", f->path);
     if (!S_ISREG(st->st_mode)) {

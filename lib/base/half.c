@@ -29,7 +29,8 @@ uint16_t kd_float_to_half(float f)
     uint32_t sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
     if (size > 0x7f800000u) /* NaN stays one, quiet, with the front of its payload */
         return (uint16_t)(sign | 0x7e00u | (size >> 13 & 1023u));
-    if (size >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and above round to infinity */
+    if (size >= 0x477ff000u)
+        return (uint16_t)(sign | 0x7c00u); /* 65520 and above round to infinity */
     uint32_t shift, whole;
     if (size >= 0x38800000u) { /* 2^-14 and above: normal */
         shift = 13;
@@ -40,7 +41,8 @@ uint16_t kd_float_to_half(float f)
         shift = 126 - exponent;
         whole = (size & 0x7fffffu) | 0x800000u;
     }
-    /* To nearest; a tie goes to even. A carry out of the fraction raises the exponent, as it should. */
+    /* To nearest; a tie goes to even. A carry out of the fraction raises the exponent, as it
+     * should. */
     uint32_t rounded = whole >> shift, rest = whole & ((1u << shift) - 1), tie = 1u << (shift - 1);
     if (rest > tie || (rest == tie && (rounded & 1u))) rounded++;
     return (uint16_t)(sign | rounded);

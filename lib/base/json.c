@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_LIMIT ((size_t)64 << 20) /* bytes of a JSON file, a thousand times what people write */
+#define TEXT_LIMIT ((size_t)64 << 20) /* bytes of a JSON file: far more than people write */
 
 static int no_memory(struct kd_err *err, const char *name)
 {
@@ -17,7 +17,8 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(*x, *y);
 }
 
-/* The first key that an object has twice, or NULL; sorted, since a hostile object may have millions. */
+/* The first key that an object has twice, or NULL; sorted, since a hostile object may have
+ * millions. */
 static int repeated_key(const cJSON *object, const char **key, struct kd_err *err)
 {
     size_t n = 0;
@@ -78,7 +79,8 @@ static int refuse_repeats(const cJSON *value, const struct place *here, const ch
 
 cJSON *kd_json_parse(const char *text, size_t size, const char *name, struct kd_err *err)
 {
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* the byte order mark of some editors */
+    /* The byte order mark that some editors write; cJSON passes over it in longer texts only. */
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         text += 3;
         size -= 3;
     }
@@ -115,6 +117,11 @@ int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err
     }
     cJSON_Delete(value);
     return no_memory(err, key);
+}
+
+int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err)
+{
+    return made ? kd_json_add(object, key, made, err) : -1;
 }
 
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err)

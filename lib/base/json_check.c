@@ -56,10 +56,14 @@ static long four_hex(const struct scan *s, const char *p)
     if (s->end - p < 4) return -1;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        if (c >= '0' && c <= '9') v = v * 16 + (c - '0');
-        else if (c >= 'a' && c <= 'f') v = v * 16 + (c - 'a' + 10);
-        else if (c >= 'A' && c <= 'F') v = v * 16 + (c - 'A' + 10);
-        else return -1;
+        if (c >= '0' && c <= '9')
+            v = v * 16 + (c - '0');
+        else if (c >= 'a' && c <= 'f')
+            v = v * 16 + (c - 'a' + 10);
+        else if (c >= 'A' && c <= 'F')
+            v = v * 16 + (c - 'A' + 10);
+        else
+            return -1;
     }
     return v;
 }
@@ -126,8 +130,10 @@ static int check_number(struct scan *s)
     char text[64]; /* cJSON's own limit */
     bool good = true;
     if (*s->p == '-') s->p++;
-    if (s->p < s->end && *s->p == '0') s->p++;
-    else good = digits(s);
+    if (s->p < s->end && *s->p == '0')
+        s->p++;
+    else
+        good = digits(s);
     if (good && s->p < s->end && *s->p == '.') {
         s->p++;
         good = digits(s);
@@ -166,7 +172,8 @@ static int check_word(struct scan *s)
     if (*s->p == '}' || *s->p == ']')
         return wrong(s, "a value is missing before this bracket (a comma too many?)");
     if (*s->p == '\0') return wrong(s, "a NUL byte; this is not a text");
-    return wrong(s, "a value is expected here: an object, list, string, number, true, false or null");
+    return wrong(s,
+                 "a value is expected here: an object, list, string, number, true, false or null");
 }
 
 static int check_value(struct scan *s, unsigned depth);

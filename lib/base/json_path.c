@@ -13,8 +13,8 @@ static const char *kind_of(const cJSON *value)
 }
 
 /* The child that the front of path names, and how many characters of path that takes. Keys may hold
- * dots themselves ("distill.temperature" in a sweep), so of the keys that are there the longest that fits wins.
- * A list's elements are named by number. */
+ * dots themselves ("distill.temperature" in a sweep), so of the keys that are there the longest
+ * that fits wins. A list's elements are named by number. */
 static cJSON *child_named(const cJSON *parent, const char *path, size_t *length)
 {
     cJSON *child, *best = NULL;
@@ -30,8 +30,8 @@ static cJSON *child_named(const cJSON *parent, const char *path, size_t *length)
     cJSON_ArrayForEach(child, parent)
     {
         size_t n = child->string ? strlen(child->string) : 0;
-        bool fits = n > 0 && strncmp(path, child->string, n) == 0 &&
-                    (path[n] == '\0' || path[n] == '.');
+        bool fits =
+            n > 0 && strncmp(path, child->string, n) == 0 && (path[n] == '\0' || path[n] == '.');
         if (fits && (!best || n > *length)) {
             best = child;
             *length = n;

@@ -18,8 +18,8 @@ static int print(struct printer *p, const char *text)
     return kd_bytes_add(&p->out, text, strlen(text), p->err);
 }
 
-/* Fifteen digits hold any decimal of that length, seventeen any double; numbers near zero have fewer
- * digits than that in them, so there the search starts at one. */
+/* Fifteen digits hold any decimal of that length, seventeen any double; numbers near zero have
+ * fewer digits than that in them, so there the search starts at one. */
 static int print_number(struct printer *p, double v)
 {
     char text[40];
@@ -37,7 +37,7 @@ static int print_number(struct printer *p, double v)
     return print(p, text);
 }
 
-/* Bytes that are not UTF-8 (in the name of a file, say) become U+FFFD: the result is always JSON. */
+/* Bytes that are not UTF-8 (in a file's name, say) become U+FFFD: the result is always JSON. */
 static int print_string(struct printer *p, const char *text)
 {
     int status = print(p, "\"");
@@ -56,12 +56,18 @@ static int print_string(struct printer *p, const char *text)
         if (left == 0 || status < 0) break;
         unsigned char c = (unsigned char)*text++;
         left--;
-        if (c == '"') status = print(p, "\\\"");
-        else if (c == '\\') status = print(p, "\\\\");
-        else if (c == '\n') status = print(p, "\\n");
-        else if (c == '\t') status = print(p, "\\t");
-        else if (c < 0x20) status = kd_bytes_format(&p->out, p->err, "\\u%04x", c);
-        else status = print(p, "\xef\xbf\xbd");
+        if (c == '"')
+            status = print(p, "\\\"");
+        else if (c == '\\')
+            status = print(p, "\\\\");
+        else if (c == '\n')
+            status = print(p, "\\n");
+        else if (c == '\t')
+            status = print(p, "\\t");
+        else if (c < 0x20)
+            status = kd_bytes_format(&p->out, p->err, "\\u%04x", c);
+        else
+            status = print(p, "\xef\xbf\xbd");
     }
     return status < 0 ? -1 : print(p, "\"");
 }

@@ -109,7 +109,8 @@ static int dictionary(struct npy *s)
     if (!s->has_descr || !s->has_order || !s->has_shape)
         return wrong(s, "descr, fortran_order or shape is missing");
     if (s->fortran && s->dims > 1)
-        return kd_fail(s->err, "%s: the array is in Fortran order; save numpy.ascontiguousarray() of it",
+        return kd_fail(s->err,
+                       "%s: the array is in Fortran order; save numpy.ascontiguousarray() of it",
                        s->name);
     return 0;
 }
@@ -128,8 +129,10 @@ static int find_descr(const struct npy *s, unsigned *row)
         *row = i;
         return 0;
     }
-    return kd_fail(s->err, "%s: the array's dtype is %s, and kd reads <f2, <f4, <f8, |u1, <i4 and <i8; "
-                   "save array.astype('<f4')", s->name, s->descr);
+    return kd_fail(s->err,
+                   "%s: the array's dtype is %s, and kd reads <f2, <f4, <f8, |u1, <i4 and <i8; "
+                   "save array.astype('<f4')",
+                   s->name, s->descr);
 }
 
 /* Start and length of the header's text, behind magic, version and length. */
@@ -141,8 +144,8 @@ static int find_header(struct npy *s, const struct kd_bytes *b, size_t *start)
         return kd_fail(s->err, "%s: not a .npy file: bytes 0 to 5 are not those of NumPy", name);
     size_t fixed = b->size > 6 && p[6] > 1 ? 12 : 10;
     if (b->size < fixed)
-        return kd_fail(s->err, "%s: cut short: at least %zu bytes expected, %zu received", name, fixed,
-                       b->size);
+        return kd_fail(s->err, "%s: cut short: at least %zu bytes expected, %zu received", name,
+                       fixed, b->size);
     if (p[6] < 1 || p[6] > 3 || p[7] != 0)
         return kd_fail(s->err, "%s: .npy version %u.%u, and kd reads 1.0, 2.0 and 3.0", name, p[6],
                        p[7]);
@@ -152,7 +155,8 @@ static int find_header(struct npy *s, const struct kd_bytes *b, size_t *start)
         return kd_fail(s->err, "%s: byte 8: a header of %zu bytes, at most %u are accepted", name,
                        length, HEADER_LIMIT);
     if (length > b->size - fixed)
-        return kd_fail(s->err, "%s: cut short: at least %zu bytes expected (the header), %zu received",
+        return kd_fail(s->err,
+                       "%s: cut short: at least %zu bytes expected (the header), %zu received",
                        name, fixed + length, b->size);
     s->start = b->data;
     s->p = b->data + fixed;
@@ -168,7 +172,7 @@ static int narrow(const struct npy *s, struct kd_tensor *t)
     for (size_t i = 0; i < t->count; i++) {
         double wide;
         memcpy(&wide, data + 8 * i, sizeof wide);
-        /* halfway between the largest float and the next step, from where on it rounds to infinity */
+        /* halfway from the largest float to the next step: from here on it rounds to infinity */
         if (isfinite(wide) && fabs(wide) >= 0x1.ffffffp127)
             return kd_fail(s->err, "%s: element %zu is %g, too large for F32", s->name, i, wide);
         float f = (float)wide;
@@ -256,8 +260,10 @@ int kd_npy_write(const char *path, const struct kd_tensor *t, struct kd_err *err
         status = kd_outfile_write(&out, head.data, head.size, err);
         if (status == 0)
             status = kd_outfile_write(&out, t->data, t->count * kd_dtype_size(t->dtype), err);
-        if (status == 0) status = kd_outfile_commit(&out, err);
-        else kd_outfile_discard(&out);
+        if (status == 0)
+            status = kd_outfile_commit(&out, err);
+        else
+            kd_outfile_discard(&out);
     }
     kd_bytes_release(&head);
     return status;

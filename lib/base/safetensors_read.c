@@ -68,7 +68,8 @@ static int read_info(struct reader *r, const cJSON *info)
     struct kd_tensor *t = kd_tensorfile_more(r->f, info->string, r->err);
     if (!t) return -1;
     if (!cJSON_IsObject(info))
-        return kd_fail(r->err, "%s: tensor %.200s is not an object in the header", r->name, t->name);
+        return kd_fail(r->err, "%s: tensor %.200s is not an object in the header", r->name,
+                       t->name);
     if (read_dtype(r, info, t) < 0 || read_shape(r, info, t) < 0) return -1;
     size_t bytes;
     if (kd_shape_size(t->shape, t->dims, t->dtype, &t->count, &bytes) < 0)
@@ -100,7 +101,8 @@ static int compare_spans(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* Every byte of the data belongs to one tensor: no hole, no overlap, nothing missing or left over. */
+/* Every byte of the data belongs to one tensor: no hole, no overlap, nothing missing or left over.
+ */
 static int check_spans(struct reader *r, size_t start, size_t size)
 {
     size_t end = 0;
@@ -110,11 +112,15 @@ static int check_spans(struct reader *r, size_t start, size_t size)
         const struct span *s = &r->spans[i];
         const char *name = r->f->tensors[s->index].name;
         if (s->begin < end)
-            return kd_fail(r->err, "%s: tensor %.200s overlaps %.200s: it starts at byte %zu of the "
-                           "data, before byte %zu", r->name, name, before, s->begin, end);
+            return kd_fail(r->err,
+                           "%s: tensor %.200s overlaps %.200s: it starts at byte %zu of the "
+                           "data, before byte %zu",
+                           r->name, name, before, s->begin, end);
         if (s->begin > end)
-            return kd_fail(r->err, "%s: tensor %.200s starts at byte %zu of the data and leaves a "
-                           "hole: %.200s ends at %zu", r->name, name, s->begin, before, end);
+            return kd_fail(r->err,
+                           "%s: tensor %.200s starts at byte %zu of the data and leaves a "
+                           "hole: %.200s ends at %zu",
+                           r->name, name, s->begin, before, end);
         end = s->end;
         before = name;
     }
@@ -155,7 +161,8 @@ static int header_length(const struct kd_bytes *b, const char *name, size_t *len
     uint64_t n = 0;
     if (b->size == 0) return kd_fail(err, "%s: empty: no safetensors data received", name);
     if (b->size < 8)
-        return kd_fail(err, "%s: cut short: at least 8 bytes expected, %zu received", name, b->size);
+        return kd_fail(err, "%s: cut short: at least 8 bytes expected, %zu received", name,
+                       b->size);
     for (int i = 7; i >= 0; i--) n = n << 8 | (unsigned char)b->data[i];
     if (n < 2 || n > HEADER_LIMIT || (b->size > 8 && b->data[8] != '{')) {
         const char *hint = kd_other_format(b);
@@ -201,7 +208,8 @@ static int verify(const struct kd_tensorfile *f, const char *name, struct kd_err
     struct kd_err why = {0};
     cJSON *sums = kd_json_parse(text, strlen(text), KD_CHECKSUMS, &why);
     if (!sums) return kd_fail(err, "%s: %s", name, why.text);
-    int status = cJSON_IsObject(sums) ? 0 : kd_fail(err, "%s: " KD_CHECKSUMS " is not an object", name);
+    int status =
+        cJSON_IsObject(sums) ? 0 : kd_fail(err, "%s: " KD_CHECKSUMS " is not an object", name);
     const cJSON *sum;
     cJSON_ArrayForEach(sum, sums)
     {
@@ -209,17 +217,20 @@ static int verify(const struct kd_tensorfile *f, const char *name, struct kd_err
         const struct kd_tensor key = {.name = sum->string}, *t = NULL;
         if (f->n) t = bsearch(&key, f->tensors, f->n, sizeof key, compare_tensors);
         if (!t) {
-            status = kd_fail(err, "%s: " KD_CHECKSUMS " lists %.200s, which is not in the file; write "
-                             "the file anew with its own checksums or none", name, sum->string);
+            status = kd_fail(err,
+                             "%s: " KD_CHECKSUMS " lists %.200s, which is not in the file; write "
+                             "the file anew with its own checksums or none",
+                             name, sum->string);
             continue;
         }
         char found[KD_FINGERPRINT];
         kd_fingerprint(t->data, t->count * kd_dtype_size(t->dtype), found);
         const char *noted = cJSON_GetStringValue(sum);
         if (!noted || strcmp(noted, found) != 0)
-            status = kd_fail(err, "%s: tensor %.200s is damaged: its checksum is %s, and %.40s was "
-                             "noted when it was written; get the file anew", name, t->name, found,
-                             noted ? noted : "no text");
+            status = kd_fail(err,
+                             "%s: tensor %.200s is damaged: its checksum is %s, and %.40s was "
+                             "noted when it was written; get the file anew",
+                             name, t->name, found, noted ? noted : "no text");
     }
     cJSON_Delete(sums);
     return status;

@@ -18,7 +18,8 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-/* Wide elements first: then each tensor is aligned to its own elements, though no gaps are allowed. */
+/* Wide elements first: then each tensor is aligned to its own elements, though no gaps are allowed.
+ */
 static int by_place(const void *a, const void *b)
 {
     const struct kd_tensor *const *x = a, *const *y = b;
@@ -51,7 +52,8 @@ static int checksums(const struct kd_tensor *const *named, size_t n, struct kd_b
         char sum[KD_FINGERPRINT];
         kd_fingerprint(named[i]->data, bytes_of(named[i]), sum);
         if (kd_bytes_add(out, i ? "," : "{", 1, err) < 0 ||
-            add_string(out, named[i]->name, err) < 0 || kd_bytes_format(out, err, ":\"%s\"", sum) < 0)
+            add_string(out, named[i]->name, err) < 0 ||
+            kd_bytes_format(out, err, ":\"%s\"", sum) < 0)
             return -1;
     }
     return kd_bytes_format(out, err, "%s", n ? "}" : "{}");

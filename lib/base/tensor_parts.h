@@ -9,7 +9,8 @@
 int kd_shape_size(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
                   size_t *bytes);
 
-/* A further tensor, named and otherwise zero; NULL with err filled. Valid until the next is added. */
+/* A further tensor, named and otherwise zero; NULL with err filled. Valid until the next is added.
+ */
 struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, struct kd_err *err);
 
 /* Move what stands from byte *start on down to a multiple of 8, since headers end anywhere. */

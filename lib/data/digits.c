@@ -1,8 +1,7 @@
 #include "kd/data/digits.h"
 #include "digits_parts.h"
 
-/* Draws are always named in their own statements: the order of arguments is the compiler's choice.
- */
+/* In these files no expression draws twice: the order would be the compiler's choice. */
 
 int32_t kd_digits_bell(struct kd_rng *r, int32_t spread)
 {

@@ -4,8 +4,8 @@
 enum {
     GRID = 51, /* a step of the skeletons' grid, in 1/256 pixel: 100 steps are about 20 pixels */
     CELLS = 3, /* the elastic field has CELLS x CELLS cells over ... */
-    CELL = 45 * GRID, /* ... 135 x 135 grid steps */
-    BOX = 19 * KD_DIGITS_FINE
+    CELL = 45 * GRID,         /* ... 135 x 135 grid steps */
+    BOX = 17 * KD_DIGITS_FINE /* for the path; the pen adds about two */
 };
 
 struct place {
@@ -100,8 +100,7 @@ static void stretch(struct kd_digits_trace *t, struct kd_rng *r, int32_t loose)
     }
 }
 
-/* Width, then slant, then rotation, in 1/4096. Angles are small: two terms of sine and cosine do.
- */
+/* Width, slant, rotation, in 1/4096. Angles are small: two terms of sine and cosine do. */
 static void tilt(struct kd_digits_trace *t, struct kd_rng *r, int32_t loose)
 {
     int32_t wide = 4096 + kd_digits_bell(r, 700);
@@ -118,12 +117,12 @@ static void tilt(struct kd_digits_trace *t, struct kd_rng *r, int32_t loose)
     }
 }
 
-/* The longer side fills a box of about 20 pixels, ink included; the middle of the path comes to
+/* The longer side fills a box of about 19 pixels, ink included; the middle of the path comes to
  * about the middle of the image, as in MNIST, and nothing leaves it. */
 static void settle(struct kd_digits_trace *t, struct kd_rng *r)
 {
-    int32_t left = INT32_MAX, right = INT32_MIN, top = INT32_MAX, bottom = INT32_MIN, sx = 0,
-            sy = 0;
+    int32_t left = INT32_MAX, right = INT32_MIN, top = INT32_MAX, bottom = INT32_MIN;
+    int32_t sx = 0, sy = 0;
     for (unsigned i = 0; i < t->n; i++) {
         const struct kd_digits_dot *p = &t->dot[i];
         if (p->x < left) left = p->x;
@@ -134,7 +133,7 @@ static void settle(struct kd_digits_trace *t, struct kd_rng *r)
         sy += p->y;
     }
     int32_t side = right - left > bottom - top ? right - left : bottom - top;
-    int32_t size = BOX - 2 * KD_DIGITS_FINE + kd_digits_bell(r, 300);
+    int32_t size = BOX + kd_digits_bell(r, 300);
     int32_t shift_x = kd_digits_bell(r, 250), shift_y = kd_digits_bell(r, 250);
     int32_t scale = side > 0 ? size * 1024 / side : 1024;
     int32_t middle_x = (sx / (int32_t)t->n + (left + right) / 2) / 2;

@@ -8,13 +8,17 @@
 enum { KD_DIGITS_SIDE = 28, KD_DIGITS_FINE = 256, KD_DIGITS_JOINTS = 24, KD_DIGITS_DOTS = 320 };
 
 /* How the pen passes a joint of a skeleton. */
-enum kd_digits_pass { KD_DIGITS_END, KD_DIGITS_PUT, KD_DIGITS_BEND, KD_DIGITS_TURN };
+enum kd_digits_pass {
+    KD_DIGITS_END,  /* no joint: the list is over */
+    KD_DIGITS_PUT,  /* put down here: a stroke begins; the first joint is one */
+    KD_DIGITS_BEND, /* in a smooth curve */
+    KD_DIGITS_TURN  /* round a corner */
+};
 
 /* A joint in two poses, on a grid where a digit is 100 high and about 70 wide; an image takes a
  * random mixture of the poses, so that one skeleton is a whole range of hands. */
 struct kd_digits_joint {
-    uint8_t pass; /* PUT: the pen is put down here, BEND: a smooth curve, TURN: a corner; END: no
-                     more */
+    uint8_t pass; /* enum kd_digits_pass */
     int8_t ax, ay, bx, by;
 };
 
@@ -42,8 +46,7 @@ void kd_digits_move(const struct kd_digits_skeleton *skeleton, struct kd_rng *r,
 /* Trace to pixels: width, pressure, soft edge, ink and grain. */
 void kd_digits_ink(const struct kd_digits_trace *trace, struct kd_rng *r, uint8_t pixels[784]);
 
-/* Bell-shaped, mean 0, standard deviation `spread`, never beyond 3.45 of them: the sum of four
- * bytes. */
+/* Bell-shaped around 0 with standard deviation `spread`, never beyond 3.45 of them. */
 int32_t kd_digits_bell(struct kd_rng *r, int32_t spread);
 int32_t kd_digits_between(struct kd_rng *r, int32_t low, int32_t high); /* uniform, both included */
 int32_t kd_digits_clamp(int32_t v, int32_t low, int32_t high);

@@ -43,7 +43,7 @@ const struct kd_option kd_train_rows[] = {
      .max = 1, .metavar = "SHARE", .help = "last learning rate of schedule cosine, as a share"},
     {"patience", 0, "patience", KD_OPT_INT, T(patience), .preset = "0", .min = 0, .max = 1e6,
      .metavar = "EPOCHS", .help = "stop after so many epochs without a better validation; 0 is off"},
-    {"keep", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best", .choices = "best|last",
+    {"keep-epoch", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best", .choices = "best|last",
      .metavar = "WHICH", .help = "the epoch best on validation, or the last one"},
     {"train-eval", 0, "train_eval", KD_OPT_INT, T(train_eval), .preset = "2000", .min = 0, .max = 1e9,
      .metavar = "N", .help = "training images evaluated each epoch beside validation"},
@@ -91,18 +91,18 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(&copy, s);
     cJSON *json = cJSON_CreateObject(), *train = kd_opts_to_json(&s[0], err);
-    if (!train || kd_json_add(train, "augment", kd_opts_to_json(&s[1], err), err) < 0) {
+    if (!train || kd_json_attach(train, "augment", kd_opts_to_json(&s[1], err), err) < 0) {
         cJSON_Delete(train);
         goto fail;
     }
     if (kd_json_add_text(json, "name", job->name, err) < 0 ||
         kd_json_add(json, "network", cJSON_Duplicate(job->network, 1), err) < 0 ||
-        kd_json_add(json, "data", kd_opts_to_json(&s[2], err), err) < 0) {
+        kd_json_attach(json, "data", kd_opts_to_json(&s[2], err), err) < 0) {
         cJSON_Delete(train);
         goto fail;
     }
     if (kd_json_add(json, "train", train, err) < 0) goto fail;
-    if (job->distilled && kd_json_add(json, "distill", kd_opts_to_json(&s[3], err), err) < 0) goto fail;
+    if (job->distilled && kd_json_attach(json, "distill", kd_opts_to_json(&s[3], err), err) < 0) goto fail;
     return json;
 fail:
     cJSON_Delete(json);

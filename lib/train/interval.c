@@ -8,7 +8,7 @@ int kd_interval_parse(const char *text, struct kd_interval *out, struct kd_err *
 {
     static const struct {
         const char *name;
-        int unit;
+        unsigned unit;
         double factor;
     } units[] = {{"steps", KD_STEPS, 1}, {"step", KD_STEPS, 1}, {"epochs", KD_EPOCHS, 1},
                  {"epoch", KD_EPOCHS, 1}, {"s", KD_SECONDS, 1}, {"min", KD_SECONDS, 60},
@@ -21,7 +21,7 @@ int kd_interval_parse(const char *text, struct kd_interval *out, struct kd_err *
         for (size_t i = 0; i < sizeof units / sizeof *units; i++)
             if (strcmp(end, units[i].name) == 0) {
                 out->amount *= units[i].factor;
-                out->unit = (int)units[i].unit;
+                out->unit = units[i].unit;
                 return 0;
             }
     return kd_fail_usage(err, "train.checkpoint_every: \"%s\" is no interval; expected 50steps, 1epoch, "

@@ -6,7 +6,11 @@
 
 static cJSON *metrics(const struct kd_metrics *m, struct kd_err *err)
 {
-    if (!m->n) return cJSON_CreateNull();
+    if (!m->n) {
+        cJSON *none = cJSON_CreateNull();
+        if (!none) kd_fail(err, "not enough memory for a log");
+        return none;
+    }
     cJSON *o = cJSON_CreateObject();
     if (kd_json_add_number(o, "loss", m->loss, err) < 0 || kd_json_add_number(o, "top1", m->top1, err) < 0 ||
         kd_json_add_number(o, "top5", m->top5, err) < 0) {
@@ -38,9 +42,9 @@ cJSON *kd_epoch_log_to_json(const struct kd_epoch_log *log, struct kd_err *err)
     if (kd_json_add_number(o, "epoch", log->epoch, err) < 0 ||
         kd_json_add_number(o, "step", (double)log->step, err) < 0 ||
         kd_json_add_number(o, "lr", log->lr, err) < 0 ||
-        kd_json_add(o, "train", training(log, err), err) < 0 ||
-        kd_json_add(o, "train_eval", metrics(&log->train_eval, err), err) < 0 ||
-        kd_json_add(o, "valid", metrics(&log->valid, err), err) < 0 ||
+        kd_json_attach(o, "train", training(log, err), err) < 0 ||
+        kd_json_attach(o, "train_eval", metrics(&log->train_eval, err), err) < 0 ||
+        kd_json_attach(o, "valid", metrics(&log->valid, err), err) < 0 ||
         kd_json_add_number(o, "seconds", log->seconds, err) < 0 ||
         kd_json_add_number(o, "images_per_second", log->images_per_second, err) < 0) {
         cJSON_Delete(o);

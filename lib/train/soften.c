@@ -21,7 +21,7 @@ static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
     cJSON *json = cJSON_CreateObject();
     if (kd_json_add_number(json, "count", (double)what->views, err) < 0 ||
         kd_json_add_number(json, "seed", (double)what->seed, err) < 0 ||
-        kd_json_add(json, "augment", kd_opts_to_json(&section, err), err) < 0) {
+        kd_json_attach(json, "augment", kd_opts_to_json(&section, err), err) < 0) {
         cJSON_Delete(json);
         return NULL;
     }

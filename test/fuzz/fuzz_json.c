@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kd_err err = {0};
     cJSON *value = kd_json_parse((const char *)data, size, "fuzz", &err);
     if (!value) {
-        if (strncmp(err.text, "not enough memory", 17) == 0) abort(); /* the grammar let pass what cJSON refuses */
+        if (strncmp(err.text, "not enough memory", 17) == 0)
+            abort(); /* the grammar let pass what cJSON refuses */
         return 0;
     }
     char *text = kd_json_text(value, size % 2, &err);

@@ -45,11 +45,11 @@ static void the_pixels_are_the_same_everywhere(void **state)
     (void)state;
     char found[KD_FINGERPRINT];
     kd_fingerprint(images, (size_t)1000 * SIZE, found);
-    assert_string_equal(found, "TRAIN_FP");
+    assert_string_equal(found, "e3efb6cea6e22389e62b99848a50d0ec");
     kd_fingerprint(images + (size_t)KD_DIGITS_TRAIN_COUNT * SIZE, (size_t)1000 * SIZE, found);
-    assert_string_equal(found, "TEST_FP");
+    assert_string_equal(found, "2bfe28d7dd7ba5734cf40a397dad4b7f");
     kd_fingerprint(labels, ALL, found);
-    assert_string_equal(found, "LABEL_FP");
+    assert_string_equal(found, "dec10ff25aa380ee27600c89c063392a");
 }
 
 static void every_ten_labels_hold_each_digit_once(void **state)
@@ -90,7 +90,7 @@ static void check_ink(const uint8_t *image)
         inked += image[k] > 0;
         if (image[k] > darkest) darkest = image[k];
     }
-    assert_in_range(inked, 20, 450);
+    assert_in_range(inked, 15, 400);
     assert_in_range(darkest, 100, 255);
     assert_int_equal(corner, 0);
 }

@@ -301,7 +301,8 @@ static void many_files_at_once(void **state)
 static void paths_are_joined(void **state)
 {
     (void)state;
-    const char *cases[][3] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"", "b", "b"}, {"/", "b", "/b"}};
+    const char *cases[][3] = {
+        {"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"", "b", "b"}, {"/", "b", "/b"}};
     for (unsigned i = 0; i < 4; i++) {
         char *path = kd_path_join(&err, cases[i][0], cases[i][1]);
         assert_string_equal(path, cases[i][2]);

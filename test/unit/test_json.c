@@ -30,7 +30,9 @@ static void valid_texts_are_read(void **state)
         {"{\"a\":{\"b\":[true,false,-0.5e-3]},\"c\":\"\"}",
          "{\"a\":{\"b\":[true,false,-0.0005]},\"c\":\"\"}"},
         {"\"\\u00e4\\ud83d\\ude00\\n\\\"\\\\\\/\"", "\"ä😀\\n\\\"\\\\/\""},
-        {"\xef\xbb\xbf" "7", "7"}, /* too short for cJSON to look for the mark */
+        {"\xef\xbb\xbf"
+         "7",
+         "7"}, /* too short for cJSON to look for the mark */
         {"\"\\u0001\"", "\"\\u0001\""},
         {"{\"a\":1,\"A\":2}", "{\"a\":1,\"A\":2}"},
         {"[[{\"x\":1},{\"x\":1}]]", "[[{\"x\":1},{\"x\":1}]]"},
@@ -155,11 +157,22 @@ static void numbers_read_back_the_same(void **state)
         double v;
         const char *text;
     } cases[] = {
-        {0.1, "0.1"}, {1.0 / 3, "0.3333333333333333"}, {0.1 + 0.2, "0.30000000000000004"},
-        {1e22, "1e+22"}, {9007199254740992.0, "9007199254740992"}, {9007199254740991.0, "9007199254740991"},
-        {1e15, "1000000000000000"}, {5e-324, "5e-324"}, {DBL_MAX, "1.7976931348623157e+308"},
-        {DBL_MIN, "2.2250738585072014e-308"}, {-0.0, "-0"}, {100, "100"}, {-2.5, "-2.5"},
-        {NAN, "null"}, {INFINITY, "null"}, {-INFINITY, "null"},
+        {0.1, "0.1"},
+        {1.0 / 3, "0.3333333333333333"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1e22, "1e+22"},
+        {9007199254740992.0, "9007199254740992"},
+        {9007199254740991.0, "9007199254740991"},
+        {1e15, "1000000000000000"},
+        {5e-324, "5e-324"},
+        {DBL_MAX, "1.7976931348623157e+308"},
+        {DBL_MIN, "2.2250738585072014e-308"},
+        {-0.0, "-0"},
+        {100, "100"},
+        {-2.5, "-2.5"},
+        {NAN, "null"},
+        {INFINITY, "null"},
+        {-INFINITY, "null"},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         cJSON *v = cJSON_CreateNumber(cases[i].v);
@@ -187,8 +200,9 @@ static void pretty_text_is_indented(void **state)
     (void)state;
     cJSON *v = parse("{\"a\":[1,2],\"b\":{\"c\":[{\"d\":1}]},\"e\":{},\"f\":[]}");
     char *text = kd_json_text(v, true, &err);
-    assert_string_equal(text, "{\n  \"a\": [1, 2],\n  \"b\": {\n    \"c\": [\n      {\n        \"d\": 1\n"
-                              "      }\n    ]\n  },\n  \"e\": {},\n  \"f\": []\n}");
+    assert_string_equal(text,
+                        "{\n  \"a\": [1, 2],\n  \"b\": {\n    \"c\": [\n      {\n        \"d\": 1\n"
+                        "      }\n    ]\n  },\n  \"e\": {},\n  \"f\": []\n}");
     kd_free(text);
     cJSON_Delete(v);
 }
@@ -196,8 +210,10 @@ static void pretty_text_is_indented(void **state)
 static void broken_utf8_is_printed_as_json(void **state)
 {
     (void)state;
-    cJSON *v = cJSON_CreateString("a\xff" "b\xe4");
-    expect_text(v, "\"a\xef\xbf\xbd" "b\xef\xbf\xbd\"");
+    cJSON *v = cJSON_CreateString("a\xff"
+                                  "b\xe4");
+    expect_text(v, "\"a\xef\xbf\xbd"
+                   "b\xef\xbf\xbd\"");
     cJSON_Delete(v);
 }
 
@@ -205,7 +221,8 @@ static void assignments_reach_their_place(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"a.b.c=0.5", "{\"n\":[1,{\"k\":2}],\"o\":null,\"s\":{\"t.u\":3},\"a\":{\"b\":{\"c\":0.5}}}"},
+        {"a.b.c=0.5",
+         "{\"n\":[1,{\"k\":2}],\"o\":null,\"s\":{\"t.u\":3},\"a\":{\"b\":{\"c\":0.5}}}"},
         {"n.1.k=x", "{\"n\":[1,{\"k\":\"x\"}],\"o\":null,\"s\":{\"t.u\":3}}"},
         {"n.0=[true]", "{\"n\":[[true],{\"k\":2}],\"o\":null,\"s\":{\"t.u\":3}}"},
         {"o.p=1", "{\"n\":[1,{\"k\":2}],\"o\":{\"p\":1},\"s\":{\"t.u\":3}}"},
@@ -227,16 +244,11 @@ static void impossible_assignments_are_told(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"a", "expected KEY=VALUE"},
-        {"=1", "expected KEY=VALUE"},
-        {"a..b=1", "a key is missing"},
-        {"a.=1", "a key is missing"},
-        {".a=1", "a key is missing"},
-        {"n.2=1", "n is a list of 2, with no element 2"},
-        {"n.x=1", "with no element x"},
-        {"n.0.x=1", "n.0 is a number, which has no keys"},
-        {"o={\"a\":1,}", "line 1, column 8"},
-        {"o=[1", "ends within"},
+        {"a", "expected KEY=VALUE"},          {"=1", "expected KEY=VALUE"},
+        {"a..b=1", "a key is missing"},       {"a.=1", "a key is missing"},
+        {".a=1", "a key is missing"},         {"n.2=1", "n is a list of 2, with no element 2"},
+        {"n.x=1", "with no element x"},       {"n.0.x=1", "n.0 is a number, which has no keys"},
+        {"o={\"a\":1,}", "line 1, column 8"}, {"o=[1", "ends within"},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         cJSON *v = parse("{\"n\":[1,2],\"o\":null}");
@@ -254,7 +266,8 @@ static void values_are_found_by_path(void **state)
     assert_int_equal(kd_json_get(v, "a.b.1.c")->valueint, 7);
     assert_int_equal(kd_json_get(v, "a.b.0")->valueint, 10);
     assert_int_equal(kd_json_get(v, "d.e")->valueint, 5);
-    static const char *const absent[] = {"", "x", "a.x", "a.b.2", "a.b.c", "a.b.0.c", "A", "a.", "a.b.99999999999"};
+    static const char *const absent[] = {"",        "x", "a.x", "a.b.2",          "a.b.c",
+                                         "a.b.0.c", "A", "a.",  "a.b.99999999999"};
     for (unsigned i = 0; i < sizeof absent / sizeof *absent; i++)
         if (kd_json_get(v, absent[i])) fail_msg("found \"%s\"", absent[i]);
     cJSON_Delete(v);

@@ -9,15 +9,21 @@ static struct kd_err err;
 static double element(const struct kd_tensor *t, size_t i)
 {
     switch (t->dtype) {
-    case KD_F32: return (double)((const float *)t->data)[i];
-    case KD_F16: return (double)kd_half_to_float(((const uint16_t *)t->data)[i]);
-    case KD_U8: return ((const uint8_t *)t->data)[i] - 2.0;
-    case KD_I32: return ((const int32_t *)t->data)[i];
-    default: return (double)((const int64_t *)t->data)[i];
+    case KD_F32:
+        return (double)((const float *)t->data)[i];
+    case KD_F16:
+        return (double)kd_half_to_float(((const uint16_t *)t->data)[i]);
+    case KD_U8:
+        return ((const uint8_t *)t->data)[i] - 2.0;
+    case KD_I32:
+        return ((const int32_t *)t->data)[i];
+    default:
+        return (double)((const int64_t *)t->data)[i];
     }
 }
 
-static void expect_counting(const char *path, enum kd_dtype dtype, unsigned dims, const size_t *shape)
+static void expect_counting(const char *path, enum kd_dtype dtype, unsigned dims,
+                            const size_t *shape)
 {
     struct kd_tensorfile f;
     if (kd_npy_read(path, NULL, &f, &err) < 0) fail_msg("%s", err.text);
@@ -45,8 +51,9 @@ static void arrays_of_numpy_are_read(void **state)
         const char *path;
         enum kd_dtype dtype;
     } files[] = {
-        {FIXTURES "f4.npy", KD_F32}, {FIXTURES "f8.npy", KD_F32}, {FIXTURES "f2.npy", KD_F16},
-        {FIXTURES "u1.npy", KD_U8},  {FIXTURES "i4.npy", KD_I32}, {FIXTURES "i8.npy", KD_I64},
+        {FIXTURES "f4.npy", KD_F32},       {FIXTURES "f8.npy", KD_F32},
+        {FIXTURES "f2.npy", KD_F16},       {FIXTURES "u1.npy", KD_U8},
+        {FIXTURES "i4.npy", KD_I32},       {FIXTURES "i8.npy", KD_I64},
         {FIXTURES "version2.npy", KD_F32}, {FIXTURES "version3.npy", KD_F32},
     };
     for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
@@ -82,7 +89,8 @@ static void other_arrays_are_refused_with_the_remedy(void **state)
     assert_says(err, "larger than the 20 bytes");
 }
 
-/* Version 1.0 or 2.0 with this header text and `data` bytes of zero, in memory of exactly that size. */
+/* Version 1.0 or 2.0 with this header text and `data` bytes of zero, in memory of exactly that
+ * size. */
 static struct kd_bytes image(unsigned char version, const char *header, size_t data)
 {
     size_t n = strlen(header), fixed = version == 1 ? 10 : 12;
@@ -100,14 +108,14 @@ static struct kd_bytes image(unsigned char version, const char *header, size_t d
 static void expect_refused(struct kd_bytes b, const char *says)
 {
     struct kd_tensorfile f;
-    if (kd_npy_parse(&b, "x.npy", &f, &err) == 0)
-        fail_msg("accepted what should say \"%s\"", says);
+    if (kd_npy_parse(&b, "x.npy", &f, &err) == 0) fail_msg("accepted what should say \"%s\"", says);
     assert_says(err, "x.npy: ");
     assert_says(err, says);
     assert_null(b.data);
 }
 
-#define HEADER(descr, order, shape) "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape ", }\n"
+#define HEADER(descr, order, shape)                                                                \
+    "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape ", }\n"
 #define F4(shape) HEADER("'<f4'", "False", shape)
 
 static void hostile_headers_are_refused(void **state)
@@ -127,6 +135,7 @@ static void hostile_headers_are_refused(void **state)
         {F4("(2.5,)"), 8, "a comma or )"},
         {F4("(99999999999999999999999,)"), 8, "larger than memory"},
         {F4("(18446744073709551615,)"), 8, "larger than memory"},
+        {F4("(18446744073709551619,)"), 12, "larger than memory"}, /* 2^64 + 3 */
         {F4("(4294967296, 4294967296)"), 0, "larger than memory"},
         {F4("(4611686018427387904,)"), 0, "larger than memory"},
         {F4("(4611686018427387903,)"), 0, "larger than memory"},
@@ -158,9 +167,14 @@ static void python_2_and_loose_headers_are_read(void **state)
 {
     (void)state;
     struct kd_tensorfile f;
-    struct kd_bytes b = image(1, "{\"shape\":(2L,1L),\"descr\":\"|u1\",\"fortran_order\":False}", 2);
+    struct kd_bytes b =
+        image(1, "{\"shape\":(2L,1L),\"descr\":\"|u1\",\"fortran_order\":False}", 2);
+    b.data[b.size - 2] = 5;
+    b.data[b.size - 1] = 6;
     assert_int_equal(kd_npy_parse(&b, "x", &f, &err), 0); /* and the data starts at an odd byte */
     assert_int_equal(f.tensors[0].count, 2);
+    assert_int_equal((uintptr_t)f.tensors[0].data % 8, 0);
+    assert_memory_equal(f.tensors[0].data, "\5\6", 2);
     kd_tensorfile_release(&f);
 }
 
@@ -201,7 +215,10 @@ static void what_is_written_is_read(void **state)
     for (unsigned i = 0; i < sizeof data; i++) data[i] = (unsigned char)(i * 5 + 1);
     for (int d = KD_F32; d <= KD_I64; d++)
         for (unsigned dims = 0; dims < 4; dims++) {
-            struct kd_tensor t = {.dtype = (enum kd_dtype)d, .dims = dims, .shape = {2, 1, 3}, .count = 1,
+            struct kd_tensor t = {.dtype = (enum kd_dtype)d,
+                                  .dims = dims,
+                                  .shape = {2, 1, 3},
+                                  .count = 1,
                                   .data = data};
             for (unsigned i = 0; i < dims; i++) t.count *= t.shape[i];
             if (kd_npy_write(in_scratch("a.npy"), &t, &err) < 0) fail_msg("%s", err.text);

@@ -41,11 +41,16 @@ static void refuse(const char *header, size_t data, const char *says)
 static double element(const struct kd_tensor *t, size_t i)
 {
     switch (t->dtype) {
-    case KD_F32: return (double)((const float *)t->data)[i];
-    case KD_F16: return (double)kd_half_to_float(((const uint16_t *)t->data)[i]);
-    case KD_U8: return ((const uint8_t *)t->data)[i] - 2.0;
-    case KD_I32: return ((const int32_t *)t->data)[i];
-    default: return (double)((const int64_t *)t->data)[i];
+    case KD_F32:
+        return (double)((const float *)t->data)[i];
+    case KD_F16:
+        return (double)kd_half_to_float(((const uint16_t *)t->data)[i]);
+    case KD_U8:
+        return ((const uint8_t *)t->data)[i] - 2.0;
+    case KD_I32:
+        return ((const int32_t *)t->data)[i];
+    default:
+        return (double)((const int64_t *)t->data)[i];
     }
 }
 
@@ -71,7 +76,8 @@ static void python_file_is_read(void **state)
 {
     (void)state;
     struct kd_tensorfile f;
-    if (kd_tensorfile_read(FIXTURES "all.safetensors", NULL, &f, &err) < 0) fail_msg("%s", err.text);
+    if (kd_tensorfile_read(FIXTURES "all.safetensors", NULL, &f, &err) < 0)
+        fail_msg("%s", err.text);
     assert_int_equal(f.n, 8);
     expect_counting(&f, "f32", KD_F32, 2, (size_t[]){2, 3});
     expect_counting(&f, "f16", KD_F16, 1, (size_t[]){5});
@@ -102,14 +108,17 @@ static void other_dtypes_are_named(void **state)
     (void)state;
     struct kd_tensorfile f;
     assert_int_equal(kd_tensorfile_read(FIXTURES "f64.safetensors", NULL, &f, &err), -1);
-    assert_says(err, "f64.safetensors: tensor x has dtype F64, and kd reads F32, F16, U8, I32 and I64; convert");
+    assert_says(
+        err,
+        "f64.safetensors: tensor x has dtype F64, and kd reads F32, F16, U8, I32 and I64; convert");
     refuse("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "dtype BF16");
     refuse("{\"w\":{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype f32");
     refuse("{\"w\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "no dtype");
     refuse("{\"w\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "no dtype");
 }
 
-#define ONE(shape, offsets) "{\"w\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+#define ONE(shape, offsets)                                                                        \
+    "{\"w\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
 
 static void hostile_shapes_and_offsets_are_refused(void **state)
 {
@@ -121,8 +130,8 @@ static void hostile_shapes_and_offsets_are_refused(void **state)
     refuse(ONE("[1e30]", "[0,4]"), 4, "size 0 of its shape");
     refuse(ONE("[9007199254740992,9007199254740992]", "[0,4]"), 4, "larger than memory");
     refuse(ONE("[4294967296,4294967296]", "[0,0]"), 0, "larger than memory"); /* product 2^64 */
-    refuse(ONE("[4611686018427387904]", "[0,0]"), 0, "size 0 of its shape");   /* times 4 is 2^64 */
-    refuse(ONE("[2251799813685248,2048]", "[0,0]"), 0, "larger than memory");  /* the same in two */
+    refuse(ONE("[4611686018427387904]", "[0,0]"), 0, "size 0 of its shape");  /* times 4 is 2^64 */
+    refuse(ONE("[2251799813685248,2048]", "[0,0]"), 0, "larger than memory"); /* the same in two */
     refuse(ONE("[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "more than 8 dimensions");
     refuse(ONE("1", "[0,4]"), 4, "no shape");
     refuse(ONE("[1]", "[0]"), 4, "data_offsets are not two whole numbers");
@@ -192,7 +201,8 @@ static void hostile_headers_are_refused(void **state)
     refuse("{\"a\":}", 0, "header of a safetensors file: x.safetensors: line 1, column 6");
     refuse("{}x", 0, "text behind");
     refuse("{\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-           "\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, "key w is there twice");
+           "\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+           2, "key w is there twice");
     refuse("{\"w\":{\"dtype\":\"U8\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
            "key w.dtype is there twice");
     refuse("{\"__metadata__\":{\"a\":1}}", 0, "__metadata__: the value of a is not a string");
@@ -241,7 +251,8 @@ static void build(struct kd_tensorfile *f)
     for (unsigned i = 0; i < sizeof sample; i++) sample[i] = (unsigned char)(i * 7 + 1);
     assert_int_equal(kd_tensorfile_init(f, &err), 0);
     assert_int_equal(kd_tensorfile_add(f, "b.u8", KD_U8, 1, (size_t[]){3}, sample, &err), 0);
-    assert_int_equal(kd_tensorfile_add(f, "a.f32", KD_F32, 2, (size_t[]){3, 5}, sample + 4, &err), 0);
+    assert_int_equal(kd_tensorfile_add(f, "a.f32", KD_F32, 2, (size_t[]){3, 5}, sample + 4, &err),
+                     0);
     assert_int_equal(kd_tensorfile_add(f, "z.i64", KD_I64, 1, (size_t[]){3}, sample + 64, &err), 0);
     assert_int_equal(kd_tensorfile_add(f, "c.f16", KD_F16, 1, (size_t[]){5}, sample + 96, &err), 0);
     assert_int_equal(kd_tensorfile_add(f, "d.i32", KD_I32, 0, NULL, sample + 108, &err), 0);
@@ -326,7 +337,8 @@ static void damage_is_noticed(void **state)
     struct kd_tensorfile_limits trusting = {.no_verify = true};
     assert_int_equal(kd_tensorfile_read(in_scratch("a"), &trusting, &f, &err), 0);
     kd_tensorfile_release(&f);
-    refuse("{\"__metadata__\":{\"kd.checksums\":\"{\\\"x\\\":\\\"0\\\"}\"}}", 0, "lists x, which is not in");
+    refuse("{\"__metadata__\":{\"kd.checksums\":\"{\\\"x\\\":\\\"0\\\"}\"}}", 0,
+           "lists x, which is not in");
     refuse("{\"__metadata__\":{\"kd.checksums\":\"{\"}}", 0, "kd.checksums: line 1");
     refuse("{\"__metadata__\":{\"kd.checksums\":\"[]\"}}", 0, "kd.checksums is not an object");
 }
@@ -374,7 +386,8 @@ static void every_half_survives_the_way_through_float(void **state)
         double expected = exponent == 31 ? sign * (double)INFINITY
                           : exponent     ? sign * ldexp(1024 + fraction, exponent - 25)
                                          : sign * ldexp(fraction, -24);
-        if ((double)f != expected || !!signbit(f) != (sign < 0)) fail_msg("0x%04x is %a", h, (double)f);
+        if ((double)f != expected || !!signbit(f) != (sign < 0))
+            fail_msg("0x%04x is %a", h, (double)f);
         if (kd_float_to_half(f) != h) fail_msg("0x%04x becomes 0x%04x", h, kd_float_to_half(f));
     }
 }

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KD_READ_LIMIT ((size_t)16 << 30) /* bytes a single input may have where nothing else is said */
+/* Bytes that a single input may have where nothing else is said. */
+#define KD_READ_LIMIT ((size_t)16 << 30)
 
 /* Whole file (or standard input for "-", once per process) into out (owned by the caller). */
 int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err);
@@ -34,7 +35,7 @@ int kd_file_write(const char *path, const void *data, size_t size, struct kd_err
  * is about to end the process. */
 void kd_outfile_abandon_all(void);
 
-int kd_folders_make(const char *path, struct kd_err *err);     /* like mkdir -p */
+int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */
 char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */
 bool kd_path_exists(const char *path);
 

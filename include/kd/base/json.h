@@ -13,14 +13,15 @@
 /* `name` is what errors call the text ("configs/mnist.json"). Caller: cJSON_Delete. */
 cJSON *kd_json_parse(const char *text, size_t size, const char *name, struct kd_err *err);
 cJSON *kd_json_read(const char *path, struct kd_err *err); /* "-": standard input */
-/* One line without spaces, or indented for people (pretty). Numbers are printed so that they read back
- * as the same double, shortest form; NaN and infinities become null. Caller: kd_free. */
+/* One line without spaces, or indented for people (pretty). Numbers are printed so that they read
+ * back as the same double, shortest form; NaN and infinities become null. Caller: kd_free. */
 char *kd_json_text(const cJSON *value, bool pretty, struct kd_err *err);
 
 /* Put value at a dotted path, making objects on the way ("students.kd.distill.alpha"); takes
  * ownership of value. A segment that names no key of an object standing there is added: whether the
- * key means anything is for the reader of the tree to say. An element of a list is named by its number
- * ("teacher.network.1.rate"); a key that holds dots itself is found where it stands already. */
+ * key means anything is for the reader of the tree to say. An element of a list is named by its
+ * number ("teacher.network.1.rate"); a key that holds dots itself is found where it stands already.
+ */
 int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err);
 /* "key=value" as --set has it: value is JSON where it parses as such, else a string; what
  * starts as an object or a list and does not parse is an error. */
@@ -31,6 +32,8 @@ const cJSON *kd_json_get(const cJSON *root, const char *path);
 /* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null.
  * A key that is there already gets the new value. */
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */
+/* The same for a value that was just made: NULL means that making it failed, with err filled. */
+int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err);
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);
 #endif

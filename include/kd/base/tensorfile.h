@@ -1,4 +1,5 @@
-/* Named tensors in one file: safetensors (https://huggingface.co/docs/safetensors), and NumPy's .npy.
+/* Named tensors in one file: safetensors (https://huggingface.co/docs/safetensors), and NumPy's
+ * own .npy.
  *
  * safetensors: u64 little-endian header length, JSON header, raw little-endian data. The header is
  * treated as hostile: its length, and every offset, overlap, hole, overflow, dtype, shape and
@@ -31,8 +32,8 @@ struct kd_tensor {
 
 struct kd_tensorfile {
     struct kd_tensor *tensors;
-    size_t n, room; /* a file that was read has them sorted by name */
-    cJSON *metadata;      /* flat object of strings; never NULL after a read or an init */
+    size_t n, room;        /* a file that was read has them sorted by name */
+    cJSON *metadata;       /* flat object of strings; never NULL after a read or an init */
     struct kd_bytes bytes; /* what the tensors of a file that was read point into */
 };
 
@@ -42,7 +43,8 @@ struct kd_tensorfile_limits {
 };
 
 /* "-" reads standard input. A stream cut short is told with bytes expected and received.
- * If metadata has kd.checksums ({"name": "XXH3-128 hex"} as JSON text) every tensor listed is compared. */
+ * If metadata has kd.checksums ({"name": "XXH3-128 hex"} as JSON text) every tensor listed is
+ * compared. */
 int kd_tensorfile_read(const char *path, const struct kd_tensorfile_limits *limits,
                        struct kd_tensorfile *out, struct kd_err *err);
 /* The same, but a .npy file (told by its first bytes, so also on a pipe) is taken too. */
@@ -55,11 +57,12 @@ int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
 const struct kd_tensor *kd_tensorfile_find(const struct kd_tensorfile *f, const char *name);
 const char *kd_tensorfile_meta(const struct kd_tensorfile *f, const char *key); /* or NULL */
 
-/* Building a file to write: init, then add (the data is borrowed, and must live until the write). */
+/* Building a file to write: init, then add (the data is borrowed: it must live until the write). */
 int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err);
 int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,
                       const size_t *shape, const void *data, struct kd_err *err);
-int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text, struct kd_err *err);
+int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text,
+                      struct kd_err *err);
 /* Tensors are written wide elements first, so that each is aligned to its own, and by name among
  * equals; header padded with spaces to 8 bytes, kd.checksums added; same content, same bytes.
  * Atomic; "-" writes to standard output. */
@@ -68,9 +71,10 @@ void kd_tensorfile_release(struct kd_tensorfile *f);
 
 /* NumPy .npy, versions 1 to 3: <f4 <f8 (rounded to F32) <f2 |u1 <i4 <i8, C order (Fortran order is
  * refused with the remedy). One tensor named "". Same limits as above. */
-int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits, struct kd_tensorfile *out,
-                struct kd_err *err);
-int kd_npy_parse(struct kd_bytes *bytes, const char *name, struct kd_tensorfile *out, struct kd_err *err);
+int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits,
+                struct kd_tensorfile *out, struct kd_err *err);
+int kd_npy_parse(struct kd_bytes *bytes, const char *name, struct kd_tensorfile *out,
+                 struct kd_err *err);
 int kd_npy_write(const char *path, const struct kd_tensor *t, struct kd_err *err);
 
 /* IEEE 754 binary16, round to nearest even. */

@@ -31,8 +31,8 @@
 
 enum { KD_DIGITS_TRAIN = 0, KD_DIGITS_TEST = 1 }; /* disjoint streams */
 #define KD_DIGITS_TRAIN_COUNT 12000
-#define KD_DIGITS_TEST_COUNT 5000
-#define KD_DIGITS_SEED 1
+#define KD_DIGITS_TEST_COUNT  5000
+#define KD_DIGITS_SEED        1
 
 /* pixels: [28][28], 0 paper to 255 ink; any index will do. Returns the label 0..9. */
 int kd_digits_draw(uint64_t seed, uint32_t stream, uint32_t index, uint8_t pixels[784]);

@@ -1,0 +1,275 @@
+/* kd-report: tables, charts, workbook and page from run folders. */
+#include "kd/base/file.h"
+#include "kd/report/charts.h"
+#include "kd/report/tables.h"
+#include "program.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum form {
+    FORM_TERMINAL,
+    FORM_MARKDOWN,
+    FORM_CSV,
+    FORM_JSON,
+    FORM_LATEX,
+    FORM_CHARTS,
+    FORM_PAGE,
+    FORM_WORKBOOK
+};
+
+static struct config {
+    bool best, log, last, csv, markdown, latex, charts, page, workbook, all;
+    int format, table;
+    char *columns, *sort, *filter, *runs;
+} config;
+
+#define AT(field) offsetof(struct config, field)
+static const struct kd_option what[] = {
+    {"best", 'b', NULL, KD_OPT_BOOL, AT(best),
+     .help = "print only the path of the model of the student best on validation"},
+    {"log", 'l', NULL, KD_OPT_BOOL, AT(log),
+     .help = "print the logs found in the folders, as tables with small curves"},
+    {"last", 'L', NULL, KD_OPT_BOOL, AT(last), .help = "take the newest run, one made on the spot included"},
+    {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = "runs", .metavar = "FOLDER",
+     .help = "where --last looks"},
+};
+static const struct kd_option form[] = {
+    {"format", 'f', NULL, KD_OPT_CHOICE, AT(format), .preset = "terminal",
+     .choices = "terminal|markdown|csv|json|latex|charts|page|workbook", .metavar = "FORMAT",
+     .help = "form of the report"},
+    {"csv", 0, NULL, KD_OPT_BOOL, AT(csv), .help = "comma-separated values, unrounded"},
+    {"markdown", 0, NULL, KD_OPT_BOOL, AT(markdown), .help = "Markdown"},
+    {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table"},
+    {"charts", 0, NULL, KD_OPT_BOOL, AT(charts),
+     .help = "write charts as PNG, SVG and PDF to the -o folder or RUN/report"},
+    {"page", 0, NULL, KD_OPT_BOOL, AT(page), .help = "write one self-contained HTML page"},
+    {"workbook", 0, NULL, KD_OPT_BOOL, AT(workbook), .help = "write an Excel workbook"},
+    {"all", 'a', NULL, KD_OPT_BOOL, AT(all),
+     .help = "write every form to the -o folder or RUN/report and print the paths"},
+    {"table", 't', NULL, KD_OPT_CHOICE, AT(table), .preset = "models",
+     .choices = "models|seeds|differences|logs", .metavar = "TABLE",
+     .help = "the table that --csv, --markdown, --latex and the terminal show"},
+    {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
+     .help = "columns, by their names in CSV, separated by commas; all: every one"},
+    {"sort", 0, NULL, KD_OPT_TEXT, AT(sort), .metavar = "KEY",
+     .help = "order the models by a column, highest first"},
+    {"filter", 0, NULL, KD_OPT_TEXT, AT(filter), .metavar = "PATTERN",
+     .help = "only models whose names match a shell pattern"},
+};
+#undef AT
+static struct kd_opt_section sections[] = {
+    {"What to show", what, sizeof what / sizeof *what, &config},
+    {"Form", form, sizeof form / sizeof *form, &config},
+};
+
+static const char details[] =
+    "Examples:\n"
+    "  kd-report runs/digits                          the table\n"
+    "  kd-report runs/digits --best                   path of the best student\n"
+    "  kd-report --log runs/digits/teacher            the teacher's log\n"
+    "  kd-report --log --last                         log of the newest run\n"
+    "  kd-report runs/digits --csv -o digits.csv      for a spreadsheet\n"
+    "  kd-report runs/digits --charts                 learning curves in runs/digits/report\n"
+    "  kd-report runs/digits --all                    every form\n";
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n > m && strcmp(text + n - m, end) == 0;
+}
+
+/* The form asked for: by flag, else by the ending of -o, else the terminal's. */
+static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_err *err)
+{
+    static const struct {
+        const char *end;
+        enum form form;
+    } ends[] = {{".csv", FORM_CSV}, {".md", FORM_MARKDOWN}, {".json", FORM_JSON},
+                {".tex", FORM_LATEX}, {".html", FORM_PAGE}, {".xlsx", FORM_WORKBOOK}};
+    const struct {
+        bool given;
+        enum form form;
+    } flags[] = {{kd_args_has(&run->args, "format"), (enum form)config.format},
+                 {config.csv, FORM_CSV},
+                 {config.markdown, FORM_MARKDOWN},
+                 {config.latex, FORM_LATEX},
+                 {run->common.json, FORM_JSON},
+                 {config.charts, FORM_CHARTS},
+                 {config.page, FORM_PAGE},
+                 {config.workbook, FORM_WORKBOOK}};
+    int given = 0;
+    *chosen = FORM_TERMINAL;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (flags[i].given && (given++ == 0 || *chosen != flags[i].form)) {
+            if (given > 1)
+                return kd_fail_usage(err, "one form at a time; --all writes every one");
+            *chosen = flags[i].form;
+        }
+    for (size_t i = 0; !given && run->common.output && i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(run->common.output, ends[i].end)) *chosen = ends[i].form;
+    return 0;
+}
+
+/* Text to -o or standard output. */
+static int deliver(struct kd_run *run, const struct kd_bytes *text, struct kd_err *err)
+{
+    if (run->common.output && strcmp(run->common.output, "-") != 0) {
+        if (kd_file_write(run->common.output, text->data, text->size, err) < 0) return -1;
+        return kd_print(err, "%s\n", run->common.output);
+    }
+    return text->size ? kd_print(err, "%s", text->data) : 0;
+}
+
+static int print_best(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+{
+    for (size_t i = 0; i < report->n_runs; i++) {
+        const struct kd_entry *best = kd_report_best(report, i);
+        const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
+        if (!r)
+            return kd_fail(err, "%s: no student with a model file and a validation score yet",
+                           report->runs[i].folder);
+        if (kd_bytes_format(out, err, "%s\n", r->model) < 0) return -1;
+    }
+    return 0;
+}
+
+static int print_logs(const struct kd_report *report, bool colour, struct kd_bytes *out,
+                      struct kd_err *err)
+{
+    for (size_t run = 0; run < report->n_runs; run++) {
+        const struct kd_entry *best = config.best ? kd_report_best(report, run) : NULL;
+        const struct kd_result *only = best ? kd_report_best_seed(report, best) : NULL;
+        if (config.best && !only)
+            return kd_fail(err, "%s: no validated student yet", report->runs[run].folder);
+        for (size_t i = 0; i < report->n_results; i++) {
+            const struct kd_result *r = &report->results[i];
+            if (r->run != run || (only && r != only)) continue;
+            if (out->size && kd_bytes_add(out, "\n", 1, err) < 0) return -1;
+            if (kd_words_log(report, r, colour, out, err) < 0) return -1;
+        }
+    }
+    if (out->size) return 0;
+    return kd_fail(err, "%s: no log here; name a model's folder, as runs/digits/teacher/s1",
+                   report->runs[0].folder);
+}
+
+static int print_table(const struct kd_report *report, const struct kd_view *view,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    static int (*const make[])(const struct kd_report *, struct kd_table *, struct kd_err *) = {
+        kd_table_models, kd_table_seeds, kd_table_differences, kd_table_logs};
+    struct kd_table t;
+    struct kd_column *columns = NULL;
+    size_t column;
+    if (config.table == 0) return kd_report_render(report, view, out, err);
+    int status = make[config.table](report, &t, err);
+    if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
+    if (status == 0 && view->sort) {
+        status = kd_table_find(&t, view->sort, &column, err);
+        if (status == 0) kd_table_sort(&t, column, true);
+    }
+    if (status == 0 && view->columns && strcmp(view->columns, "all") != 0)
+        status = kd_table_keep(&t, view->columns, &columns, err);
+    if (status == 0) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
+/* Folder that files go to: -o or RUN/report. */
+static char *target(const struct kd_run *run, const struct kd_report *report, struct kd_err *err)
+{
+    if (run->common.output) return kd_strdup(run->common.output, err);
+    return kd_path_join(err, report->runs[0].folder, "report");
+}
+
+static int announce(void *run, const char *path, struct kd_err *err)
+{
+    (void)run;
+    return kd_print(err, "%s\n", path);
+}
+
+static int write_files(struct kd_run *run, const struct kd_report *report, enum form chosen,
+                       struct kd_err *err)
+{
+    char *folder = target(run, report, err), *path = NULL;
+    int status = -1;
+    if (!folder) return -1;
+    const struct kd_writer writer = {folder, announce, run};
+    if (config.all) {
+        status = kd_report_write_all(report, &writer, err);
+    } else if (chosen == FORM_CHARTS) {
+        status = kd_charts_write(report, &writer, err);
+    } else {
+        const char *name = chosen == FORM_PAGE ? "report.html" : "report.xlsx";
+        path = run->common.output ? kd_strdup(run->common.output, err)
+                                  : kd_path_join(err, folder, name);
+        if (path && chosen == FORM_PAGE) status = kd_page_write(report, path, err);
+        if (path && chosen == FORM_WORKBOOK) status = kd_workbook_write(report, path, err);
+        if (status == 0 && strcmp(path, "-") != 0) status = kd_print(err, "%s\n", path);
+    }
+    kd_free(folder);
+    kd_free(path);
+    const char *missing = kd_report_missing_forms();
+    if (status == 0 && *missing && (config.all || chosen == FORM_CHARTS)) kd_say(run, "%s", missing);
+    return status;
+}
+
+static int show(struct kd_run *run, const struct kd_report *report, struct kd_err *err)
+{
+    static const enum kd_form forms[] = {KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV,
+                                         KD_FORM_JSON, KD_FORM_LATEX};
+    enum form chosen;
+    struct kd_bytes out = {0};
+    if (choose_form(run, &chosen, err) < 0) return -1;
+    if (config.all || chosen >= FORM_CHARTS) return write_files(run, report, chosen, err);
+    const char *term = getenv("TERM");
+    bool terminal = !run->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
+                    strcmp(term, "dumb") != 0;
+    const struct kd_view view = {forms[chosen], terminal, config.columns, config.sort,
+                                 config.filter};
+    int status = config.log    ? print_logs(report, terminal, &out, err)
+                 : config.best ? print_best(report, &out, err)
+                               : print_table(report, &view, &out, err);
+    if (status == 0) status = deliver(run, &out, err);
+    kd_bytes_release(&out);
+    return status;
+}
+
+static int run(struct kd_run *r, struct kd_err *err)
+{
+    struct kd_report report;
+    char *newest = NULL;
+    const char *const *folders = r->args.operands;
+    size_t n = r->args.n_operands;
+    if (config.last && n > 0)
+        return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")", folders[0]);
+    if (!config.last && n == 0)
+        return kd_fail_usage(err, "which run? name its folder, as runs/digits, or give --last");
+    if (config.last) {
+        newest = kd_report_newest(config.runs, err);
+        if (!newest) return -1;
+        folders = (const char *const *)&newest;
+        n = 1;
+    }
+    int status = kd_report_read(folders, n, &report, err);
+    if (status == 0) {
+        status = show(r, &report, err);
+        kd_report_release(&report);
+    }
+    kd_free(newest);
+    return status;
+}
+
+const struct kd_program kd_program = {
+    .name = "kd-report",
+    .usage = "[OPTION]... RUN...",
+    .summary = "Shows what run folders hold: tables, logs, charts, a page, a workbook.",
+    .details = details,
+    .sections = sections,
+    .n_sections = sizeof sections / sizeof *sections,
+    .min_operands = 0,
+    .max_operands = 1000000,
+    .run = run,
+};

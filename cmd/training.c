@@ -1,0 +1,422 @@
+#include "training.h"
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+
+#include <string.h>
+
+struct kd_job training_job;
+struct training_options training_options;
+
+#define OPTION(field) offsetof(struct training_options, field)
+static const struct kd_option rows[] = {
+    {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
+     .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON"},
+    {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24, .metavar = "N,N,...",
+     .help = "hidden units a layer; --layers 128,64 is --network mlp-128-64"},
+    {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
+     .help = "override a key of the experiment, as students.kd.distill.alpha=0.5"},
+    {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = "runs", .metavar = "DIR",
+     .help = "folder of the run folders"},
+    {"resume", 0, NULL, KD_OPT_BOOL, OPTION(resume),
+     .help = "go on from the checkpoint, or start afresh where there is none"},
+    {"update", 'u', NULL, KD_OPT_BOOL, OPTION(update),
+     .help = "pass over models that are there and were made from the same configuration, data and "
+             "teachers"},
+    {"list", 0, NULL, KD_OPT_BOOL, OPTION(list),
+     .help = "print the options of each training, one a line, parents first, and train nothing"},
+    {"ready", 0, NULL, KD_OPT_BOOL, OPTION(ready),
+     .help = "with --list: only those whose teachers are there"},
+};
+static const struct kd_option student_rows[] = {
+    {"student", 0, NULL, KD_OPT_TEXTS, OPTION(students), .metavar = "NAME",
+     .help = "this student of the experiment; may be repeated; default all"},
+    {"soft-targets", 'S', NULL, KD_OPT_TEXT, OPTION(soft_targets), .metavar = "FILE",
+     .help = "learn from this file (.safetensors, .npy, or - for a pipe)"},
+    {"teacher", 't', NULL, KD_OPT_TEXTS, OPTION(teachers), .metavar = "MODEL",
+     .help = "learn from this model at hand; repeated: from their mean"},
+    {"force", 'f', NULL, KD_OPT_BOOL, OPTION(force),
+     .help = "accept soft targets that do not say which images they were made for"},
+};
+enum { ROWS = sizeof rows / sizeof *rows, STUDENT_ROWS = sizeof student_rows / sizeof *student_rows };
+
+struct kd_opt_section training_sections[STUDENT_SECTIONS] = {
+    {"Experiment and network", rows, ROWS, &training_options},
+    {"Training", kd_train_rows, 0, &training_job.train},
+    {"Augmentation", kd_augment_rows, 0, &training_job.augment},
+    {"Data", kd_data_rows, 0, &training_job.data},
+    {"Students", student_rows, STUDENT_ROWS, &training_options},
+    {"Distillation", kd_distill_rows, 0, &training_job.distill},
+};
+
+/* The rows of the library say their number only when the program runs. */
+__attribute__((constructor)) static void count_rows(void)
+{
+    training_sections[1].n = kd_train_rows_n;
+    training_sections[2].n = kd_augment_rows_n;
+    training_sections[3].n = kd_data_rows_n;
+    training_sections[5].n = kd_distill_rows_n;
+}
+
+/* ---- one invocation ---- */
+
+struct work {
+    struct kd_run *run;
+    struct kd_experiment *x;
+    const char *path; /* of the experiment, or NULL */
+    bool student;
+    struct kd_images images; /* of the job before, kept while its source stays the same */
+    char *loaded;
+    struct kd_targets targets;
+    double last_drawn;
+};
+
+static int load_images(struct work *w, struct kd_err *err)
+{
+    struct kd_job *job = &training_job;
+    if (!job->data.source)
+        return kd_fail_usage(err, "no data is given; use --data mnist, --data digits, --data png:DIR, ...");
+    if (w->loaded && strcmp(w->loaded, job->data.source) == 0) return 0;
+    kd_images_release(&w->images);
+    kd_free(w->loaded);
+    w->loaded = kd_strdup(job->data.source, err);
+    struct kd_images_options options = {.data_dir = job->data.data_dir, .pool = w->run->pool,
+                                        .default_split = "train"};
+    return w->loaded && kd_images_load(job->data.source, &options, &w->images, err) == 0 ? 0 : -1;
+}
+
+/* Experiment, then flags; --layers and --network name the network anew. */
+static int prepare_job(struct work *w, const char *name, struct kd_err *err)
+{
+    struct kd_job *job = &training_job;
+    const struct training_options *o = &training_options;
+    if (kd_experiment_job(w->x, name, w->student, job, err) < 0)
+        return w->path ? kd_err_context(err, "%s", w->path) : -1;
+    if (kd_args_apply(&w->run->args, err) < 0) return -1;
+    if (w->student && (o->soft_targets || o->teachers.n)) job->distilled = true;
+    if (!o->network && !o->layers.n) return 0;
+    cJSON_Delete(job->network);
+    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail(err, "no memory");
+    struct kd_bytes text = {0};
+    int status = kd_bytes_format(&text, err, "mlp");
+    for (size_t i = 0; i < o->layers.n && status == 0; i++)
+        status = kd_bytes_format(&text, err, "-%.0f", o->layers.v[i]);
+    job->network = status == 0 ? cJSON_CreateString(text.data) : NULL;
+    kd_bytes_release(&text);
+    return job->network ? 0 : -1;
+}
+
+/* ---- soft targets ---- */
+
+static bool is_soft_file(const char *path)
+{
+    size_t n = strlen(path);
+    if (n > 4 && strcmp(path + n - 4, ".npy") == 0) return true;
+    struct kd_tensorfile f;
+    struct kd_err ignored;
+    if (kd_tensorfile_read(path, NULL, &f, &ignored) < 0) return false;
+    const char *kind = kd_tensorfile_meta(&f, "kd.kind");
+    bool soft = kind && strcmp(kind, "soft-targets") == 0;
+    kd_tensorfile_release(&f);
+    return soft;
+}
+
+static char *model_of(const struct work *w, const char *from, uint64_t seed, struct kd_err *err)
+{
+    if (!kd_experiment_knows(w->x, from)) return kd_strdup(from, err);
+    char *folder = kd_experiment_place(w->x, from, strcmp(from, "teacher") != 0, seed, err);
+    char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    kd_free(folder);
+    return path;
+}
+
+static int add_teacher(const struct work *w, struct kd_teachers *teachers, const char *from, double weight,
+                       uint64_t seed, struct kd_err *err)
+{
+    char *path = model_of(w, from, seed, err);
+    if (!path) return -1;
+    int status = kd_teachers_add(teachers, path, weight, err);
+    if (status < 0 && !kd_path_exists(path) && kd_experiment_knows(w->x, from))
+        status = kd_fail(err, "%s: not there yet; train it with kd-train-%s %s%s%s --seed %llu", path,
+                         strcmp(from, "teacher") == 0 ? "teacher" : "student", w->path,
+                         strcmp(from, "teacher") == 0 ? "" : " --student ",
+                         strcmp(from, "teacher") == 0 ? "" : from, (unsigned long long)seed);
+    kd_free(path);
+    return status;
+}
+
+static int add_listed(const struct work *w, struct kd_teachers *teachers, const cJSON *from, uint64_t seed,
+                      struct kd_err *err)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from)
+    {
+        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
+        const cJSON *weight = cJSON_GetObjectItemCaseSensitive(item, "weight");
+        if (!cJSON_IsString(name) || (weight && !cJSON_IsNumber(weight)))
+            return kd_fail_usage(err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
+        if (add_teacher(w, teachers, name->valuestring, weight ? weight->valuedouble : 1, seed, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Soft targets in the run folder must come from the teacher that lies there now. */
+static int check_parent(const struct work *w, const char *from, const char *soft, uint64_t seed,
+                        struct kd_err *err)
+{
+    struct kd_model model;
+    char *path = model_of(w, from, seed, err);
+    if (!path) return -1;
+    int status = 0;
+    if (kd_path_exists(path)) {
+        status = kd_model_read(path, &model, err);
+        const cJSON *parent = cJSON_GetArrayItem(w->targets.parents, 0);
+        if (status == 0 && (!cJSON_IsString(parent) || strcmp(parent->valuestring, model.fingerprint) != 0))
+            status = kd_fail(err, "%s: made by another teacher than %s; run kd-soften %s", soft, path,
+                             w->path ? w->path : "again");
+        if (status == 0 || model.net) kd_model_release(&model);
+    }
+    kd_free(path);
+    return status;
+}
+
+static int targets_by_name(struct work *w, const char *from, uint64_t seed, struct kd_teachers *teachers,
+                           struct kd_err *err)
+{
+    bool known = kd_experiment_knows(w->x, from);
+    char *soft = known ? kd_experiment_soft(w->x, from, seed, err) : kd_strdup(from, err);
+    if (!soft) return -1;
+    int status = -1;
+    bool views = training_job.augment.shift > 0 && !training_job.distill.fixed_teacher;
+    if (known ? kd_path_exists(soft) && !views : is_soft_file(soft)) {
+        status = kd_targets_read(soft, &w->images, &training_job, training_options.force, &w->targets, err);
+        if (status == 0 && known) status = check_parent(w, from, soft, seed, err);
+    } else
+        status = add_teacher(w, teachers, from, 1, seed, err);
+    kd_free(soft);
+    return status;
+}
+
+static int find_targets(struct work *w, uint64_t seed, struct kd_err *err)
+{
+    const struct training_options *o = &training_options;
+    const struct kd_job *job = &training_job;
+    struct kd_teachers teachers = {0};
+    int status = 0;
+    kd_targets_release(&w->targets);
+    if (!job->distilled) return 0;
+    if (o->soft_targets)
+        return kd_targets_read(o->soft_targets, &w->images, job, o->force, &w->targets, err);
+    for (size_t i = 0; i < o->teachers.n && status == 0; i++)
+        status = kd_teachers_add(&teachers, o->teachers.v[i], 1, err);
+    if (!o->teachers.n) {
+        const cJSON *from = job->distill.from;
+        if (cJSON_IsString(from))
+            status = targets_by_name(w, from->valuestring, seed, &teachers, err);
+        else if (cJSON_IsArray(from))
+            status = add_listed(w, &teachers, from, seed, err);
+        else
+            status = kd_fail_usage(err, "distill.from: expected a name or a list; or give --teacher or "
+                                        "--soft-targets");
+    }
+    if (status == 0 && teachers.n)
+        status = kd_targets_from_teachers(&teachers, &w->images, job, w->run->pool, &w->run->progress,
+                                          &w->targets, err);
+    kd_teachers_release(&teachers);
+    return status;
+}
+
+/* ---- messages ---- */
+
+static void say_start(void *ctx, const struct kd_network *net)
+{
+    struct work *w = ctx;
+    struct kd_bytes table = {0};
+    struct kd_err ignored;
+    if (w->run->common.quiet || kd_network_summary(net, &table, &ignored) < 0) return;
+    kd_bar_clear(&w->run->bar);
+    fputs(table.data, stderr);
+    kd_bytes_release(&table);
+}
+
+static void say_epoch(void *ctx, const struct kd_epoch_log *log)
+{
+    struct work *w = ctx;
+    char valid[64] = "";
+    if (log->valid.n)
+        snprintf(valid, sizeof valid, ", valid %.2f %% (loss %.4f)", 100 * log->valid.top1, log->valid.loss);
+    kd_say(w->run, "epoch %u/%lld: loss %.4f, train %.2f %%%s, lr %.3g, %.2f s, %.0f images/s", log->epoch,
+           (long long)training_job.train.epochs, log->loss, 100 * log->train_eval.top1, valid, log->lr,
+           log->seconds, log->images_per_second);
+}
+
+static int tell_result(struct work *w, const struct kd_training *t, struct kd_err *err)
+{
+    const struct kd_epoch_log *c = &t->chosen;
+    if (c->valid.n)
+        kd_say(w->run, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
+               (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
+    if (strcmp(t->model_path, "-") == 0) return 0;
+    if (!w->run->common.json) return kd_print(err, "%s\n", t->model_path);
+    cJSON *o = cJSON_CreateObject(), *log = kd_epoch_log_to_json(c, err);
+    int status = log ? kd_json_add_text(o, "model", t->model_path, err) : -1;
+    if (status == 0) status = kd_json_add_text(o, "name", t->job->name, err);
+    if (status == 0) status = kd_json_add_number(o, "seed", (double)t->seed, err);
+    if (status == 0) status = kd_json_add_text(o, "fingerprint", t->fingerprint, err);
+    for (cJSON *item; status == 0 && (item = log->child);)
+        cJSON_AddItemToObject(o, item->string, cJSON_DetachItemViaPointer(log, item));
+    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
+    status = text ? kd_print(err, "%s\n", text) : -1;
+    kd_free(text);
+    cJSON_Delete(o);
+    cJSON_Delete(log);
+    return status;
+}
+
+/* ---- trainings ---- */
+
+static char *output_of(const struct work *w, const char *name, uint64_t seed, struct kd_err *err)
+{
+    if (w->run->common.output) return kd_strdup(w->run->common.output, err);
+    if (!w->path && w->student) return kd_strdup(w->x->folder, err);
+    return kd_experiment_place(w->x, name, w->student, seed, err);
+}
+
+/* 1 where there is nothing to do. */
+static int train(struct work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
+{
+    char *output = output_of(w, name, seed, err);
+    struct kd_training t = {.job = &training_job, .seed = seed, .experiment = w->x->name,
+                            .images = &w->images, .output = output, .command = w->run->command,
+                            .resume = training_options.resume, .pool = w->run->pool,
+                            .stop = &kd_stopping, .progress = &w->run->progress,
+                            .on_start = say_start, .on_epoch = say_epoch, .ctx = w};
+    int status = output && load_images(w, err) == 0 ? find_targets(w, seed, err) : -1;
+    t.targets = training_job.distilled ? &w->targets : NULL;
+    if (status == 0 && training_options.update) status = kd_training_is_current(&t, err);
+    if (status == 0 && !only_ask) {
+        status = kd_training_run(&t, err);
+        if (status == 0) status = tell_result(w, &t, err);
+        if (status == 1)
+            kd_say(w->run, "stopped; the same command with --resume goes on from %s",
+                   t.checkpoint_path ? t.checkpoint_path : "the start");
+    }
+    kd_training_release(&t);
+    kd_free(output);
+    return status;
+}
+
+static bool teacher_is_there(const struct work *w, const char *from, uint64_t seed)
+{
+    struct kd_err ignored;
+    char *path = model_of(w, from, seed, &ignored);
+    bool there = path && kd_path_exists(path);
+    kd_free(path);
+    return there;
+}
+
+static bool is_ready(const struct work *w, uint64_t seed)
+{
+    const cJSON *from = training_job.distill.from, *item;
+    if (!training_job.distilled) return true;
+    if (cJSON_IsString(from)) return teacher_is_there(w, from->valuestring, seed);
+    cJSON_ArrayForEach(item, from)
+    {
+        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
+        if (cJSON_IsString(name) && !teacher_is_there(w, name->valuestring, seed)) return false;
+    }
+    return true;
+}
+
+/* One word of a shell or xargs. */
+static int print_word(const char *word, struct kd_err *err)
+{
+    if (!strpbrk(word, " \t'\"\\$&|;<>()*?[]{}~`#!")) return kd_print(err, "%s", word);
+    if (!strchr(word, '\'')) return kd_print(err, "'%s'", word);
+    return kd_print(err, "\"%s\"", word);
+}
+
+static int list(struct work *w, const char *name, uint64_t seed, struct kd_err *err)
+{
+    bool ready = is_ready(w, seed);
+    if (!ready && training_options.ready) return 0;
+    if (ready && training_options.update) {
+        int status = train(w, name, seed, true, err);
+        if (status < 0) err->text[0] = 0; /* what cannot be found out now is to be done */
+        if (status == 1) return 0;
+    }
+    if (w->student && (kd_print(err, "--student ") < 0 || print_word(name, err) < 0 ||
+                       kd_print(err, " ") < 0))
+        return -1;
+    return kd_print(err, "--seed %llu\n", (unsigned long long)seed);
+}
+
+static int each_seed(struct work *w, const char *name, struct kd_err *err)
+{
+    uint64_t one = (uint64_t)w->run->common.seed;
+    bool given = kd_args_has(&w->run->args, "seed");
+    size_t n = given ? 1 : w->x->n_seeds;
+    for (size_t i = 0; i < n && !kd_stopping; i++) {
+        uint64_t seed = given ? one : w->x->seeds[i];
+        if (prepare_job(w, name, err) < 0) return -1;
+        int status = training_options.list ? list(w, name, seed, err) : train(w, name, seed, false, err);
+        if (status < 0) return -1;
+    }
+    return 0;
+}
+
+static int each_name(struct work *w, struct kd_err *err)
+{
+    const struct kd_texts asked = training_options.students;
+    if (!w->student) return each_seed(w, "teacher", err);
+    if (!w->path) return each_seed(w, asked.n ? asked.v[0] : "student", err);
+    if (!asked.n && !w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
+    size_t n = asked.n ? asked.n : w->x->n_students, seeds = w->x->n_seeds;
+    if (w->run->common.output && (n > 1 || (seeds > 1 && !kd_args_has(&w->run->args, "seed"))))
+        return kd_fail_usage(err, "--output takes one model, but %zu students with %zu seeds are asked for; "
+                                  "choose with --student and --seed", n, seeds);
+    for (size_t i = 0; i < n && !kd_stopping; i++) {
+        /* prepare_job replaces the options that `asked` points into, so names come from the experiment */
+        const char *name = asked.n ? training_options.students.v[i] : w->x->students[i].name;
+        const struct kd_student *s = kd_experiment_student(w->x, name, err);
+        if (!s || each_seed(w, s->name, err) < 0) return -1;
+    }
+    return 0;
+}
+
+static int write_resolved(const struct work *w, struct kd_err *err)
+{
+    if (!w->path || training_options.list || w->run->common.output) return 0;
+    cJSON *json = kd_experiment_resolved(w->x, err);
+    char *text = json ? kd_json_text(json, true, err) : NULL;
+    char *path = text ? kd_path_join(err, w->x->folder, "experiment.json") : NULL;
+    struct kd_bytes old = {0};
+    struct kd_err ignored;
+    int status = path ? 0 : -1;
+    bool same = path && kd_file_read(path, KD_READ_LIMIT, &old, &ignored) == 0 &&
+                strcmp(old.data, text) == 0;
+    if (status == 0 && !same) status = kd_file_write(path, text, strlen(text), err);
+    kd_bytes_release(&old);
+    kd_free(path);
+    kd_free(text);
+    cJSON_Delete(json);
+    return status;
+}
+
+int training_program(struct kd_run *run, bool student, struct kd_err *err)
+{
+    struct work w = {.run = run, .student = student};
+    struct training_options *o = &training_options;
+    w.path = run->args.n_operands ? run->args.operands[0] : NULL;
+    if (o->ready && !o->list) return kd_fail_usage(err, "--ready goes with --list");
+    if (o->list && !w.path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
+    w.x = kd_experiment_open(w.path, o->runs, &o->set, err);
+    int status = w.x ? write_resolved(&w, err) : -1;
+    if (status < 0 && w.x && w.path) kd_err_context(err, "%s", w.path);
+    if (status == 0) status = each_name(&w, err);
+    kd_targets_release(&w.targets);
+    kd_images_release(&w.images);
+    kd_free(w.loaded);
+    kd_experiment_close(w.x);
+    return status;
+}

@@ -1,0 +1,27 @@
+/* What kd-train-teacher and kd-train-student share: from experiment and flags to trainings, one after another. */
+#ifndef KD_CMD_TRAINING_H
+#define KD_CMD_TRAINING_H
+#include "kd/train/experiment.h"
+#include "kd/train/targets.h"
+#include "kd/train/training.h"
+#include "program.h"
+
+struct training_options {
+    cJSON *network;
+    struct kd_reals layers;
+    struct kd_texts set;
+    char *runs;
+    bool resume, update, list, ready;
+    /* students only */
+    struct kd_texts students, teachers;
+    char *soft_targets;
+    bool force;
+};
+extern struct kd_job training_job;
+extern struct training_options training_options;
+/* Sections over training_job and training_options; teachers have the first TEACHER_SECTIONS of them. */
+enum { TEACHER_SECTIONS = 4, STUDENT_SECTIONS = 6 };
+extern struct kd_opt_section training_sections[STUDENT_SECTIONS];
+
+int training_program(struct kd_run *run, bool student, struct kd_err *err);
+#endif

@@ -1,0 +1,112 @@
+/* What run folders hold, read into one structure that every form of the report is made from.
+ *
+ *     struct kd_report report;
+ *     const char *folders[] = {"runs/digits"};
+ *     if (kd_report_read(folders, 1, &report, &err) < 0) ...
+ *     for (size_t i = 0; i < report.n_entries; i++)    // a model; its seeds are results
+ *         for (size_t k = 0; k < report.entries[i].n; k++)
+ *             use(&report.results[report.entries[i].first + k]);
+ *     kd_report_release(&report);
+ *
+ * A run is read as far as it is there: what is missing, cut short or unreadable becomes a note, in
+ * words, and NaN or NULL in the structure. Only a folder that does not exist is an error. A folder
+ * may be a whole run, a part of it (runs/digits/teacher), one model's folder, or a file in one.
+ */
+#ifndef KD_REPORT_REPORT_H
+#define KD_REPORT_REPORT_H
+#include "kd/report/log.h"
+#include "kd/report/stats.h"
+
+enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
+
+struct kd_evaluation { /* a line of eval.json; rates are fractions; NaN: not measured */
+    char *data, *split; /* NULL where not given */
+    double n, top1, top5, errors, nll, ece, agreement, latency_ms, throughput, parameters, macs;
+    double *confusion; /* [classes][classes], row: true class; or NULL */
+    size_t classes;
+    double *bins; /* [n_bins][3]: images, mean confidence, accuracy; or NULL */
+    size_t n_bins;
+};
+
+struct kd_result { /* one trained model: one seed */
+    size_t run;    /* index into runs */
+    enum kd_role role;
+    char *name, *folder;
+    char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
+    double seed;   /* NaN: unknown */
+    char *network; /* JSON text, or NULL */
+    bool distilled;
+    double temperature, alpha;
+    double parameters, macs, bytes; /* bytes: size of the model file */
+    double best_epoch, planned_epochs;
+    struct kd_score train, valid; /* at the epoch that was kept */
+    struct kd_evaluation *evaluations;
+    size_t n_evaluations, evaluations_room;
+    struct kd_log log;
+    bool has_log;
+    char *command, *version, *parents; /* as the model file says, or NULL */
+};
+
+struct kd_entry { /* the seeds of one model of one run: results[first .. first + n - 1], by seed */
+    size_t first, n;
+};
+
+struct kd_source { /* one run */
+    char *folder, *name;
+    cJSON *experiment; /* or NULL */
+};
+
+struct kd_report {
+    struct kd_source *runs;
+    size_t n_runs, runs_room;
+    struct kd_result *results; /* by run, teachers first, students as the experiment lists them */
+    size_t n_results, results_room;
+    struct kd_entry *entries;
+    size_t n_entries, entries_room;
+    char **notes; /* what is missing, broken or worth knowing, a sentence each */
+    size_t n_notes, notes_room;
+    const char *split; /* the split whose figures are shown: "test" where any model has it */
+};
+
+int kd_report_read(const char *const *folders, size_t n, struct kd_report *report,
+                   struct kd_err *err);
+void kd_report_release(struct kd_report *report);
+
+/* Evaluation on a split, or NULL. */
+const struct kd_evaluation *kd_result_on(const struct kd_result *r, const char *split);
+/* Median over the seeds of a figure that `get` takes from a result; NaN where none has it. */
+struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_entry *entry,
+                               double (*get)(const struct kd_report *, const struct kd_result *));
+
+/* The student of a run best on validation: highest median top-1 over its seeds, then lowest median
+ * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures play no part. */
+const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
+/* Of its seeds the one best on validation, among those whose model file is there. */
+const struct kd_result *kd_report_best_seed(const struct kd_report *report,
+                                            const struct kd_entry *entry);
+/* The undistilled student to compare a distilled one with: same run, same network; of several the
+ * one best on validation. NULL where there is none, or where `entry` is not distilled. */
+const struct kd_entry *kd_report_plain(const struct kd_report *report,
+                                       const struct kd_entry *entry);
+/* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may be NULL): how many. */
+struct kd_interval kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
+                                    const struct kd_entry *plain,
+                                    double (*get)(const struct kd_report *,
+                                                  const struct kd_result *),
+                                    size_t *pairs);
+enum kd_teachers { KD_TEACHERS_UNKNOWN, KD_TEACHERS_SHARED, KD_TEACHERS_OWN, KD_TEACHERS_MIXED };
+/* Do the seeds of a run's distilled students learn from one teacher, or each from its own? */
+enum kd_teachers kd_report_teachers(const struct kd_report *report, size_t run);
+
+/* The newest run in a folder of runs, by the last change of any of its files. Caller: kd_free. */
+char *kd_report_newest(const char *runs, struct kd_err *err);
+/* Adds a note, a sentence. */
+int kd_report_note(struct kd_report *report, struct kd_err *err, const char *format, ...)
+    KD_PRINTF(3, 4);
+
+/* Figures, for the functions above and the tables. */
+double kd_figure_top1(const struct kd_report *report, const struct kd_result *r);
+double kd_figure_valid(const struct kd_report *report, const struct kd_result *r);
+double kd_figure_valid_loss(const struct kd_report *report, const struct kd_result *r);
+double kd_figure_parameters(const struct kd_report *report, const struct kd_result *r);
+#endif

@@ -1,0 +1,35 @@
+/* The few statistics that a table over seeds needs. Values that are not finite are left out and not
+ * counted; a result that the values cannot give is NaN.
+ *
+ *     double top1[] = {0.981, 0.983, 0.979};
+ *     struct kd_stats s = kd_stats_of(top1, 3);          // s.mean, s.sd, s.median, s.n
+ *     struct kd_interval i = kd_interval_of(&s);         // 95 % t-interval of the mean
+ *     if (kd_interval_excludes_zero(&i)) ...
+ */
+#ifndef KD_REPORT_STATS_H
+#define KD_REPORT_STATS_H
+#include <stdbool.h>
+#include <stddef.h>
+
+struct kd_stats {
+    size_t n;                    /* finite values */
+    double mean, median, min, max; /* NaN where n is 0 */
+    double sd;                   /* with n - 1; NaN where n < 2 */
+};
+/* Sorts x in place, finite values first. */
+struct kd_stats kd_stats_of(double *x, size_t n);
+
+/* P(|t| > x) of Student's distribution with df > 0 degrees of freedom (whole or not), from the
+ * regularized incomplete beta function I_{df/(df+x^2)}(df/2, 1/2), whose continued fraction is
+ * DLMF 8.17.22. df may be infinite (the normal distribution). */
+double kd_t_tails(double x, double df);
+/* The x with P(|t| > x) = 0.05; relative error below 1e-10. */
+double kd_t_quantile_95(double df);
+
+struct kd_interval {
+    double mean, low, high; /* low and high are NaN where there are fewer than two values */
+};
+struct kd_interval kd_interval_of(const struct kd_stats *s);
+bool kd_interval_excludes_zero(const struct kd_interval *i);
+
+#endif

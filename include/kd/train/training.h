@@ -1,0 +1,35 @@
+/* One training from configuration to files: a job, a seed and data in; model, log and checkpoint out.
+ *
+ * Output is "-" (the model to standard output, no log), a path that ends in .safetensors (log and checkpoint beside it:
+ * X.log.jsonl, X.checkpoint.safetensors), or a folder (model.safetensors, log.jsonl, checkpoint.safetensors). The checkpoint
+ * goes when the model is there. */
+#ifndef KD_TRAIN_TRAINING_H
+#define KD_TRAIN_TRAINING_H
+#include "kd/train/trainer.h"
+
+struct kd_training {
+    /* given, all borrowed */
+    const struct kd_job *job;
+    uint64_t seed;
+    const char *experiment;            /* name */
+    const struct kd_images *images;    /* the whole train split */
+    struct kd_targets *targets;        /* NULL: labels alone */
+    const char *output, *command;      /* command "": leave it out, and times too */
+    bool resume;
+    struct kd_pool *pool;
+    const volatile int *stop;
+    const struct kd_progress *progress;
+    void (*on_start)(void *ctx, const struct kd_network *net);
+    void (*on_epoch)(void *ctx, const struct kd_epoch_log *log);
+    void *ctx;
+    /* found out */
+    char *model_path, *log_path, *checkpoint_path; /* log and checkpoint NULL with "-" */
+    struct kd_epoch_log chosen;
+    char fingerprint[KD_FINGERPRINT];
+    bool resumed;
+};
+int kd_training_run(struct kd_training *t, struct kd_err *err); /* 0 finished, 1 stopped, -1 failed */
+void kd_training_release(struct kd_training *t);
+/* Is the model at t->output what this training would make: same configuration, data, teachers? 1, 0, or -1. */
+int kd_training_is_current(struct kd_training *t, struct kd_err *err);
+#endif

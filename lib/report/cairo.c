@@ -1,0 +1,179 @@
+/* A canvas through Cairo: PNG and PDF. */
+#include "kd/report/canvas.h"
+#include "marks.h"
+#include <math.h>
+
+#ifndef KD_HAVE_CAIRO
+
+bool kd_canvas_has_cairo(void)
+{
+    return false;
+}
+int kd_canvas_png(const struct kd_canvas *c, double scale, struct kd_bytes *out, struct kd_err *err)
+{
+    (void)c, (void)scale, (void)out;
+    return kd_fail(err, "this kd was built without Cairo (libcairo2-dev): no PNG");
+}
+int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err *err)
+{
+    (void)c, (void)out;
+    return kd_fail(err, "this kd was built without Cairo (libcairo2-dev): no PDF");
+}
+
+#else
+#include <cairo-pdf.h>
+#include <cairo.h>
+
+bool kd_canvas_has_cairo(void)
+{
+    return true;
+}
+
+static void set_ink(cairo_t *cr, int ink, double opacity)
+{
+    unsigned rgb[3];
+    kd_ink_rgb(ink, rgb);
+    cairo_set_source_rgba(cr, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0, opacity);
+}
+
+/* The path that stands, with a pen. */
+static void paint(cairo_t *cr, const struct kd_pen *pen, bool fill)
+{
+    double dashes[2] = {pen->dash, 0.7 * pen->dash};
+    set_ink(cr, pen->ink, pen->opacity);
+    if (fill) {
+        cairo_fill(cr);
+        return;
+    }
+    cairo_set_line_width(cr, pen->width);
+    cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
+    cairo_set_dash(cr, dashes, pen->dash > 0 ? 2 : 0, 0);
+    cairo_stroke(cr);
+}
+
+static void draw_points(cairo_t *cr, const struct kd_canvas *c, const struct kd_mark *m)
+{
+    const double *p = kd_mark_points(c, m);
+    bool drawing = false;
+    for (size_t i = 0; i < m->n; i++) {
+        bool finite = isfinite(p[2 * i]) && isfinite(p[2 * i + 1]);
+        if (finite && drawing)
+            cairo_line_to(cr, p[2 * i], p[2 * i + 1]);
+        else if (finite)
+            cairo_move_to(cr, p[2 * i], p[2 * i + 1]);
+        drawing = finite;
+    }
+    paint(cr, &m->pen, m->kind == KD_MARK_AREA);
+}
+
+static void draw_dot(cairo_t *cr, const struct kd_mark *m)
+{
+    double corner[8];
+    if (m->shape == 0) {
+        cairo_new_sub_path(cr);
+        cairo_arc(cr, m->box[0], m->box[1], m->box[2], 0, 2 * 3.14159265358979);
+    } else {
+        int n = kd_dot_corners(m, corner);
+        for (int i = 0; i < n; i++) cairo_line_to(cr, corner[2 * i], corner[2 * i + 1]);
+    }
+    cairo_close_path(cr);
+    paint(cr, &m->pen, m->pen.width <= 0);
+}
+
+static void draw_text(cairo_t *cr, const struct kd_canvas *c, const struct kd_mark *m)
+{
+    cairo_text_extents_t extents;
+    const char *text = kd_mark_text(c, m);
+    if (!text) return;
+    cairo_save(cr);
+    cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           m->type.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_set_font_size(cr, m->type.size);
+    cairo_text_extents(cr, text, &extents);
+    cairo_translate(cr, m->box[0], m->box[1]);
+    if (m->type.upward) cairo_rotate(cr, -1.5707963267949);
+    cairo_move_to(cr, -m->type.anchor * extents.x_advance, 0);
+    set_ink(cr, m->type.ink, 1);
+    cairo_show_text(cr, text);
+    cairo_restore(cr);
+}
+
+static void draw(cairo_t *cr, const struct kd_canvas *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct kd_mark *m = &c->marks[i];
+        cairo_new_path(cr);
+        switch (m->kind) {
+        case KD_MARK_CLIP:
+            cairo_reset_clip(cr);
+            if (m->box[2] <= 0) break;
+            cairo_rectangle(cr, m->box[0], m->box[1], m->box[2], m->box[3]);
+            cairo_clip(cr);
+            break;
+        case KD_MARK_LINE:
+        case KD_MARK_AREA:
+            draw_points(cr, c, m);
+            break;
+        case KD_MARK_RECT:
+            cairo_rectangle(cr, m->box[0], m->box[1], m->box[2], m->box[3]);
+            paint(cr, &m->pen, m->pen.width <= 0);
+            break;
+        case KD_MARK_DOT:
+            if (m->pen.opacity > 0) draw_dot(cr, m);
+            break;
+        case KD_MARK_TEXT:
+            draw_text(cr, c, m);
+            break;
+        }
+    }
+}
+
+struct sink {
+    struct kd_bytes *out;
+    struct kd_err *err;
+};
+
+static cairo_status_t take(void *ctx, const unsigned char *data, unsigned size)
+{
+    struct sink *sink = ctx;
+    return kd_bytes_add(sink->out, data, size, sink->err) < 0 ? CAIRO_STATUS_WRITE_ERROR
+                                                              : CAIRO_STATUS_SUCCESS;
+}
+
+int kd_canvas_png(const struct kd_canvas *c, double scale, struct kd_bytes *out, struct kd_err *err)
+{
+    struct sink sink = {out, err};
+    if (c->failed) return kd_fail(err, "%s", c->err.text);
+    cairo_surface_t *surface = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, (int)ceil(c->width * scale), (int)ceil(c->height * scale));
+    cairo_t *cr = cairo_create(surface);
+    cairo_set_source_rgb(cr, 1, 1, 1);
+    cairo_paint(cr);
+    cairo_scale(cr, scale, scale);
+    draw(cr, c);
+    cairo_status_t status = cairo_status(cr);
+    cairo_destroy(cr);
+    if (status == CAIRO_STATUS_SUCCESS)
+        status = cairo_surface_write_to_png_stream(surface, take, &sink);
+    cairo_surface_destroy(surface);
+    if (status == CAIRO_STATUS_SUCCESS) return 0;
+    return kd_fail(err, "a chart as PNG: %s", cairo_status_to_string(status));
+}
+
+int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err *err)
+{
+    struct sink sink = {out, err};
+    if (c->failed) return kd_fail(err, "%s", c->err.text);
+    cairo_surface_t *surface =
+        cairo_pdf_surface_create_for_stream(take, &sink, c->width, c->height);
+    cairo_t *cr = cairo_create(surface);
+    draw(cr, c);
+    cairo_status_t status = cairo_status(cr);
+    cairo_destroy(cr);
+    cairo_surface_finish(surface);
+    if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
+    cairo_surface_destroy(surface);
+    if (status == CAIRO_STATUS_SUCCESS) return 0;
+    return kd_fail(err, "a chart as PDF: %s", cairo_status_to_string(status));
+}
+#endif

@@ -1,0 +1,137 @@
+/* What a reader of the report must know about the runs: models not trained yet, trainings cut short,
+ * evaluations missing, logs that broke. */
+#include "kd/base/json.h"
+#include "read.h"
+#include "util.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAMED 6 /* models that a note lists by name */
+
+struct list { /* a note in the making */
+    struct kd_bytes text;
+    size_t n;
+};
+
+static int list_add(struct list *list, const char *name, double seed, struct kd_err *err)
+{
+    if (list->n++ >= NAMED) return 0;
+    if (list->n > 1 && kd_bytes_add(&list->text, ", ", 2, err) < 0) return -1;
+    if (isnan(seed)) return kd_bytes_format(&list->text, err, "%.200s", name);
+    return kd_bytes_format(&list->text, err, "%.200s s%.0f", name, seed);
+}
+
+static int list_note(struct kd_report *report, struct list *list, const char *run, const char *what,
+                     struct kd_err *err)
+{
+    int status = 0;
+    if (list->n > NAMED)
+        status = kd_report_note(report, err, "%s: %s: %s and %zu more.", run, what, list->text.data,
+                                list->n - NAMED);
+    else if (list->n)
+        status = kd_report_note(report, err, "%s: %s: %s.", run, what, list->text.data);
+    kd_bytes_release(&list->text);
+    *list = (struct list){0};
+    return status;
+}
+
+static bool has_result(const struct kd_report *report, size_t run, enum kd_role role,
+                       const char *name, double seed)
+{
+    for (size_t i = 0; i < report->n_results; i++) {
+        const struct kd_result *r = &report->results[i];
+        if (r->run != run || r->role != role || r->seed != seed) continue;
+        if (role == KD_ROLE_TEACHER || strcmp(r->name, name) == 0) return true;
+    }
+    return false;
+}
+
+/* Models that the experiment names and the folder lacks altogether. */
+static int note_absent(struct kd_report *report, size_t run, struct kd_err *err)
+{
+    const struct kd_source *s = &report->runs[run];
+    const cJSON *seeds = s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "seeds")
+                                       : NULL;
+    const cJSON *students =
+        s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "students") : NULL;
+    const cJSON *student;
+    struct list list = {0};
+    int count = cJSON_IsArray(seeds)    ? cJSON_GetArraySize(seeds)
+                : cJSON_IsNumber(seeds) ? (int)fmin(seeds->valuedouble, 1000)
+                                        : 0;
+    cJSON_ArrayForEach(student, students)
+    {
+        for (int k = 0; k < count && student->string; k++) {
+            const cJSON *one = cJSON_IsArray(seeds) ? cJSON_GetArrayItem(seeds, k) : NULL;
+            double seed = one ? one->valuedouble : k + 1;
+            if (has_result(report, run, KD_ROLE_STUDENT, student->string, seed)) continue;
+            if (list_add(&list, student->string, seed, err) < 0) {
+                kd_bytes_release(&list.text);
+                return -1;
+            }
+        }
+    }
+    return list_note(report, &list, s->name, "not trained yet", err);
+}
+
+static bool no_model(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return !r->model;
+}
+static bool no_evaluation(const struct kd_report *report, const struct kd_result *r)
+{
+    return r->model && !kd_result_on(r, report->split);
+}
+static bool no_log(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->model && (!r->has_log || r->log.n == 0);
+}
+static bool not_finite(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->log.not_finite > 0;
+}
+
+static int note_where(struct kd_report *report, size_t run, const char *what,
+                      bool (*is)(const struct kd_report *, const struct kd_result *),
+                      struct kd_err *err)
+{
+    struct list list = {0};
+    for (size_t i = 0; i < report->n_results; i++) {
+        const struct kd_result *r = &report->results[i];
+        if (r->run != run || !is(report, r)) continue;
+        if (list_add(&list, r->name, r->seed, err) < 0) {
+            kd_bytes_release(&list.text);
+            return -1;
+        }
+    }
+    return list_note(report, &list, report->runs[run].name, what, err);
+}
+
+int kd_report_check(struct kd_report *report, struct kd_err *err)
+{
+    char missing[96];
+    snprintf(missing, sizeof missing, "not evaluated on the %.40s split", report->split);
+    const struct {
+        const char *what;
+        bool (*is)(const struct kd_report *, const struct kd_result *);
+    } checks[] = {{"training unfinished, no model file", no_model},
+                  {missing, no_evaluation},
+                  {"no log", no_log},
+                  {"training loss is not a number", not_finite}};
+    for (size_t run = 0; run < report->n_runs; run++) {
+        if (note_absent(report, run, err) < 0) return -1;
+        for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+            if (note_where(report, run, checks[i].what, checks[i].is, err) < 0) return -1;
+    }
+    for (size_t i = 0; i < report->n_results; i++) {
+        const struct kd_log *log = &report->results[i].log;
+        if (log->bad && kd_report_note(report, err, "%s (%zu unreadable %s left out).",
+                                       log->problem, log->bad, log->bad > 1 ? "lines" : "line") < 0)
+            return -1;
+    }
+    return 0;
+}

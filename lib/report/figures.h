@@ -1,0 +1,17 @@
+/* Every figure of a result, once: its column and where it comes from. */
+#ifndef KD_REPORT_FIGURES_H
+#define KD_REPORT_FIGURES_H
+#include "kd/report/report.h"
+#include "kd/report/table.h"
+
+struct kd_figure {
+    struct kd_column column;
+    bool brief; /* shown on a terminal where nothing else is said */
+    double (*get)(const struct kd_report *report, const struct kd_result *r);
+};
+extern const struct kd_figure kd_figures[];
+extern const size_t kd_n_figures;
+const struct kd_result *kd_teacher_of(const struct kd_report *report, size_t run);
+/* (student - plain) / (teacher - plain) of the means of top-1; NaN where that has no meaning. */
+double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry);
+#endif

@@ -1,0 +1,50 @@
+/* Axes, panels and legends on a canvas. */
+#ifndef KD_REPORT_PLOT_H
+#define KD_REPORT_PLOT_H
+#include "kd/report/canvas.h"
+
+enum kd_axis_form { KD_AXIS_NUMBER, KD_AXIS_PERCENT };
+struct kd_axis {
+    double low, high; /* low < high; both above 0 where log */
+    bool log;
+    enum kd_axis_form form;
+};
+struct kd_panel { /* a coordinate system in a rectangle of a canvas */
+    struct kd_canvas *c;
+    double x, y, w, h;
+    struct kd_axis ax, ay;
+};
+struct kd_panel_words {
+    const char *title, *x, *y; /* NULL: none */
+    bool no_x_numbers, no_y_numbers;
+};
+
+/* An axis over the finite values (above 0 where log), a little wider on both sides. False where there are none. */
+bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
+                  enum kd_axis_form form);
+/* Round values within an axis, about `wanted` of them; returns how many, at most `most`. */
+size_t kd_axis_ticks(const struct kd_axis *axis, size_t wanted, double *ticks, size_t most);
+/* A tick as text. `step` is the distance of the ticks, 0 for log axes. */
+void kd_axis_label(const struct kd_axis *axis, double v, double step, char out[32]);
+
+double kd_panel_x(const struct kd_panel *p, double v);
+double kd_panel_y(const struct kd_panel *p, double v);
+/* Grid, frame, tick labels, titles. */
+void kd_panel_frame(const struct kd_panel *p, const struct kd_panel_words *words);
+/* Cut what follows at the panel; kd_canvas_clip(c, 0, 0, 0, 0) ends it. */
+void kd_panel_clip(const struct kd_panel *p);
+
+struct kd_legend_item {
+    const char *label;
+    struct kd_pen pen;
+    int shape; /* -1: a line; else a dot of this shape */
+};
+/* Rows of items from the left, wrapped at width. Draws where c is not NULL; returns the height. */
+double kd_legend(struct kd_canvas *c, double x, double y, double width,
+                 const struct kd_legend_item *items, size_t n);
+/* text, cut with an ellipsis to fit a width; out has room for 160 bytes. */
+void kd_text_fit(const char *text, double size, double width, char out[160]);
+
+#define KD_TEXT_SIZE 12.0
+#define KD_TITLE_SIZE 15.0
+#endif

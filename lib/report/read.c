@@ -1,0 +1,307 @@
+#include "read.h"
+#include "kd/base/file.h"
+#include "kd/base/json.h"
+#include "util.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HEADER_LIMIT ((uint64_t)64 << 20)
+#define EVAL_LIMIT ((size_t)64 << 20)
+
+bool kd_result_here(const char *folder, struct kd_err *err)
+{
+    static const char *const files[] = {KD_RESULT_MODEL, KD_RESULT_LOG, KD_RESULT_EVAL};
+    bool here = false;
+    for (size_t i = 0; i < 3 && !here; i++) {
+        char *path = kd_path_join(err, folder, files[i]);
+        here = path && kd_path_exists(path);
+        kd_free(path);
+    }
+    return here;
+}
+
+/* The JSON header of a safetensors file, without its data. */
+static cJSON *header_read(const char *path, double *bytes, struct kd_err *err)
+{
+    unsigned char prefix[8];
+    uint64_t size = 0;
+    struct stat st;
+    char *text = NULL;
+    cJSON *header = NULL;
+    FILE *f = fopen(path, "rb");
+    if (!f || fstat(fileno(f), &st) < 0) {
+        kd_fail_errno(err, "%s: cannot be read", path);
+        goto end;
+    }
+    *bytes = (double)st.st_size;
+    if (fread(prefix, 1, 8, f) == 8)
+        for (int i = 7; i >= 0; i--) size = size << 8 | prefix[i];
+    if (size < 2 || size > HEADER_LIMIT || size > (uint64_t)st.st_size) {
+        kd_fail(err, "%s: not a safetensors file, or cut short", path);
+        goto end;
+    }
+    text = kd_alloc((size_t)size + 1, 1, "a model's header", err);
+    if (!text) goto end;
+    if (fread(text, 1, (size_t)size, f) != size) {
+        kd_fail(err, "%s: header cut short: %llu bytes expected", path, (unsigned long long)size);
+        goto end;
+    }
+    header = kd_json_parse(text, (size_t)size, path, err);
+end:
+    kd_free(text);
+    if (f) fclose(f);
+    return header;
+}
+
+static double count_parameters(const cJSON *header)
+{
+    double sum = 0;
+    const cJSON *tensor, *d;
+    cJSON_ArrayForEach(tensor, header)
+    {
+        const char *name = tensor->string;
+        if (!name || strncmp(name, "__", 2) == 0 || strncmp(name, "kd.", 3) == 0) continue;
+        if (strstr(name, "running_")) continue;
+        double count = 1;
+        cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(tensor, "shape")) count *=
+            d->valuedouble;
+        sum += count;
+    }
+    return sum;
+}
+
+static cJSON *meta_json(const cJSON *meta, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(meta, key);
+    struct kd_err ignored;
+    if (!cJSON_IsString(v)) return NULL;
+    return kd_json_parse(v->valuestring, strlen(v->valuestring), key, &ignored);
+}
+
+static int meta_text(const cJSON *meta, const char *key, char **out, struct kd_err *err)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(meta, key);
+    if (!cJSON_IsString(v) || !v->valuestring[0]) return 0;
+    *out = kd_strdup(v->valuestring, err);
+    return *out ? 0 : -1;
+}
+
+static struct kd_score score_at(const cJSON *object, const char *key)
+{
+    const cJSON *o = object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
+    return (struct kd_score){kd_number_at(o, "loss"), kd_number_at(o, "top1"),
+                             kd_number_at(o, "top5")};
+}
+
+/* Fingerprints of teachers are the proof of distillation; the configuration is the next best. */
+static void read_distillation(struct kd_result *r, const cJSON *config, bool has_parents)
+{
+    const cJSON *d = config ? cJSON_GetObjectItemCaseSensitive(config, "distill") : NULL;
+    if (!cJSON_IsObject(d)) return;
+    const cJSON *from = cJSON_GetObjectItemCaseSensitive(d, "from");
+    double alpha = kd_number_at(d, "alpha");
+    bool named = from && !cJSON_IsNull(from) &&
+                 !(cJSON_IsString(from) && from->valuestring[0] == '\0');
+    r->distilled = (has_parents || named || !from) && alpha != 0.0;
+    if (!r->distilled) return;
+    r->temperature = kd_number_at(d, "temperature");
+    r->alpha = alpha;
+}
+
+static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *err)
+{
+    cJSON *config = meta_json(meta, "kd.config"), *metrics = meta_json(meta, "kd.metrics");
+    const char *name = kd_text_at(config, "student");
+    int status = -1;
+    if (!name) name = kd_text_at(config, "teacher");
+    if (meta_text(meta, "kd.network", &r->network, err) < 0 ||
+        meta_text(meta, "kd.command", &r->command, err) < 0 ||
+        meta_text(meta, "kd.version", &r->version, err) < 0 ||
+        meta_text(meta, "kd.parents", &r->parents, err) < 0)
+        goto end;
+    if (r->parents && (strcmp(r->parents, "[]") == 0 || strcmp(r->parents, "{}") == 0 ||
+                       strcmp(r->parents, "null") == 0)) {
+        kd_free(r->parents);
+        r->parents = NULL;
+    }
+    if (name && name[0] && (r->role == KD_ROLE_STUDENT)) {
+        char *copy = kd_strdup(name, err);
+        if (!copy) goto end;
+        kd_free(r->name);
+        r->name = copy;
+    }
+    if (isnan(r->seed)) r->seed = kd_number_at(config, "seed");
+    r->planned_epochs = kd_number_at(config, "train.epochs");
+    if (r->role == KD_ROLE_STUDENT) read_distillation(r, config, r->parents != NULL);
+    r->best_epoch = kd_number_at(metrics, "epoch");
+    r->parameters = kd_number_at(metrics, "parameters");
+    r->macs = kd_number_at(metrics, "macs");
+    r->valid = score_at(metrics, "valid");
+    r->train = score_at(metrics, "train_eval");
+    status = 0;
+end:
+    cJSON_Delete(config);
+    cJSON_Delete(metrics);
+    return status;
+}
+
+static int read_model(struct kd_report *report, struct kd_result *r, struct kd_err *err)
+{
+    struct kd_err why = {0};
+    cJSON *header = header_read(r->model, &r->bytes, &why);
+    if (!header) return kd_report_note(report, err, "%s.", why.text);
+    const cJSON *meta = cJSON_GetObjectItemCaseSensitive(header, "__metadata__");
+    int status = 0;
+    if (cJSON_IsObject(meta))
+        status = read_metadata(r, meta, err);
+    else
+        status = kd_report_note(report, err, "%s: no metadata; was it written by kd?", r->model);
+    if (isnan(r->parameters)) r->parameters = count_parameters(header);
+    cJSON_Delete(header);
+    return status;
+}
+
+/* A matrix of numbers, rows x *columns, or NULL with *rows 0 where it is not one. */
+static double *read_matrix(const cJSON *a, size_t columns, size_t *rows, struct kd_err *err)
+{
+    size_t n = cJSON_IsArray(a) ? (size_t)cJSON_GetArraySize(a) : 0, k = 0;
+    const cJSON *row, *v;
+    *rows = 0;
+    if (n == 0 || n > 4096) return NULL;
+    if (columns == 0) columns = n;
+    double *out = kd_alloc(n * columns, sizeof *out, "a matrix of an evaluation", err);
+    if (!out) return NULL;
+    cJSON_ArrayForEach(row, a)
+    {
+        if ((size_t)cJSON_GetArraySize(row) != columns) {
+            kd_free(out);
+            return NULL;
+        }
+        cJSON_ArrayForEach(v, row) out[k++] = cJSON_IsNumber(v) ? v->valuedouble : NAN;
+    }
+    *rows = n;
+    return out;
+}
+
+static int add_evaluation(struct kd_result *r, const cJSON *line, struct kd_err *err)
+{
+    static const struct {
+        const char *key;
+        size_t offset;
+    } keys[] = {{"n", offsetof(struct kd_evaluation, n)},
+                {"top1", offsetof(struct kd_evaluation, top1)},
+                {"top5", offsetof(struct kd_evaluation, top5)},
+                {"errors", offsetof(struct kd_evaluation, errors)},
+                {"nll", offsetof(struct kd_evaluation, nll)},
+                {"ece", offsetof(struct kd_evaluation, ece)},
+                {"agreement", offsetof(struct kd_evaluation, agreement)},
+                {"latency_ms", offsetof(struct kd_evaluation, latency_ms)},
+                {"throughput", offsetof(struct kd_evaluation, throughput)},
+                {"parameters", offsetof(struct kd_evaluation, parameters)},
+                {"macs", offsetof(struct kd_evaluation, macs)}};
+    struct kd_evaluation *e = kd_grow(&r->evaluations, &r->n_evaluations, &r->evaluations_room,
+                                      sizeof *e, "evaluations", err);
+    if (!e) return -1;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double v = kd_number_at(line, keys[i].key);
+        memcpy((char *)e + keys[i].offset, &v, sizeof v);
+    }
+    const char *data = kd_text_at(line, "data"), *split = kd_text_at(line, "split");
+    if (data && !(e->data = kd_strdup(data, err))) return -1;
+    if (split && !(e->split = kd_strdup(split, err))) return -1;
+    e->confusion = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes,
+                               err);
+    e->bins = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "bins"), 3, &e->n_bins, err);
+    return 0;
+}
+
+static int read_evaluations(struct kd_report *report, struct kd_result *r, const char *path,
+                            struct kd_err *err)
+{
+    struct kd_bytes text = {0};
+    struct kd_err why = {0};
+    if (kd_file_read(path, EVAL_LIMIT, &text, &why) < 0)
+        return kd_report_note(report, err, "%s.", why.text);
+    int status = 0;
+    for (size_t at = 0; at < text.size && status == 0;) {
+        const char *end = memchr(text.data + at, '\n', text.size - at);
+        size_t length = end ? (size_t)(end - (text.data + at)) : text.size - at;
+        cJSON *line = NULL;
+        if (strspn(text.data + at, " \t\r") < length) {
+            line = kd_json_parse(text.data + at, length, path, &why);
+            /* A file of one indented object is as good as one line an object. */
+            if (!line && at == 0 && (line = kd_json_parse(text.data, text.size, path, &why)))
+                length = text.size;
+            status = line ? add_evaluation(r, line, err)
+                          : kd_report_note(report, err, "%s.", why.text);
+        }
+        cJSON_Delete(line);
+        at += length + 1;
+    }
+    kd_bytes_release(&text);
+    return status;
+}
+
+/* What the model file does not say, the evaluations and the log may. */
+static void fill_gaps(struct kd_result *r)
+{
+    const struct kd_evaluation *v = kd_result_on(r, "validation");
+    for (size_t i = 0; i < r->n_evaluations; i++) {
+        if (isnan(r->parameters)) r->parameters = r->evaluations[i].parameters;
+        if (isnan(r->macs)) r->macs = r->evaluations[i].macs;
+    }
+    if (isnan(r->valid.top1) && v) r->valid = (struct kd_score){v->nll, v->top1, v->top5};
+    if (r->log.n == 0 || !isnan(r->best_epoch)) return;
+    const struct kd_epoch *best = &r->log.epochs[kd_log_best(&r->log)];
+    if (isnan(r->valid.top1)) r->valid = best->valid;
+    if (isnan(r->train.top1)) r->train = best->train;
+    r->best_epoch = best->epoch;
+}
+
+int kd_result_read(struct kd_report *report, struct kd_result *r, struct kd_err *err)
+{
+    const struct kd_score none = {NAN, NAN, NAN};
+    struct kd_err why = {0};
+    char *log = kd_path_join(err, r->folder, KD_RESULT_LOG),
+         *eval = kd_path_join(err, r->folder, KD_RESULT_EVAL);
+    int status = -1;
+    r->model = kd_path_join(err, r->folder, KD_RESULT_MODEL);
+    r->temperature = r->alpha = r->parameters = r->macs = r->bytes = NAN;
+    r->best_epoch = r->planned_epochs = NAN;
+    r->train = r->valid = none;
+    if (!r->model || !log || !eval) goto end;
+    if (!kd_path_exists(r->model)) {
+        kd_free(r->model);
+        r->model = NULL;
+    } else if (read_model(report, r, err) < 0) {
+        goto end;
+    }
+    if (kd_path_exists(log)) {
+        r->has_log = kd_log_read(log, &r->log, &why) == 0;
+        if (!r->has_log && kd_report_note(report, err, "%s.", why.text) < 0) goto end;
+    }
+    if (kd_path_exists(eval) && read_evaluations(report, r, eval, err) < 0) goto end;
+    fill_gaps(r);
+    status = 0;
+end:
+    kd_free(log);
+    kd_free(eval);
+    return status;
+}
+
+void kd_result_release(struct kd_result *r)
+{
+    for (size_t i = 0; i < r->n_evaluations; i++) {
+        kd_free(r->evaluations[i].data);
+        kd_free(r->evaluations[i].split);
+        kd_free(r->evaluations[i].confusion);
+        kd_free(r->evaluations[i].bins);
+    }
+    char *texts[] = {r->name, r->folder, r->model, r->network, r->command, r->version, r->parents};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
+    kd_free(r->evaluations);
+    kd_log_release(&r->log);
+}

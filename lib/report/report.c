@@ -1,0 +1,295 @@
+#include "kd/report/report.h"
+#include "kd/base/file.h"
+#include "kd/base/json.h"
+#include "read.h"
+#include "util.h"
+#include <dirent.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DEPTH 4 /* runs/<experiment>/students/<name>/s<seed> */
+
+int kd_report_note(struct kd_report *report, struct kd_err *err, const char *format, ...)
+{
+    char text[1200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *copy = kd_strdup(text, err);
+    if (!copy) return -1;
+    char **slot = kd_grow(&report->notes, &report->n_notes, &report->notes_room, sizeof *slot,
+                          "notes", err);
+    if (!slot) {
+        kd_free(copy);
+        return -1;
+    }
+    *slot = copy;
+    return 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The last part of a path, without trailing slashes; *length of it. */
+static const char *base_name(const char *path, size_t *length)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/') start--;
+    *length = end - start;
+    return path + start;
+}
+
+static bool seed_folder(const char *name, size_t length, double *seed)
+{
+    if (length < 2 || length > 17 || name[0] != 's') return false;
+    for (size_t i = 1; i < length; i++)
+        if (name[i] < '0' || name[i] > '9') return false;
+    *seed = strtod(name + 1, NULL);
+    return true;
+}
+
+/* Names of subfolders, sorted; hidden ones and what the report itself writes are left out. */
+static int list_folders(const char *folder, char ***names, size_t *n, struct kd_err *err)
+{
+    size_t room = 0;
+    DIR *dir = opendir(folder);
+    *names = NULL;
+    *n = 0;
+    if (!dir) return kd_fail_errno(err, "%s: folder cannot be read", folder);
+    int status = 0;
+    for (struct dirent *e; status == 0 && (e = readdir(dir));) {
+        if (e->d_name[0] == '.' || strcmp(e->d_name, "report") == 0) continue;
+        char *path = kd_path_join(err, folder, e->d_name);
+        if (path && is_folder(path)) {
+            char *copy = kd_strdup(e->d_name, err);
+            char **slot = copy ? kd_grow(names, n, &room, sizeof *slot, "names", err) : NULL;
+            if (slot)
+                *slot = copy;
+            else
+                kd_free(copy);
+            if (!slot) status = -1;
+        } else if (!path) {
+            status = -1;
+        }
+        kd_free(path);
+    }
+    closedir(dir);
+    return status;
+}
+
+static void free_names(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) kd_free(names[i]);
+    kd_free(names);
+}
+
+/* Name, seed and role from where a model lies: .../students/NAME/s1, .../teacher/s1, .../quick. */
+static int place_result(struct kd_result *r, const char *folder, struct kd_err *err)
+{
+    size_t length, up_length;
+    char *path = kd_strdup(folder, err), *start;
+    if (!path) return -1;
+    const char *name = base_name(path, &length);
+    if (seed_folder(name, length, &r->seed) && name > path) {
+        path[name - path] = '\0';
+        name = base_name(path, &length);
+    }
+    r->folder = kd_strdup(folder, err);
+    r->name = kd_format(err, "%.*s", (int)length, name);
+    start = path + (name - path);
+    *start = '\0';
+    const char *up = base_name(path, &up_length);
+    bool among_students = up_length == 8 && strncmp(up, "students", 8) == 0;
+    r->role = KD_ROLE_STUDENT;
+    if (r->name && strcmp(r->name, "teacher") == 0 && !among_students) r->role = KD_ROLE_TEACHER;
+    kd_free(path);
+    return r->folder && r->name ? 0 : -1;
+}
+
+static int add_result(struct kd_report *report, const char *folder, struct kd_err *err)
+{
+    struct kd_result *r = kd_grow(&report->results, &report->n_results, &report->results_room,
+                                  sizeof *r, "results", err);
+    if (!r) return -1;
+    r->run = report->n_runs - 1;
+    r->seed = NAN;
+    if (place_result(r, folder, err) < 0) return -1;
+    return kd_result_read(report, r, err);
+}
+
+static int scan(struct kd_report *report, const char *folder, int depth, struct kd_err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    int status = 0;
+    if (kd_result_here(folder, err) && add_result(report, folder, err) < 0) return -1;
+    if (depth == 0) return 0;
+    struct kd_err why = {0};
+    if (list_folders(folder, &names, &n, &why) < 0)
+        status = kd_report_note(report, err, "%s.", why.text);
+    for (size_t i = 0; i < n && status == 0; i++) {
+        char *path = kd_path_join(err, folder, names[i]);
+        status = path ? scan(report, path, depth - 1, err) : -1;
+        kd_free(path);
+    }
+    free_names(names, n);
+    return status;
+}
+
+/* Place of a student in the experiment's list; behind all where it is not in it. */
+static int experiment_place(const cJSON *experiment, const char *name)
+{
+    int place = 0;
+    const cJSON *s, *students = experiment
+                                    ? cJSON_GetObjectItemCaseSensitive(experiment, "students")
+                                    : NULL;
+    cJSON_ArrayForEach(s, students)
+    {
+        if (s->string && strcmp(s->string, name) == 0) return place;
+        place++;
+    }
+    return 1 << 20;
+}
+
+struct keyed { /* a result with what it is sorted by */
+    int place;
+    struct kd_result result;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+    const struct kd_result *p = &x->result, *q = &y->result;
+    if (p->role != q->role) return p->role < q->role ? -1 : 1;
+    if (x->place != y->place) return x->place < y->place ? -1 : 1;
+    int order = kd_natural_order(p->name, q->name);
+    if (order == 0) order = strcmp(p->name, q->name);
+    if (order) return order;
+    if (p->seed != q->seed) return p->seed < q->seed || isnan(q->seed) ? -1 : 1;
+    return strcmp(p->folder, q->folder);
+}
+
+static int sort_results(struct kd_report *report, size_t first, const cJSON *experiment,
+                        struct kd_err *err)
+{
+    size_t n = report->n_results - first;
+    struct keyed *keyed = kd_alloc(n, sizeof *keyed, "results", err);
+    if (!keyed) return -1;
+    for (size_t i = 0; i < n; i++)
+        keyed[i] = (struct keyed){experiment_place(experiment, report->results[first + i].name),
+                                  report->results[first + i]};
+    qsort(keyed, n, sizeof *keyed, by_place);
+    for (size_t i = 0; i < n; i++) report->results[first + i] = keyed[i].result;
+    kd_free(keyed);
+    for (size_t i = first; i < report->n_results; i++) {
+        const struct kd_result *r = &report->results[i], *before = i > first ? r - 1 : NULL;
+        if (before && before->role == r->role && strcmp(before->name, r->name) == 0) {
+            report->entries[report->n_entries - 1].n++;
+            continue;
+        }
+        struct kd_entry *e = kd_grow(&report->entries, &report->n_entries, &report->entries_room,
+                                     sizeof *e, "entries", err);
+        if (!e) return -1;
+        *e = (struct kd_entry){i, 1};
+    }
+    return 0;
+}
+
+static int read_run(struct kd_report *report, const char *folder, struct kd_err *err)
+{
+    size_t first = report->n_results, length;
+    struct kd_err why = {0};
+    struct kd_source *run =
+        kd_grow(&report->runs, &report->n_runs, &report->runs_room, sizeof *run, "runs", err);
+    if (!run) return -1;
+    const char *base = base_name(folder, &length);
+    run->folder = kd_strdup(folder, err);
+    run->name = kd_format(err, "%.*s", (int)length, base);
+    char *path = kd_path_join(err, folder, "experiment.json");
+    int status = run->folder && run->name && path ? 0 : -1;
+    if (status == 0 && kd_path_exists(path) && !(run->experiment = kd_json_read(path, &why)))
+        status = kd_report_note(report, err, "%s.", why.text);
+    kd_free(path);
+    const char *name = kd_text_at(run->experiment, "name");
+    if (status == 0 && name && name[0]) {
+        kd_free(run->name);
+        run->name = kd_strdup(name, err);
+        if (!run->name) status = -1;
+    }
+    if (status < 0 || scan(report, folder, DEPTH, err) < 0) return -1;
+    if (report->n_results == first && kd_report_note(report, err, "%s: no models yet.", folder) < 0)
+        return -1;
+    return sort_results(report, first, run->experiment, err);
+}
+
+static int read_operand(struct kd_report *report, const char *path, struct kd_err *err)
+{
+    struct stat st;
+    size_t length;
+    if (stat(path, &st) < 0)
+        return kd_fail_errno(err, "%s: no such run; name a folder such as runs/digits", path);
+    if (S_ISDIR(st.st_mode)) return read_run(report, path, err);
+    const char *base = base_name(path, &length);
+    char *folder = base == path ? kd_strdup(".", err)
+                                : kd_format(err, "%.*s", (int)(base - path - 1), path);
+    int status = folder ? 0 : -1;
+    if (folder && !kd_result_here(folder, err))
+        status = kd_fail(err, "%s: neither a run folder nor a file of one (" KD_RESULT_MODEL
+                              ", " KD_RESULT_LOG ", " KD_RESULT_EVAL ")", path);
+    if (status == 0) status = read_run(report, folder[0] ? folder : "/", err);
+    kd_free(folder);
+    return status;
+}
+
+/* The split that the tables show. */
+static const char *choose_split(const struct kd_report *report)
+{
+    const char *other = NULL;
+    for (size_t i = 0; i < report->n_results; i++)
+        for (size_t k = 0; k < report->results[i].n_evaluations; k++) {
+            const char *split = report->results[i].evaluations[k].split;
+            if (!split) continue;
+            if (strcmp(split, "test") == 0) return "test";
+            if (!other || strcmp(other, "validation") == 0) other = split;
+        }
+    return other ? other : "test";
+}
+
+int kd_report_read(const char *const *folders, size_t n, struct kd_report *report,
+                   struct kd_err *err)
+{
+    *report = (struct kd_report){.split = "test"};
+    int status = 0;
+    for (size_t i = 0; i < n && status == 0; i++) status = read_operand(report, folders[i], err);
+    if (status == 0) {
+        report->split = choose_split(report);
+        status = kd_report_check(report, err);
+    }
+    if (status < 0) kd_report_release(report);
+    return status;
+}
+
+void kd_report_release(struct kd_report *report)
+{
+    for (size_t i = 0; i < report->n_results; i++) kd_result_release(&report->results[i]);
+    for (size_t i = 0; i < report->n_runs; i++) {
+        kd_free(report->runs[i].folder);
+        kd_free(report->runs[i].name);
+        cJSON_Delete(report->runs[i].experiment);
+    }
+    free_names(report->notes, report->n_notes);
+    kd_free(report->results);
+    kd_free(report->entries);
+    kd_free(report->runs);
+    *report = (struct kd_report){0};
+}

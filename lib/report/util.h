@@ -1,0 +1,26 @@
+/* Small things that several parts of the report need. */
+#ifndef KD_REPORT_UTIL_H
+#define KD_REPORT_UTIL_H
+#include "kd/base/mem.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for one more of `size` bytes behind *n; the memory moves, the new object is zeroed. Returns
+ * it, or NULL with err. */
+void *kd_grow(void *items, size_t *n, size_t *room, size_t size, const char *what,
+              struct kd_err *err);
+/* A double so that it reads back the same, as short as that allows; "" for what is not finite. */
+void kd_number_text(double v, char out[32]);
+/* 1234567 as "1,234,567"; digits behind the point. */
+void kd_number_grouped(double v, int digits, char out[64]);
+/* Columns that UTF-8 text takes on a terminal. */
+size_t kd_text_width(const char *text);
+/* Next code point of UTF-8; malformed bytes are U+FFFD each. Advances *text. */
+unsigned kd_utf8_next(const char **text);
+/* Text for a kind of reader, added to out; control characters and malformed UTF-8 become U+FFFD or spaces. */
+int kd_text_plain(struct kd_bytes *out, const char *text, struct kd_err *err);
+int kd_text_xml(struct kd_bytes *out, const char *text, struct kd_err *err);
+int kd_text_markdown(struct kd_bytes *out, const char *text, struct kd_err *err);
+/* Numbers within names by value: "T=2.5" before "T=10". */
+int kd_natural_order(const char *a, const char *b);
+#endif

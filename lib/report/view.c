@@ -1,0 +1,180 @@
+/* The whole report in each form of text. */
+#include "figures.h"
+#include "kd/base/json.h"
+#include "kd/report/tables.h"
+#include "util.h"
+#include <string.h>
+
+static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, struct kd_err *err)
+{
+    if (kd_bytes_format(keys, err, "%sname", report->n_runs > 1 ? "run," : "") < 0) return -1;
+    for (size_t i = 0; i < kd_n_figures; i++)
+        if (kd_figures[i].brief &&
+            kd_bytes_format(keys, err, ",%s", kd_figures[i].column.key) < 0)
+            return -1;
+    return kd_bytes_format(keys, err, ",seeds");
+}
+
+int kd_view_table(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
+                  struct kd_column **columns, struct kd_err *err)
+{
+    struct kd_bytes keys = {0};
+    size_t column;
+    int status = -1;
+    *columns = NULL;
+    if (kd_table_models(report, t, err) < 0) goto end;
+    if (view->filter) kd_table_filter(t, 1, view->filter);
+    if (view->sort) {
+        if (kd_table_find(t, view->sort, &column, err) < 0) goto end;
+        kd_table_sort(t, column, true);
+    }
+    bool people = view->form != KD_FORM_CSV && view->form != KD_FORM_JSON;
+    if (view->columns) {
+        if (strcmp(view->columns, "all") != 0 && kd_table_keep(t, view->columns, columns, err) < 0)
+            goto end;
+    } else if (people) {
+        if (brief_columns(report, &keys, err) < 0 ||
+            kd_table_keep(t, keys.data, columns, err) < 0)
+            goto end;
+    }
+    status = 0;
+end:
+    kd_bytes_release(&keys);
+    if (status < 0) kd_table_release(t);
+    return status;
+}
+
+static int add_table(cJSON *root, const char *key, const struct kd_table *t, struct kd_err *err)
+{
+    cJSON *rows = kd_table_json(t, err);
+    return rows ? kd_json_add(root, key, rows, err) : -1;
+}
+
+static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *err)
+{
+    static const char *const teachers[] = {[KD_TEACHERS_UNKNOWN] = NULL,
+                                           [KD_TEACHERS_SHARED] = "shared",
+                                           [KD_TEACHERS_OWN] = "own",
+                                           [KD_TEACHERS_MIXED] = "mixed"};
+    cJSON *runs = cJSON_CreateArray();
+    if (!runs || kd_json_add(root, "runs", runs, err) < 0) return -1;
+    for (size_t i = 0; i < report->n_runs; i++) {
+        cJSON *run = cJSON_CreateObject();
+        if (!run || !cJSON_AddItemToArray(runs, run)) return kd_fail(err, "no memory for JSON");
+        const struct kd_entry *best = kd_report_best(report, i);
+        const struct kd_result *seed = best ? kd_report_best_seed(report, best) : NULL;
+        const char *shared = teachers[kd_report_teachers(report, i)];
+        if (kd_json_add_text(run, "name", report->runs[i].name, err) < 0 ||
+            kd_json_add_text(run, "folder", report->runs[i].folder, err) < 0 ||
+            kd_json_add_text(run, "split", report->split, err) < 0 ||
+            kd_json_add(run, "teachers", shared ? cJSON_CreateString(shared) : NULL, err) < 0 ||
+            kd_json_add(run, "best", seed ? cJSON_CreateString(seed->model) : NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int render_json(const struct kd_report *report, const struct kd_table *models,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t = {0};
+    char *text = NULL;
+    cJSON *root = cJSON_CreateObject(), *notes = cJSON_CreateArray();
+    int status = -1;
+    if (!root || !notes) {
+        cJSON_Delete(notes);
+        kd_fail(err, "no memory for JSON");
+        goto end;
+    }
+    for (size_t i = 0; i < report->n_notes; i++)
+        cJSON_AddItemToArray(notes, cJSON_CreateString(report->notes[i]));
+    if (kd_json_add(root, "notes", notes, err) < 0 || add_runs(report, root, err) < 0 ||
+        add_table(root, "models", models, err) < 0)
+        goto end;
+    if (kd_table_differences(report, &t, err) < 0 || add_table(root, "differences", &t, err) < 0)
+        goto end;
+    kd_table_release(&t);
+    if (kd_table_seeds(report, &t, err) < 0 || add_table(root, "seeds", &t, err) < 0) goto end;
+    text = kd_json_text(root, true, err);
+    if (text && kd_bytes_format(out, err, "%s\n", text) == 0) status = 0;
+end:
+    kd_table_release(&t);
+    kd_free(text);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* Sentences, a line each, behind what the form puts before them, and escaped for it. */
+static int put_lines(const struct kd_bytes *words, const char *before, enum kd_form form,
+                     struct kd_bytes *out, struct kd_err *err)
+{
+    for (size_t at = 0; at < words->size;) {
+        size_t length = strcspn(words->data + at, "\n");
+        words->data[at + length] = '\0';
+        if (kd_bytes_add(out, before, strlen(before), err) < 0) return -1;
+        int status = form == KD_FORM_MARKDOWN
+                         ? kd_text_markdown(out, words->data + at, err)
+                         : kd_bytes_add(out, words->data + at, length, err);
+        if (status < 0 || kd_bytes_add(out, "\n", 1, err) < 0) return -1;
+        at += length + 1;
+    }
+    return 0;
+}
+
+static int put_section(const char *title, const struct kd_bytes *words, enum kd_form form,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    const char *before = form == KD_FORM_MARKDOWN ? "- " : form == KD_FORM_LATEX ? "% " : "  ";
+    if (words->size == 0) return 0;
+    if (kd_bytes_format(out, err, "\n%s%s:\n%s", form == KD_FORM_LATEX ? "% " : "", title,
+                        form == KD_FORM_MARKDOWN ? "\n" : "") < 0)
+        return -1;
+    return put_lines(words, before, form, out, err);
+}
+
+static int render_people(const struct kd_report *report, const struct kd_view *view,
+                         const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes heading = {0}, differences = {0}, notes = {0};
+    const char *legend = view->form == KD_FORM_TERMINAL
+                             ? "  * best on validation; kd-report --best prints its path\n"
+                             : "\nBold: best student on validation.\n";
+    int status = -1;
+    if (kd_words_heading(report, &heading, err) < 0 ||
+        kd_words_differences(report, "", &differences, err) < 0 ||
+        kd_words_notes(report, "", &notes, err) < 0)
+        goto end;
+    if (put_lines(&heading, view->form == KD_FORM_LATEX ? "% " : "", view->form, out, err) < 0)
+        goto end;
+    if (models->n_rows && (kd_bytes_add(out, "\n", 1, err) < 0 ||
+                           kd_table_render(models, view->form, view->colour, out, err) < 0))
+        goto end;
+    if (models->n_marked && view->form != KD_FORM_LATEX &&
+        kd_bytes_add(out, legend, strlen(legend), err) < 0)
+        goto end;
+    if (put_section("Distilled against plain students of the same network, paired by seed",
+                    &differences, view->form, out, err) < 0 ||
+        put_section("Notes", &notes, view->form, out, err) < 0)
+        goto end;
+    status = 0;
+end:
+    kd_bytes_release(&heading);
+    kd_bytes_release(&differences);
+    kd_bytes_release(&notes);
+    return status;
+}
+
+int kd_report_render(const struct kd_report *report, const struct kd_view *view,
+                     struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table models;
+    struct kd_column *columns;
+    if (kd_view_table(report, view, &models, &columns, err) < 0) return -1;
+    int status = view->form == KD_FORM_JSON ? render_json(report, &models, out, err)
+                 : view->form == KD_FORM_CSV
+                     ? kd_table_render(&models, KD_FORM_CSV, false, out, err)
+                     : render_people(report, view, &models, out, err);
+    kd_table_release(&models);
+    kd_free(columns);
+    return status;
+}

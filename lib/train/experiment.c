@@ -1,0 +1,415 @@
+#include "kd/train/experiment.h"
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_SEEDS = 10000, MOST_STUDENTS = 20000 };
+
+static const char *const top_keys[] = {"name", "seeds", "data", "teacher", "soften", "students"};
+static const char *const teacher_keys[] = {"network", "train", "data"};
+static const char *const student_keys[] = {"network", "train", "data", "distill", "sweep"};
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* Unknown keys of an object whose members are read one by one. */
+static int check_keys(const cJSON *object, const char *where, const char *const *keys, size_t n,
+                      struct kd_err *err)
+{
+    if (!cJSON_IsObject(object)) return kd_fail_usage(err, "%s: expected an object {...}", where);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        size_t i = 0;
+        while (i < n && strcmp(keys[i], item->string) != 0) i++;
+        if (i < n) continue;
+        const char *near = kd_nearest(item->string, keys, (unsigned)n);
+        return kd_fail_usage(err, "%s%sunknown key \"%s\"%s%s%s", where, *where ? ": " : "", item->string,
+                             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    return 0;
+}
+
+/* ---- seeds ---- */
+
+static int bad_seeds(struct kd_err *err)
+{
+    return kd_fail_usage(err, "seeds: expected a count from 1 to %d, or a list of whole numbers up to 2^53",
+                         MOST_SEEDS);
+}
+
+static int read_seeds(struct kd_experiment *x, struct kd_err *err)
+{
+    const cJSON *seeds = cJSON_GetObjectItemCaseSensitive(x->json, "seeds");
+    bool list = cJSON_IsArray(seeds);
+    double count = !seeds ? 1 : list ? cJSON_GetArraySize(seeds)
+                 : cJSON_IsNumber(seeds) ? seeds->valuedouble : 0;
+    if (!(count >= 1 && count <= MOST_SEEDS) || count != (double)(int)count) return bad_seeds(err);
+    x->n_seeds = (size_t)count;
+    x->seeds = kd_alloc(x->n_seeds, sizeof *x->seeds, "seeds", err);
+    if (!x->seeds) return -1;
+    for (size_t i = 0; i < x->n_seeds; i++) {
+        const cJSON *item = list ? cJSON_GetArrayItem(seeds, (int)i) : NULL;
+        double v = list ? (cJSON_IsNumber(item) ? item->valuedouble : -1) : (double)i + 1;
+        if (!(v >= 0 && v <= 9007199254740992.0) || v != (double)(uint64_t)v) return bad_seeds(err);
+        x->seeds[i] = (uint64_t)v;
+    }
+    return 0;
+}
+
+/* ---- students and sweeps ---- */
+
+static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct kd_err *err)
+{
+    if (!name || !json || x->n_students >= MOST_STUDENTS) {
+        kd_free(name);
+        cJSON_Delete(json);
+        return x->n_students >= MOST_STUDENTS
+                   ? kd_fail_usage(err, "students: more than %d with their sweeps", MOST_STUDENTS)
+                   : kd_fail(err, "not enough memory for a list of students");
+    }
+    for (size_t i = 0; i < x->n_students; i++)
+        if (strcmp(x->students[i].name, name) == 0) {
+            kd_fail_usage(err, "students: two of them are named \"%s\"", name);
+            kd_free(name);
+            cJSON_Delete(json);
+            return -1;
+        }
+    struct kd_student *students = realloc(x->students, (x->n_students + 1) * sizeof *students);
+    if (!students) {
+        kd_free(name);
+        cJSON_Delete(json);
+        return kd_fail(err, "not enough memory for a list of students");
+    }
+    x->students = students;
+    x->students[x->n_students++] = (struct kd_student){name, json};
+    return 0;
+}
+
+/* Value as it stands in a name: numbers and words as they are, lists and objects as JSON. */
+static char *value_text(const cJSON *value, struct kd_err *err)
+{
+    return cJSON_IsString(value) ? kd_strdup(value->valuestring, err) : kd_json_text(value, false, err);
+}
+
+/* The points of a sweep are its keys' combinations, the last key turning fastest. */
+static int expand(struct kd_experiment *x, const char *name, const cJSON *student, const cJSON *axis,
+                  struct kd_err *err)
+{
+    if (!axis) {
+        cJSON *copy = cJSON_Duplicate(student, 1);
+        cJSON_DeleteItemFromObjectCaseSensitive(copy, "sweep");
+        return add_student(x, kd_strdup(name, err), copy, err);
+    }
+    if (!cJSON_IsArray(axis) || !axis->child)
+        return kd_fail_usage(err, "students.%s.sweep.%s: expected a list of values", name, axis->string);
+    const cJSON *value;
+    cJSON_ArrayForEach(value, axis)
+    {
+        const char *dot = strrchr(axis->string, '.');
+        char *text = value_text(value, err);
+        char *point = text ? kd_format(err, "%s,%s=%s", name, dot ? dot + 1 : axis->string, text) : NULL;
+        cJSON *copy = cJSON_Duplicate(student, 1), *put = cJSON_Duplicate(value, 1);
+        int status = point && copy && put ? 0 : kd_fail(err, "not enough memory for a sweep");
+        if (status == 0)
+            status = kd_json_set(copy, axis->string, put, err);
+        else
+            cJSON_Delete(put);
+        if (status == 0) status = expand(x, point, copy, axis->next, err);
+        kd_free(text);
+        kd_free(point);
+        cJSON_Delete(copy);
+        if (status < 0) return -1;
+    }
+    return 0;
+}
+
+static bool name_is_safe(const char *name)
+{
+    return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
+}
+
+static int read_students(struct kd_experiment *x, struct kd_err *err)
+{
+    const cJSON *students = cJSON_GetObjectItemCaseSensitive(x->json, "students"), *student;
+    if (students && !cJSON_IsObject(students))
+        return kd_fail_usage(err, "students: expected an object {\"name\": {...}}");
+    cJSON_ArrayForEach(student, students)
+    {
+        char where[300];
+        snprintf(where, sizeof where, "students.%.250s", student->string);
+        if (!name_is_safe(student->string) || strcmp(student->string, "teacher") == 0)
+            return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot) "
+                                      "and not \"teacher\"", where);
+        if (check_keys(student, where, student_keys, COUNT(student_keys), err) < 0) return -1;
+        const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
+        if (sweep && !cJSON_IsObject(sweep))
+            return kd_fail_usage(err, "%s.sweep: expected an object {\"key\": [values]}", where);
+        if (expand(x, student->string, student, sweep ? sweep->child : NULL, err) < 0) return -1;
+    }
+    return 0;
+}
+
+/* ---- dependencies ---- */
+
+static bool names(const cJSON *from, const char *name)
+{
+    if (cJSON_IsString(from)) return strcmp(from->valuestring, name) == 0;
+    if (cJSON_IsObject(from)) return names(cJSON_GetObjectItemCaseSensitive(from, "from"), name);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from) if (names(item, name)) return true;
+    return false;
+}
+
+static bool depends(const struct kd_student *a, const struct kd_student *b)
+{
+    return names(kd_json_get(a->json, "distill.from"), b->name);
+}
+
+/* Parents before children, otherwise in the order of the file. */
+static int sort_students(struct kd_experiment *x, struct kd_err *err)
+{
+    for (size_t done = 0; done < x->n_students; done++) {
+        size_t pick = done;
+        for (; pick < x->n_students; pick++) {
+            size_t j = done;
+            while (j < x->n_students && (j == pick || !depends(&x->students[pick], &x->students[j]))) j++;
+            if (j == x->n_students && !depends(&x->students[pick], &x->students[pick])) break;
+        }
+        if (pick == x->n_students)
+            return kd_fail_usage(err, "students.%s.distill.from: these students teach each other in a circle",
+                                 x->students[done].name);
+        struct kd_student s = x->students[pick];
+        memmove(&x->students[done + 1], &x->students[done], (pick - done) * sizeof s);
+        x->students[done] = s;
+    }
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static char *default_name(const char *path, struct kd_err *err)
+{
+    if (!path || strcmp(path, "-") == 0) return kd_strdup("quick", err);
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    const char *dot = strrchr(base, '.');
+    return kd_format(err, "%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
+}
+
+static int read_name(struct kd_experiment *x, const char *path, const char *runs, struct kd_err *err)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(x->json, "name");
+    if (name && (!cJSON_IsString(name) || !name_is_safe(name->valuestring)))
+        return kd_fail_usage(err, "name: expected a folder's name (no \"/\", no leading dot)");
+    x->name = name ? kd_strdup(name->valuestring, err) : default_name(path, err);
+    if (!x->name) return -1;
+    x->folder = kd_path_join(err, runs ? runs : "runs", x->name);
+    return x->folder ? 0 : -1;
+}
+
+static int read_all(struct kd_experiment *x, const char *path, const char *runs,
+                    const struct kd_texts *sets, struct kd_err *err)
+{
+    x->json = path ? kd_json_read(path, err) : cJSON_CreateObject();
+    if (!x->json) return -1;
+    int status = cJSON_IsObject(x->json) ? 0 : kd_fail_usage(err, "expected an object {...}");
+    for (size_t i = 0; sets && i < sets->n && status == 0; i++)
+        status = kd_json_assign(x->json, sets->v[i], err);
+    if (status < 0 || check_keys(x->json, "", top_keys, COUNT(top_keys), err) < 0 ||
+        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 || read_students(x, err) < 0 ||
+        sort_students(x, err) < 0)
+        return path ? kd_err_context(err, "%s", path) : -1;
+    return 0;
+}
+
+struct kd_experiment *kd_experiment_open(const char *path, const char *runs, const struct kd_texts *sets,
+                                         struct kd_err *err)
+{
+    struct kd_experiment *x = kd_alloc(1, sizeof *x, "an experiment", err);
+    if (x && read_all(x, path, runs, sets, err) < 0) {
+        kd_experiment_close(x);
+        x = NULL;
+    }
+    return x;
+}
+
+void kd_experiment_close(struct kd_experiment *x)
+{
+    if (!x) return;
+    for (size_t i = 0; i < x->n_students; i++) {
+        kd_free(x->students[i].name);
+        cJSON_Delete(x->students[i].json);
+    }
+    free(x->students);
+    kd_free(x->seeds);
+    kd_free(x->name);
+    kd_free(x->folder);
+    cJSON_Delete(x->json);
+    kd_free(x);
+}
+
+/* ---- jobs ---- */
+
+static int read_section(const struct kd_opt_section *s, const cJSON *object, const char *where,
+                        const char *key, const char *const *besides, size_t n, struct kd_err *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!item || cJSON_IsNull(item)) return 0;
+    char path[400];
+    snprintf(path, sizeof path, "%.300s%s%s", where, *where ? "." : "", key);
+    return kd_opts_from_json(s, item, path, besides, n, err);
+}
+
+static int read_job(const struct kd_experiment *x, const cJSON *object, const char *where,
+                    struct kd_job *job, struct kd_err *err)
+{
+    static const char *const augment[] = {"augment"};
+    struct kd_opt_section s[KD_JOB_SECTIONS];
+    kd_job_sections(job, s);
+    if (read_section(&s[2], x->json, "", "data", NULL, 0, err) < 0 || !object)
+        return object ? -1 : 0;
+    char train[400];
+    snprintf(train, sizeof train, "%.300s.train", where);
+    if (read_section(&s[2], object, where, "data", NULL, 0, err) < 0 ||
+        read_section(&s[0], object, where, "train", augment, 1, err) < 0 ||
+        read_section(&s[1], cJSON_GetObjectItemCaseSensitive(object, "train"), train, "augment", NULL, 0,
+                     err) < 0 ||
+        read_section(&s[3], object, where, "distill", NULL, 0, err) < 0)
+        return -1;
+    const cJSON *network = cJSON_GetObjectItemCaseSensitive(object, "network");
+    if (network && !(job->network = cJSON_Duplicate(network, 1)))
+        return kd_fail(err, "not enough memory for a network");
+    const cJSON *distill = cJSON_GetObjectItemCaseSensitive(object, "distill");
+    job->distilled = distill && !cJSON_IsNull(distill);
+    if (job->distilled && !job->distill.from && !(job->distill.from = cJSON_CreateString("teacher")))
+        return kd_fail(err, "not enough memory for a teacher's name");
+    return 0;
+}
+
+int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student, struct kd_job *job,
+                      struct kd_err *err)
+{
+    struct kd_opt_section s[KD_JOB_SECTIONS];
+    kd_job_release(job);
+    kd_job_sections(job, s);
+    job->student = student;
+    job->name = kd_strdup(name, err);
+    if (!job->name || kd_opts_preset(s, KD_JOB_SECTIONS, err) < 0) return -1;
+    char where[300] = "teacher";
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(x->json, "teacher");
+    if (student) {
+        snprintf(where, sizeof where, "students.%.250s", name);
+        object = NULL;
+        for (size_t i = 0; i < x->n_students; i++)
+            if (strcmp(x->students[i].name, name) == 0) object = x->students[i].json;
+    } else if (object && check_keys(object, where, teacher_keys, COUNT(teacher_keys), err) < 0)
+        return -1;
+    return read_job(x, object, where, job, err);
+}
+
+const struct kd_student *kd_experiment_student(const struct kd_experiment *x, const char *name,
+                                               struct kd_err *err)
+{
+    const char **known = kd_alloc(x->n_students, sizeof *known, "a list of names", err);
+    if (!known) return NULL;
+    const struct kd_student *found = NULL;
+    for (size_t i = 0; i < x->n_students; i++) {
+        known[i] = x->students[i].name;
+        if (strcmp(known[i], name) == 0) found = &x->students[i];
+    }
+    if (!found) {
+        const char *near = kd_nearest(name, known, (unsigned)x->n_students);
+        kd_fail_usage(err, "%s has no student \"%s\"; %s%s%s", x->name, name,
+                      near ? "did you mean \"" : "--list prints them", near ? near : "", near ? "\"?" : "");
+    }
+    kd_free(known);
+    return found;
+}
+
+bool kd_experiment_knows(const struct kd_experiment *x, const char *name)
+{
+    if (strcmp(name, "teacher") == 0) return cJSON_HasObjectItem(x->json, "teacher");
+    for (size_t i = 0; i < x->n_students; i++)
+        if (strcmp(x->students[i].name, name) == 0) return true;
+    return false;
+}
+
+#define S(field) offsetof(struct kd_soften_config, field)
+const struct kd_option kd_soften_rows[] = {
+    {"split", 0, "split", KD_OPT_TEXT, S(split), .preset = "train", .metavar = "SPLIT",
+     .help = "which split of the data: train or test"},
+    {"temperature", 'T', "temperature", KD_OPT_REALS, S(temperature), .min = 0.01, .max = 1e4,
+     .metavar = "T,...", .help = "temperatures of --probabilities and --show"},
+    {"probabilities", 0, "probabilities", KD_OPT_BOOL, S(probabilities),
+     .help = "write softmax(logits / T) for each temperature too"},
+    {"half", 0, "half", KD_OPT_BOOL, S(half), .help = "logits in half precision (F16)"},
+    {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000, .metavar = "N",
+     .help = "record logits of N augmented views of each image, which a student replays"},
+    {"views-seed", 0, "views_seed", KD_OPT_INT, S(views_seed), .preset = "1", .min = 0,
+     .max = 9007199254740992.0, .metavar = "N", .help = "seed of the views"},
+};
+const size_t kd_soften_rows_n = sizeof kd_soften_rows / sizeof *kd_soften_rows;
+
+int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out, struct kd_err *err)
+{
+    static const char *const augment[] = {"augment"};
+    struct kd_opt_section s = {"Soft targets", kd_soften_rows, kd_soften_rows_n, out};
+    return read_section(&s, x->json, "", "soften", augment, 1, err);
+}
+
+/* ---- places ---- */
+
+char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student, uint64_t seed,
+                          struct kd_err *err)
+{
+    return kd_format(err, "%s/%s%s/s%llu", x->folder, student ? "students/" : "", name,
+                     (unsigned long long)seed);
+}
+
+char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed, struct kd_err *err)
+{
+    return kd_format(err, "%s/soft/s%llu/%s.safetensors", x->folder, (unsigned long long)seed, name);
+}
+
+/* ---- resolved ---- */
+
+static cJSON *job_json(const struct kd_experiment *x, const char *name, bool student, struct kd_err *err)
+{
+    struct kd_job job = {0};
+    cJSON *json = kd_experiment_job(x, name, student, &job, err) == 0 ? kd_job_to_json(&job, err) : NULL;
+    kd_job_release(&job);
+    return json;
+}
+
+cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
+{
+    cJSON *out = cJSON_CreateObject(), *students = cJSON_CreateObject(), *seeds = cJSON_CreateArray();
+    int status = 0;
+    for (size_t i = 0; i < x->n_seeds && status == 0; i++) {
+        cJSON *seed = cJSON_CreateNumber((double)x->seeds[i]);
+        if (!seed || !cJSON_AddItemToArray(seeds, seed)) status = kd_fail(err, "not enough memory for seeds");
+    }
+    for (size_t i = 0; i < x->n_students && status == 0; i++)
+        status = kd_json_attach(students, x->students[i].name,
+                                job_json(x, x->students[i].name, true, err), err);
+    if (status == 0) status = kd_json_add_text(out, "name", x->name, err);
+    if (status == 0) {
+        status = kd_json_attach(out, "seeds", seeds, err);
+        seeds = NULL;
+    }
+    if (status == 0 && cJSON_HasObjectItem(x->json, "teacher"))
+        status = kd_json_attach(out, "teacher", job_json(x, "teacher", false, err), err);
+    if (status == 0 && cJSON_HasObjectItem(x->json, "soften"))
+        status = kd_json_attach(out, "soften",
+                                cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(x->json, "soften"), 1), err);
+    if (status == 0) {
+        status = kd_json_attach(out, "students", students, err);
+        students = NULL;
+    }
+    cJSON_Delete(students);
+    cJSON_Delete(seeds);
+    if (status == 0) return out;
+    cJSON_Delete(out);
+    return NULL;
+}

@@ -1,0 +1,281 @@
+#include "kd/train/training.h"
+#include "kd/base/file.h"
+#include "kd/base/json.h"
+#include "kd/nn/model.h"
+#include "kd/train/checkpoint.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* ---- places ---- */
+
+static int find_places(struct kd_training *t, struct kd_err *err)
+{
+    static const char suffix[] = ".safetensors";
+    const char *out = t->output;
+    size_t n = strlen(out), s = sizeof suffix - 1;
+    kd_training_release(t);
+    if (strcmp(out, "-") == 0) return (t->model_path = kd_strdup("-", err)) ? 0 : -1;
+    if (n > s && strcmp(out + n - s, suffix) == 0) {
+        int stem = (int)(n - s);
+        t->model_path = kd_strdup(out, err);
+        t->log_path = kd_format(err, "%.*s.log.jsonl", stem, out);
+        t->checkpoint_path = kd_format(err, "%.*s.checkpoint.safetensors", stem, out);
+    } else {
+        t->model_path = kd_path_join(err, out, "model.safetensors");
+        t->log_path = kd_path_join(err, out, "log.jsonl");
+        t->checkpoint_path = kd_path_join(err, out, "checkpoint.safetensors");
+    }
+    return t->model_path && t->log_path && t->checkpoint_path ? 0 : -1;
+}
+
+void kd_training_release(struct kd_training *t)
+{
+    kd_free(t->model_path);
+    kd_free(t->log_path);
+    kd_free(t->checkpoint_path);
+    t->model_path = t->log_path = t->checkpoint_path = NULL;
+}
+
+/* ---- metadata ---- */
+
+struct texts { /* what model, checkpoint and the question "is it current?" share */
+    char *config, *data, *parents;
+};
+
+static void texts_release(struct texts *x)
+{
+    kd_free(x->config);
+    kd_free(x->data);
+    kd_free(x->parents);
+}
+
+static char *text_and_delete(cJSON *json, struct kd_err *err)
+{
+    char *text = json ? kd_json_text(json, false, err) : NULL;
+    cJSON_Delete(json);
+    return text;
+}
+
+/* kd.config names experiment, model and seed; a network given as a file stands in it as its layers. */
+static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
+{
+    cJSON *json = kd_job_to_json(t->job, err);
+    const cJSON *network = cJSON_GetObjectItemCaseSensitive(json, "network");
+    int status = json ? 0 : -1;
+    if (status == 0 && cJSON_IsString(network) && strstr(network->valuestring, ".json"))
+        status = kd_json_attach(json, "network", kd_network_layers(network, err), err);
+    if (status == 0) status = kd_json_add_text(json, "experiment", t->experiment, err);
+    if (status == 0)
+        status = kd_json_add_text(json, t->job->student ? "student" : "teacher", t->job->name, err);
+    if (status == 0) status = kd_json_add_number(json, "seed", (double)t->seed, err);
+    if (status == 0) return json;
+    cJSON_Delete(json);
+    return NULL;
+}
+
+static int texts_make(const struct kd_training *t, struct texts *x, struct kd_err *err)
+{
+    *x = (struct texts){0};
+    x->config = text_and_delete(config_json(t, err), err);
+    x->data = x->config ? text_and_delete(kd_images_identity(t->images, err), err) : NULL;
+    if (!x->data) goto fail;
+    x->parents = t->targets ? kd_json_text(t->targets->parents, false, err) : kd_strdup("[]", err);
+    if (x->parents) return 0;
+fail:
+    texts_release(x);
+    *x = (struct texts){0};
+    return -1;
+}
+
+static bool same(const struct kd_tensorfile *f, const char *key, const char *text)
+{
+    const char *there = kd_tensorfile_meta(f, key);
+    return there && strcmp(there, text) == 0;
+}
+
+int kd_training_is_current(struct kd_training *t, struct kd_err *err)
+{
+    struct texts x;
+    if (find_places(t, err) < 0) return -1;
+    if (strcmp(t->model_path, "-") == 0 || !kd_path_exists(t->model_path)) return 0;
+    if (texts_make(t, &x, err) < 0) return -1;
+    struct kd_tensorfile f;
+    struct kd_err damaged; /* what cannot be read has to be made anew */
+    int current = 0;
+    if (kd_tensorfile_read(t->model_path, NULL, &f, &damaged) == 0) {
+        current = same(&f, "kd.config", x.config) && same(&f, "kd.data", x.data) &&
+                  same(&f, "kd.parents", x.parents);
+        kd_tensorfile_release(&f);
+    }
+    texts_release(&x);
+    return current;
+}
+
+/* ---- a training under way ---- */
+
+struct session {
+    struct kd_training *t;
+    struct kd_trainer trainer;
+    struct kd_normalize normalize;
+    struct kd_subset train, valid;
+    struct texts texts;
+    struct kd_bytes log;
+    bool plain_times; /* write no times */
+};
+
+static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *chosen, struct kd_err *err)
+{
+    cJSON *line = kd_epoch_log_to_json(chosen, err), *out = cJSON_CreateObject();
+    int status = line ? kd_json_add_number(out, "epoch", chosen->epoch, err) : -1;
+    static const char *const keys[] = {"train", "train_eval", "valid"};
+    for (int i = 0; i < 3 && status == 0; i++)
+        status = kd_json_add(out, keys[i], cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
+    if (status == 0)
+        status = kd_json_add_number(out, "parameters", (double)s->trainer.net->parameters, err);
+    if (status == 0) status = kd_json_add_number(out, "macs", (double)s->trainer.net->macs, err);
+    cJSON_Delete(line);
+    if (status == 0) return out;
+    cJSON_Delete(out);
+    return NULL;
+}
+
+static int write_file(struct session *s, const char *path, const struct kd_epoch_log *metrics,
+                      bool checkpoint, struct kd_err *err)
+{
+    struct kd_tensorfile f;
+    char *text = text_and_delete(metrics_json(s, metrics, err), err);
+    if (!text) return -1;
+    int status = kd_tensorfile_init(&f, err);
+    if (status == 0) status = kd_model_to_file(s->trainer.net, &s->normalize, &f, err);
+    if (status == 0) status = kd_tensorfile_set(&f, "kd.config", s->texts.config, err);
+    if (status == 0) status = kd_tensorfile_set(&f, "kd.data", s->texts.data, err);
+    if (status == 0) status = kd_tensorfile_set(&f, "kd.parents", s->texts.parents, err);
+    if (status == 0) status = kd_tensorfile_set(&f, "kd.metrics", text, err);
+    if (status == 0 && s->t->command[0]) status = kd_tensorfile_set(&f, "kd.command", s->t->command, err);
+    if (status == 0 && checkpoint)
+        status = kd_checkpoint_add(&f, &s->trainer, s->log.data ? s->log.data : "", err);
+    if (status == 0) status = kd_tensorfile_write(path, &f, err);
+    kd_tensorfile_release(&f);
+    kd_free(text);
+    return status;
+}
+
+static int on_checkpoint(void *ctx, struct kd_err *err)
+{
+    struct session *s = ctx;
+    return s->t->checkpoint_path ? write_file(s, s->t->checkpoint_path, &s->trainer.last, true, err) : 0;
+}
+
+/* The log is rewritten whole: a reader never sees half a line, and a resumed training leaves no gap. */
+static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *err)
+{
+    struct session *s = ctx;
+    struct kd_epoch_log line = *log;
+    if (s->plain_times) line.seconds = line.images_per_second = 0;
+    char *text = text_and_delete(kd_epoch_log_to_json(&line, err), err);
+    int status = text ? kd_bytes_format(&s->log, err, "%s\n", text) : -1;
+    kd_free(text);
+    if (status == 0 && s->t->log_path)
+        status = kd_file_write(s->t->log_path, s->log.data, s->log.size, err);
+    if (status == 0 && s->t->on_epoch) s->t->on_epoch(s->t->ctx, log);
+    return status;
+}
+
+static int restore(struct session *s, struct kd_err *err)
+{
+    const char *path = s->t->checkpoint_path;
+    struct kd_tensorfile f;
+    char *log = NULL;
+    if (!s->t->resume || !path || !kd_path_exists(path)) return 0;
+    if (kd_tensorfile_read(path, NULL, &f, err) < 0) return -1;
+    int status = 0;
+    if (!same(&f, "kd.config", s->texts.config) || !same(&f, "kd.data", s->texts.data) ||
+        !same(&f, "kd.parents", s->texts.parents))
+        status = kd_fail(err, "%s: it belongs to a training with another configuration, data or teacher; "
+                              "remove it, or start afresh without --resume", path);
+    if (status == 0 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
+        status = kd_err_context(err, "%s", path);
+    if (status == 0) {
+        status = kd_bytes_add(&s->log, log, strlen(log), err);
+        s->t->resumed = true;
+    }
+    kd_free(log);
+    kd_tensorfile_release(&f);
+    return status;
+}
+
+static int build(struct session *s, struct kd_err *err)
+{
+    struct kd_training *t = s->t;
+    const struct kd_images *im = t->images;
+    if (!im->labels && (!t->targets || t->job->distill.alpha < 1))
+        return kd_fail_usage(err, "%s:%s has no labels: only soft targets can be learnt, with --alpha 1",
+                             im->source, im->split);
+    uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
+    if (classes < im->classes)
+        return kd_fail(err, "the soft targets know %u classes, %s:%s has %u", classes, im->source,
+                       im->split, im->classes);
+    cJSON *layers = kd_network_layers(t->job->network, err);
+    if (!layers) return -1;
+    struct kd_shape input = {im->c, im->h, im->w, false};
+    s->trainer.net = kd_network_build(layers, input, classes, err);
+    cJSON_Delete(layers);
+    if (!s->trainer.net) return -1;
+    kd_network_init(s->trainer.net, t->seed);
+    return 0;
+}
+
+static int open_session(struct session *s, struct kd_err *err)
+{
+    struct kd_training *t = s->t;
+    if (find_places(t, err) < 0 || texts_make(t, &s->texts, err) < 0 ||
+        kd_split_train(t->images, &t->job->data, &s->train, &s->valid, err) < 0 ||
+        kd_normalize_init(&s->normalize, t->job->data.normalize, t->images, err) < 0 || build(s, err) < 0)
+        return -1;
+    struct kd_trainer *r = &s->trainer;
+    r->normalize = &s->normalize;
+    r->job = t->job;
+    r->train = &s->train;
+    r->valid = &s->valid;
+    r->targets = t->targets;
+    r->seed = t->seed;
+    r->pool = t->pool;
+    r->stop = t->stop;
+    r->on_epoch = on_epoch;
+    r->on_checkpoint = on_checkpoint;
+    r->ctx = s;
+    r->progress = t->progress;
+    s->plain_times = !t->command[0];
+    if (kd_trainer_open(r, err) < 0 || restore(s, err) < 0) return -1;
+    if (t->on_start) t->on_start(t->ctx, r->net);
+    return 0;
+}
+
+static int finish(struct session *s, struct kd_err *err)
+{
+    struct kd_training *t = s->t;
+    kd_trainer_choose(&s->trainer);
+    t->chosen = *kd_trainer_chosen(&s->trainer);
+    if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0 ||
+        write_file(s, t->model_path, &t->chosen, false, err) < 0)
+        return -1;
+    if (t->checkpoint_path && kd_path_exists(t->checkpoint_path) && unlink(t->checkpoint_path) < 0)
+        return kd_fail_errno(err, "%s: cannot be removed", t->checkpoint_path);
+    return 0;
+}
+
+int kd_training_run(struct kd_training *t, struct kd_err *err)
+{
+    struct session s = {.t = t};
+    int status = open_session(&s, err);
+    if (status == 0) status = kd_trainer_run(&s.trainer, err);
+    if (status == 0) status = finish(&s, err);
+    kd_trainer_close(&s.trainer);
+    kd_network_free(s.trainer.net);
+    kd_subset_release(&s.train);
+    kd_subset_release(&s.valid);
+    texts_release(&s.texts);
+    kd_bytes_release(&s.log);
+    return status;
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env bats
+# kd-report on runs with known figures, and on broken ones.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    export RUN=$BATS_FILE_TMPDIR/digits
+    "$BATS_TEST_DIRNAME/../fixtures/make_run.sh" "$RUN" 6 "1 2 3" "1 4" "800 30"
+}
+setup() {
+    unset OPENBLAS_CORETYPE
+    make_run=$BATS_TEST_DIRNAME/../fixtures/make_run.sh
+    cd "$BATS_TEST_TMPDIR"
+}
+report() { kd-report "$@"; }
+
+@test "the table has a row per model, says split and seeds, marks the best on validation" {
+    run --separate-stderr report "$RUN"
+    [ "$status" -eq 0 ]
+    [[ "${lines[0]}" == "digits: digits, test split (10,000 images); 3 seeds; each seed learns from its own teacher." ]]
+    [[ "$output" == *"  teacher "*"2,395,210"*"1.00x"*"98.96 ± 0.02"* ]]
+    [[ "$output" == *"* kd,temperature=4 "*" 4 "*"0.9"*"1,276,810"*"1.88x"*"98.75 ± 0.03"* ]]
+    [ "$(grep -c '^\* ' <<<"$output")" -eq 1 ]
+    [[ "$output" != *$'\033'* ]] # colour on a terminal only
+}
+
+@test "differences: paired by seed, 95 % t-interval, the claim only where it excludes zero" {
+    run --separate-stderr report "$RUN"
+    # errors 159, 155, 163 against 125, 128, 122 and so on: -34 +- ...
+    [[ "$output" == *"kd,temperature=4 against plain: +0.34 points of top-1, 95 % t-interval "*"over 3 pairs of seeds: better by more than the spread."* ]]
+    [[ "$output" == *"kd-30,temperature=4 against plain-30: "* ]]
+    cp -r "$RUN" within
+    for s in 1 2 3; do cp "within/students/plain/s$s/eval.json" "within/students/kd,temperature=1/s$s/"; done
+    run --separate-stderr report within
+    [[ "$output" == *"kd,temperature=1 against plain: +0.00 points"*": within the spread."* ]]
+    rm -r within/students/plain/s2 within/students/plain/s3
+    run --separate-stderr report within
+    [[ "$output" == *"kd,temperature=4 against plain: +"*"one pair of seeds: no interval."* ]]
+}
+
+@test "figures in CSV and JSON are those of eval.json, to the digit" {
+    report "$RUN" --csv --table seeds -o seeds.csv
+    [ "$(wc -l <seeds.csv)" -eq 22 ]
+    report "$RUN" --json >report.json
+    while IFS=$'\t' read -r folder top1 errors nll; do
+        jq -e --argjson t "$top1" --argjson e "$errors" --argjson n "$nll" \
+            '.top1 == $t and .errors == $e and .nll == $n' "$folder/eval.json"
+        grep -qF ",$top1,$errors," seeds.csv
+    done < <(jq -r '.seeds[] | [.folder, .top1, .errors, .nll] | @tsv' report.json)
+    [ "$(jq '.models | length' report.json)" -eq 7 ]
+    [ "$(jq '.models[1].errors' report.json)" = "$(jq -s 'map(.errors) | add / length' "$RUN"/students/plain/s*/eval.json)" ]
+}
+
+@test "--best prints the model of the median-best student, the seed best on validation" {
+    run --separate-stderr report "$RUN" --best
+    [ "$output" = "$RUN/students/kd,temperature=4/s3/model.safetensors" ]
+    [ -f "$output" ]
+    # Test figures play no part.
+    cp -r "$RUN" tricked
+    for s in 1 2 3; do sed -i 's/"top1":0.9[0-9]*/"top1":0.9999/' "tricked/students/plain-30/s$s/eval.json"; done
+    run --separate-stderr report tricked --best
+    [ "$output" = "tricked/students/kd,temperature=4/s3/model.safetensors" ]
+    mkdir -p none/students
+    run --separate-stderr report none --best
+    [ "$status" -eq 1 ] && [[ "$stderr" == *"none: no student with a model file"* ]]
+}
+
+@test "--log shows a log as a table with curves; a file, a seed, a model or a run will do" {
+    run --separate-stderr report --log "$RUN/students/plain/s2"
+    [ "$status" -eq 0 ]
+    [[ "${lines[0]}" == "plain, seed 2 ("*"): 6 epochs, kept: epoch 6 (*)." ]]
+    [[ "$output" == *"validation top-1"*"▁"*"█"* ]]
+    [ "$(grep -cE '^(\*| ) +[1-6] ' <<<"$output")" -eq 6 ]
+    one=$output
+    run --separate-stderr report --log "$RUN/students/plain/s2/log.jsonl"
+    [ "${output#*)}" = "${one#*)}" ]
+    run --separate-stderr report --log "$RUN/teacher"
+    [ "$(grep -c '^teacher, seed' <<<"$output")" -eq 3 ]
+    run --separate-stderr report --log --best "$RUN"
+    [[ "${lines[0]}" == "kd,temperature=4, seed 3 "* ]]
+}
+
+@test "--last takes the newest run, one made on the spot included" {
+    mkdir runs && cp -r "$RUN" runs/old && sleep 0.02
+    mkdir runs/quick && cp "$RUN"/students/plain/s1/* runs/quick/
+    run --separate-stderr report --last --log
+    [ "$status" -eq 0 ] && [[ "${lines[0]}" == "plain, seed 1 (runs/quick)"* ]]
+    sleep 0.02 && touch runs/old/teacher/s1/log.jsonl
+    run --separate-stderr report --last
+    [[ "$output" == *"teacher"* ]]
+    run --separate-stderr report --last runs/old
+    [ "$status" -eq 2 ]
+    run --separate-stderr report --last --runs nowhere
+    [ "$status" -eq 1 ] && [[ "$stderr" == *nowhere* ]]
+}
+
+@test "runs that are partial, empty, broken or old still give a report that says so" {
+    cp -r "$RUN" p
+    rm -r p/students/plain/s3 && rm p/students/plain/s2/model.safetensors p/teacher/s1/eval.json
+    printf 'not json\n{"epoch":1,"train":{"loss":null}}\n{"epoch":2,"tra' >p/students/plain-30/s1/log.jsonl
+    printf '\1\0\0\0\0\0\0\0{' >p/students/plain-30/s2/model.safetensors
+    echo '[1' >p/students/plain-30/s3/eval.json
+    : >p/students/plain-30/s1/eval.json
+    run --separate-stderr report p
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"digits: not trained yet: plain s3."* ]]
+    [[ "$output" == *"training unfinished, no model file: plain s2."* ]]
+    [[ "$output" == *"not evaluated on the test split: teacher s1, plain-30 s1, plain-30 s3."* ]]
+    [[ "$output" == *"training loss is not a number: plain-30 s1."* ]]
+    [[ "$output" == *"p/students/plain-30/s1/log.jsonl: line 1"*"(1 unreadable line left out)."* ]]
+    [[ "$output" == *"p/students/plain-30/s2/model.safetensors: not a safetensors file"* ]]
+    [[ "$output" == *"p/students/plain-30/s3/eval.json"* ]]
+    for form in --csv --markdown --json --latex --log; do report p $form >/dev/null; done
+    mkdir empty && run --separate-stderr report empty
+    [ "$status" -eq 0 ] && [[ "$output" == *"empty: nothing to show yet."*"empty: no models yet."* ]]
+    echo '{' >p/experiment.json
+    run --separate-stderr report p
+    [ "$status" -eq 0 ] && [[ "$output" == *"p/experiment.json"* ]]
+    run --separate-stderr report missing
+    [ "$status" -eq 1 ] && [[ "$stderr" == *"missing: no such run"* ]]
+    run --separate-stderr report
+    [ "$status" -eq 2 ]
+}
+
+@test "one epoch, one seed, no validation" {
+    "$make_run" one 1 1 4
+    sed -i 's/"valid":{[^}]*}/"valid":null/' one/*/s1/log.jsonl one/students/*/s1/log.jsonl
+    run --separate-stderr report one
+    [ "$status" -eq 0 ] && [[ "$output" == *"one pair of seeds: no interval."* ]]
+    run --separate-stderr report one --log
+    [ "$status" -eq 0 ] && [[ "$output" == *": 1 epoch, kept: epoch 1"* ]]
+    run report one --charts -o charts
+    [ "$status" -eq 0 ] && [ -s charts/learning-curves.svg ]
+}
+
+# Renames a model, in folder and experiment; the name inside the model file is dropped with it.
+odd_run() {
+    "$make_run" odd 3 1 4
+    mv odd/students/plain "odd/students/$1"
+    printf 'x' >"odd/students/$1/s1/model.safetensors"
+}
+
+@test "odd names come out right and harmless in every form" {
+    odd_run '=1+1,"<b>&|$x_#%ä 日本'
+    report odd --csv -o r.csv
+    grep -qF '"'"'"'=1+1,""<b>&|$x_#%ä 日本",' r.csv
+    report odd --markdown >r.md
+    grep -qF '| =1+1,"&lt;b&gt;&amp;\|\$x\_\#%ä 日本 |' r.md
+    [ "$(grep -c '<b>' r.md)" -eq 0 ]
+    report odd --latex >r.tex
+    grep -qF '=1+1,\textquotedbl{}\textless{}b\textgreater{}\&\textbar{}\$x\_\#\%ä 日本 &' r.tex
+    report odd --json | jq -e '.models[] | select(.name == "=1+1,\"<b>&|$x_#%ä 日本")'
+    report odd | grep -qF '=1+1,"<b>&|$x_#%ä 日本 '
+    mv odd/students/=1* "odd/students/$(printf 'a\033[31mb\nc')"
+    run report odd
+    [[ "$output" != *$'\033'* ]] && [[ "$output" == *"a�[31mb c "* ]]
+}
+
+@test "--columns, --sort, --filter, --format and -o" {
+    run --separate-stderr report "$RUN" --csv --columns name,errors --sort top1 --filter 'kd*'
+    [ "${lines[0]}" = "name,errors,errors_sd" ]
+    [ "${#lines[@]}" -eq 5 ]
+    [[ "${lines[1]}" == '"kd,temperature=4",125,3'* ]]
+    [[ "${lines[4]}" == '"kd-30,'* ]]
+    run --separate-stderr report "$RUN" --columns nam
+    [ "$status" -eq 2 ] && [[ "$stderr" == *'did you mean "name"'* ]]
+    run --separate-stderr report "$RUN" --csv --markdown
+    [ "$status" -eq 2 ]
+    run --separate-stderr report "$RUN" -o sub/r.csv
+    [ "$output" = sub/r.csv ] && [[ "$(head -n 1 sub/r.csv)" == run,name,role,* ]]
+    [ "$(report "$RUN" --format csv)" = "$(cat sub/r.csv)" ]
+    run report "$RUN" --csv -o /dev/full
+    [ "$status" -eq 1 ]
+}
+
+@test "several runs side by side" {
+    "$make_run" other 3 1 4
+    run --separate-stderr report "$RUN" other
+    [[ "${lines[1]}" == "other: "* ]]
+    [ "$(grep -c '^\* ' <<<"$output")" -eq 2 ]
+    run --separate-stderr report "$RUN" other --best
+    [ "${#lines[@]}" -eq 2 ]
+}

@@ -1,0 +1,118 @@
+#include "kd/report/stats.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void near(double got, double wanted, double relative)
+{
+    if (fabs(got - wanted) > relative * fmax(1e-300, fabs(wanted)))
+        fail_msg("%.17g, expected %.17g", got, wanted);
+}
+
+static void quantiles_match_the_closed_forms(void **state)
+{
+    (void)state;
+    const double pi = 3.14159265358979323846;
+    near(kd_t_quantile_95(1), tan(pi * 0.475), 1e-11);           /* Cauchy */
+    near(kd_t_quantile_95(2), 0.95 * sqrt(2 / (1 - 0.95 * 0.95)), 1e-11);
+    near(kd_t_quantile_95(INFINITY), 1.9599639845400542, 1e-14); /* normal */
+}
+
+/* Tables print these: Fisher and Yates and everyone after them. */
+static void quantiles_match_the_tables(void **state)
+{
+    (void)state;
+    static const struct {
+        double df, t;
+    } table[] = {{3, 3.182446}, {4, 2.776445}, {5, 2.570582},  {6, 2.446912},  {7, 2.364624},
+                 {8, 2.306004}, {9, 2.262157}, {10, 2.228139}, {15, 2.131450}, {20, 2.085963},
+                 {29, 2.045230}, {30, 2.042272}, {60, 2.000298}, {120, 1.979930}, {1000, 1.962339}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_true(fabs(kd_t_quantile_95(table[i].df) - table[i].t) < 6e-7);
+}
+
+static void quantile_and_tails_are_inverse(void **state)
+{
+    (void)state;
+    static const double df[] = {0.3, 0.5, 1, 1.5, 2.7, 10, 99.5, 1e3, 1e4, 9.9e4};
+    for (size_t i = 0; i < sizeof df / sizeof *df; i++)
+        near(kd_t_tails(kd_t_quantile_95(df[i]), df[i]), 0.05, 1e-10);
+    near(kd_t_quantile_95(1.0000001e5), kd_t_quantile_95(0.9999999e5), 1e-9); /* no step */
+    assert_true(isnan(kd_t_quantile_95(0)));
+    assert_true(isnan(kd_t_quantile_95(NAN)));
+    near(kd_t_tails(0, 5), 1, 1e-15);
+    near(kd_t_tails(-2, 2), 1 - 2 / sqrt(6.0), 1e-12); /* P(|t|>x) = 1 - x/sqrt(2+x^2), df 2 */
+}
+
+static void moments_and_median(void **state)
+{
+    (void)state;
+    double x[] = {2, 4, 4, 4, 5, 5, 7, 9}, odd[] = {3, 1, 2}, one[] = {7};
+    struct kd_stats s = kd_stats_of(x, 8);
+    near(s.mean, 5, 1e-15);
+    near(s.sd, sqrt(32.0 / 7), 1e-15);
+    near(s.median, 4.5, 1e-15);
+    assert_true(s.min == 2 && s.max == 9 && s.n == 8);
+    assert_true(kd_stats_of(odd, 3).median == 2);
+    s = kd_stats_of(one, 1);
+    assert_true(s.mean == 7 && s.median == 7 && isnan(s.sd));
+    s = kd_stats_of(NULL, 0);
+    assert_true(s.n == 0 && isnan(s.mean) && isnan(s.median));
+}
+
+static void not_finite_values_are_left_out(void **state)
+{
+    (void)state;
+    double x[] = {NAN, 1, INFINITY, 3, -INFINITY, NAN, 2};
+    struct kd_stats s = kd_stats_of(x, 7);
+    assert_int_equal(s.n, 3);
+    near(s.mean, 2, 1e-15);
+    near(s.sd, 1, 1e-15);
+}
+
+static void equal_values_have_no_spread(void **state)
+{
+    (void)state;
+    double x[] = {0.9995, 0.9995, 0.9995};
+    struct kd_stats s = kd_stats_of(x, 3);
+    assert_true(s.mean == 0.9995);
+    assert_true(s.sd == 0);
+}
+
+/* Student's own sleep data (1908): differences of ten patients, mean 1.58, t = 4.06. */
+static void interval_of_paired_differences(void **state)
+{
+    (void)state;
+    double d[] = {1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4};
+    struct kd_stats s = kd_stats_of(d, 10);
+    struct kd_interval i = kd_interval_of(&s);
+    near(i.mean, 1.58, 1e-12);
+    assert_true(fabs(i.low - 0.7001142) < 1e-6 && fabs(i.high - 2.4598858) < 1e-6);
+    assert_true(kd_interval_excludes_zero(&i));
+    double around[] = {-1, 1, 0.5}, lone[] = {3};
+    s = kd_stats_of(around, 3);
+    i = kd_interval_of(&s);
+    assert_false(kd_interval_excludes_zero(&i));
+    s = kd_stats_of(lone, 1);
+    i = kd_interval_of(&s);
+    assert_true(isnan(i.low) && !kd_interval_excludes_zero(&i));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quantiles_match_the_closed_forms),
+        cmocka_unit_test(quantiles_match_the_tables),
+        cmocka_unit_test(quantile_and_tails_are_inverse),
+        cmocka_unit_test(moments_and_median),
+        cmocka_unit_test(not_finite_values_are_left_out),
+        cmocka_unit_test(equal_values_have_no_spread),
+        cmocka_unit_test(interval_of_paired_differences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
