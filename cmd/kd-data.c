@@ -118,13 +118,6 @@ struct facts {
     uint32_t unlabelled;
 };
 
-static void facts_release(struct facts *f)
-{
-    kd_free(f->mean);
-    kd_free(f->std);
-    kd_free(f->count);
-}
-
 static double pixel(const struct kd_images *m, size_t at)
 {
     return m->dtype == KD_U8 ? ((const uint8_t *)m->pixels)[at]
@@ -261,7 +254,9 @@ static int inspect(struct kd_run *run, const struct taken *t, bool first, struct
         status = inspect_json(t, &f, err);
     else if (status == 0 && (first || (status = kd_print(err, "\n")) == 0))
         status = inspect_print(t, &f, err);
-    facts_release(&f);
+    kd_free(f.mean);
+    kd_free(f.std);
+    kd_free(f.count);
     return status;
 }
 
@@ -299,6 +294,21 @@ done:
     return status;
 }
 
+/* What was made, where it is no stream: its path, or one line of JSON. */
+static int made_print(const struct kd_run *run, cJSON *o, struct kd_err *err)
+{
+    char *text = NULL;
+    int status = o ? 0 : -1;
+    if (status == 0 && strcmp(run->common.output, "-") != 0) {
+        status = kd_json_add_text(o, "path", run->common.output, err);
+        text = status == 0 ? kd_json_text(o, false, err) : NULL;
+        status = text ? kd_print(err, "%s\n", run->common.json ? text : run->common.output) : -1;
+    }
+    kd_free(text);
+    cJSON_Delete(o);
+    return status;
+}
+
 static int convert_write(struct kd_run *run, const struct kd_images *m, struct kd_err *err)
 {
     const char *to = run->common.output;
@@ -310,7 +320,7 @@ static int convert_write(struct kd_run *run, const struct kd_images *m, struct k
     return kd_images_write_tensors(m, to, run->command, err);
 }
 
-static int convert(struct kd_run *run, struct taken *t, struct kd_err *err)
+static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err *err)
 {
     struct kd_images copy = {0};
     const bool sort = (config.convert.by_class || config.convert.to == TO_PNG) &&
@@ -322,10 +332,12 @@ static int convert(struct kd_run *run, struct taken *t, struct kd_err *err)
     if (sort && by_class_sort(&t->subset, err) < 0) return -1;
     if (!whole && kd_subset_copy(&t->subset, t->split, &copy, err) < 0) return -1;
     const struct kd_images *m = whole ? &t->images : &copy;
-    const int status = convert_write(run, m, err);
+    int status = convert_write(run, m, err);
     if (status == 0)
         kd_say(run, "%s:%s, %u images, pixels %s, labels %s", m->source, m->split, m->n,
                m->pixels_fingerprint, m->labels ? m->labels_fingerprint : "none");
+    if (status == 0 && (last || run->common.json))
+        status = made_print(run, kd_images_identity(m, err), err);
     kd_images_release(&copy);
     return status;
 }
@@ -334,11 +346,10 @@ static int convert_check(const struct kd_run *run, struct kd_err *err)
 {
     if (!run->common.output)
         return kd_fail_usage(err, "convert: say where to with -o PLACE");
-    if (config.convert.to == TO_TENSORS)
-        return run->args.n_operands > 2
-                   ? kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
-                                   run->args.n_operands - 1) : 0;
-    if (strcmp(run->common.output, "-") == 0)
+    if (config.convert.to == TO_TENSORS && run->args.n_operands > 2)
+        return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
+                             run->args.n_operands - 1);
+    if (config.convert.to != TO_TENSORS && strcmp(run->common.output, "-") == 0)
         return kd_fail_usage(err, "convert: a folder cannot go to standard output; only --to tensors "
                                   "can");
     return 0;
@@ -417,6 +428,7 @@ static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
     if (status == 0) status = kd_sheet_draw(&t->images, list, n, &how, &picture, err);
     if (status == 0) status = kd_picture_encode(&picture, &bytes, err);
     if (status == 0) status = kd_file_write(run->common.output, bytes.data, bytes.size, err);
+    if (status == 0) status = made_print(run, kd_images_identity(&t->images, err), err);
     kd_bytes_release(&bytes);
     kd_picture_release(&picture);
     kd_free(list);
@@ -453,12 +465,12 @@ static int run(struct kd_run *r, struct kd_err *err)
         struct taken t;
         if (take(r, r->args.operands[i], &t, err) < 0) return -1;
         const int status = j == 0 ? inspect(r, &t, i == 1, err)
-                         : j == 1 ? convert(r, &t, err) : sheet(r, &t, err);
+                         : j == 1 ? convert(r, &t, i + 1 == r->args.n_operands, err)
+                                  : sheet(r, &t, err);
         taken_release(&t);
         if (status < 0) return -1;
     }
-    if (j == 0 || kd_stopping || strcmp(r->common.output, "-") == 0) return 0;
-    return kd_print(err, "%s\n", r->common.output);
+    return 0;
 }
 
 const struct kd_program kd_program = {

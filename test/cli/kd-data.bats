@@ -87,6 +87,13 @@ bats_require_minimum_version 1.5.0
     [ "$(kd-data convert idx:idx -o - -q | kd-data inspect tensors:- --json | jq -r '.pixels + " " + .labels')" = "$want" ]
 }
 
+@test "convert and sheet print the path, or JSON with it" {
+    [ "$(kd-data convert idx:idx idx:idx --to idx -o out -q)" = out ]
+    kd-data convert idx:idx -o a.safetensors --json -q | jq -e '.path == "a.safetensors" and .n == 6 and .shape == [1,2,2]'
+    [ "$(kd-data sheet idx:idx -o a.png)" = a.png ]
+    [ "$(kd-data sheet idx:idx -o a.png --json | jq -r .path)" = a.png ]
+}
+
 @test "equal commands write equal bytes without provenance" {
     kd-data convert digits:test --fraction 0.1 -o a.safetensors --no-provenance -q
     kd-data convert digits:test --fraction 0.1 -o b.safetensors --no-provenance -q --threads 1

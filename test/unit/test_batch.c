@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "kd/base/rng.h"
 #include "kd/data/batch.h"
 #include <math.h>
 #include <string.h>
@@ -90,6 +91,22 @@ static void test_shift(void **state)
             assert_int_equal(matches, 1);
         }
         for (unsigned k = 0; k < 25; k++) assert_in_range(seen[k / 5][k % 5], 3, 40);
+    }
+}
+
+/* Recorded views are replayed by this rule, so it must stay: first x, to the right, then y, down. */
+static void test_shift_rule(void **state)
+{
+    const struct kd_augment augment = {.shift = 3};
+    float out[SIZE];
+    (void)state;
+    use(KD_U8);
+    for (uint32_t i = 0; i < N; i++) {
+        struct kd_rng rng = kd_rng_for(5, KD_FOR_AUGMENT, 2, i);
+        const int64_t dx = (int64_t)kd_rng_below(&rng, 7) - 3;
+        const int64_t dy = (int64_t)kd_rng_below(&rng, 7) - 3;
+        kd_batch_fill(&images, &scale, &augment, 5, 2, &i, 1, out);
+        check(out, i, dx, dy);
     }
 }
 
@@ -210,7 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fill),         cmocka_unit_test(test_shift),
-        cmocka_unit_test(test_shift_beyond), cmocka_unit_test(test_pure),
+        cmocka_unit_test(test_shift_beyond), cmocka_unit_test(test_shift_rule),
+        cmocka_unit_test(test_pure),
         cmocka_unit_test(test_normalize),    cmocka_unit_test(test_normalize_json),
     };
     return cmocka_run_group_tests(tests, make, NULL);

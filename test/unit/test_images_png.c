@@ -154,6 +154,8 @@ static void test_png_hostile(void **state)
     refused(spec("png", "bad-png"), "bad-png/b", "holds no images", NULL);
     put_png(in("bad-png/b/2.png"), 2, 2, 8, PNG_COLOR_TYPE_GRAY, rows, 2, false);
     refused(spec("png", "bad-png"), "b/2.png", "2x2 gray", "1x2 gray", "one size", NULL);
+    put_png(in("bad-png/b/2.png"), 1, 3, 8, PNG_COLOR_TYPE_GRAY, rows, 1, false);
+    refused(spec("png", "bad-png"), "b/2.png", "1x3 gray", NULL);
     put_png(in("bad-png/b/2.png"), 1, 2, 8, PNG_COLOR_TYPE_RGB, rows, 3, false);
     refused(spec("png", "bad-png"), "b/2.png", "1x2 colour", NULL);
     gray_png(in("bad-png/b/2.png"), 9);
