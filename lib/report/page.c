@@ -20,6 +20,7 @@ static const char style[] =
     "th button:focus-visible{outline:2px solid var(--k5)}\n"
     "th[aria-sort=ascending] button::after{content:' \\2191'}\n"
     "th[aria-sort=descending] button::after{content:' \\2193'}\n"
+    "th:first-child,td:first-child{position:sticky;left:0;background:var(--k0)}\n"
     "tr.best td{font-weight:bold}tr.best td:first-child{box-shadow:inset 3px 0 var(--k7)}\n"
     "td code{font:13px/1.4 'DejaVu Sans Mono',Menlo,Consolas,monospace}\n"
     "figure{margin:24px 0;overflow-x:auto}figure svg{display:block;max-width:100%;min-width:560px;"
@@ -102,19 +103,31 @@ static int put_lines(const struct kd_bytes *words, const char *open, const char 
     return 0;
 }
 
-static int put_words(const struct kd_report *report, const char *title,
-                     int (*make)(const struct kd_report *, const char *, struct kd_bytes *,
-                                 struct kd_err *),
-                     struct kd_bytes *out, struct kd_err *err)
+static int put_notes(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_bytes words = {0};
-    int status = make(report, "", &words, err);
+    int status = kd_words_notes(report, "", &words, err);
     if (status == 0 && words.size) {
-        status = kd_bytes_format(out, err, "<h2>%s</h2>\n<ul>\n", title);
+        status = put(out, "<h2>Notes</h2>\n<ul>\n", err);
         if (status == 0) status = put_lines(&words, "<li>", "</li>\n", out, err);
         if (status == 0) status = put(out, "</ul>\n", err);
     }
     kd_bytes_release(&words);
+    return status;
+}
+
+static int put_differences(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    struct kd_column *columns;
+    if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
+    int status = 0;
+    if (t.n_rows) status = put(out, "<h2>Distilled against plain, paired by seed</h2>\n", err);
+    if (status == 0 && t.n_rows) status = put_table(&t, out, err);
+    if (status == 0 && t.n_rows)
+        status = kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences());
+    kd_table_release(&t);
+    kd_free(columns);
     return status;
 }
 
@@ -195,9 +208,7 @@ int kd_page_write(const struct kd_report *report, const char *path, struct kd_er
     struct kd_bytes out = {0};
     int status = -1;
     if (put_head(report, &out, err) < 0 || put_models(report, &out, err) < 0 ||
-        put_words(report, "Distilled against plain students, paired by seed", kd_words_differences,
-                  &out, err) < 0 ||
-        put_words(report, "Notes", kd_words_notes, &out, err) < 0 ||
+        put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
         put_charts(report, &out, err) < 0 || put_seeds(report, &out, err) < 0)
         goto end;
     if (put(&out, "</main>\n<script>\n", err) < 0 || put(&out, script, err) < 0 ||

@@ -312,7 +312,6 @@ static int write_about(struct book *b, const struct kd_report *report)
     if (!sheet) return -1;
     worksheet_set_column(sheet, 0, 0, 110, b->wrap);
     int status = kd_words_heading(report, &words, b->err);
-    if (status == 0) status = kd_words_differences(report, "", &words, b->err);
     if (status == 0) status = kd_words_notes(report, "Note: ", &words, b->err);
     for (size_t at = 0; at < words.size && status == 0;) {
         size_t length = strcspn(words.data + at, "\n");
