@@ -239,7 +239,17 @@ static void decode_part(void *arg, unsigned part)
     }
 }
 
-/* The first failure is found again on one thread, so that its message does not depend on threads. */
+/* A part that failed is done again from there on by this thread: so the message is that of the first
+ * image that cannot be read, and a failure that has passed does no harm. */
+static int part_again(struct decoding *d, unsigned part, struct kd_err *err)
+{
+    const uint32_t end = d->from + (part + 1) * PART;
+    if (!d->failed[part]) return 0;
+    for (uint32_t i = d->failed[part] - 1; i < end && i < d->images->n; i++)
+        if (image_read(d->images, i, d->paths->v[i], d->paths->v[0], err) < 0) return -1;
+    return 0;
+}
+
 static int images_decode(const struct kd_load *load, struct kd_images *images,
                          const struct names *paths, struct kd_err *err)
 {
@@ -248,11 +258,9 @@ static int images_decode(const struct kd_load *load, struct kd_images *images,
         const uint32_t left = images->n - d.from;
         const unsigned parts = left < PART * PARTS ? (left + PART - 1) / PART : PARTS;
         kd_pool_run(load->pool, parts, decode_part, &d);
-        for (unsigned p = 0; p < parts; p++) {
-            const uint32_t i = d.failed[p] - 1;
-            if (d.failed[p] && image_read(images, i, paths->v[i], paths->v[0], err) < 0) return -1;
-        }
-        kd_progress_tick(load->progress, d.from + (uint64_t)parts * PART, images->n, load->place);
+        for (unsigned p = 0; p < parts; p++)
+            if (part_again(&d, p, err) < 0) return -1;
+        kd_progress_tick(load->progress, d.from + (parts - 1) * PART, images->n, load->place);
     }
     return 0;
 }
