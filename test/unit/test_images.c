@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "image_sets.h"
@@ -34,8 +35,8 @@ static void test_grammar(void **state)
                 {"png:a:b:train", "png:a:b", "train"},
                 {"png:test", "png:test", NULL},
                 {"tensors:x.npy,y.npy:test", "tensors:x.npy,y.npy", "test"}};
-    static const char *const bad[] = {"", "mnits", "mnist:tset", "mnist:", "png", "png:", "png::test",
-                                      "mnist:a:test", ":test"};
+    static const char *const bad[] = {"",     "mnits",     "mnist:tset",   "mnist:", "png",
+                                      "png:", "png::test", "mnist:a:test", ":test"};
     char *source, *split;
     (void)state;
     for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
@@ -86,7 +87,8 @@ static void test_idx(void **state)
     for (unsigned i = 0; i < N * H * W; i++)
         assert_int_equal(((uint8_t *)images.pixels)[i], pixel(i));
     /* the definition, spelled out */
-    unsigned char b[16 + 2 + N * H * W] = {N, 0, 0, 0, 1, 0, 0, 0, H, 0, 0, 0, W, 0, 0, 0, 'U', '8'};
+    unsigned char b[16 + 2 + N * H * W] = {N, 0, 0, 0, 1, 0, 0, 0,   H,
+                                           0, 0, 0, W, 0, 0, 0, 'U', '8'};
     char expected[KD_FINGERPRINT];
     for (unsigned i = 0; i < N * H * W; i++) b[18 + i] = pixel(i);
     kd_fingerprint(b, sizeof b, expected);
@@ -134,9 +136,11 @@ static void test_idx_hostile(void **state)
         unsigned at;
         unsigned char value;
         const char *word;
-    } spoil[] = {{0, 1, "magic"}, {2, 0x0d, "type"}, {3, 9, "magic"}, {3, 2, "trailing"},
-                 {3, 1, "trailing"}, {4, 0x7f, "truncated"}, {7, 0, "size 0"},
-                 {7, N + 1, "58 bytes expected"}, {7, N - 1, "trailing"}};
+    } spoil[] = {{0, 1, "magic"},       {2, 0x0d, "type"},
+                 {3, 9, "magic"},       {3, 2, "trailing"},
+                 {3, 1, "trailing"},    {4, 0x7f, "truncated"},
+                 {7, 0, "size 0"},      {7, N + 1, "58 bytes expected"},
+                 {7, N - 1, "trailing"}};
     unsigned char b[128];
     const size_t n = idx_images(b);
     (void)state;
@@ -240,14 +244,10 @@ static void test_cifar(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar),
-        cmocka_unit_test(test_not_found),
-        cmocka_unit_test(test_idx),
-        cmocka_unit_test(test_idx_gz),
-        cmocka_unit_test(test_idx_hostile),
-        cmocka_unit_test(test_idx_limit),
-        cmocka_unit_test(test_idx_labels),
-        cmocka_unit_test(test_cifar),
+        cmocka_unit_test(test_grammar),     cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_idx),         cmocka_unit_test(test_idx_gz),
+        cmocka_unit_test(test_idx_hostile), cmocka_unit_test(test_idx_limit),
+        cmocka_unit_test(test_idx_labels),  cmocka_unit_test(test_cifar),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
