@@ -184,9 +184,9 @@ static char *target(const struct kd_run *run, const struct kd_report *report, st
     return kd_path_join(err, report->runs[0].folder, "report");
 }
 
-static int announce(void *run, const char *path, struct kd_err *err)
+static int announce(void *written, const char *path, struct kd_err *err)
 {
-    (void)run;
+    ++*(size_t *)written;
     return kd_print(err, "%s\n", path);
 }
 
@@ -196,11 +196,15 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     char *folder = target(run, report, err), *path = NULL;
     int status = -1;
     if (!folder) return -1;
-    const struct kd_writer writer = {folder, announce, run};
+    size_t written = 0;
+    const struct kd_writer writer = {folder, announce, &written};
     if (config.all) {
         status = kd_report_write_all(report, &writer, err);
     } else if (chosen == FORM_CHARTS) {
         status = kd_charts_write(report, &writer, err);
+        if (status == 0 && written == 0)
+            status = kd_fail(err, "%s: nothing to draw yet: no logs and no evaluations",
+                             report->runs[0].folder);
     } else {
         const char *name = chosen == FORM_PAGE ? "report.html" : "report.xlsx";
         path = run->common.output ? kd_strdup(run->common.output, err)

@@ -26,7 +26,7 @@ bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
         if (positive && low < 0) low = 0;
         if (form == KD_AXIS_PERCENT && high > 1 && high < 1 + 2 * pad) high = 1 + 0.15 * pad;
     }
-    *axis = (struct kd_axis){low, high, log, form};
+    *axis = (struct kd_axis){.low = low, .high = high, .log = log, .form = form};
     return true;
 }
 
@@ -48,10 +48,14 @@ static size_t log_ticks(const struct kd_axis *axis, double *ticks, size_t most)
 
 size_t kd_axis_ticks(const struct kd_axis *axis, size_t wanted, double *ticks, size_t most)
 {
+    size_t n = 0;
+    if (axis->at) {
+        for (; n < axis->n_at && n < most; n++) ticks[n] = axis->at[n];
+        return n;
+    }
     if (axis->log) return log_ticks(axis, ticks, most);
     double raw = (axis->high - axis->low) / (double)wanted, power = pow(10, floor(log10(raw)));
     double f = raw / power, step = (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
-    size_t n = 0;
     for (double k = ceil(axis->low / step - 1e-9); k * step <= axis->high + 1e-9 * step; k++)
         if (n < most) ticks[n++] = k == 0 ? 0 : k * step;
     return n;
@@ -61,6 +65,12 @@ void kd_axis_label(const struct kd_axis *axis, double v, double step, char out[3
 {
     double scale = axis->form == KD_AXIS_PERCENT ? 100 : 1;
     char grouped[64];
+    if (axis->form == KD_AXIS_SIZE && v >= 1e3) {
+        int power = v < 999999.5 ? 1 : v < 999999999.5 ? 2 : 3;
+        static const char *const units[] = {"", "k", "M", "G"};
+        snprintf(out, 32, "%.4g %s", v / pow(1000, power), units[power]);
+        return;
+    }
     if (axis->log || step <= 0) {
         if (fabs(v * scale) >= 1e4 || fabs(v * scale) < 1e-4)
             snprintf(out, 32, "%.0e", v * scale);

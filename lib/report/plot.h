@@ -3,11 +3,13 @@
 #define KD_REPORT_PLOT_H
 #include "kd/report/canvas.h"
 
-enum kd_axis_form { KD_AXIS_NUMBER, KD_AXIS_PERCENT };
+enum kd_axis_form { KD_AXIS_NUMBER, KD_AXIS_PERCENT, KD_AXIS_SIZE /* 20 k, 1 M */ };
 struct kd_axis {
     double low, high; /* low < high; both above 0 where log */
     bool log;
     enum kd_axis_form form;
+    const double *at; /* ticks wanted at these values, or NULL: round ones */
+    size_t n_at;
 };
 struct kd_panel { /* a coordinate system in a rectangle of a canvas */
     struct kd_canvas *c;

@@ -44,6 +44,17 @@ end:
     return status;
 }
 
+int kd_view_differences(const struct kd_report *report, struct kd_table *t,
+                        struct kd_column **columns, struct kd_err *err)
+{
+    static const char keys[] = "run,name,plain,difference,low,high,pairs,verdict";
+    *columns = NULL;
+    int status = kd_table_differences(report, t, err);
+    if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4, columns, err);
+    if (status < 0) kd_table_release(t);
+    return status;
+}
+
 static int add_table(cJSON *root, const char *key, const struct kd_table *t, struct kd_err *err)
 {
     cJSON *rows = kd_table_json(t, err);
@@ -132,16 +143,31 @@ static int put_section(const char *title, const struct kd_bytes *words, enum kd_
     return put_lines(words, before, form, out, err);
 }
 
+static int put_differences(const struct kd_report *report, const struct kd_view *view,
+                           struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    struct kd_column *columns;
+    if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
+    int status = 0;
+    if (t.n_rows)
+        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
+                                 kd_words_on_differences());
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
 static int render_people(const struct kd_report *report, const struct kd_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
-    struct kd_bytes heading = {0}, differences = {0}, notes = {0};
+    struct kd_bytes heading = {0}, notes = {0};
     const char *legend = view->form == KD_FORM_TERMINAL
                              ? "  * best on validation; kd-report --best prints its path\n"
                              : "\nBold: best student on validation.\n";
     int status = -1;
     if (kd_words_heading(report, &heading, err) < 0 ||
-        kd_words_differences(report, "", &differences, err) < 0 ||
         kd_words_notes(report, "", &notes, err) < 0)
         goto end;
     if (put_lines(&heading, view->form == KD_FORM_LATEX ? "% " : "", view->form, out, err) < 0)
@@ -152,14 +178,12 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
     if (models->n_marked && view->form != KD_FORM_LATEX &&
         kd_bytes_add(out, legend, strlen(legend), err) < 0)
         goto end;
-    if (put_section("Distilled against plain students of the same network, paired by seed",
-                    &differences, view->form, out, err) < 0 ||
+    if (put_differences(report, view, out, err) < 0 ||
         put_section("Notes", &notes, view->form, out, err) < 0)
         goto end;
     status = 0;
 end:
     kd_bytes_release(&heading);
-    kd_bytes_release(&differences);
     kd_bytes_release(&notes);
     return status;
 }
