@@ -46,7 +46,9 @@ static int records_count(const struct kd_load *load, const char *const *names, s
     for (unsigned f = 0; names[f]; f++) {
         paths[f] = kd_path_join(err, load->place, names[f]);
         if (!paths[f]) return -1;
-        if (stat(paths[f], &st) != 0) return kd_fail_errno(err, "%s", paths[f]);
+        if (stat(paths[f], &st) != 0)
+            return kd_fail_errno(err, "%s: fetch it with `scripts/get_data.sh %s`", paths[f],
+                                 load->name);
         *n += (size_t)st.st_size / record;
         if (*n > load->limit / PIXELS)
             return kd_fail(err, "%s: more than the limit of %zu bytes", paths[f], load->limit);

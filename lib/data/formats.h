@@ -11,6 +11,7 @@
 #define KD_MAX_CLASSES 65536
 
 struct kd_load {
+    const char *name;  /* of a published source, which scripts/get_data.sh fetches; else NULL */
     const char *place; /* folder, file, or "IMAGES.npy,LABELS.npy" */
     const char *split; /* "train" or "test" */
     bool split_named;  /* the spec itself names the split: a set without splits is taken as that one

@@ -197,8 +197,11 @@ static const char *const label_ends[] = {"-idx1-ubyte", ".idx1-ubyte", NULL};
 static int missing(const struct kd_load *load, const char *what, const char *end,
                    struct kd_err *err)
 {
-    return kd_fail(err, "%s/%s-%s%s[.gz]: not found; idx: needs the four files of the MNIST form",
-                   load->place, strcmp(load->split, "test") == 0 ? "t10k" : "train", what, end);
+    char remedy[128] = "a folder of IDX files has four, named as those of MNIST";
+    if (load->name)
+        snprintf(remedy, sizeof remedy, "fetch it with `scripts/get_data.sh %s`", load->name);
+    return kd_fail(err, "%s/%s-%s%s[.gz]: not found; %s", load->place,
+                   strcmp(load->split, "test") == 0 ? "t10k" : "train", what, end, remedy);
 }
 
 static int labels_read(const char *path, size_t limit, struct kd_tensor *out, struct kd_err *err)

@@ -218,6 +218,7 @@ static int place_load(const struct source_kind *kind, const struct kd_images_opt
         load->place = strchr(out->source, ':') + 1;
     } else if (kind->folders[0]) {
         load->place = found = place_find(kind, options->data_dir, err);
+        load->name = kind->name;
         if (!found) return -1;
     }
     int status = kind->load(load, out, err);

@@ -66,8 +66,11 @@ static void test_not_found(void **state)
     setenv("KD_DATA", in("nowhere"), 1);
     refused("mnist", "nowhere/mnist", "scripts/get_data.sh mnist", NULL);
     refused("cifar10", "nowhere/cifar10", "nowhere/cifar-10-batches-bin", NULL);
+    if (kd_folders_make(in("nowhere/mnist"), &err) < 0) fail_msg("%s", err.text);
+    refused("mnist", "nowhere/mnist/train-images-idx3-ubyte", "scripts/get_data.sh mnist", NULL);
     unsetenv("KD_DATA");
-    refused(spec("png", "nowhere"), "nowhere", "not found", NULL);
+    refused(spec("idx", "nowhere"), "nowhere/train-images", "not found", NULL);
+    refused(spec("png", "nothing"), "nothing", "not found", NULL);
     refused(spec("tensors", "nowhere.safetensors"), "nowhere.safetensors", NULL);
 }
 
@@ -220,7 +223,7 @@ static void test_cifar(void **state)
     assert_int_equal(((uint8_t *)images.pixels)[9 * 3072], 105);
     assert_string_equal(images.class_names[3], "cat");
     kd_images_release(&images);
-    refused("cifar10:test", "test_batch.bin", NULL);
+    refused("cifar10:test", "test_batch.bin", "scripts/get_data.sh cifar10", NULL);
     put_file(in("cifar-10-batches-bin/data_batch_4.bin"), b, 2 * 3073 - 1);
     refused("cifar10", "data_batch_4.bin", "truncated", NULL);
     put_file(in("cifar-10-batches-bin/data_batch_4.bin"), b, 0);
