@@ -210,13 +210,14 @@ static void dropout_draws(void **state)
 {
     (void)state;
     const struct kd_dropout_draw draw = {{0x12345678, 9}, 3 + 256 * 2, 5, 4000000000u};
-    const uint32_t thresholds[] = {0, 1, 13107, 32768, 65470};
+    /* the last one is a word that is drawn: it is kept */
+    const uint32_t thresholds[] = {0, 1, 13107, 32768, 65470, word16(&draw, 48)};
     const struct kd_kernels *k;
     float x[MOST + GUARD], y[MOST + GUARD], d[MOST + GUARD];
     uint8_t mask[MOST + GUARD];
     fill(x, MOST + GUARD, 1, 2);
     EACH_TABLE(k)
-    for (unsigned t = 0; t < 5; t++)
+    for (unsigned t = 0; t < 6; t++)
         for (unsigned l = 0; l < LENGTHS; l++) {
             size_t n = lengths[l], first = 48;
             memset(mask, 9, sizeof mask);
