@@ -142,8 +142,8 @@ static void epoch_axis(const struct figure *f, struct kd_axis *axis)
                 last = fmax(last, c->epoch[c->n - 1]);
             }
     double pad = last > first ? 0.02 * (last - first) : 1;
-    *axis = (struct kd_axis){.low = last > first && first <= 1 ? 0 : first - pad,
-                             .high = last + pad};
+    bool from_zero = first <= 1 && last > 20; /* where that costs no room */
+    *axis = (struct kd_axis){.low = from_zero ? 0 : first - pad, .high = last + pad, .whole = true};
 }
 
 static void draw_band(const struct kd_panel *p, const struct curve *c, struct kd_pen pen,

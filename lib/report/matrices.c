@@ -149,6 +149,14 @@ static const struct kd_result *shown_model(const struct kd_report *report, size_
     return NULL;
 }
 
+static void model_title(const char *what, const struct kd_report *report,
+                        const struct kd_result *r, char out[300])
+{
+    char seed[40] = "";
+    if (isfinite(r->seed)) snprintf(seed, sizeof seed, " (seed %.0f)", r->seed);
+    snprintf(out, 300, "%s: %.80s, %.120s%s", what, report->runs[r->run].name, r->name, seed);
+}
+
 static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, double left,
                            double top, double size)
 {
@@ -195,7 +203,7 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
     double n = (double)e->classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
     double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
     if (e->classes > 200) return 0;
-    snprintf(title, sizeof title, "Confusion: %.120s, %.80s", r->name, report->runs[run].name);
+    model_title("Confusion", report, r, title);
     struct kd_chart *chart = kd_chart_add(set, "confusion", width, height, err, title);
     if (!chart) return -1;
     draw_confusion(&chart->canvas, e, left, top, size);
@@ -216,7 +224,7 @@ int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_cha
     char text[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    snprintf(text, sizeof text, "Reliability: %.120s, %.80s", r->name, report->runs[run].name);
+    model_title("Reliability", report, r, text);
     struct kd_chart *chart = kd_chart_add(set, "reliability", 520, 520, err, text);
     if (!chart) return -1;
     const struct kd_axis whole = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT};

@@ -6,7 +6,7 @@
 enum kd_axis_form { KD_AXIS_NUMBER, KD_AXIS_PERCENT, KD_AXIS_SIZE /* 20 k, 1 M */ };
 struct kd_axis {
     double low, high; /* low < high; both above 0 where log */
-    bool log;
+    bool log, whole; /* whole: no ticks between whole numbers */
     enum kd_axis_form form;
     const double *at; /* ticks wanted at these values, or NULL: round ones */
     size_t n_at;

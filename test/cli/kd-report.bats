@@ -221,7 +221,7 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     sed -i 's/}$/,"confusion":[[40,2],[5,53]],"bins":[[10,0.4,0.35],[90,0.95,0.97]]}/' "$f"
     report more --charts
     grep -q '>53</text>' more/report/confusion.svg
-    grep -q 'Reliability: kd,temperature=4' more/report/reliability.svg
+    grep -q 'Reliability: digits, kd,temperature=4 (seed 3)' more/report/reliability.svg
     run --separate-stderr report more --charts
     [ "$status" -eq 0 ] # a report folder in the run is no model
     mkdir nothing && run --separate-stderr report nothing --charts
