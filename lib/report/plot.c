@@ -9,12 +9,13 @@ bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
 {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(v[i]) || (log && v[i] <= 0)) continue;
+        if (!(fabs(v[i]) < 1e100) || (log && v[i] <= 0)) continue;
         low = fmin(low, v[i]);
         high = fmax(high, v[i]);
     }
     if (low > high) return false;
     if (log) {
+        low = fmax(low, 1e-12 * high); /* no chart shows more decades than that */
         double ratio = high > low ? pow(high / low, 0.05) : 2;
         low /= ratio;
         high *= ratio;

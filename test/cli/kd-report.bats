@@ -199,6 +199,23 @@ odd_run() {
     [ "$(grep -c '^\* ' <<<"$output")" -eq 2 ]
     run --separate-stderr report "$RUN" other --best
     [ "${#lines[@]}" -eq 2 ]
+    # A folder of runs is its runs.
+    mkdir runs
+    cp -r "$RUN" other runs/
+    run --separate-stderr report runs --csv --columns run,name,seeds
+    [ "$(grep -c '^digits,plain,3$' <<<"$output")" -eq 1 ]
+    [ "$(grep -c '^other,plain,1$' <<<"$output")" -eq 1 ]
+}
+
+@test "absurd figures draw and print" {
+    "$make_run" wild 4 1 "1 4"
+    sed -i '2s/"loss":[^,}]*/"loss":1e308/g; 3s/"loss":[^,}]*/"loss":1e-308/g; 4s/"top1":[^,}]*/"top1":-1e300/g' \
+        wild/students/*/s1/log.jsonl
+    sed -i 's/"errors":[0-9]*/"errors":1e300/; s/"top1":[0-9.]*/"top1":1e200/' wild/students/plain/s1/eval.json
+    sed -i '1s/"epoch":1,/"epoch":-1e308,/; $s/"epoch":4,/"epoch":1e308,/' wild/teacher/s1/log.jsonl
+    report wild --all >/dev/null
+    report wild --log >/dev/null
+    report wild >/dev/null
 }
 
 has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev; }
