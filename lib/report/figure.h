@@ -32,6 +32,8 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
                      struct kd_err *err);
 int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                        struct kd_err *err);
+int kd_soft_bars_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                     struct kd_err *err);
 
 /* The networks of a run's students: entries with the same network get the same number, 0, 1, ...;
  * teachers get SIZE_MAX. group has n_entries places; returns how many networks. */

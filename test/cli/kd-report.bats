@@ -246,6 +246,21 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     [[ "$stderr" == *"nothing: nothing to draw yet"* ]]
 }
 
+@test "soft targets in the run are drawn: the teacher's softmax at several temperatures" {
+    cp -r "$RUN" soft
+    mkdir -p soft/soft/s1
+    h='{"logits":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}} '
+    { printf '\100\0\0\0\0\0\0\0'; printf '%-64s' "$h"; printf '\0\0\100\100\0\0\0\0\0\0\0\0\0\0\100\100'; } >soft/soft/s1/t.safetensors
+    report soft --page -o r.html
+    # softmax of (3, 0) is 95.26 % at T = 1, 67.92 % at T = 4
+    grep -q 'class 0 at T = 1: 95.26 %' r.html
+    grep -q 'class 0 at T = 4: 67.92 %' r.html
+    grep -q 'sample 1, %' r.html
+    printf 'broken' >soft/soft/s1/t.safetensors
+    report soft --page -o r.html
+    [ "$(grep -c 'Soft targets:' r.html)" -eq 0 ]
+}
+
 @test "page: self-contained, hostile names inert, every seed with its command" {
     odd_run '<script>alert(1)<!script>&"'
     report odd --page
