@@ -300,5 +300,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .n_sections = SECTIONS,
     .max_operands = 1,
+    .computes = true,
     .run = run,
 };

@@ -38,8 +38,8 @@ train() {
         "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet --threads "$threads" >&2
 }
 
-if jq -e .teacher "$experiment" >/dev/null; then
-    train kd-train-teacher "$@" || true
+train kd-train-teacher "$@" || true
+if [ -n "$(kd-train-teacher "$experiment" "$@" --list)" ]; then
     kd-soften "$experiment" --runs "$runs" "$@" --update --quiet >&2
 fi
 # Students may learn from students: again, until nothing is left that could be trained.
@@ -47,5 +47,6 @@ while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
 kd-eval --experiment "$experiment" --runs "$runs" "$@" --update --quiet >/dev/null
-name=$(kd-train-student "$experiment" --runs "$runs" "$@" --print-folder)
-kd-report "$name" --all
+kd-report "$experiment" --runs "$runs"
+echo
+kd-report "$experiment" --runs "$runs" --all --quiet
