@@ -1,4 +1,5 @@
-/* Choosing and comparing: the best student on validation, its plain counterpart, paired differences. */
+/* Choosing and comparing: the best student on validation, its plain counterpart, paired
+ * differences. */
 #include "kd/base/file.h"
 #include "kd/report/report.h"
 #include "util.h"
@@ -65,9 +66,11 @@ static bool better(const struct kd_report *report, const struct kd_entry *a,
 {
     int order = rank(-median(report, a, kd_figure_valid), -median(report, b, kd_figure_valid));
     if (!order)
-        order = rank(median(report, a, kd_figure_valid_loss), median(report, b, kd_figure_valid_loss));
+        order =
+            rank(median(report, a, kd_figure_valid_loss), median(report, b, kd_figure_valid_loss));
     if (!order)
-        order = rank(median(report, a, kd_figure_parameters), median(report, b, kd_figure_parameters));
+        order =
+            rank(median(report, a, kd_figure_parameters), median(report, b, kd_figure_parameters));
     return order < 0;
 }
 
@@ -128,11 +131,10 @@ const struct kd_entry *kd_report_plain(const struct kd_report *report, const str
     return best;
 }
 
-struct kd_interval kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
-                                    const struct kd_entry *plain,
-                                    double (*get)(const struct kd_report *,
-                                                  const struct kd_result *),
-                                    size_t *pairs)
+struct kd_interval
+kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
+                 const struct kd_entry *plain,
+                 double (*get)(const struct kd_report *, const struct kd_result *), size_t *pairs)
 {
     double x[SEEDS];
     size_t n = 0;
@@ -179,9 +181,9 @@ static void newest_below(const char *folder, int depth, struct timespec *latest)
         if (path && stat(path, &st) == 0) {
             if (S_ISDIR(st.st_mode) && depth > 0)
                 newest_below(path, depth - 1, latest);
-            else if (S_ISREG(st.st_mode) && (st.st_mtim.tv_sec > latest->tv_sec ||
-                                             (st.st_mtim.tv_sec == latest->tv_sec &&
-                                              st.st_mtim.tv_nsec > latest->tv_nsec)))
+            else if (S_ISREG(st.st_mode) &&
+                     (st.st_mtim.tv_sec > latest->tv_sec || (st.st_mtim.tv_sec == latest->tv_sec &&
+                                                             st.st_mtim.tv_nsec > latest->tv_nsec)))
                 *latest = st.st_mtim;
         }
         kd_free(path);

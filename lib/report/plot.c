@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
-                  enum kd_axis_form form)
+bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log, enum kd_axis_form form)
 {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #define HEADER_LIMIT ((uint64_t)64 << 20)
-#define EVAL_LIMIT ((size_t)64 << 20)
+#define EVAL_LIMIT   ((size_t)64 << 20)
 
 bool kd_result_here(const char *folder, struct kd_err *err)
 {
@@ -103,8 +103,8 @@ static void read_distillation(struct kd_result *r, const cJSON *config, bool has
     if (!cJSON_IsObject(d)) return;
     const cJSON *from = cJSON_GetObjectItemCaseSensitive(d, "from");
     double alpha = kd_number_at(d, "alpha");
-    bool named = from && !cJSON_IsNull(from) &&
-                 !(cJSON_IsString(from) && from->valuestring[0] == '\0');
+    bool named =
+        from && !cJSON_IsNull(from) && !(cJSON_IsString(from) && from->valuestring[0] == '\0');
     r->distilled = (has_parents || named || !from) && alpha != 0.0;
     if (!r->distilled) return;
     r->temperature = kd_number_at(d, "temperature");
@@ -212,8 +212,8 @@ static int add_evaluation(struct kd_result *r, const cJSON *line, struct kd_err 
     const char *data = kd_text_at(line, "data"), *split = kd_text_at(line, "split");
     if (data && !(e->data = kd_strdup(data, err))) return -1;
     if (split && !(e->split = kd_strdup(split, err))) return -1;
-    e->confusion = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes,
-                               err);
+    e->confusion =
+        read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes, err);
     e->bins = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "bins"), 3, &e->n_bins, err);
     return 0;
 }
@@ -235,8 +235,8 @@ static int read_evaluations(struct kd_report *report, struct kd_result *r, const
             /* A file of one indented object is as good as one line an object. */
             if (!line && at == 0 && (line = kd_json_parse(text.data, text.size, path, &why)))
                 length = text.size;
-            status = line ? add_evaluation(r, line, err)
-                          : kd_report_note(report, err, "%s.", why.text);
+            status =
+                line ? add_evaluation(r, line, err) : kd_report_note(report, err, "%s.", why.text);
         }
         cJSON_Delete(line);
         at += length + 1;

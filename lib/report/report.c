@@ -22,8 +22,8 @@ int kd_report_note(struct kd_report *report, struct kd_err *err, const char *for
     va_end(args);
     char *copy = kd_strdup(text, err);
     if (!copy) return -1;
-    char **slot = kd_grow(&report->notes, &report->n_notes, &report->notes_room, sizeof *slot,
-                          "notes", err);
+    char **slot =
+        kd_grow(&report->notes, &report->n_notes, &report->notes_room, sizeof *slot, "notes", err);
     if (!slot) {
         kd_free(copy);
         return -1;
@@ -157,9 +157,8 @@ static int scan(struct kd_report *report, const char *folder, int depth, struct 
 static int experiment_place(const cJSON *experiment, const char *name)
 {
     int place = 0;
-    const cJSON *s, *students = experiment
-                                    ? cJSON_GetObjectItemCaseSensitive(experiment, "students")
-                                    : NULL;
+    const cJSON *s,
+        *students = experiment ? cJSON_GetObjectItemCaseSensitive(experiment, "students") : NULL;
     cJSON_ArrayForEach(s, students)
     {
         if (s->string && strcmp(s->string, name) == 0) return place;
@@ -284,12 +283,14 @@ static int read_operand(struct kd_report *report, const char *path, struct kd_er
         return kd_fail_errno(err, "%s: no such run; name a folder such as runs/digits", path);
     if (S_ISDIR(st.st_mode)) return read_folder(report, path, err);
     const char *base = base_name(path, &length);
-    char *folder = base == path ? kd_strdup(".", err)
-                                : kd_format(err, "%.*s", (int)(base - path - 1), path);
+    char *folder =
+        base == path ? kd_strdup(".", err) : kd_format(err, "%.*s", (int)(base - path - 1), path);
     int status = folder ? 0 : -1;
     if (folder && !kd_result_here(folder, err))
-        status = kd_fail(err, "%s: neither a run folder nor a file of one (" KD_RESULT_MODEL
-                              ", " KD_RESULT_LOG ", " KD_RESULT_EVAL ")", path);
+        status = kd_fail(err,
+                         "%s: neither a run folder nor a file of one (" KD_RESULT_MODEL
+                         ", " KD_RESULT_LOG ", " KD_RESULT_EVAL ")",
+                         path);
     if (status == 0) status = read_run(report, folder[0] ? folder : "/", err);
     kd_free(folder);
     return status;

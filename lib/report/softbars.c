@@ -1,4 +1,5 @@
-/* What a teacher knows beyond the right answer: soft targets of some samples as bars, at several temperatures. */
+/* What a teacher knows beyond the right answer: soft targets of some samples as bars, at several
+ * temperatures. */
 #include "figure.h"
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
@@ -8,14 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAMPLES 4
+#define SAMPLES      4
 #define MOST_CLASSES 30
-#define FILE_LIMIT ((size_t)512 << 20)
+#define FILE_LIMIT   ((size_t)512 << 20)
 
 static const double temperatures[] = {1, 4, 20};
 #define COLUMNS (sizeof temperatures / sizeof *temperatures)
 
-/* First file, by name, of a folder (of its subfolders where `deep`) that ends in .safetensors; or NULL. */
+/* First file, by name, of a folder (of its subfolders where `deep`) that ends in .safetensors; or
+ * NULL. */
 static char *first_file(const char *folder, bool deep, struct kd_err *err)
 {
     char *first = NULL;
@@ -63,8 +65,9 @@ static size_t top_class(const float *z, size_t classes)
     return top;
 }
 
-/* Samples that the teacher is sure of and yet finds alike to another class: of each class the one whose
- * second class is likeliest at T = 4 among those with at least 0.9 at T = 1; of these the highest few. */
+/* Samples that the teacher is sure of and yet finds alike to another class: of each class the one
+ * whose second class is likeliest at T = 4 among those with at least 0.9 at T = 1; of these the
+ * highest few. */
 static size_t choose(const float *z, size_t n, size_t classes, size_t out[SAMPLES])
 {
     double best[MOST_CLASSES], p[MOST_CLASSES];
@@ -103,8 +106,9 @@ static void draw_bars(const struct kd_panel *p, const double *share, size_t clas
                        (struct kd_pen){.ink = KD_INK_SERIES + (c == top ? 1 : 2)}, text);
         if (classes > 14 && c % 5) continue;
         snprintf(text, sizeof text, "%zu", c);
-        kd_canvas_text(p->c, p->x + step * ((double)c + 0.5), p->y + p->h + 15, text,
-                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .anchor = 0.5, .ink = KD_INK_FAINT});
+        kd_canvas_text(
+            p->c, p->x + step * ((double)c + 0.5), p->y + p->h + 15, text,
+            (struct kd_type){.size = KD_TEXT_SIZE - 1, .anchor = 0.5, .ink = KD_INK_FAINT});
     }
 }
 
@@ -152,7 +156,8 @@ int kd_soft_bars_add(const struct kd_report *report, size_t run, struct kd_chart
 {
     const struct kd_tensorfile_limits limits = {.bytes = FILE_LIMIT, .no_verify = true};
     struct kd_tensorfile file;
-    struct kd_err ignored = {0}; /* a chart less; the files speak for themselves in kd-soften --show */
+    struct kd_err ignored = {
+        0}; /* a chart less; the files speak for themselves in kd-soften --show */
     char *folder = kd_path_join(err, report->runs[run].folder, "soft");
     char *path = folder ? first_file(folder, true, err) : NULL;
     int status = folder ? 0 : -1;

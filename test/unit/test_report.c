@@ -1,3 +1,4 @@
+#include "../../lib/report/figures.h"
 #include "../../lib/report/util.h"
 #include "kd/base/json.h"
 #include "kd/report/canvas.h"
@@ -96,7 +97,8 @@ static void table_make(struct kd_table *t)
     static const struct {
         const char *name;
         double top1, sd, n;
-    } rows[] = {{"a|b", 0.5, 0.25, 1234567}, {"=1+1", 0.123456789, NAN, 12.5}, {"\xC3\xA4", NAN, NAN, NAN}};
+    } rows[] = {
+        {"a|b", 0.5, 0.25, 1234567}, {"=1+1", 0.123456789, NAN, 12.5}, {"\xC3\xA4", NAN, NAN, NAN}};
     kd_table_init(t, "Test", columns, 4);
     for (size_t i = 0; i < 3; i++) {
         struct kd_cell *row = kd_table_row(t, &err);
@@ -169,7 +171,8 @@ static void sorting_keeps_marks_and_puts_the_empty_last(void **state)
 static void numbers_read_back_and_group(void **state)
 {
     (void)state;
-    static const double values[] = {0.1, 1.0 / 3, 0.98412345678901234, 5e-324, 1e300, -7, 123456789};
+    static const double values[] = {0.1, 1.0 / 3,  0.98412345678901234, 5e-324, 1e300,
+                                    -7,  123456789};
     char text[64];
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         kd_number_text(values[i], text);
@@ -225,6 +228,13 @@ static void a_drawing_as_svg(void **state)
     kd_canvas_release(&c);
 }
 
+static void the_table_of_figures_is_full(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KD_N_FIGURES; i++)
+        assert_true(kd_figures[i].get && kd_figures[i].column.key && kd_figures[i].column.title);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +247,7 @@ int main(void)
         cmocka_unit_test(numbers_read_back_and_group),
         cmocka_unit_test(text_is_made_harmless),
         cmocka_unit_test(a_drawing_as_svg),
+        cmocka_unit_test(the_table_of_figures_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
