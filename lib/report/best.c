@@ -116,17 +116,27 @@ static bool any_distilled(const struct kd_report *report, const struct kd_entry 
     return false;
 }
 
+static bool same_data(const struct kd_result *a, const struct kd_result *b)
+{
+    return a->data && b->data ? strcmp(a->data, b->data) == 0 : a->data == b->data;
+}
+
 const struct kd_entry *kd_report_plain(const struct kd_report *report, const struct kd_entry *entry)
 {
     const struct kd_result *mine = with_network(report, entry);
     const struct kd_entry *best = NULL;
+    bool best_same = false;
     if (!mine || !any_distilled(report, entry)) return NULL;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = with_network(report, e);
         if (!r || r->run != mine->run || r->role != KD_ROLE_STUDENT) continue;
         if (any_distilled(report, e) || strcmp(r->network, mine->network) != 0) continue;
-        if (!best || better(report, e, best)) best = e;
+        bool same = same_data(r, mine);
+        if (best && same != best_same ? same : !best || better(report, e, best)) {
+            best = e;
+            best_same = same;
+        }
     }
     return best;
 }

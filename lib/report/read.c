@@ -135,6 +135,8 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     }
     if (isnan(r->seed)) r->seed = kd_number_at(config, "seed");
     r->planned_epochs = kd_number_at(config, "train.epochs");
+    const cJSON *data = config ? cJSON_GetObjectItemCaseSensitive(config, "data") : NULL;
+    if (data && !(r->data = kd_json_text(data, false, err))) goto end;
     if (r->role == KD_ROLE_STUDENT) read_distillation(r, config, r->parents != NULL);
     r->best_epoch = kd_number_at(metrics, "epoch");
     r->parameters = kd_number_at(metrics, "parameters");
@@ -300,7 +302,8 @@ void kd_result_release(struct kd_result *r)
         kd_free(r->evaluations[i].confusion);
         kd_free(r->evaluations[i].bins);
     }
-    char *texts[] = {r->name, r->folder, r->model, r->network, r->command, r->version, r->parents};
+    char *texts[] = {r->name, r->folder,  r->model,   r->network,
+                     r->data, r->command, r->version, r->parents};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     kd_free(r->evaluations);
     kd_log_release(&r->log);

@@ -45,6 +45,21 @@ report() { kd-report "$@"; }
     [[ "$output" =~ kd,temperature=4\ +plain\ .*one\ pair:\ no\ interval ]]
 }
 
+@test "the plain counterpart is one trained on the same data where there is one" {
+    cp -r "$RUN" two
+    cp -r two/students/plain two/students/other
+    # Same lengths, so that the file stays whole: other data, better on validation.
+    LC_ALL=C sed -i 's/fraction\\":1/fraction\\":2/; s/top1\\":0.98/top1\\":0.99/g; s/student\\":\\"plain/student\\":\\"other/' \
+        two/students/other/s?/model.safetensors
+    run --separate-stderr report two --csv --table differences --columns name,plain
+    [[ "$output" == *'"kd,temperature=4",plain'* ]]
+    run --separate-stderr report two --best
+    [[ "$output" == *"/other/"* ]]
+    rm -r two/students/plain
+    run --separate-stderr report two --csv --table differences --columns name,plain
+    [[ "$output" == *'"kd,temperature=4",other'* ]]
+}
+
 @test "figures in CSV and JSON are those of eval.json, to the digit" {
     report "$RUN" --csv --table seeds -o seeds.csv
     [ "$(wc -l <seeds.csv)" -eq 22 ]

@@ -35,6 +35,7 @@ struct kd_result { /* one trained model: one seed */
     char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
     double seed;   /* NaN: unknown */
     char *network; /* JSON text, or NULL */
+    char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
     bool distilled;
     double temperature, alpha;
     double parameters, macs, bytes; /* bytes: size of the model file */
@@ -86,8 +87,9 @@ const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,
                                             const struct kd_entry *entry);
-/* The undistilled student to compare a distilled one with: same run, same network; of several the
- * one best on validation. NULL where there is none, or where `entry` is not distilled. */
+/* The undistilled student to compare a distilled one with: same run, same network; of several those
+ * trained on the same data, of these the one best on validation. NULL where there is none, or where
+ * `entry` is not distilled. */
 const struct kd_entry *kd_report_plain(const struct kd_report *report,
                                        const struct kd_entry *entry);
 /* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may
