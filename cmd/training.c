@@ -368,7 +368,10 @@ static int each_seed(struct work *w, const char *name, struct kd_err *err)
 static int each_name(struct work *w, struct kd_err *err)
 {
     const struct kd_texts asked = training_options.students;
-    if (!w->student) return each_seed(w, "teacher", err);
+    if (!w->student)
+        return training_options.list && !kd_experiment_knows(w->x, "teacher")
+                   ? 0
+                   : each_seed(w, "teacher", err);
     if (!w->path) return each_seed(w, asked.n ? asked.v[0] : "student", err);
     if (!asked.n && !w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
     size_t n = asked.n ? asked.n : w->x->n_students, seeds = w->x->n_seeds;

@@ -2,6 +2,7 @@
 #include "formats.h"
 #include "kd/base/file.h"
 #include <string.h>
+#include <sys/stat.h>
 
 enum { PIXELS = 3 * 32 * 32, MAX_FILES = 5 };
 
@@ -11,7 +12,8 @@ struct layout {
 };
 static const struct layout cifar10 = {{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                        "data_batch_4.bin", "data_batch_5.bin", NULL},
-                                      {"test_batch.bin", NULL}, 0};
+                                      {"test_batch.bin", NULL},
+                                      0};
 /* the coarse label comes first, the fine one is the class */
 static const struct layout cifar100 = {{"train.bin", NULL}, {"test.bin", NULL}, 1};
 
@@ -21,8 +23,10 @@ int kd_cifar_parse(const void *bytes, size_t size, const char *name, size_t skip
     const size_t record = skip + 1 + PIXELS;
     const unsigned char *from = bytes;
     if (size == 0 || size % record != 0)
-        return kd_fail(err, "%s: %zu bytes is no whole number of records of %zu bytes; the file is "
-                            "truncated or no CIFAR binary file", name, size, record);
+        return kd_fail(err,
+                       "%s: %zu bytes is no whole number of records of %zu bytes; the file is "
+                       "truncated or no CIFAR binary file",
+                       name, size, record);
     for (size_t i = 0; i < size / record; i++, from += record) {
         labels[i] = from[skip];
         if ((uint32_t)labels[i] >= classes)
@@ -33,33 +37,64 @@ int kd_cifar_parse(const void *bytes, size_t size, const char *name, size_t skip
     return 0;
 }
 
-static int files_read(const struct kd_load *load, const char *const *names, struct kd_bytes *files,
-                      char **paths, struct kd_err *err)
+/* Records in all files together, by their sizes; paths[f] is allocated. */
+static int records_count(const struct kd_load *load, const char *const *names, size_t record,
+                         char **paths, size_t *n, struct kd_err *err)
 {
-    size_t total = 0;
+    struct stat st;
+    *n = 0;
     for (unsigned f = 0; names[f]; f++) {
         paths[f] = kd_path_join(err, load->place, names[f]);
         if (!paths[f]) return -1;
-        if (kd_file_read(paths[f], KD_READ_LIMIT, &files[f], err) < 0) return -1;
-        total += files[f].size;
-        if (total > load->limit)
+        if (stat(paths[f], &st) != 0)
+            return kd_fail_errno(err, "%s: fetch it with `scripts/get_data.sh %s`", paths[f],
+                                 load->name);
+        *n += (size_t)st.st_size / record;
+        if (*n > load->limit / PIXELS)
             return kd_fail(err, "%s: more than the limit of %zu bytes", paths[f], load->limit);
     }
     return 0;
+}
+
+/* One file at a time, so that little more than the pixels is in memory. */
+static int files_read(const struct layout *layout, const struct kd_load *load, char *const *paths,
+                      struct kd_images *out, struct kd_err *err)
+{
+    const size_t record = layout->skip + 1 + PIXELS;
+    struct kd_bytes file = {0};
+    int status = 0;
+    size_t at = 0;
+    for (unsigned f = 0; f < MAX_FILES && paths[f] && status == 0; f++) {
+        const size_t left = (out->n - at) * record;
+        status = kd_file_read(paths[f], left + record, &file, err);
+        if (status == 0 && file.size / record * record > left)
+            status = kd_fail(err, "%s: the file has grown while it was read", paths[f]);
+        if (status == 0)
+            status = kd_cifar_parse(file.data, file.size, paths[f], layout->skip, out->classes,
+                                    (uint8_t *)out->pixels + at * PIXELS, out->labels + at, err);
+        at += file.size / record;
+        kd_bytes_release(&file);
+        kd_progress_tick(load->progress, at, out->n, load->place);
+    }
+    if (status == 0 && at != out->n)
+        return kd_fail(err, "%s: the files have shrunk while they were read", load->place);
+    return status;
 }
 
 static int cifar_load(const struct layout *layout, const struct kd_load *load,
                       struct kd_images *out, struct kd_err *err)
 {
     const char *const *names = strcmp(load->split, "test") == 0 ? layout->test : layout->train;
-    struct kd_bytes files[MAX_FILES] = {{0}};
     char *paths[MAX_FILES] = {NULL};
-    const size_t record = layout->skip + 1 + PIXELS;
-    size_t n = 0, at = 0;
-    int status = files_read(load, names, files, paths, err);
+    size_t n;
+    int status = records_count(load, names, layout->skip + 1 + PIXELS, paths, &n, err);
     if (status < 0) goto done;
     status = -1;
-    for (unsigned f = 0; names[f]; f++) n += files[f].size / record;
+    if (n == 0) {
+        kd_fail(err, "%s: not one whole record; the file is truncated or no CIFAR binary file",
+                paths[0]);
+        goto done;
+    }
     out->n = (uint32_t)n;
     out->c = 3;
     out->h = out->w = 32;
@@ -67,19 +102,9 @@ static int cifar_load(const struct layout *layout, const struct kd_load *load,
     out->classes = load->classes;
     if (kd_pixels_alloc(out, load->place, load->limit, err) < 0) goto done;
     out->labels = kd_alloc(n, sizeof *out->labels, "labels", err);
-    if (!out->labels) goto done;
-    for (unsigned f = 0; names[f]; f++) {
-        if (kd_cifar_parse(files[f].data, files[f].size, paths[f], layout->skip, out->classes,
-                           (uint8_t *)out->pixels + at * PIXELS, out->labels + at, err) < 0)
-            goto done;
-        at += files[f].size / record;
-    }
-    status = 0;
+    if (out->labels) status = files_read(layout, load, paths, out, err);
 done:
-    for (unsigned f = 0; f < MAX_FILES; f++) {
-        kd_bytes_release(&files[f]);
-        kd_free(paths[f]);
-    }
+    for (unsigned f = 0; f < MAX_FILES; f++) kd_free(paths[f]);
     return status;
 }
 

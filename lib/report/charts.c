@@ -70,7 +70,8 @@ struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double
     c->title = kd_strdup(title, err);
     if (!c->name || !c->title) return NULL;
     kd_text_fit(title, KD_TITLE_SIZE, width - 32, fitted);
-    kd_canvas_text(&c->canvas, 16, 28, fitted, (struct kd_type){.size = KD_TITLE_SIZE, .bold = true});
+    kd_canvas_text(&c->canvas, 16, 28, fitted,
+                   (struct kd_type){.size = KD_TITLE_SIZE, .bold = true});
     return c;
 }
 
@@ -88,7 +89,9 @@ void kd_charts_release(struct kd_chart_set *set)
 int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err)
 {
     static int (*const kinds[])(const struct kd_report *, size_t, struct kd_chart_set *,
-                                struct kd_err *) = {kd_curves_add};
+                                struct kd_err *) = {
+        kd_curves_add,    kd_scatter_add,     kd_temperature_add, kd_heat_add,
+        kd_confusion_add, kd_reliability_add, kd_soft_bars_add};
     *set = (struct kd_chart_set){0};
     for (size_t run = 0; run < report->n_runs; run++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
@@ -119,8 +122,6 @@ int kd_charts_write(const struct kd_report *report, const struct kd_writer *writ
     struct kd_bytes data = {0};
     if (kd_charts_make(report, &set, err) < 0) return -1;
     int status = 0;
-    if (set.n == 0) status = kd_fail(err, "%s: nothing to draw yet: no logs and no evaluations",
-                                     report->n_runs ? report->runs[0].folder : "no run");
     for (size_t i = 0; i < set.n && status == 0; i++) {
         const struct kd_chart *c = &set.charts[i];
         if (kd_canvas_has_cairo()) {
@@ -136,7 +137,3 @@ int kd_charts_write(const struct kd_report *report, const struct kd_writer *writ
     kd_charts_release(&set);
     return status;
 }
-int kd_page_write(const struct kd_report *report, const char *path, struct kd_err *err){(void)report;(void)path;return kd_fail(err,"x");}
-int kd_workbook_write(const struct kd_report *report, const char *path, struct kd_err *err){(void)report;(void)path;return kd_fail(err,"x");}
-int kd_report_write_all(const struct kd_report *report, const struct kd_writer *writer, struct kd_err *err){(void)report;(void)writer;return kd_fail(err,"x");}
-const char *kd_report_missing_forms(void){return "";}

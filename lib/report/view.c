@@ -8,9 +8,8 @@
 static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, struct kd_err *err)
 {
     if (kd_bytes_format(keys, err, "%sname", report->n_runs > 1 ? "run," : "") < 0) return -1;
-    for (size_t i = 0; i < kd_n_figures; i++)
-        if (kd_figures[i].brief &&
-            kd_bytes_format(keys, err, ",%s", kd_figures[i].column.key) < 0)
+    for (size_t i = 0; i < KD_N_FIGURES; i++)
+        if (kd_figures[i].brief && kd_bytes_format(keys, err, ",%s", kd_figures[i].column.key) < 0)
             return -1;
     return kd_bytes_format(keys, err, ",seeds");
 }
@@ -33,13 +32,23 @@ int kd_view_table(const struct kd_report *report, const struct kd_view *view, st
         if (strcmp(view->columns, "all") != 0 && kd_table_keep(t, view->columns, columns, err) < 0)
             goto end;
     } else if (people) {
-        if (brief_columns(report, &keys, err) < 0 ||
-            kd_table_keep(t, keys.data, columns, err) < 0)
+        if (brief_columns(report, &keys, err) < 0 || kd_table_keep(t, keys.data, columns, err) < 0)
             goto end;
     }
     status = 0;
 end:
     kd_bytes_release(&keys);
+    if (status < 0) kd_table_release(t);
+    return status;
+}
+
+int kd_view_differences(const struct kd_report *report, struct kd_table *t,
+                        struct kd_column **columns, struct kd_err *err)
+{
+    static const char keys[] = "run,name,plain,difference,low,high,pairs,verdict";
+    *columns = NULL;
+    int status = kd_table_differences(report, t, err);
+    if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4, columns, err);
     if (status < 0) kd_table_release(t);
     return status;
 }
@@ -112,9 +121,8 @@ static int put_lines(const struct kd_bytes *words, const char *before, enum kd_f
         size_t length = strcspn(words->data + at, "\n");
         words->data[at + length] = '\0';
         if (kd_bytes_add(out, before, strlen(before), err) < 0) return -1;
-        int status = form == KD_FORM_MARKDOWN
-                         ? kd_text_markdown(out, words->data + at, err)
-                         : kd_bytes_add(out, words->data + at, length, err);
+        int status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, words->data + at, err)
+                                              : kd_bytes_add(out, words->data + at, length, err);
         if (status < 0 || kd_bytes_add(out, "\n", 1, err) < 0) return -1;
         at += length + 1;
     }
@@ -132,17 +140,31 @@ static int put_section(const char *title, const struct kd_bytes *words, enum kd_
     return put_lines(words, before, form, out, err);
 }
 
+static int put_differences(const struct kd_report *report, const struct kd_view *view,
+                           struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    struct kd_column *columns;
+    if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
+    int status = 0;
+    if (t.n_rows)
+        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
+                                 kd_words_on_differences());
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
 static int render_people(const struct kd_report *report, const struct kd_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
-    struct kd_bytes heading = {0}, differences = {0}, notes = {0};
+    struct kd_bytes heading = {0}, notes = {0};
     const char *legend = view->form == KD_FORM_TERMINAL
                              ? "  * best on validation; kd-report --best prints its path\n"
                              : "\nBold: best student on validation.\n";
     int status = -1;
-    if (kd_words_heading(report, &heading, err) < 0 ||
-        kd_words_differences(report, "", &differences, err) < 0 ||
-        kd_words_notes(report, "", &notes, err) < 0)
+    if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)
         goto end;
     if (put_lines(&heading, view->form == KD_FORM_LATEX ? "% " : "", view->form, out, err) < 0)
         goto end;
@@ -152,14 +174,12 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
     if (models->n_marked && view->form != KD_FORM_LATEX &&
         kd_bytes_add(out, legend, strlen(legend), err) < 0)
         goto end;
-    if (put_section("Distilled against plain students of the same network, paired by seed",
-                    &differences, view->form, out, err) < 0 ||
+    if (put_differences(report, view, out, err) < 0 ||
         put_section("Notes", &notes, view->form, out, err) < 0)
         goto end;
     status = 0;
 end:
     kd_bytes_release(&heading);
-    kd_bytes_release(&differences);
     kd_bytes_release(&notes);
     return status;
 }

@@ -53,33 +53,10 @@ int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struc
     return 0;
 }
 
-static int difference_line(const struct kd_cell *row, struct kd_bytes *out, struct kd_err *err)
+const char *kd_words_on_differences(void)
 {
-    double d = 100 * row[3].value, low = 100 * row[4].value, high = 100 * row[5].value;
-    size_t pairs = (size_t)row[6].value;
-    if (kd_text_plain(out, row[1].text, err) < 0 ||
-        kd_bytes_format(out, err, " against ") < 0 || kd_text_plain(out, row[2].text, err) < 0)
-        return -1;
-    if (pairs < 2)
-        return kd_bytes_format(out, err, ": %+.2f points of top-1, one pair of seeds: no interval.\n",
-                               d);
-    return kd_bytes_format(out, err,
-                           ": %+.2f points of top-1, 95 %% t-interval %+.2f to %+.2f over %zu pairs "
-                           "of seeds: %s.\n",
-                           d, low, high, pairs, row[7].text);
-}
-
-int kd_words_differences(const struct kd_report *report, const char *bullet, struct kd_bytes *out,
-                         struct kd_err *err)
-{
-    struct kd_table t;
-    int status = kd_table_differences(report, &t, err);
-    for (size_t r = 0; r < t.n_rows && status == 0; r++) {
-        status = kd_bytes_add(out, bullet, strlen(bullet), err);
-        if (status == 0) status = difference_line(&t.cells[r * t.n_columns], out, err);
-    }
-    kd_table_release(&t);
-    return status;
+    return "Differences of top-1 in points, distilled minus plain with the same network and seed; "
+           "95 % t-interval of their mean.";
 }
 
 int kd_words_notes(const struct kd_report *report, const char *bullet, struct kd_bytes *out,

@@ -366,11 +366,15 @@ const struct kd_option kd_soften_rows[] = {
 };
 const size_t kd_soften_rows_n = sizeof kd_soften_rows / sizeof *kd_soften_rows;
 
-int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out, struct kd_err *err)
+int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out,
+                         struct kd_augment *augment, struct kd_err *err)
 {
-    static const char *const augment[] = {"augment"};
+    static const char *const besides[] = {"augment"};
     struct kd_opt_section s = {"Soft targets", kd_soften_rows, kd_soften_rows_n, out};
-    return read_section(&s, x->json, "", "soften", augment, 1, err);
+    struct kd_opt_section a = {"Augmentation", kd_augment_rows, kd_augment_rows_n, augment};
+    const cJSON *soften = cJSON_GetObjectItemCaseSensitive(x->json, "soften");
+    if (read_section(&s, x->json, "", "soften", besides, 1, err) < 0) return -1;
+    return read_section(&a, soften, "soften", "augment", NULL, 0, err);
 }
 
 /* ---- places ---- */

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "image_sets.h"
@@ -127,8 +128,15 @@ static void test_round_trip_colour(void **state)
     static int32_t labels[2] = {0, 1};
     static char zero[] = "b", one[] = "a/b c";
     static char *names[2] = {zero, one};
-    struct kd_images set = {.n = 2, .c = 3, .h = 2, .w = 2, .classes = 2, .dtype = KD_U8,
-                            .pixels = pixels, .labels = labels, .class_names = names};
+    struct kd_images set = {.n = 2,
+                            .c = 3,
+                            .h = 2,
+                            .w = 2,
+                            .classes = 2,
+                            .dtype = KD_U8,
+                            .pixels = pixels,
+                            .labels = labels,
+                            .class_names = names};
     (void)state;
     set.source = zero;
     set.split = (char[]){"train"};
@@ -137,8 +145,16 @@ static void test_round_trip_colour(void **state)
     assert_int_equal(kd_images_write_png(&set, in("colour"), &err), 0);
     load(spec("png", "colour"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
-    assert_string_equal(images.class_names[1], "1-a_b_c"); /* names do not sort as numbers do */
+    assert_string_equal(images.class_names[1], "1-a_b_c"); /* no name for a folder */
     kd_images_release(&images);
+    static char plain[] = "a";
+    names[1] = plain; /* would sort before the "b" of class 0 */
+    assert_int_equal(kd_images_write_png(&set, in("colour2"), &err), 0);
+    load(spec("png", "colour2"));
+    assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
+    assert_string_equal(images.class_names[1], "1-a");
+    kd_images_release(&images);
+    names[1] = one;
     assert_int_equal(kd_images_write_idx(&set, in("colour-idx"), &err), 0);
     load(spec("idx", "colour-idx"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
@@ -158,8 +174,14 @@ static void test_write_refused(void **state)
 {
     static uint8_t pixels[4];
     static int32_t labels[2] = {0, 2};
-    struct kd_images set = {.n = 2, .c = 1, .h = 1, .w = 2, .classes = 3, .dtype = KD_U8,
-                            .pixels = pixels, .labels = labels};
+    struct kd_images set = {.n = 2,
+                            .c = 1,
+                            .h = 1,
+                            .w = 2,
+                            .classes = 3,
+                            .dtype = KD_U8,
+                            .pixels = pixels,
+                            .labels = labels};
     (void)state;
     set.source = set.split = (char[]){"train"};
     assert_int_equal(kd_images_write_png(&set, in("gap"), &err), -1);
@@ -185,10 +207,8 @@ static void test_write_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_tensors_hostile),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_round_trip_colour),
+        cmocka_unit_test(test_tensors),       cmocka_unit_test(test_tensors_hostile),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_round_trip_colour),
         cmocka_unit_test(test_write_refused),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -40,8 +40,9 @@ int kd_experiment_job(const struct kd_experiment *x, const char *name, bool stud
                       struct kd_err *err);
 const struct kd_student *kd_experiment_student(const struct kd_experiment *x, const char *name,
                                                struct kd_err *err); /* "did you mean" */
-/* The soften section and the teacher's augmentation for its views. */
-int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out, struct kd_err *err);
+/* The soften section, over what out and augment already hold (their defaults). */
+int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out,
+                         struct kd_augment *augment, struct kd_err *err);
 /* FOLDER/teacher/s1, FOLDER/students/NAME/s1, FOLDER/soft/s1/NAME.safetensors. Caller frees. */
 char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student, uint64_t seed,
                           struct kd_err *err);

@@ -1,0 +1,515 @@
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+#include "kd/train/experiment.h"
+#include "kd/train/predict.h"
+#include "kd/train/targets.h"
+#include "program.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct options {
+    char *data, *data_dir, *split, *reference, *experiment, *runs;
+    struct kd_texts set;
+    bool confusion, timing, save, update;
+} options;
+
+#define O(field) offsetof(struct options, field)
+static const struct kd_option rows[] = {
+    {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
+     .help = "images, as mnist:test or png:DIR; default: the test split of what the model was trained on"},
+    {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
+     .help = "test, train, or validation as the model's own training carved it; default test"},
+    {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
+     .help = "where named sources are found instead of $KD_DATA or ./data"},
+    {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
+     .help = "also the share of images on which a model agrees with this one"},
+    {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
+     .help = "with --json: the matrix of counts, a row a true class"},
+    {"time", 0, NULL, KD_OPT_BOOL, O(timing),
+     .help = "also the time for one image, and images a second 1,000 at a time"},
+    {"save", 0, NULL, KD_OPT_BOOL, O(save), .help = "also write eval.json beside each model"},
+    {"experiment", 'x', NULL, KD_OPT_TEXT, O(experiment), .metavar = "EXPERIMENT",
+     .help = "evaluate all its models that are there, on test and validation, against the teacher of the "
+             "same seed, and save eval.json beside each"},
+    {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
+     .help = "override a key of the experiment"},
+    {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
+     .help = "folder of the run folders"},
+    {"update", 'u', NULL, KD_OPT_BOOL, O(update),
+     .help = "with --experiment: pass over models whose eval.json is of the same model"},
+};
+static struct kd_opt_section sections[] = {{"Evaluation", rows, sizeof rows / sizeof *rows, &options}};
+
+struct result {
+    char *model, *data, *split;
+    struct kd_metrics m;
+    size_t parameters, classes;
+    uint64_t macs;
+    double agreement, latency_ms, throughput; /* NAN: not measured */
+    uint32_t *confusion;
+    char fingerprint[KD_FINGERPRINT];
+};
+
+struct work {
+    struct kd_run *run;
+    struct kd_images images;
+    char *loaded;
+    struct kd_model reference; /* net NULL: none */
+    char *reference_path;
+    struct result *results;
+    size_t n, room;
+    struct kd_bytes saved; /* lines of the eval.json being made */
+};
+
+/* ---- what to evaluate on ---- */
+
+/* The model's own "data" section, from kd.config; defaults where there is none. */
+static int own_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err)
+{
+    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, out};
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.config");
+    if (kd_opts_preset(&s, 1, err) < 0 || !cJSON_IsString(text)) return text ? -1 : 0;
+    cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
+    int status = !config ? -1 : data ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err) : 0;
+    cJSON_Delete(config);
+    return status;
+}
+
+static int load(struct work *w, const char *source, const char *split, struct kd_err *err)
+{
+    struct kd_images_options o = {.data_dir = options.data_dir, .default_split = split,
+                                  .pool = w->run->pool};
+    char *key = kd_format(err, "%s %s", source, split);
+    if (!key) return -1;
+    if (w->loaded && strcmp(w->loaded, key) == 0) {
+        kd_free(key);
+        return 0;
+    }
+    kd_images_release(&w->images);
+    kd_free(w->loaded);
+    w->loaded = NULL;
+    if (kd_images_load(source, &o, &w->images, err) < 0) {
+        kd_free(key);
+        return -1;
+    }
+    w->loaded = key;
+    return 0;
+}
+
+static int choose_images(struct work *w, const struct kd_model *model, const char *split,
+                         struct kd_subset *out, struct kd_err *err)
+{
+    struct kd_data_config own = {0};
+    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+    bool validation = strcmp(split, "validation") == 0, test = strcmp(split, "test") == 0;
+    int status = own_data(model, &own, err);
+    const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
+    if (status == 0 && !source)
+        status = kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
+    if (status == 0) status = load(w, source, validation ? "train" : split, err);
+    if (status == 0 && validation) {
+        struct kd_subset rest = {0};
+        if (own.validation <= 0)
+            status = kd_fail_usage(err, "%s was trained without validation images", model->path);
+        else
+            status = kd_split_train(&w->images, &own, &rest, out, err);
+        kd_subset_release(&rest);
+    } else if (status == 0)
+        status = kd_subset_all(&w->images, out, err);
+    kd_opts_release(&s, 1);
+    return status;
+}
+
+/* ---- measuring ---- */
+
+/* Median of one image at a time, and the best of some rounds of 1,000, from arrays in memory to logits. */
+static int measure_time(const struct work *w, const struct kd_model *model, const struct kd_subset *on,
+                        struct result *r, struct kd_err *err)
+{
+    enum { ONES = 200, MANY = 1000, ROUNDS = 5 };
+    struct kd_network *net = model->net;
+    struct kd_view view = {.images = on->images};
+    uint32_t index[MANY];
+    double one[ONES], best = HUGE_VAL;
+    for (uint32_t i = 0; i < MANY; i++) index[i] = on->index[i % on->n];
+    for (int many = 0; many < 2; many++) {
+        size_t n = many ? MANY : 1;
+        struct kd_pass pass = {.rows = n};
+        if (kd_network_plan(net, n, false, err) < 0) return -1;
+        for (int i = -1; i < (many ? ROUNDS : ONES); i++) { /* the first is a warm-up */
+            kd_view_fill(&view, &model->normalize, index + (many || i < 0 ? 0 : i), n, w->run->pool, net->in);
+            double start = kd_seconds();
+            kd_network_forward(net, w->run->pool, &pass);
+            double took = kd_seconds() - start;
+            if (many && i >= 0 && took < best) best = took;
+            if (!many && i >= 0) one[i] = took;
+        }
+    }
+    for (int i = 1; i < ONES; i++) /* insertion sort: the list is short */
+        for (int j = i; j > 0 && one[j] < one[j - 1]; j--) {
+            double t = one[j];
+            one[j] = one[j - 1];
+            one[j - 1] = t;
+        }
+    r->latency_ms = 1e3 * one[ONES / 2];
+    r->throughput = MANY / best;
+    return 0;
+}
+
+static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on, struct result *r,
+                   struct kd_err *err)
+{
+    size_t classes = model->net->classes;
+    struct kd_view view = {.images = on->images};
+    float *logits = kd_alloc((size_t)on->n * classes, sizeof *logits, "logits", err), *other = NULL;
+    int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
+    int status = logits && labels ? 0 : -1;
+    for (uint32_t i = 0; i < on->n && status == 0; i++) labels[i] = kd_subset_label(on, i);
+    if (status == 0)
+        status = kd_predict(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
+                            &w->run->progress, logits, err);
+    if (status == 0) {
+        if (options.confusion || options.experiment)
+            r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
+        kd_metrics_of(logits, labels, on->n, classes, &r->m, r->confusion);
+    }
+    if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
+        other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
+        status = other ? kd_predict(w->reference.net, &w->reference.normalize, &view, on->index, on->n,
+                                    w->run->pool, NULL, other, err)
+                       : -1;
+        if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
+    }
+    if (status == 0 && options.timing) status = measure_time(w, model, on, r, err);
+    kd_free(logits);
+    kd_free(other);
+    kd_free(labels);
+    return status;
+}
+
+/* ---- telling ---- */
+
+static int add_number_or_null(cJSON *o, const char *key, double v, struct kd_err *err)
+{
+    return isnan(v) ? kd_json_add(o, key, NULL, err) : kd_json_add_number(o, key, v, err);
+}
+
+static cJSON *matrix(const struct result *r, struct kd_err *err)
+{
+    cJSON *rows_json = cJSON_CreateArray();
+    for (size_t i = 0; rows_json && i < r->classes; i++) {
+        cJSON *row = cJSON_CreateArray();
+        bool whole = row && cJSON_AddItemToArray(rows_json, row);
+        for (size_t j = 0; whole && j < r->classes; j++)
+            whole = cJSON_AddItemToArray(row, cJSON_CreateNumber(r->confusion[i * r->classes + j]));
+        if (!whole) {
+            cJSON_Delete(rows_json);
+            rows_json = NULL;
+        }
+    }
+    if (!rows_json) kd_fail(err, "not enough memory for a confusion matrix");
+    return rows_json;
+}
+
+static char *result_json(const struct result *r, struct kd_err *err)
+{
+    const struct {
+        const char *key;
+        double v;
+    } numbers[] = {{"n", (double)r->m.n}, {"parameters", (double)r->parameters}, {"macs", (double)r->macs},
+                   {"top1", r->m.n ? r->m.top1 : NAN}, {"top5", r->m.n ? r->m.top5 : NAN},
+                   {"errors", r->m.n ? (double)r->m.errors : NAN}, {"nll", r->m.n ? r->m.loss : NAN},
+                   {"ece", r->m.n ? r->m.ece : NAN}, {"agreement", r->agreement}};
+    cJSON *o = cJSON_CreateObject();
+    int status = kd_json_add_text(o, "model", r->model, err);
+    if (status == 0) status = kd_json_add_text(o, "data", r->data, err);
+    if (status == 0) status = kd_json_add_text(o, "split", r->split, err);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)
+        status = add_number_or_null(o, numbers[i].key, numbers[i].v, err);
+    if (status == 0 && !isnan(r->latency_ms)) {
+        status = kd_json_add_number(o, "latency_ms", r->latency_ms, err);
+        if (status == 0) status = kd_json_add_number(o, "throughput", r->throughput, err);
+    }
+    if (status == 0) status = kd_json_add_text(o, "fingerprint", r->fingerprint, err);
+    if (status == 0 && r->confusion) status = kd_json_attach(o, "confusion", matrix(r, err), err);
+    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
+    cJSON_Delete(o);
+    return text;
+}
+
+static void cell(char *out, size_t size, const char *format, double v)
+{
+    if (isnan(v))
+        snprintf(out, size, "-");
+    else
+        snprintf(out, size, format, v); /* formats are this file's own */
+}
+
+enum { COLUMNS = 12, CELL = 32 };
+
+static void fill_row(const struct result *r, char row[COLUMNS][CELL])
+{
+    bool seen = r->m.n > 0;
+    snprintf(row[0], CELL, "%.20s:%.10s", r->data, r->split);
+    snprintf(row[1], CELL, "%" PRIu64, r->m.n);
+    cell(row[2], CELL, "%.2f", seen ? 100 * r->m.top1 : NAN);
+    cell(row[3], CELL, "%.2f", seen ? 100 * r->m.top5 : NAN);
+    cell(row[4], CELL, "%.0f", seen ? (double)r->m.errors : NAN);
+    cell(row[5], CELL, "%.4f", seen ? r->m.loss : NAN);
+    cell(row[6], CELL, "%.4f", seen ? r->m.ece : NAN);
+    cell(row[7], CELL, "%.2f", 100 * r->agreement);
+    snprintf(row[8], CELL, "%zu", r->parameters);
+    snprintf(row[9], CELL, "%" PRIu64, r->macs);
+    cell(row[10], CELL, "%.3f", r->latency_ms);
+    cell(row[11], CELL, "%.0f", r->throughput);
+}
+
+static const char *const heads[COLUMNS] = {"data", "images", "top-1 %", "top-5 %", "errors", "NLL", "ECE",
+                                           "agree %", "parameters", "multiply-adds", "ms/image", "images/s"};
+
+static int print_table(const struct work *w, struct kd_err *err)
+{
+    size_t width[COLUMNS], name = 5;
+    char row[COLUMNS][CELL];
+    bool shown[COLUMNS];
+    for (int c = 0; c < COLUMNS; c++) {
+        width[c] = strlen(heads[c]);
+        shown[c] = c < 7 || c == 8 || c == 9;
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        fill_row(&w->results[i], row);
+        if (strlen(w->results[i].model) > name) name = strlen(w->results[i].model);
+        for (int c = 0; c < COLUMNS; c++) {
+            if (strlen(row[c]) > width[c]) width[c] = strlen(row[c]);
+            if (strcmp(row[c], "-") != 0) shown[c] = true;
+        }
+    }
+    for (size_t i = 0; i <= w->n; i++) { /* row 0 is the heading */
+        if (i) fill_row(&w->results[i - 1], row);
+        if (kd_print(err, "%-*s", (int)name, i ? w->results[i - 1].model : "model") < 0) return -1;
+        for (int c = 0; c < COLUMNS; c++)
+            if (shown[c] && kd_print(err, c == 0 ? "  %-*s" : "  %*s", (int)width[c],
+                                     i ? row[c] : heads[c]) < 0)
+                return -1;
+        if (kd_print(err, "\n") < 0) return -1;
+    }
+    return 0;
+}
+
+/* ---- models ---- */
+
+static struct result *add_result(struct work *w, struct kd_err *err)
+{
+    if (w->n == w->room) {
+        size_t room = w->room ? 2 * w->room : 16;
+        struct result *more = kd_alloc(room, sizeof *more, "results", err);
+        if (!more) return NULL;
+        if (w->n) memcpy(more, w->results, w->n * sizeof *more);
+        kd_free(w->results);
+        w->results = more;
+        w->room = room;
+    }
+    w->results[w->n] = (struct result){.agreement = NAN, .latency_ms = NAN, .throughput = NAN};
+    return &w->results[w->n++];
+}
+
+static int evaluate(struct work *w, struct kd_model *model, const char *split, struct kd_err *err)
+{
+    struct kd_subset on = {0};
+    struct result *r = add_result(w, err);
+    int status = r ? choose_images(w, model, split, &on, err) : -1;
+    if (status == 0) status = kd_model_suits(model, &w->images, err);
+    if (status == 0) {
+        bool carved = strcmp(split, "validation") == 0;
+        r->model = kd_strdup(model->path, err);
+        r->data = kd_strdup(w->images.source, err);
+        r->split = kd_strdup(carved ? split : w->images.split, err);
+        r->parameters = model->net->parameters;
+        r->macs = model->net->macs;
+        r->classes = model->net->classes;
+        memcpy(r->fingerprint, model->fingerprint, sizeof r->fingerprint);
+        status = r->model && r->data && r->split ? measure(w, model, &on, r, err) : -1;
+    }
+    if (status == 0 && (w->run->common.json || options.save || options.experiment)) {
+        char *text = result_json(r, err);
+        status = text ? kd_bytes_format(&w->saved, err, "%s\n", text) : -1;
+        if (status == 0 && w->run->common.json) status = kd_print(err, "%s\n", text);
+        kd_free(text);
+    }
+    kd_subset_release(&on);
+    return status;
+}
+
+static int save(struct work *w, const char *model_path, struct kd_err *err)
+{
+    const char *slash = strrchr(model_path, '/');
+    char *path = kd_format(err, "%.*seval.json", slash ? (int)(slash - model_path + 1) : 0, model_path);
+    int status = path ? kd_file_write(path, w->saved.data, w->saved.size, err) : -1;
+    kd_free(path);
+    return status;
+}
+
+/* A folder stands for the model in it, or for the checkpoint of a training under way. */
+static char *model_in(const char *path, struct kd_err *err)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return kd_strdup(path, err);
+    char *model = kd_path_join(err, path, "model.safetensors");
+    if (!model || kd_path_exists(model)) return model;
+    char *checkpoint = kd_path_join(err, path, "checkpoint.safetensors");
+    if (!checkpoint || !kd_path_exists(checkpoint)) {
+        if (checkpoint) kd_fail(err, "%s: no model.safetensors and no checkpoint in it", path);
+        kd_free(checkpoint);
+        checkpoint = NULL;
+    }
+    kd_free(model);
+    return checkpoint;
+}
+
+static int evaluate_operand(struct work *w, const char *operand, struct kd_err *err)
+{
+    struct kd_model model = {0};
+    char *path = model_in(operand, err);
+    int status = path ? kd_model_read(path, &model, err) : -1;
+    kd_bytes_release(&w->saved);
+    if (status == 0) status = evaluate(w, &model, options.split ? options.split : "test", err);
+    if (status == 0 && options.save && strcmp(path, "-") != 0) status = save(w, path, err);
+    kd_model_release(&model);
+    kd_free(path);
+    return status;
+}
+
+/* ---- a whole experiment ---- */
+
+static bool is_evaluated(const char *model_path, const struct kd_model *model)
+{
+    struct kd_err ignored;
+    struct kd_bytes text = {0};
+    const char *slash = strrchr(model_path, '/');
+    char *path = kd_format(&ignored, "%.*seval.json", (int)(slash - model_path + 1), model_path);
+    bool same = path && kd_path_exists(path) && kd_file_read(path, 1 << 24, &text, &ignored) == 0 &&
+                strstr(text.data, model->fingerprint);
+    kd_bytes_release(&text);
+    kd_free(path);
+    return same;
+}
+
+static int evaluate_place(struct work *w, const struct kd_experiment *x, const char *name, bool student,
+                          uint64_t seed, struct kd_err *err)
+{
+    struct kd_model model = {0};
+    char *folder = kd_experiment_place(x, name, student, seed, err);
+    char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    int status = path ? 0 : -1;
+    kd_bytes_release(&w->saved);
+    if (status == 0 && kd_path_exists(path)) {
+        status = kd_model_read(path, &model, err);
+        bool skip = status == 0 && options.update && is_evaluated(path, &model);
+        if (status == 0 && !skip) {
+            struct kd_data_config own = {0};
+            struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+            status = own_data(&model, &own, err);
+            if (status == 0) status = evaluate(w, &model, "test", err);
+            if (status == 0 && own.validation > 0) status = evaluate(w, &model, "validation", err);
+            if (status == 0) status = save(w, path, err);
+            kd_opts_release(&s, 1);
+        }
+    }
+    kd_model_release(&model);
+    kd_free(path);
+    kd_free(folder);
+    return status;
+}
+
+static int set_reference(struct work *w, const char *path, struct kd_err *err)
+{
+    kd_model_release(&w->reference);
+    return path && kd_path_exists(path) ? kd_model_read(path, &w->reference, err) : 0;
+}
+
+static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t seed, struct kd_err *err)
+{
+    char *folder = kd_experiment_place(x, "teacher", false, seed, err);
+    char *teacher = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    int status = teacher ? evaluate_place(w, x, "teacher", false, seed, err) : -1;
+    if (status == 0) status = set_reference(w, teacher, err);
+    for (size_t i = 0; i < x->n_students && status == 0 && !kd_stopping; i++)
+        status = evaluate_place(w, x, x->students[i].name, true, seed, err);
+    kd_model_release(&w->reference);
+    kd_free(teacher);
+    kd_free(folder);
+    return status;
+}
+
+static int evaluate_experiment(struct work *w, struct kd_err *err)
+{
+    struct kd_experiment *x = kd_experiment_open(options.experiment, options.runs, &options.set, err);
+    if (!x) return -1;
+    bool given = kd_args_has(&w->run->args, "seed");
+    size_t n = given ? 1 : x->n_seeds;
+    int status = 0;
+    for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
+        status = evaluate_seed(w, x, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
+    kd_experiment_close(x);
+    return status;
+}
+
+static int check(const struct kd_run *r, struct kd_err *err)
+{
+    static const char *const splits[] = {"test", "train", "validation"};
+    if (!r->args.n_operands && !options.experiment)
+        return kd_fail_usage(err, "no model is given; give model files, run folders, or --experiment");
+    if (r->args.n_operands && options.experiment)
+        return kd_fail_usage(err, "give models or --experiment, not both");
+    for (int i = 0; options.split && i < 3; i++)
+        if (strcmp(options.split, splits[i]) == 0) return 0;
+    if (options.split)
+        return kd_fail_usage(err, "--split=%s: expected test, train or validation", options.split);
+    return 0;
+}
+
+static int run(struct kd_run *r, struct kd_err *err)
+{
+    struct work w = {.run = r};
+    int status = check(r, err);
+    if (status == 0 && options.reference) status = kd_model_read(options.reference, &w.reference, err);
+    if (status == 0 && options.experiment) status = evaluate_experiment(&w, err);
+    for (size_t i = 0; i < r->args.n_operands && status == 0 && !kd_stopping; i++)
+        status = evaluate_operand(&w, r->args.operands[i], err);
+    if (status == 0 && !r->common.json && w.n) status = print_table(&w, err);
+    for (size_t i = 0; i < w.n; i++) {
+        kd_free(w.results[i].model);
+        kd_free(w.results[i].data);
+        kd_free(w.results[i].split);
+        kd_free(w.results[i].confusion);
+    }
+    kd_free(w.results);
+    kd_bytes_release(&w.saved);
+    kd_model_release(&w.reference);
+    kd_images_release(&w.images);
+    kd_free(w.loaded);
+    return status;
+}
+
+const struct kd_program kd_program = {
+    .name = "kd-eval",
+    .usage = "[OPTION]... MODEL...",
+    .summary = "Measure models, or checkpoints of trainings that still run, on any split of any data.",
+    .details = "A folder stands for the model.safetensors in it, or else its checkpoint.\n"
+               "NLL is the mean cross-entropy of the labels in nats; ECE the expected calibration error over 15\n"
+               "bins; agree % the share of images on which model and --reference choose the same class.\n"
+               "\n"
+               "Examples:\n"
+               "  kd-eval runs/digits/teacher/s1 runs/digits/students/*/s1\n"
+               "  kd-eval model.safetensors --data mnist:test --json\n"
+               "  kd-eval --experiment configs/digits.json --update\n",
+    .sections = sections,
+    .n_sections = 1,
+    .max_operands = 1 << 20,
+    .computes = true,
+    .run = run,
+};

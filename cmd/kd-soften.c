@@ -1,0 +1,305 @@
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+#include "kd/train/experiment.h"
+#include "kd/train/targets.h"
+#include "program.h"
+
+#include <string.h>
+
+static struct options {
+    struct kd_texts models, set;
+    struct kd_reals weights;
+    char *data, *data_dir, *runs;
+    int average;
+    bool update, logits;
+    int64_t show;
+    struct kd_soften_config soften;
+    struct kd_augment augment;
+} options;
+
+#define O(field) offsetof(struct options, field)
+static const struct kd_option rows[] = {
+    {"model", 'm', NULL, KD_OPT_TEXTS, O(models), .metavar = "MODEL",
+     .help = "teacher: a model, a checkpoint, or - ; repeated: the mean of several"},
+    {"weights", 'w', NULL, KD_OPT_REALS, O(weights), .min = 0, .max = 1e9, .metavar = "W,...",
+     .help = "weights of several teachers, in their order; default equal"},
+    {"average", 0, NULL, KD_OPT_CHOICE, O(average), .preset = "logits",
+     .choices = "logits|probabilities", .metavar = "WHAT",
+     .help = "what of several teachers is averaged; probabilities hold for the temperatures given alone"},
+    {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
+     .help = "images: mnist:train, digits, png:DIR, ...; all of the split, in its order"},
+    {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
+     .help = "where named sources are found instead of $KD_DATA or ./data"},
+    {"logits", 0, NULL, KD_OPT_BOOL, O(logits), .preset = "true",
+     .help = "write probabilities alone"},
+    {"show", 0, NULL, KD_OPT_INT, O(show), .preset = "-1", .min = -1, .max = 4e9, .metavar = "I",
+     .help = "print image I's soft targets at each temperature instead of writing a file"},
+    {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
+     .help = "override a key of the experiment"},
+    {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
+     .help = "folder of the run folders"},
+    {"update", 'u', NULL, KD_OPT_BOOL, O(update),
+     .help = "pass over files that are there and were made by the same teacher from the same images"},
+};
+
+static struct kd_opt_section sections[] = {
+    {"Teachers and images", rows, sizeof rows / sizeof *rows, &options},
+    {"Soft targets", kd_soften_rows, 0, &options.soften},
+    {"Augmentation of views", kd_augment_rows, 0, &options.augment},
+};
+enum { SECTIONS = sizeof sections / sizeof *sections };
+
+__attribute__((constructor)) static void count_rows(void)
+{
+    sections[1].n = kd_soften_rows_n;
+    sections[2].n = kd_augment_rows_n;
+}
+
+struct work {
+    struct kd_run *run;
+    struct kd_teachers teachers;
+    struct kd_images images;
+    char *loaded;
+};
+
+static int load(struct work *w, const char *source, const char *split, const char *data_dir,
+                struct kd_err *err)
+{
+    struct kd_images_options o = {.data_dir = data_dir, .default_split = split, .pool = w->run->pool};
+    if (!source)
+        return kd_fail_usage(err, "no images are given; use --data mnist:train or an experiment");
+    if (w->loaded && strcmp(w->loaded, source) == 0) return 0;
+    kd_images_release(&w->images);
+    kd_free(w->loaded);
+    w->loaded = kd_strdup(source, err);
+    return w->loaded && kd_images_load(source, &o, &w->images, err) == 0 ? 0 : -1;
+}
+
+/* ---- the table of one image ---- */
+
+static const char *class_name(const struct kd_images *im, size_t c, char *room, size_t size)
+{
+    if (im->class_names) return im->class_names[c];
+    snprintf(room, size, "%zu", c);
+    return room;
+}
+
+static int print_header(const struct kd_reals *t, struct kd_err *err)
+{
+    if (kd_print(err, "%-10s %10s", "class", "logit") < 0) return -1;
+    for (size_t k = 0; k < t->n; k++) {
+        char head[32];
+        snprintf(head, sizeof head, "T=%g", t->v[k]);
+        if (kd_print(err, " %10s", head) < 0) return -1;
+    }
+    return kd_print(err, "\n");
+}
+
+static int print_table(const struct work *w, const float *logits, const float *q, size_t classes,
+                       const struct kd_reals *t, struct kd_err *err)
+{
+    char room[24];
+    const struct kd_images *im = &w->images;
+    int32_t label = im->labels ? im->labels[options.show] : -1;
+    if (print_header(t, err) < 0) return -1;
+    for (size_t c = 0; c < classes; c++) {
+        if (kd_print(err, "%-10s %10.4f", class_name(im, c, room, sizeof room), (double)logits[c]) < 0)
+            return -1;
+        for (size_t k = 0; k < t->n; k++)
+            if (kd_print(err, " %10.6f", (double)q[k * classes + c]) < 0) return -1;
+        if (kd_print(err, "%s\n", (int32_t)c == label ? "  <- label" : "") < 0) return -1;
+    }
+    return 0;
+}
+
+static int print_json(const struct work *w, const float *logits, const float *q, size_t classes,
+                      const struct kd_reals *t, struct kd_err *err)
+{
+    cJSON *o = cJSON_CreateObject(), *soft = cJSON_CreateArray();
+    int status = kd_json_add_text(o, "data", w->images.source, err);
+    if (status == 0) status = kd_json_add_text(o, "split", w->images.split, err);
+    if (status == 0) status = kd_json_add_number(o, "image", (double)options.show, err);
+    if (status == 0 && w->images.labels)
+        status = kd_json_add_number(o, "label", w->images.labels[options.show], err);
+    if (status == 0) status = kd_json_attach(o, "logits", cJSON_CreateFloatArray(logits, (int)classes), err);
+    for (size_t k = 0; k < t->n && status == 0; k++) {
+        cJSON *one = cJSON_CreateObject();
+        status = kd_json_add_number(one, "temperature", t->v[k], err);
+        if (status == 0)
+            status = kd_json_attach(one, "probabilities",
+                                    cJSON_CreateFloatArray(q + k * classes, (int)classes), err);
+        if (status == 0)
+            cJSON_AddItemToArray(soft, one);
+        else
+            cJSON_Delete(one);
+    }
+    if (status == 0) {
+        status = kd_json_attach(o, "soft_targets", soft, err);
+        soft = NULL;
+    }
+    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
+    status = text ? kd_print(err, "%s\n", text) : -1;
+    kd_free(text);
+    cJSON_Delete(soft);
+    cJSON_Delete(o);
+    return status;
+}
+
+static int show(struct work *w, struct kd_err *err)
+{
+    static double usual[] = {1, 4, 20};
+    struct kd_reals t = options.soften.temperature;
+    if (!t.n) t = (struct kd_reals){usual, 3};
+    if (options.show >= w->images.n)
+        return kd_fail_usage(err, "--show=%lld: %s:%s has images 0 to %u", (long long)options.show,
+                             w->images.source, w->images.split, w->images.n - 1);
+    if (kd_teachers_check(&w->teachers, &w->images, err) < 0) return -1;
+    size_t classes = w->teachers.models[0].net->classes;
+    uint32_t index = (uint32_t)options.show;
+    struct kd_view view = {.images = &w->images};
+    float *logits = kd_alloc((t.n + 1) * classes, sizeof *logits, "soft targets", err);
+    if (!logits) return -1;
+    float *q = logits + classes;
+    int status = kd_teachers_predict(&w->teachers, &view, &index, 1, 1, w->run->pool, NULL, logits, err);
+    for (size_t k = 0; k < t.n && status == 0; k++)
+        if (w->teachers.average)
+            status = kd_teachers_predict(&w->teachers, &view, &index, 1, t.v[k], w->run->pool, NULL,
+                                         q + k * classes, err);
+        else
+            kd_softmax(logits, classes, t.v[k], q + k * classes);
+    if (status == 0)
+        status = (w->run->common.json ? print_json : print_table)(w, logits, q, classes, &t, err);
+    kd_free(logits);
+    return status;
+}
+
+/* ---- writing ---- */
+
+static int soften(struct work *w, const char *path, struct kd_err *err)
+{
+    const struct kd_soften_config *c = &options.soften;
+    struct kd_soften what = {.logits = options.logits, .half = c->half, .views = (size_t)c->views,
+                             .augment = options.augment, .seed = (uint64_t)c->views_seed,
+                             .command = w->run->command};
+    w->teachers.average = options.average;
+    if (options.show >= 0) return show(w, err);
+    if (c->probabilities || options.average || !options.logits) what.temperatures = c->temperature;
+    if (c->probabilities && !c->temperature.n)
+        return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
+    if (c->views && !kd_augment_active(&options.augment))
+        return kd_fail_usage(err, "--views records augmented images; say how, for example --shift 2");
+    if (kd_soften_write(path, &what, &w->teachers, &w->images, w->run->pool, &w->run->progress, err) < 0)
+        return -1;
+    kd_say(w->run, "%s:%s, %u images, %zu teacher%s", w->images.source, w->images.split, w->images.n,
+           w->teachers.n, w->teachers.n == 1 ? "" : "s");
+    return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
+}
+
+/* The teachers' fingerprints and the images are what a file must have been made from. */
+static bool is_current(const struct work *w, const char *path)
+{
+    struct kd_tensorfile f;
+    struct kd_err ignored;
+    if (!kd_path_exists(path) || kd_tensorfile_read(path, NULL, &f, &ignored) < 0) return false;
+    const char *parents = kd_tensorfile_meta(&f, "kd.parents"), *data = kd_tensorfile_meta(&f, "kd.data");
+    cJSON *now = kd_teachers_parents(&w->teachers, &ignored);
+    cJSON *identity = kd_images_identity(&w->images, &ignored);
+    char *a = now ? kd_json_text(now, false, &ignored) : NULL;
+    char *b = identity ? kd_json_text(identity, false, &ignored) : NULL;
+    bool same = a && b && parents && data && strcmp(a, parents) == 0 && strcmp(b, data) == 0;
+    kd_free(a);
+    kd_free(b);
+    cJSON_Delete(now);
+    cJSON_Delete(identity);
+    kd_tensorfile_release(&f);
+    return same;
+}
+
+static int one_seed(struct work *w, const struct kd_experiment *x, const struct kd_job *teacher,
+                    uint64_t seed, struct kd_err *err)
+{
+    char *folder = kd_experiment_place(x, "teacher", false, seed, err);
+    char *model = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    char *soft = w->run->common.output ? kd_strdup(w->run->common.output, err)
+                                       : kd_experiment_soft(x, "teacher", seed, err);
+    int status = -1;
+    kd_teachers_release(&w->teachers);
+    if (model && soft && !kd_path_exists(model))
+        kd_fail(err, "%s: not there yet; train it with kd-train-teacher %s --seed %llu", model,
+                w->run->args.operands[0], (unsigned long long)seed);
+    else if (model && soft && kd_teachers_add(&w->teachers, model, 1, err) == 0 &&
+             load(w, options.data ? options.data : teacher->data.source, options.soften.split,
+                  options.data_dir, err) == 0)
+        status = options.update && options.show < 0 && is_current(w, soft) ? 0 : soften(w, soft, err);
+    kd_free(folder);
+    kd_free(model);
+    kd_free(soft);
+    return status;
+}
+
+static int from_experiment(struct work *w, const char *path, struct kd_err *err)
+{
+    struct kd_job teacher = {0};
+    struct kd_experiment *x = kd_experiment_open(path, options.runs, &options.set, err);
+    if (!x) return -1;
+    int status = kd_experiment_job(x, "teacher", false, &teacher, err);
+    if (status == 0) status = kd_experiment_soften(x, &options.soften, &options.augment, err);
+    if (status < 0) kd_err_context(err, "%s", path);
+    if (status == 0) status = kd_args_apply(&w->run->args, err);
+    bool given = kd_args_has(&w->run->args, "seed");
+    size_t n = given || options.show >= 0 ? 1 : x->n_seeds;
+    if (status == 0 && w->run->common.output && n > 1)
+        status = kd_fail_usage(err, "--output takes one file, but the experiment has %zu seeds; choose with "
+                                    "--seed", n);
+    for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
+        status = one_seed(w, x, &teacher, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
+    kd_job_release(&teacher);
+    kd_experiment_close(x);
+    return status;
+}
+
+static int from_models(struct work *w, struct kd_err *err)
+{
+    if (!options.models.n)
+        return kd_fail_usage(err, "no teacher is given; use --model MODEL --data SOURCE, or an experiment");
+    if (options.weights.n && options.weights.n != options.models.n)
+        return kd_fail_usage(err, "--weights has %zu numbers for %zu models", options.weights.n,
+                             options.models.n);
+    if (options.show < 0 && !w->run->common.output)
+        return kd_fail_usage(err, "say where to write with --output FILE (or - for a pipe)");
+    for (size_t i = 0; i < options.models.n; i++)
+        if (kd_teachers_add(&w->teachers, options.models.v[i], options.weights.n ? options.weights.v[i] : 1,
+                            err) < 0)
+            return -1;
+    if (load(w, options.data, options.soften.split, options.data_dir, err) < 0) return -1;
+    if (options.update && options.show < 0 && is_current(w, w->run->common.output)) return 0;
+    return soften(w, w->run->common.output ? w->run->common.output : "-", err);
+}
+
+static int run(struct kd_run *r, struct kd_err *err)
+{
+    struct work w = {.run = r};
+    int status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err) : from_models(&w, err);
+    kd_teachers_release(&w.teachers);
+    kd_images_release(&w.images);
+    kd_free(w.loaded);
+    return status;
+}
+
+const struct kd_program kd_program = {
+    .name = "kd-soften",
+    .usage = "[OPTION]... [EXPERIMENT]",
+    .summary = "Write what teachers know of a set of images: their logits, one row an image, in source order.\n"
+               "Logits serve every temperature. The path of each file written is printed.",
+    .details = "Examples:\n"
+               "  kd-soften configs/digits.json                         every seed's teacher\n"
+               "  kd-soften --model teacher/model.safetensors --data mnist:train -o soft.safetensors\n"
+               "  kd-soften -m a.safetensors -m b.safetensors --data digits -o soft.safetensors\n"
+               "  kd-soften configs/digits.json --show 7 --temperature 1,4,20\n"
+               "  kd-soften -m T --data mnist:train -o - | kd-train-student -S - --data mnist --layers 128\n",
+    .sections = sections,
+    .n_sections = SECTIONS,
+    .max_operands = 1,
+    .computes = true,
+    .run = run,
+};

@@ -1,0 +1,378 @@
+/* Accuracy against what it costs or depends on: parameters, temperature, alpha. */
+#include "figure.h"
+#include "plot.h"
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WIDTH  720.0
+#define HEIGHT 520.0
+#define LEFT   78.0
+#define RIGHT  24.0
+#define TOP    52.0
+#define POINTS 512 /* most models in one chart */
+
+static double temperature(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->temperature;
+}
+static double alpha(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->alpha;
+}
+
+struct spot { /* a model in a chart */
+    const struct kd_entry *entry;
+    double x;
+    struct kd_stats y;
+    size_t group; /* SIZE_MAX: teacher */
+    bool distilled;
+};
+
+/* The models of a run that have a figure on both axes. */
+static size_t spots_of(const struct kd_report *report, size_t run,
+                       double (*x)(const struct kd_report *, const struct kd_result *),
+                       struct spot *spots, struct kd_err *err)
+{
+    size_t n = 0, *group = kd_alloc(report->n_entries, sizeof *group, "charts", err);
+    if (!group) return 0;
+    kd_groups_of(report, run, group);
+    for (size_t i = 0; i < report->n_entries && n < POINTS; i++) {
+        const struct kd_entry *e = &report->entries[i];
+        if (report->results[e->first].run != run) continue;
+        struct spot s = {e, x ? kd_entry_stats(report, e, x).mean : NAN,
+                         kd_entry_stats(report, e, kd_figure_top1), group[i],
+                         kd_entry_distilled(report, e)};
+        if (s.y.n) spots[n++] = s;
+    }
+    kd_free(group);
+    return n;
+}
+
+static const char *name_of(const struct kd_report *report, const struct spot *s)
+{
+    return report->results[s->entry->first].name;
+}
+
+/* Mean with a bar over its standard deviation. */
+static void draw_spot(const struct kd_panel *p, const struct kd_report *report,
+                      const struct spot *s, int ink, int shape)
+{
+    char tip[320];
+    double x = kd_panel_x(p, s->x), y = kd_panel_y(p, s->y.mean);
+    if (s->y.sd > 0) {
+        double xs[2] = {x, x},
+               ys[2] = {kd_panel_y(p, s->y.mean - s->y.sd), kd_panel_y(p, s->y.mean + s->y.sd)};
+        kd_canvas_line(p->c, xs, ys, 2, (struct kd_pen){.ink = ink, .width = 1.5});
+    }
+    snprintf(tip, sizeof tip, "%.200s: %.2f %%, %zu seed%s", name_of(report, s), 100 * s->y.mean,
+             s->y.n, s->y.n == 1 ? "" : "s");
+    kd_canvas_dot(p->c, x, y, 5, shape, (struct kd_pen){.ink = ink}, tip);
+}
+
+/* What the bars are, where there are any. */
+static void caption(struct kd_canvas *c, const struct spot *s, size_t n)
+{
+    bool bars = false;
+    for (size_t i = 0; i < n; i++) bars |= s[i].y.sd > 0;
+    if (bars)
+        kd_canvas_text(c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds.",
+                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+}
+
+static bool accuracy_axis(const struct spot *s, size_t n, struct kd_axis *axis)
+{
+    double v[2 * POINTS];
+    for (size_t i = 0; i < n; i++) {
+        double sd = isfinite(s[i].y.sd) ? s[i].y.sd : 0;
+        v[2 * i] = s[i].y.mean - sd;
+        v[2 * i + 1] = s[i].y.mean + sd;
+    }
+    return kd_axis_over(axis, v, 2 * n, false, KD_AXIS_PERCENT);
+}
+
+/* ---- accuracy against parameters ---------------------------------------------------------- */
+
+/* Steps through the models that no other beats at their size or below. */
+static void draw_front(const struct kd_panel *p, const struct spot *s, size_t n)
+{
+    double x[2 * POINTS + 1], y[2 * POINTS + 1], best = -INFINITY;
+    bool used[POINTS] = {false};
+    size_t k = 0;
+    for (;;) {
+        size_t next = n;
+        for (size_t i = 0; i < n; i++) {
+            if (used[i] || s[i].y.mean <= best) continue;
+            if (next == n || s[i].x < s[next].x ||
+                (s[i].x == s[next].x && s[i].y.mean > s[next].y.mean))
+                next = i;
+        }
+        if (next == n) break;
+        used[next] = true;
+        if (k) {
+            x[k] = kd_panel_x(p, s[next].x);
+            y[k] = y[k - 1];
+            k++;
+        }
+        best = s[next].y.mean;
+        x[k] = kd_panel_x(p, s[next].x);
+        y[k++] = kd_panel_y(p, best);
+    }
+    x[k] = p->x + p->w;
+    y[k] = k ? y[k - 1] : 0;
+    kd_canvas_line(p->c, x, y, k ? k + 1 : 0,
+                   (struct kd_pen){.ink = KD_INK_FAINT, .width = 1.2, .dash = 5});
+}
+
+/* Names of the models on the front, where they do not cover one another. */
+static void label_spots(const struct kd_panel *p, const struct kd_report *report,
+                        const struct spot *s, size_t n)
+{
+    double taken[POINTS][4];
+    size_t labels = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool front = true;
+        for (size_t k = 0; k < n; k++)
+            if (k != i && s[k].x <= s[i].x &&
+                (s[k].y.mean > s[i].y.mean || (s[k].y.mean == s[i].y.mean && k < i)))
+                front = false;
+        if (!front) continue;
+        char label[160];
+        kd_text_fit(name_of(report, &s[i]), KD_TEXT_SIZE, 200, label);
+        double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean) - 12;
+        double w = kd_type_width(label, KD_TEXT_SIZE);
+        bool end = x + w + 10 > p->x + p->w, free = true;
+        double left = end ? x - w - 8 : x + 8;
+        for (size_t k = 0; k < labels; k++)
+            free = free && (left + w < taken[k][0] || left > taken[k][2] || y - 12 > taken[k][3] ||
+                            y < taken[k][1]);
+        if (!free) continue;
+        const double box[4] = {left, y - 12, left + w, y};
+        memcpy(taken[labels++], box, sizeof box);
+        kd_canvas_text(p->c, left, y, label, (struct kd_type){.size = KD_TEXT_SIZE});
+    }
+}
+
+static const int shapes[] = {2, 1, 0}; /* by kind */
+
+static int kind_of(const struct spot *s)
+{
+    return s->group == SIZE_MAX ? 0 : s->distilled ? 2 : 1;
+}
+
+static size_t kinds_of(const struct spot *s, size_t n, struct kd_legend_item *items, bool front)
+{
+    static const char *const names[] = {"teacher", "plain student", "distilled student"};
+    size_t k = 0;
+    for (int kind = 0; kind < 3; kind++) {
+        bool there = false;
+        for (size_t i = 0; i < n; i++) there |= kind == kind_of(&s[i]);
+        if (there)
+            items[k++] =
+                (struct kd_legend_item){names[kind], {.ink = KD_INK_SERIES + kind}, shapes[kind]};
+    }
+    if (front)
+        items[k++] = (struct kd_legend_item){
+            "Pareto front", {.ink = KD_INK_FAINT, .width = 1.2, .dash = 5}, -1};
+    return k;
+}
+
+int kd_scatter_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                   struct kd_err *err)
+{
+    struct spot spots[POINTS];
+    struct kd_legend_item items[4];
+    double sizes[POINTS];
+    char title[300], y_title[96];
+    struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
+    size_t all = spots_of(report, run, kd_figure_parameters, spots, err), n = 0;
+    for (size_t i = 0; i < all; i++) {
+        if (!(spots[i].x > 0)) continue;
+        sizes[n] = spots[i].x;
+        spots[n++] = spots[i];
+    }
+    if (n < 2 || !accuracy_axis(spots, n, &p.ay)) return 0;
+    kd_axis_over(&p.ax, sizes, n, true, KD_AXIS_SIZE);
+    snprintf(title, sizeof title, "Accuracy against parameters: %.200s", report->runs[run].name);
+    snprintf(y_title, sizeof y_title, "%.40s top-1 accuracy, %%", report->split);
+    struct kd_chart *c = kd_chart_add(set, "accuracy-parameters", WIDTH, HEIGHT, err, title);
+    if (!c) return -1;
+    p.c = &c->canvas;
+    kd_panel_frame(&p, &(struct kd_panel_words){.x = "parameters", .y = y_title});
+    draw_front(&p, spots, n);
+    for (int kind = 2; kind >= 0; kind--) /* the few on top of the many */
+        for (size_t i = 0; i < n; i++)
+            if (kind_of(&spots[i]) == kind)
+                draw_spot(&p, report, &spots[i], KD_INK_SERIES + kind, shapes[kind]);
+    label_spots(&p, report, spots, n);
+    size_t k = kinds_of(spots, n, items, true);
+    kd_legend(p.c, LEFT, HEIGHT - 60, WIDTH - LEFT - RIGHT, items, k);
+    caption(p.c, spots, n);
+    return 0;
+}
+
+/* ---- accuracy against temperature --------------------------------------------------------- */
+
+static void level(const struct kd_panel *p, double v, int ink, double dash)
+{
+    double x[2] = {p->x, p->x + p->w}, y[2] = {kd_panel_y(p, v), kd_panel_y(p, v)};
+    kd_canvas_line(p->c, x, y, 2, (struct kd_pen){.ink = ink, .width = 1.8, .dash = dash});
+}
+
+/* One network's students: a line over T for each alpha, levels for its plain student and the
+ * teacher. */
+struct sweep {
+    struct spot spots[POINTS]; /* distilled, by alpha, then T */
+    size_t n, alphas;
+    double alpha[KD_N_SERIES];
+    const struct spot *plain, *teacher;
+};
+
+static int sweep_order(const struct kd_report *report, const struct spot *a, const struct spot *b)
+{
+    double p = kd_entry_stats(report, a->entry, alpha).mean,
+           q = kd_entry_stats(report, b->entry, alpha).mean;
+    if (p != q) return p < q ? -1 : 1;
+    return (a->x > b->x) - (a->x < b->x);
+}
+
+static void sweep_make(const struct kd_report *report, size_t group, const struct spot *all,
+                       size_t n, struct sweep *s)
+{
+    *s = (struct sweep){.n = 0};
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].group == SIZE_MAX && !s->teacher) s->teacher = &all[i];
+        if (all[i].group != group) continue;
+        if (!all[i].distilled || !(all[i].x > 0)) continue;
+        size_t k = s->n++;
+        for (; k > 0 && sweep_order(report, &all[i], &s->spots[k - 1]) < 0; k--)
+            s->spots[k] = s->spots[k - 1];
+        s->spots[k] = all[i];
+    }
+    const struct kd_entry *plain = s->n ? kd_report_plain(report, s->spots[0].entry) : NULL;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].entry == plain) s->plain = &all[i];
+    for (size_t i = 0; i < s->n; i++) {
+        double a = kd_entry_stats(report, s->spots[i].entry, alpha).mean;
+        if (s->alphas == 0 || s->alpha[s->alphas - 1] != a) {
+            if (s->alphas == KD_N_SERIES - 1) {
+                s->n = i;
+                break;
+            }
+            s->alpha[s->alphas++] = a;
+        }
+    }
+}
+
+static bool has_sweep(const struct sweep *s)
+{
+    for (size_t i = 1; i < s->n; i++)
+        if (s->spots[i].x != s->spots[0].x) return true;
+    return false;
+}
+
+static void sweep_lines(const struct kd_report *report, const struct kd_panel *p,
+                        const struct sweep *s)
+{
+    double x[POINTS], y[POINTS];
+    size_t at = 0;
+    for (size_t a = 0; a < s->alphas; a++) {
+        size_t k = 0, first = at;
+        for (; at < s->n; at++) {
+            double mine = kd_entry_stats(report, s->spots[at].entry, alpha).mean;
+            if (mine != s->alpha[a] && !(isnan(mine) && isnan(s->alpha[a]))) break;
+            x[k] = kd_panel_x(p, s->spots[at].x);
+            y[k++] = kd_panel_y(p, s->spots[at].y.mean);
+        }
+        int ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2);
+        kd_canvas_line(p->c, x, y, k, (struct kd_pen){.ink = ink, .width = 1.8});
+        for (size_t i = first; i < at; i++) draw_spot(p, report, &s->spots[i], ink, 0);
+    }
+}
+
+/* Keeps one of each value, ascending. */
+static size_t unique_sorted(double *v, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        double value = v[i];
+        size_t k = 0;
+        while (k < kept && v[k] < value) k++;
+        if (k < kept && v[k] == value) continue;
+        memmove(&v[k + 1], &v[k], (kept++ - k) * sizeof *v);
+        v[k] = value;
+    }
+    return kept;
+}
+
+static int sweep_draw(const struct kd_report *report, size_t run, const struct sweep *s,
+                      size_t groups, struct kd_chart_set *set, struct kd_err *err)
+{
+    struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
+    struct kd_legend_item items[KD_N_SERIES + 2];
+    struct spot shown[POINTS + 2];
+    char labels[KD_N_SERIES][48], title[400], size[64], y_title[96];
+    double ts[POINTS];
+    size_t n = s->n, k = 0;
+    for (size_t i = 0; i < s->n; i++) ts[i] = s->spots[i].x;
+    memcpy(shown, s->spots, s->n * sizeof *shown);
+    if (s->plain && n < POINTS) shown[n++] = *s->plain;
+    if (s->teacher && n < POINTS) shown[n++] = *s->teacher;
+    if (!accuracy_axis(shown, n, &p.ay)) return 0;
+    kd_axis_over(&p.ax, ts, s->n, true, KD_AXIS_NUMBER);
+    p.ax.at = ts;
+    p.ax.n_at = unique_sorted(ts, s->n);
+    if (p.ax.n_at > 9) p.ax.at = NULL;
+    kd_size_words(report->results[s->spots[0].entry->first].parameters, size);
+    snprintf(title, sizeof title, "Accuracy against temperature: %.200s%s%s",
+             report->runs[run].name, groups > 1 && size[0] ? ", students of " : "",
+             groups > 1 ? size : "");
+    snprintf(y_title, sizeof y_title, "%.40s top-1 accuracy, %%", report->split);
+    struct kd_chart *c = kd_chart_add(set, "accuracy-temperature", WIDTH, HEIGHT, err, title);
+    if (!c) return -1;
+    p.c = &c->canvas;
+    kd_panel_frame(&p, &(struct kd_panel_words){.x = "temperature T", .y = y_title});
+    if (s->teacher) {
+        level(&p, s->teacher->y.mean, KD_INK_SERIES, 2.5);
+        items[k++] = (struct kd_legend_item){
+            "teacher", {.ink = KD_INK_SERIES, .width = 1.8, .dash = 2.5}, -1};
+    }
+    if (s->plain) {
+        level(&p, s->plain->y.mean, KD_INK_SERIES + 1, 7);
+        items[k++] = (struct kd_legend_item){
+            name_of(report, s->plain), {.ink = KD_INK_SERIES + 1, .width = 1.8, .dash = 7}, -1};
+    }
+    sweep_lines(report, &p, s);
+    for (size_t a = 0; a < s->alphas; a++) {
+        if (isfinite(s->alpha[a]))
+            snprintf(labels[a], sizeof labels[a], "distilled, alpha %.3g", s->alpha[a]);
+        else
+            snprintf(labels[a], sizeof labels[a], "distilled");
+        items[k++] = (struct kd_legend_item){
+            labels[a], {.ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2), .width = 1.8}, -1};
+    }
+    kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, k);
+    caption(p.c, s->spots, s->n);
+    return 0;
+}
+
+int kd_temperature_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                       struct kd_err *err)
+{
+    struct spot *all = kd_alloc(POINTS, sizeof *all, "charts", err);
+    struct sweep *sweep = kd_alloc(1, sizeof *sweep, "charts", err);
+    size_t n = all ? spots_of(report, run, temperature, all, err) : 0, groups = 0;
+    int status = all && sweep ? 0 : -1;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].group != SIZE_MAX && all[i].group + 1 > groups) groups = all[i].group + 1;
+    for (size_t g = 0; g < groups && status == 0; g++) {
+        sweep_make(report, g, all, n, sweep);
+        if (has_sweep(sweep)) status = sweep_draw(report, run, sweep, groups, set, err);
+    }
+    kd_free(all);
+    kd_free(sweep);
+    return status;
+}
