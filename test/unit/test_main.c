@@ -3,6 +3,7 @@ int kd_main(int argc, char **argv);
 #define main kd_main
 #include "../../cmd/main.c"
 #undef main
+#include <cblas.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stddef.h>
