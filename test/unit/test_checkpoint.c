@@ -3,6 +3,7 @@
 #include "scratch.h"
 
 #include "kd/base/file.h"
+#include "kd/nn/gemm.h"
 #include "kd/nn/model.h"
 #include "kd/train/checkpoint.h"
 #include "training.h"
@@ -456,5 +457,6 @@ int main(void)
         cmocka_unit_test(checkpoints_refused),
         cmocka_unit_test(loss_that_explodes),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("checkpoint", tests, make, unmake);
 }

@@ -45,6 +45,7 @@ static int probe(struct kd_run *r, struct kd_err *err)
 }
 
 const struct kd_program kd_program = {.name = "kd-probe",
+                                      .computes = true,
                                       .usage = "[OPTION]... [A [B]]",
                                       .summary = "Tries main().",
                                       .details = "Examples:\n  kd-probe\n",

@@ -1,6 +1,7 @@
 /* Model files: what is written comes back, what is damaged is refused by name. */
 #include "scratch.h"
 
+#include "kd/nn/gemm.h"
 #include "kd/nn/model.h"
 #include "nets.h"
 
@@ -242,5 +243,6 @@ int main(void)
         cmocka_unit_test(tensors_that_do_not_fit), cmocka_unit_test(metadata_that_is_wrong),
         cmocka_unit_test(half_precision),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("model", tests, scratch_make, scratch_remove);
 }

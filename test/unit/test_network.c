@@ -2,6 +2,7 @@
 #include "scratch.h"
 
 #include "kd/base/hash.h"
+#include "kd/nn/gemm.h"
 #include "kd/nn/model.h"
 #include "nets.h"
 
@@ -393,5 +394,6 @@ int main(void)
         cmocka_unit_test(batches_do_not_matter),
         cmocka_unit_test(plan_again),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("network", tests, scratch_make, scratch_remove);
 }

@@ -2,6 +2,7 @@
  * not its own. */
 #include "scratch.h"
 
+#include "kd/nn/gemm.h"
 #include "kd/nn/model.h"
 #include "nets.h"
 #include "training.h"
@@ -570,5 +571,6 @@ int main(void)
         cmocka_unit_test(same_pixels),
         cmocka_unit_test(online),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("targets", tests, make, unmake);
 }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "kd/nn/gemm.h"
 #include "kd/base/tensorfile.h"
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
@@ -196,5 +197,6 @@ int main(void)
         CASE("linear"), CASE("relu"), CASE("gelu"),      CASE("tanh"),
         CASE("leaky"),  CASE("norm"), CASE("norm_eval"), CASE("mixed"),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("torch", tests, NULL, NULL);
 }
