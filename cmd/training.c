@@ -12,7 +12,7 @@ static const struct kd_option rows[] = {
     {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
      .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON"},
     {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24, .metavar = "N,N,...",
-     .help = "hidden units a layer; --layers 128,64 is --network mlp-128-64"},
+     .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment, as students.kd.distill.alpha=0.5"},
     {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = "runs", .metavar = "DIR",

@@ -1,8 +1,10 @@
 #include "kd/nn/model.h"
+#include "kd/base/file.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int kd_model_fingerprint(const struct kd_network *net, const struct kd_normalize *normalize,
                          char out[KD_FINGERPRINT], struct kd_err *err)
@@ -99,12 +101,33 @@ done:
     return status;
 }
 
+/* The model in a folder, or the checkpoint of a training under way; any other path as it is. */
+static char *find_file(const char *path, struct kd_err *err)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return kd_strdup(path, err);
+    char *model = kd_path_join(err, path, "model.safetensors");
+    if (!model || kd_path_exists(model)) return model;
+    kd_free(model);
+    char *checkpoint = kd_path_join(err, path, "checkpoint.safetensors");
+    if (!checkpoint || kd_path_exists(checkpoint)) return checkpoint;
+    kd_free(checkpoint);
+    kd_fail(err, "%s: no model.safetensors and no checkpoint.safetensors in this folder", path);
+    return NULL;
+}
+
 int kd_model_read(const char *path, struct kd_model *out, struct kd_err *err)
 {
     struct kd_tensorfile file;
-    if (kd_tensorfile_read(path, NULL, &file, err) < 0) return -1;
-    int status = kd_model_from_file(&file, path, out, err);
-    kd_tensorfile_release(&file);
+    *out = (struct kd_model){0};
+    char *found = find_file(path, err);
+    if (!found) return -1;
+    int status = kd_tensorfile_read(found, NULL, &file, err);
+    if (status == 0) {
+        status = kd_model_from_file(&file, found, out, err);
+        kd_tensorfile_release(&file);
+    }
+    kd_free(found);
     return status;
 }
 
