@@ -1,11 +1,9 @@
 /* kd-data: look at image sets, convert them, draw contact sheets. */
 #include "kd/base/file.h"
 #include "kd/base/rng.h"
+#include "kd/data/facts.h"
 #include "kd/data/sheet.h"
-#include "kd/data/split.h"
 #include "program.h"
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,15 +27,16 @@ static const struct kd_option convert_rows[] = {
      .choices = "idx|png|tensors", .metavar = "FORM",
      .help = "what to write: a folder of IDX files, of PNG files by class, or a safetensors file"},
     {"by-class", 0, NULL, KD_OPT_BOOL, offsetof(struct convert, by_class),
-     .help = "write class after class, the order that PNG folders have, so that fingerprints agree"},
+     .help =
+         "write class after class, the order that PNG folders have, so that fingerprints agree"},
 };
 static const struct kd_option sheet_rows[] = {
     {"count", 0, NULL, KD_OPT_INT, offsetof(struct sheet, count), .preset = "100", .min = 1,
      .max = 100000, .metavar = "N", .help = "images shown"},
     {"columns", 0, NULL, KD_OPT_INT, offsetof(struct sheet, columns), .preset = "10", .min = 1,
      .max = 10000, .metavar = "N", .help = "images in a row"},
-    {"scale", 0, NULL, KD_OPT_INT, offsetof(struct sheet, scale), .preset = "2", .min = 1, .max = 64,
-     .metavar = "N", .help = "pixels in width and height that one pixel becomes"},
+    {"scale", 0, NULL, KD_OPT_INT, offsetof(struct sheet, scale), .preset = "2", .min = 1,
+     .max = 64, .metavar = "N", .help = "pixels in width and height that one pixel becomes"},
     {"class", 0, NULL, KD_OPT_TEXT, offsetof(struct sheet, only), .metavar = "CLASS",
      .help = "show this class alone, by number or name"},
     {"group", 0, NULL, KD_OPT_BOOL, offsetof(struct sheet, group), .preset = "true",
@@ -76,8 +75,10 @@ static int subset_take(struct taken *t, struct kd_err *err)
     const bool validation = strcmp(t->split, "validation") == 0;
     struct kd_subset train = {0}, carved = {0};
     if (validation && !(c.validation > 0))
-        return kd_fail_usage(err, "%s:validation: say how much is carved from train, with "
-                                  "--validation N", t->images.source);
+        return kd_fail_usage(err,
+                             "%s:validation: say how much is carved from train, with "
+                             "--validation N",
+                             t->images.source);
     if (strcmp(t->split, "test") == 0) c.validation = 0;
     if (kd_split_train(&t->images, &c, &train, &carved, err) < 0) return -1;
     t->subset = validation ? carved : train;
@@ -111,63 +112,6 @@ static int take(struct kd_run *run, const char *spec, struct taken *t, struct kd
 
 /* ---- inspect ---- */
 
-struct facts {
-    double low, high;   /* of stored pixels */
-    double *mean, *std; /* [c] of pixels as networks see them before normalization: bytes as 0..1 */
-    uint32_t *count;    /* [classes] */
-    uint32_t unlabelled;
-};
-
-static double pixel(const struct kd_images *m, size_t at)
-{
-    return m->dtype == KD_U8 ? ((const uint8_t *)m->pixels)[at]
-                             : (double)((const float *)m->pixels)[at];
-}
-
-static void channel_facts(const struct kd_subset *s, uint32_t c, struct facts *f)
-{
-    const struct kd_images *m = s->images;
-    const size_t plane = (size_t)m->h * m->w;
-    const double unit = m->dtype == KD_U8 ? 255 : 1, n = (double)s->n * (double)plane;
-    double mean = 0, squares = 0;
-    for (uint32_t i = 0; i < s->n; i++) { /* by image: its sums stay exact or nearly so */
-        const size_t at = ((size_t)s->index[i] * m->c + c) * plane;
-        double sum = 0, square = 0;
-        for (size_t j = 0; j < plane; j++) {
-            const double v = pixel(m, at + j);
-            sum += v;
-            square += v * v;
-            if (v < f->low) f->low = v;
-            if (v > f->high) f->high = v;
-        }
-        mean += sum;
-        squares += square;
-    }
-    mean /= n;
-    const double variance = squares / n - mean * mean;
-    f->mean[c] = mean / unit;
-    f->std[c] = (variance > 0 ? sqrt(variance) : 0) / unit;
-}
-
-static int facts_find(const struct kd_subset *s, struct facts *f, struct kd_err *err)
-{
-    const struct kd_images *m = s->images;
-    *f = (struct facts){.low = DBL_MAX, .high = -DBL_MAX};
-    f->mean = kd_alloc(m->c, sizeof *f->mean, "statistics", err);
-    f->std = kd_alloc(m->c, sizeof *f->std, "statistics", err);
-    f->count = kd_alloc(m->classes, sizeof *f->count, "statistics", err);
-    if (!f->mean || !f->std || !f->count) return -1;
-    for (uint32_t c = 0; c < m->c; c++) channel_facts(s, c, f);
-    for (uint32_t i = 0; i < s->n; i++) {
-        const int32_t label = kd_subset_label(s, i);
-        if (label < 0)
-            f->unlabelled++;
-        else
-            f->count[label]++;
-    }
-    return 0;
-}
-
 static int print_numbers(const char *name, const double *v, uint32_t n, struct kd_err *err)
 {
     if (kd_print(err, "%-9s", name) < 0) return -1;
@@ -176,7 +120,7 @@ static int print_numbers(const char *name, const double *v, uint32_t n, struct k
     return kd_print(err, "\n");
 }
 
-static int inspect_print(const struct taken *t, const struct facts *f, struct kd_err *err)
+static int inspect_print(const struct taken *t, const struct kd_facts *f, struct kd_err *err)
 {
     const struct kd_images *m = &t->images;
     if (kd_print(err, "source    %s\nsplit     %s\nimages    %u", m->source, t->split,
@@ -202,7 +146,8 @@ static int inspect_print(const struct taken *t, const struct facts *f, struct kd
     return f->unlabelled ? kd_print(err, "   none  %6u\n", f->unlabelled) : 0;
 }
 
-static int counts_add(cJSON *o, const struct kd_images *m, const struct facts *f, struct kd_err *err)
+static int counts_add(cJSON *o, const struct kd_images *m, const struct kd_facts *f,
+                      struct kd_err *err)
 {
     cJSON *list = cJSON_CreateArray();
     for (uint32_t k = 0; list && k < m->classes; k++) {
@@ -216,7 +161,7 @@ static int counts_add(cJSON *o, const struct kd_images *m, const struct facts *f
     return kd_json_add(o, "counts", list, err);
 }
 
-static int inspect_json(const struct taken *t, const struct facts *f, struct kd_err *err)
+static int inspect_json(const struct taken *t, const struct kd_facts *f, struct kd_err *err)
 {
     const struct kd_images *m = &t->images;
     cJSON *o = kd_images_identity(m, err);
@@ -231,12 +176,12 @@ static int inspect_json(const struct taken *t, const struct facts *f, struct kd_
         kd_json_add_number(o, "max", f->high, err) < 0 ||
         kd_json_add(o, "mean", cJSON_CreateDoubleArray(f->mean, (int)m->c), err) < 0 ||
         kd_json_add(o, "std", cJSON_CreateDoubleArray(f->std, (int)m->c), err) < 0 ||
-        counts_add(o, m, f, err) < 0 ||
-        kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
+        counts_add(o, m, f, err) < 0 || kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
         goto done;
     if (m->class_names &&
-        kd_json_add(o, "class_names", cJSON_CreateStringArray((const char *const *)m->class_names,
-                                                              (int)m->classes), err) < 0)
+        kd_json_add(o, "class_names",
+                    cJSON_CreateStringArray((const char *const *)m->class_names, (int)m->classes),
+                    err) < 0)
         goto done;
     text = kd_json_text(o, false, err);
     if (text) status = kd_print(err, "%s\n", text);
@@ -248,15 +193,13 @@ done:
 
 static int inspect(struct kd_run *run, const struct taken *t, bool first, struct kd_err *err)
 {
-    struct facts f;
-    int status = facts_find(&t->subset, &f, err);
+    struct kd_facts f;
+    int status = kd_facts_find(&t->subset, &f, err);
     if (status == 0 && run->common.json)
         status = inspect_json(t, &f, err);
     else if (status == 0 && (first || (status = kd_print(err, "\n")) == 0))
         status = inspect_print(t, &f, err);
-    kd_free(f.mean);
-    kd_free(f.std);
-    kd_free(f.count);
+    kd_facts_release(&f);
     return status;
 }
 
@@ -313,9 +256,12 @@ static int convert_write(struct kd_run *run, const struct kd_images *m, struct k
 {
     const char *to = run->common.output;
     switch ((enum form)config.convert.to) {
-    case TO_IDX: return kd_images_write_idx(m, to, err);
-    case TO_PNG: return kd_images_write_png(m, to, err);
-    case TO_TENSORS: break;
+    case TO_IDX:
+        return kd_images_write_idx(m, to, err);
+    case TO_PNG:
+        return kd_images_write_png(m, to, err);
+    case TO_TENSORS:
+        break;
     }
     return kd_images_write_tensors(m, to, run->command, err);
 }
@@ -323,12 +269,14 @@ static int convert_write(struct kd_run *run, const struct kd_images *m, struct k
 static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err *err)
 {
     struct kd_images copy = {0};
-    const bool sort = (config.convert.by_class || config.convert.to == TO_PNG) &&
-                      !by_class_already(&t->subset);
+    const bool sort =
+        (config.convert.by_class || config.convert.to == TO_PNG) && !by_class_already(&t->subset);
     const bool whole = t->subset.n == t->images.n && !sort;
     if (sort && !config.convert.by_class)
-        kd_say(run, "PNG folders are read class by class: the images get another order, and another "
-                    "fingerprint; soft targets of %s:%s are not for them", t->images.source, t->split);
+        kd_say(run,
+               "PNG folders are read class by class: the images get another order, and another "
+               "fingerprint; soft targets of %s:%s are not for them",
+               t->images.source, t->split);
     if (sort && by_class_sort(&t->subset, err) < 0) return -1;
     if (!whole && kd_subset_copy(&t->subset, t->split, &copy, err) < 0) return -1;
     const struct kd_images *m = whole ? &t->images : &copy;
@@ -344,20 +292,21 @@ static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err
 
 static int convert_check(const struct kd_run *run, struct kd_err *err)
 {
-    if (!run->common.output)
-        return kd_fail_usage(err, "convert: say where to with -o PLACE");
+    if (!run->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
     if (config.convert.to == TO_TENSORS && run->args.n_operands > 2)
         return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
                              run->args.n_operands - 1);
     if (config.convert.to != TO_TENSORS && strcmp(run->common.output, "-") == 0)
-        return kd_fail_usage(err, "convert: a folder cannot go to standard output; only --to tensors "
-                                  "can");
+        return kd_fail_usage(err,
+                             "convert: a folder cannot go to standard output; only --to tensors "
+                             "can");
     return 0;
 }
 
 /* ---- sheet ---- */
 
-static int class_find(const struct kd_images *m, const char *text, int32_t *label, struct kd_err *err)
+static int class_find(const struct kd_images *m, const char *text, int32_t *label,
+                      struct kd_err *err)
 {
     char *end;
     for (uint32_t k = 0; m->class_names && k < m->classes; k++)
@@ -370,8 +319,8 @@ static int class_find(const struct kd_images *m, const char *text, int32_t *labe
         *label = (int32_t)v;
         return 0;
     }
-    const char *near = m->class_names
-        ? kd_nearest(text, (const char *const *)m->class_names, m->classes) : NULL;
+    const char *near =
+        m->class_names ? kd_nearest(text, (const char *const *)m->class_names, m->classes) : NULL;
     return kd_fail_usage(err, "--class %s: no such class in %s%s%s%s; classes are 0 to %u", text,
                          m->source, near ? ", did you mean '" : "", near ? near : "",
                          near ? "'?" : "", m->classes - 1);
@@ -408,8 +357,8 @@ static int cells_choose(struct kd_run *run, struct taken *t, uint32_t *list, uin
     }
     for (uint32_t k = 0; k < classes && k < count; k++) {
         /* shares that add up to count */
-        const uint32_t share = (uint32_t)((uint64_t)count * (k + 1) / classes -
-                                          (uint64_t)count * k / classes);
+        const uint32_t share =
+            (uint32_t)((uint64_t)count * (k + 1) / classes - (uint64_t)count * k / classes);
         cells_add(s, (int32_t)k, classes > count ? 1 : share, list, n);
         list[(*n)++] = KD_SHEET_BREAK;
     }
@@ -422,8 +371,8 @@ static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
     struct kd_picture picture = {0};
     struct kd_bytes bytes = {0};
     uint32_t n;
-    uint32_t *list = kd_alloc((size_t)config.sheet.count + t->images.classes, sizeof *list,
-                              "the sheet", err);
+    uint32_t *list =
+        kd_alloc((size_t)config.sheet.count + t->images.classes, sizeof *list, "the sheet", err);
     int status = list ? cells_choose(run, t, list, &n, err) : -1;
     if (status == 0) status = kd_sheet_draw(&t->images, list, n, &how, &picture, err);
     if (status == 0) status = kd_picture_encode(&picture, &bytes, err);
@@ -438,9 +387,11 @@ static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
 static int sheet_check(const struct kd_run *run, struct kd_err *err)
 {
     if (!run->common.output)
-        return kd_fail_usage(err, "sheet: say where to with -o SHEET.png, or -o - for standard output");
+        return kd_fail_usage(err,
+                             "sheet: say where to with -o SHEET.png, or -o - for standard output");
     if (run->args.n_operands > 2)
-        return kd_fail_usage(err, "sheet: one set at a time, %zu are given", run->args.n_operands - 1);
+        return kd_fail_usage(err, "sheet: one set at a time, %zu are given",
+                             run->args.n_operands - 1);
     return 0;
 }
 
@@ -458,15 +409,16 @@ static int run(struct kd_run *r, struct kd_err *err)
                              near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     if (j == 0 && r->common.output)
-        return kd_fail_usage(err, "inspect: prints to standard output; -o is for convert and sheet");
+        return kd_fail_usage(err,
+                             "inspect: prints to standard output; -o is for convert and sheet");
     if (j == 1 && convert_check(r, err) < 0) return -1;
     if (j == 2 && sheet_check(r, err) < 0) return -1;
     for (size_t i = 1; i < r->args.n_operands && !kd_stopping; i++) {
         struct taken t;
         if (take(r, r->args.operands[i], &t, err) < 0) return -1;
-        const int status = j == 0 ? inspect(r, &t, i == 1, err)
-                         : j == 1 ? convert(r, &t, i + 1 == r->args.n_operands, err)
-                                  : sheet(r, &t, err);
+        const int status = j == 0   ? inspect(r, &t, i == 1, err)
+                           : j == 1 ? convert(r, &t, i + 1 == r->args.n_operands, err)
+                                    : sheet(r, &t, err);
         taken_release(&t);
         if (status < 0) return -1;
     }
@@ -477,15 +429,16 @@ const struct kd_program kd_program = {
     .name = "kd-data",
     .usage = "inspect|convert|sheet [OPTION]... SOURCE...",
     .summary = "Look at image data, convert it, draw contact sheets.",
-    .details = "SOURCE is NAME[:SPLIT] or KIND:PLACE[:SPLIT]: mnist, fashion, cifar10, cifar100, digits\n"
-               "(built in), idx:DIR, png:DIR, tensors:FILE, tensors:IMAGES.npy,LABELS.npy. SPLIT is\n"
-               "train (where none is given), test, or validation together with --validation N.\n"
-               "\n"
-               "Examples:\n"
-               "  kd-data inspect mnist:train mnist:test\n"
-               "  kd-data convert digits:train digits:test --to png -o digits-png\n"
-               "  kd-data convert png:photos --to tensors -o photos.safetensors\n"
-               "  kd-data sheet digits --labels -o sheet.png\n",
+    .details =
+        "SOURCE is NAME[:SPLIT] or KIND:PLACE[:SPLIT]: mnist, fashion, cifar10, cifar100, digits\n"
+        "(built in), idx:DIR, png:DIR, tensors:FILE, tensors:IMAGES.npy,LABELS.npy. SPLIT is\n"
+        "train (where none is given), test, or validation together with --validation N.\n"
+        "\n"
+        "Examples:\n"
+        "  kd-data inspect mnist:train mnist:test\n"
+        "  kd-data convert digits:train digits:test --to png -o digits-png\n"
+        "  kd-data convert png:photos --to tensors -o photos.safetensors\n"
+        "  kd-data sheet digits --labels -o sheet.png\n",
     .sections = sections,
     .n_sections = sizeof sections / sizeof *sections,
     .min_operands = 2,

@@ -511,5 +511,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .n_sections = 1,
     .max_operands = 1 << 20,
+    .computes = true,
     .run = run,
 };

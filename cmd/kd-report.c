@@ -2,6 +2,7 @@
 #include "kd/base/file.h"
 #include "kd/report/charts.h"
 #include "kd/report/tables.h"
+#include "kd/train/experiment.h"
 #include "program.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static const struct kd_option what[] = {
      .help = "print the logs found in the folders, as tables with small curves"},
     {"last", 'L', NULL, KD_OPT_BOOL, AT(last), .help = "take the newest run, one made on the spot included"},
     {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = "runs", .metavar = "FOLDER",
-     .help = "where --last looks"},
+     .help = "folder of the run folders, where --last looks and an experiment's run lies"},
 };
 static const struct kd_option form[] = {
     {"format", 'f', NULL, KD_OPT_CHOICE, AT(format), .preset = "terminal",
@@ -241,34 +242,46 @@ static int show(struct kd_run *run, const struct kd_report *report, struct kd_er
     return status;
 }
 
+/* An experiment file stands for its run folder. */
+static char *folder_of(const char *operand, struct kd_err *err)
+{
+    if (!ends_with(operand, ".json")) return kd_strdup(operand, err);
+    struct kd_experiment *x = kd_experiment_open(operand, config.runs, NULL, err);
+    char *folder = x ? kd_strdup(x->folder, err) : NULL;
+    kd_experiment_close(x);
+    return folder;
+}
+
 static int run(struct kd_run *r, struct kd_err *err)
 {
     struct kd_report report;
-    char *newest = NULL;
-    const char *const *folders = r->args.operands;
     size_t n = r->args.n_operands;
     if (config.last && n > 0)
-        return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")", folders[0]);
+        return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")",
+                             r->args.operands[0]);
     if (!config.last && n == 0)
         return kd_fail_usage(err, "which run? name its folder, as runs/digits, or give --last");
-    if (config.last) {
-        newest = kd_report_newest(config.runs, err);
-        if (!newest) return -1;
-        folders = (const char *const *)&newest;
-        n = 1;
+    if (config.last) n = 1;
+    char **folders = kd_alloc(n, sizeof *folders, "a list of runs", err);
+    int status = folders ? 0 : -1;
+    for (size_t i = 0; i < n && status == 0; i++) {
+        folders[i] = config.last ? kd_report_newest(config.runs, err)
+                                 : folder_of(r->args.operands[i], err);
+        if (!folders[i]) status = -1;
     }
-    int status = kd_report_read(folders, n, &report, err);
+    if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
     if (status == 0) {
         status = show(r, &report, err);
         kd_report_release(&report);
     }
-    kd_free(newest);
+    for (size_t i = 0; folders && i < n; i++) kd_free(folders[i]);
+    kd_free(folders);
     return status;
 }
 
 const struct kd_program kd_program = {
     .name = "kd-report",
-    .usage = "[OPTION]... RUN...",
+    .usage = "[OPTION]... RUN|EXPERIMENT...",
     .summary = "Shows what run folders hold: tables, logs, charts, a page, a workbook.",
     .details = details,
     .sections = sections,

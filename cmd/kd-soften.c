@@ -241,6 +241,8 @@ static int one_seed(struct work *w, const struct kd_experiment *x, const struct 
 static int from_experiment(struct work *w, const char *path, struct kd_err *err)
 {
     struct kd_job teacher = {0};
+    if (options.models.n)
+        return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
     struct kd_experiment *x = kd_experiment_open(path, options.runs, &options.set, err);
     if (!x) return -1;
     int status = kd_experiment_job(x, "teacher", false, &teacher, err);
@@ -301,5 +303,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .n_sections = SECTIONS,
     .max_operands = 1,
+    .computes = true,
     .run = run,
 };

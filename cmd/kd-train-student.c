@@ -23,5 +23,6 @@ const struct kd_program kd_program = {
     .sections = training_sections,
     .n_sections = STUDENT_SECTIONS,
     .max_operands = 1,
+    .computes = true,
     .run = run,
 };

@@ -18,5 +18,6 @@ const struct kd_program kd_program = {
     .sections = training_sections,
     .n_sections = TEACHER_SECTIONS,
     .max_operands = 1,
+    .computes = true,
     .run = run,
 };

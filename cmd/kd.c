@@ -25,20 +25,20 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 static const struct {
     const char *what, *command;
 } jobs[] = {
-    {"Train the teacher", "kd train-teacher configs/digits.json"},
+    {"Train the teacher", "kd train-teacher configs/digits.json --seed 1"},
     {"Write its soft targets at various temperatures",
-     "kd soften configs/digits.json --temperature 1,4,20"},
-    {"Train a student without soft targets",
-     "kd train-student configs/digits.json --student plain"},
-    {"Train a student with them", "kd train-student configs/digits.json --student kd"},
-    {"Find the best student of many", "kd report runs/digits --best"},
+     "kd soften configs/digits.json --seed 1 --temperature 1,4,20 --probabilities"},
+    {"Train a student without them",
+     "kd train-student configs/digits.json --student plain --seed 1"},
+    {"Train a student with them", "kd train-student configs/digits.json --student kd --seed 1"},
+    {"Get the best student of many", "kd report runs/digits --best"},
     {"Read the student's log", "kd report --log runs/digits/students/kd/s1"},
     {"Read the teacher's log", "kd report --log runs/digits/teacher/s1"},
-    {"Make a student on the spot",
-     "kd train-student --data digits --layers 64 --epochs 5 -o runs/quick/model.safetensors"},
-    {"... and test it", "kd eval runs/quick/model.safetensors --data digits:test"},
+    {"Make a student on the spot and test it",
+     "kd train-student --data digits --layers 32 --epochs 5 "
+     "--soft-targets runs/digits/soft/s1/teacher.safetensors && kd eval runs/quick"},
     {"Read its log", "kd report --log runs/quick"},
-    {"Compare all students: table, CSV, charts", "kd report runs/digits"},
+    {"Make a spreadsheet with analysis", "kd report runs/digits --csv -o digits.csv"},
 };
 
 static int fail(int status, const struct kd_err *err)

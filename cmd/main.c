@@ -148,7 +148,7 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
     openblas_set_num_threads(1); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
-    if (core && *core)
+    if (kd_program.computes && core && *core)
         kd_say(
             run,
             "OPENBLAS_CORETYPE=%s overrides the choice of BLAS kernel; unset it before measuring",

@@ -44,6 +44,7 @@ struct kd_program {
     struct kd_opt_section *sections;
     size_t n_sections;
     size_t min_operands, max_operands;
+    bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of kernel */
     int (*run)(struct kd_run *run, struct kd_err *err);
 };
 extern const struct kd_program kd_program;

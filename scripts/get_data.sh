@@ -117,7 +117,7 @@ case $name in mnist | fashion | cifar10 | cifar100) ;; *) usage ;; esac
 mkdir -p "$place"
 part=$place/.part.$$
 unpacked=$place/.unpacked.$$
-trap 'rm -rf "$part" "$unpacked"' EXIT
+trap 'rm -rf "$part" "$unpacked"; rmdir "$place" 2>/dev/null || true' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 case $name in

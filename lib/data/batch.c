@@ -31,7 +31,8 @@ static void normalize_compute(struct kd_normalize *n, const struct kd_images *im
     for (uint32_t c = 0; c < images->c; c++) {
         uint64_t sum = 0, squares = 0;
         for (uint32_t i = 0; i < images->n; i++) {
-            const uint8_t *p = (const uint8_t *)images->pixels + ((size_t)i * images->c + c) * plane;
+            const uint8_t *p =
+                (const uint8_t *)images->pixels + ((size_t)i * images->c + c) * plane;
             uint64_t s = 0, q = 0;
             for (size_t j = 0; j < plane; j++) {
                 const uint32_t v = p[j];
@@ -74,10 +75,12 @@ int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char
         return kd_fail_usage(err, "%s: expected \"none\" or {\"mean\":[..],\"std\":[..]}", where);
     for (const cJSON *v = json->child; v; v = v->next)
         if (strcmp(v->string, "mean") != 0 && strcmp(v->string, "std") != 0)
-            return kd_fail_usage(err, "%s: unknown key '%s'; keys are mean and std", where, v->string);
+            return kd_fail_usage(err, "%s: unknown key '%s'; keys are mean and std", where,
+                                 v->string);
     if (numbers_read(cJSON_GetObjectItemCaseSensitive(json, "mean"), where, "mean", n->mean,
                      &n->channels, err) < 0 ||
-        numbers_read(cJSON_GetObjectItemCaseSensitive(json, "std"), where, "std", n->std, &stds, err) < 0)
+        numbers_read(cJSON_GetObjectItemCaseSensitive(json, "std"), where, "std", n->std, &stds,
+                     err) < 0)
         return -1;
     if (stds != n->channels)
         return kd_fail_usage(err, "%s: %u means and %u stds; both need one number a channel", where,
@@ -143,7 +146,8 @@ static struct shift shift_draw(const struct kd_augment *augment, uint64_t seed, 
     return s;
 }
 
-/* value[p] of bytes, through a table so that every pixel value is rounded once, everywhere alike. */
+/* value[p] of bytes, through a table so that every pixel value is rounded once, everywhere alike.
+ */
 static void run_u8(const uint8_t *restrict p, const float *restrict value, size_t n,
                    float *restrict out)
 {
@@ -163,7 +167,7 @@ static void run_fill(float value, size_t n, float *out)
 struct channel {
     const void *plane; /* [h][w] of dtype */
     enum kd_dtype dtype;
-    const float *value; /* [256] for bytes */
+    const float *value;    /* [256] for bytes */
     float mean, std, zero; /* zero: what raw 0 becomes */
 };
 
@@ -201,14 +205,17 @@ static void channel_fill(const struct kd_images *images, const struct kd_normali
     float value[256];
     const size_t plane = (size_t)images->h * images->w, size = kd_dtype_size(images->dtype);
     const double mean = (double)normalize->mean[c], std = (double)normalize->std[c];
-    struct channel channel = {.dtype = images->dtype, .value = value, .mean = normalize->mean[c],
-                              .std = normalize->std[c], .zero = (float)(-mean / std)};
+    struct channel channel = {.dtype = images->dtype,
+                              .value = value,
+                              .mean = normalize->mean[c],
+                              .std = normalize->std[c],
+                              .zero = (float)(-mean / std)};
     if (images->dtype == KD_U8)
         for (unsigned p = 0; p < 256; p++) value[p] = (float)((p / 255.0 - mean) / std);
     for (uint32_t j = 0; j < n; j++) {
         float *to = out + ((size_t)j * images->c + c) * plane;
-        channel.plane = (const char *)images->pixels +
-                        ((size_t)index[j] * images->c + c) * plane * size;
+        channel.plane =
+            (const char *)images->pixels + ((size_t)index[j] * images->c + c) * plane * size;
         if (kd_augment_active(augment))
             channel_shifted(&channel, images->h, images->w,
                             shift_draw(augment, seed, epoch, index[j]), to);

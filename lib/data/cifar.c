@@ -12,7 +12,8 @@ struct layout {
 };
 static const struct layout cifar10 = {{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                        "data_batch_4.bin", "data_batch_5.bin", NULL},
-                                      {"test_batch.bin", NULL}, 0};
+                                      {"test_batch.bin", NULL},
+                                      0};
 /* the coarse label comes first, the fine one is the class */
 static const struct layout cifar100 = {{"train.bin", NULL}, {"test.bin", NULL}, 1};
 
@@ -22,8 +23,10 @@ int kd_cifar_parse(const void *bytes, size_t size, const char *name, size_t skip
     const size_t record = skip + 1 + PIXELS;
     const unsigned char *from = bytes;
     if (size == 0 || size % record != 0)
-        return kd_fail(err, "%s: %zu bytes is no whole number of records of %zu bytes; the file is "
-                            "truncated or no CIFAR binary file", name, size, record);
+        return kd_fail(err,
+                       "%s: %zu bytes is no whole number of records of %zu bytes; the file is "
+                       "truncated or no CIFAR binary file",
+                       name, size, record);
     for (size_t i = 0; i < size / record; i++, from += record) {
         labels[i] = from[skip];
         if ((uint32_t)labels[i] >= classes)
@@ -43,7 +46,9 @@ static int records_count(const struct kd_load *load, const char *const *names, s
     for (unsigned f = 0; names[f]; f++) {
         paths[f] = kd_path_join(err, load->place, names[f]);
         if (!paths[f]) return -1;
-        if (stat(paths[f], &st) != 0) return kd_fail_errno(err, "%s", paths[f]);
+        if (stat(paths[f], &st) != 0)
+            return kd_fail_errno(err, "%s: fetch it with `scripts/get_data.sh %s`", paths[f],
+                                 load->name);
         *n += (size_t)st.st_size / record;
         if (*n > load->limit / PIXELS)
             return kd_fail(err, "%s: more than the limit of %zu bytes", paths[f], load->limit);

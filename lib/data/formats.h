@@ -1,8 +1,9 @@
 /* What the readers of data formats share; private to lib/data.
  *
- * A reader fills n, c, h, w, classes, dtype, pixels, labels and class_names of a zeroed kd_images; on
- * failure it may leave them half filled, kd_images_release cleans up. Memory comes from kd_alloc, or
- * pixels point into images->keep. Labels, fingerprints and names are checked and made in images.c. */
+ * A reader fills n, c, h, w, classes, dtype, pixels, labels and class_names of a zeroed kd_images;
+ * on failure it may leave them half filled, kd_images_release cleans up. Memory comes from
+ * kd_alloc, or pixels point into images->keep. Labels, fingerprints and names are checked and made
+ * in images.c. */
 #ifndef KD_DATA_FORMATS_H
 #define KD_DATA_FORMATS_H
 #include "kd/data/images.h"
@@ -10,11 +11,13 @@
 #define KD_MAX_CLASSES 65536
 
 struct kd_load {
-    const char *place;  /* folder, file, or "IMAGES.npy,LABELS.npy" */
-    const char *split;  /* "train" or "test" */
-    bool split_named;   /* the spec itself names the split: a set without splits is taken as that one */
-    uint32_t classes;   /* as the source is published; 0: whatever the labels say */
-    size_t limit;       /* bytes of decoded pixels */
+    const char *name;  /* of a published source, which scripts/get_data.sh fetches; else NULL */
+    const char *place; /* folder, file, or "IMAGES.npy,LABELS.npy" */
+    const char *split; /* "train" or "test" */
+    bool split_named;  /* the spec itself names the split: a set without splits is taken as that one
+                        */
+    uint32_t classes;  /* as the source is published; 0: whatever the labels say */
+    size_t limit;      /* bytes of decoded pixels */
     struct kd_pool *pool;
     const struct kd_progress *progress;
 };
@@ -28,16 +31,17 @@ int kd_drawn_load(const struct kd_load *load, struct kd_images *out, struct kd_e
 
 /* Set the shape and allocate pixels, [n][c][h][w] of dtype, within the limit. */
 int kd_pixels_alloc(struct kd_images *images, const char *name, size_t limit, struct kd_err *err);
-/* The place has no splits of its own: fail where one but train is wanted and the spec did not say so. */
+/* The place has no splits of its own: fail where one but train is wanted and the spec did not say
+ * so. */
 int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_err *err);
 
-/* One IDX file in memory, plain or gzip: unsigned bytes, 1 to 4 dimensions. out->data is owned by the
- * caller (kd_free). Memory is bounded by the header's claim, the claim by limit and by what `size`
- * compressed bytes can hold. */
+/* One IDX file in memory, plain or gzip: unsigned bytes, 1 to 4 dimensions. out->data is owned by
+ * the caller (kd_free). Memory is bounded by the header's claim, the claim by limit and by what
+ * `size` compressed bytes can hold. */
 int kd_idx_parse(const void *bytes, size_t size, const char *name, size_t limit,
                  struct kd_tensor *out, struct kd_err *err);
-/* Records of one CIFAR binary file: `skip` bytes, a label byte, 3072 pixels. n records are copied to
- * pixels[n][3072] and labels[n]; labels must be below `classes`. */
+/* Records of one CIFAR binary file: `skip` bytes, a label byte, 3072 pixels. n records are copied
+ * to pixels[n][3072] and labels[n]; labels must be below `classes`. */
 int kd_cifar_parse(const void *bytes, size_t size, const char *name, size_t skip, uint32_t classes,
                    uint8_t *pixels, int32_t *labels, struct kd_err *err);
 #endif

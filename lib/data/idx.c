@@ -64,8 +64,10 @@ static int stream_read(struct stream *s, unsigned char *out, size_t n, size_t *g
         else if (status == Z_BUF_ERROR || (status == Z_OK && eaten == 0 && made == 0))
             return 0; /* cut short: the caller says what is missing */
         else if (status != Z_OK)
-            return kd_fail(err, "%s: damaged gzip data after %zu decompressed bytes (%s); fetch the "
-                                "file again", s->name, s->given, s->z.msg ? s->z.msg : "inflate");
+            return kd_fail(err,
+                           "%s: damaged gzip data after %zu decompressed bytes (%s); fetch the "
+                           "file again",
+                           s->name, s->given, s->z.msg ? s->z.msg : "inflate");
     }
     return 0;
 }
@@ -88,11 +90,13 @@ static int stream_finish(struct stream *s, struct kd_err *err)
     size_t got;
     if (stream_read(s, &extra, 1, &got, err) < 0) return -1;
     if (got > 0)
-        return kd_fail(err, "%s: trailing bytes: the header promises %zu bytes, more follow", s->name,
-                       s->given - 1);
+        return kd_fail(err, "%s: trailing bytes: the header promises %zu bytes, more follow",
+                       s->name, s->given - 1);
     if (s->gz && !s->ended)
-        return kd_fail(err, "%s: truncated gzip data: all %zu bytes are there, but not the check sum "
-                            "behind them; fetch the file again", s->name, s->given);
+        return kd_fail(err,
+                       "%s: truncated gzip data: all %zu bytes are there, but not the check sum "
+                       "behind them; fetch the file again",
+                       s->name, s->given);
     if (s->gz && s->left > 0)
         return kd_fail(err, "%s: %zu trailing bytes behind the gzip data", s->name, s->left);
     return 0;
@@ -103,17 +107,20 @@ static int header_take(struct stream *s, struct kd_tensor *t, struct kd_err *err
     unsigned char magic[4], dim[4];
     if (stream_take(s, magic, 4, err) < 0) return -1;
     if (magic[0] != 0 || magic[1] != 0 || magic[3] < 1 || magic[3] > MAX_DIMS)
-        return kd_fail(err, "%s: not an IDX file: magic %02x%02x%02x%02x at byte 0, expected "
-                            "00000801 to 00000804", s->name, magic[0], magic[1], magic[2], magic[3]);
+        return kd_fail(err,
+                       "%s: not an IDX file: magic %02x%02x%02x%02x at byte 0, expected "
+                       "00000801 to 00000804",
+                       s->name, magic[0], magic[1], magic[2], magic[3]);
     if (magic[2] != TYPE_U8)
-        return kd_fail(err, "%s: IDX type %02x at byte 2, only 08 (unsigned bytes) is read; use "
-                            "tensors: for other types", s->name, magic[2]);
+        return kd_fail(err,
+                       "%s: IDX type %02x at byte 2, only 08 (unsigned bytes) is read; use "
+                       "tensors: for other types",
+                       s->name, magic[2]);
     *t = (struct kd_tensor){.dtype = KD_U8, .dims = magic[3], .count = 1};
     for (unsigned d = 0; d < t->dims; d++) {
         if (stream_take(s, dim, 4, err) < 0) return -1;
         t->shape[d] = (size_t)dim[0] << 24 | (size_t)dim[1] << 16 | (size_t)dim[2] << 8 | dim[3];
-        if (t->shape[d] == 0)
-            return kd_fail(err, "%s: size 0 at byte %u", s->name, 4 + 4 * d);
+        if (t->shape[d] == 0) return kd_fail(err, "%s: size 0 at byte %u", s->name, 4 + 4 * d);
         if (kd_mul_size(t->count, t->shape[d], &t->count) < 0)
             return kd_fail(err, "%s: sizes at byte 4 overflow", s->name);
     }
@@ -130,7 +137,8 @@ int kd_idx_parse(const void *bytes, size_t size, const char *name, size_t limit,
     if (status < 0) goto done;
     status = -1;
     if (out->count > limit) {
-        kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu", name, out->count, limit);
+        kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu", name, out->count,
+                limit);
         goto done;
     }
     /* A header that promises more than the input can hold is refused before memory is taken. */
@@ -164,15 +172,16 @@ static int idx_read(const char *path, size_t limit, struct kd_tensor *out, struc
     return status;
 }
 
-/* The publishers' names, and what unpacking programs make of them. NULL without error: not there. */
-static int idx_find(const char *folder, const char *split, const char *what, const char *const *ends,
-                    char **path, struct kd_err *err)
+/* The publishers' names, and what unpacking programs make of them. NULL without error: not there.
+ */
+static int idx_find(const char *folder, const char *split, const char *what,
+                    const char *const *ends, char **path, struct kd_err *err)
 {
     const char *prefix = strcmp(split, "test") == 0 ? "t10k" : "train";
     for (unsigned i = 0; ends[i]; i++) {
         for (unsigned packed = 0; packed < 2; packed++) {
-            *path = kd_format(err, "%s/%s-%s%s%s", folder, prefix, what, ends[i],
-                              packed ? ".gz" : "");
+            *path =
+                kd_format(err, "%s/%s-%s%s%s", folder, prefix, what, ends[i], packed ? ".gz" : "");
             if (!*path) return -1;
             if (kd_path_exists(*path)) return 0;
             kd_free(*path);
@@ -185,10 +194,14 @@ static int idx_find(const char *folder, const char *split, const char *what, con
 static const char *const image_ends[] = {"-idx3-ubyte", ".idx3-ubyte", "-idx4-ubyte", NULL};
 static const char *const label_ends[] = {"-idx1-ubyte", ".idx1-ubyte", NULL};
 
-static int missing(const struct kd_load *load, const char *what, const char *end, struct kd_err *err)
+static int missing(const struct kd_load *load, const char *what, const char *end,
+                   struct kd_err *err)
 {
-    return kd_fail(err, "%s/%s-%s%s[.gz]: not found; idx: needs the four files of the MNIST form",
-                   load->place, strcmp(load->split, "test") == 0 ? "t10k" : "train", what, end);
+    char remedy[128] = "a folder of IDX files has four, named as those of MNIST";
+    if (load->name)
+        snprintf(remedy, sizeof remedy, "fetch it with `scripts/get_data.sh %s`", load->name);
+    return kd_fail(err, "%s/%s-%s%s[.gz]: not found; %s", load->place,
+                   strcmp(load->split, "test") == 0 ? "t10k" : "train", what, end, remedy);
 }
 
 static int labels_read(const char *path, size_t limit, struct kd_tensor *out, struct kd_err *err)
@@ -344,14 +357,16 @@ int kd_images_write_idx(const struct kd_images *images, const char *folder, stru
     int status = 0;
     for (uint32_t i = 0; i < images->n && status == 0; i++) {
         if (images->labels[i] < 0 || images->labels[i] > 255)
-            status = kd_fail_usage(err, "IDX holds labels 0 to 255, sample %u of %s has %d: write "
-                                        "tensors instead", i, images->source, images->labels[i]);
+            status = kd_fail_usage(err,
+                                   "IDX holds labels 0 to 255, sample %u of %s has %d: write "
+                                   "tensors instead",
+                                   i, images->source, images->labels[i]);
         labels[i] = (unsigned char)images->labels[i];
     }
     const bool gray = images->c == 1;
     const size_t size = (size_t)images->n * images->c * images->h * images->w;
-    struct kd_tensor t = {.dtype = KD_U8, .dims = gray ? 3 : 4, .count = size,
-                          .data = images->pixels};
+    struct kd_tensor t = {
+        .dtype = KD_U8, .dims = gray ? 3 : 4, .count = size, .data = images->pixels};
     t.shape[0] = images->n;
     t.shape[1] = images->c; /* overwritten where gray */
     t.shape[t.dims - 2] = images->h;

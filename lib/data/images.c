@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fashion_classes[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                              "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
-static const char *const cifar10_classes[] = {"airplane", "automobile", "bird", "cat", "deer",
-                                              "dog", "frog", "horse", "ship", "truck"};
+static const char *const fashion_classes[] = {"T-shirt/top", "Trouser",   "Pullover", "Dress",
+                                              "Coat",        "Sandal",    "Shirt",    "Sneaker",
+                                              "Bag",         "Ankle boot"};
+static const char *const cifar10_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                              "dog",      "frog",       "horse", "ship", "truck"};
 
 typedef int loader(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
 
@@ -49,8 +50,9 @@ static int unknown_source(const char *spec, size_t size, struct kd_err *err)
     for (unsigned i = 0; i < N_KINDS; i++) names[i] = kinds[i].name;
     snprintf(typed, sizeof typed, "%.*s", (int)(size < 63 ? size : 63), spec);
     const char *near = kd_nearest(typed, names, N_KINDS);
-    return kd_fail_usage(err, "data '%s': no such source '%s'%s%s%s; sources are mnist, fashion, "
-                              "cifar10, cifar100, digits, idx:DIR, png:DIR, tensors:FILE",
+    return kd_fail_usage(err,
+                         "data '%s': no such source '%s'%s%s%s; sources are mnist, fashion, "
+                         "cifar10, cifar100, digits, idx:DIR, png:DIR, tensors:FILE",
                          spec, typed, near ? ", did you mean '" : "", near ? near : "",
                          near ? "'?" : "");
 }
@@ -76,9 +78,11 @@ int kd_spec_parse(const char *spec, char **source, char **split, struct kd_err *
     if (kind->place && (tail == colon || !is_split(tail + 1))) tail = NULL;
     if (tail && !kind->place && (tail != colon || !is_split(tail + 1))) {
         const char *near = kd_nearest(colon + 1, splits, 3);
-        return kd_fail_usage(err, "data '%s': no split '%s'%s%s%s; splits are train, validation and "
-                                  "test", spec, colon + 1, near ? ", did you mean '" : "",
-                             near ? near : "", near ? "'?" : "");
+        return kd_fail_usage(err,
+                             "data '%s': no split '%s'%s%s%s; splits are train, validation and "
+                             "test",
+                             spec, colon + 1, near ? ", did you mean '" : "", near ? near : "",
+                             near ? "'?" : "");
     }
     *source = kd_format(err, "%.*s", tail ? (int)(tail - spec) : (int)strlen(spec), spec);
     if (*source && tail) *split = kd_strdup(tail + 1, err);
@@ -106,8 +110,9 @@ int kd_pixels_alloc(struct kd_images *images, const char *name, size_t limit, st
 int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_err *err)
 {
     if (load->split_named || strcmp(load->split, "train") == 0) return 0;
-    return kd_fail_usage(err, "%s has no %s split of its own: %s, name another source for it, or "
-                              "write :%s behind it to take all of it as that split",
+    return kd_fail_usage(err,
+                         "%s has no %s split of its own: %s, name another source for it, or "
+                         "write :%s behind it to take all of it as that split",
                          load->place, load->split, remedy, load->split);
 }
 
@@ -159,9 +164,10 @@ static char *place_find(const struct source_kind *kind, const char *data_dir, st
             return second;
         }
     }
-    kd_fail(err, "%s: not found: no folder %s%s%s; fetch it with `scripts/get_data.sh %s %s`, or "
-                 "name the folder that has it with --data-dir or KD_DATA", kind->name, first,
-            second ? " or " : "", second ? second : "", kind->name, under);
+    kd_fail(err,
+            "%s: not found: no folder %s%s%s; fetch it with `scripts/get_data.sh %s %s`, or "
+            "name the folder that has it with --data-dir or KD_DATA",
+            kind->name, first, second ? " or " : "", second ? second : "", kind->name, under);
     kd_free(first);
     kd_free(second);
     return NULL;
@@ -212,6 +218,7 @@ static int place_load(const struct source_kind *kind, const struct kd_images_opt
         load->place = strchr(out->source, ':') + 1;
     } else if (kind->folders[0]) {
         load->place = found = place_find(kind, options->data_dir, err);
+        load->name = kind->name;
         if (!found) return -1;
     }
     int status = kind->load(load, out, err);
@@ -240,8 +247,10 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     if (!out->split) goto done;
     load.split = out->split;
     if (strcmp(out->split, "train") != 0 && strcmp(out->split, "test") != 0) {
-        kd_fail_usage(err, "data '%s': a source has the splits train and test; validation is carved "
-                           "from train", spec);
+        kd_fail_usage(err,
+                      "data '%s': a source has the splits train and test; validation is carved "
+                      "from train",
+                      spec);
         goto done;
     }
     status = place_load(kind, options, &load, out, err);

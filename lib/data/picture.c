@@ -114,8 +114,8 @@ static int decode(struct codec *k)
 int kd_picture_decode(const void *bytes, size_t size, const char *name, size_t limit,
                       struct kd_picture *out, struct kd_err *err)
 {
-    struct codec k = {.next = bytes, .left = size, .limit = limit, .picture = out, .name = name,
-                      .err = err};
+    struct codec k = {
+        .next = bytes, .left = size, .limit = limit, .picture = out, .name = name, .err = err};
     *out = (struct kd_picture){0};
     if (size < 8 || png_sig_cmp(k.next, 0, 8) != 0)
         return kd_fail(err, "%s: not a PNG file: wrong signature at byte 0", name);
@@ -136,11 +136,11 @@ static int encode(struct codec *k, const struct kd_picture *p)
 {
     if (setjmp(png_jmpbuf(k->png))) return -1;
     png_set_write_fn(k->png, k, on_write, on_flush);
-    png_set_IHDR(k->png, k->info, p->w, p->h, 8, p->c == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(k->png, k->info, p->w, p->h, 8,
+                 p->c == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(k->png, k->info);
-    for (uint32_t y = 0; y < p->h; y++)
-        png_write_row(k->png, p->pixels + (size_t)y * p->w * p->c);
+    for (uint32_t y = 0; y < p->h; y++) png_write_row(k->png, p->pixels + (size_t)y * p->w * p->c);
     png_write_end(k->png, NULL);
     return 0;
 }

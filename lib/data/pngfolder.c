@@ -1,5 +1,5 @@
-/* Folders of PNG files by class. Reading: names sorted bytewise, sizes from the first file, the rest decoded
- * in parallel, all held to that size. */
+/* Folders of PNG files by class. Reading: names sorted bytewise, sizes from the first file, the
+ * rest decoded in parallel, all held to that size. */
 #include "formats.h"
 #include "kd/base/file.h"
 #include "kd/data/picture.h"
@@ -135,14 +135,18 @@ static int class_list(const char *folder, struct names *paths, struct kd_err *er
     int status = entries(folder, false, &files, err);
     if (status == 0) status = entries(folder, true, &folders, err);
     if (status == 0 && folders.n > 0)
-        status = kd_fail(err, "%s/%s: a folder inside a class folder; class folders hold PNG files "
-                              "alone", folder, folders.v[0]);
+        status = kd_fail(err,
+                         "%s/%s: a folder inside a class folder; class folders hold PNG files "
+                         "alone",
+                         folder, folders.v[0]);
     if (status == 0 && files.n == 0)
         status = kd_fail(err, "%s: the class folder holds no images; remove it or fill it", folder);
     for (size_t i = 0; i < files.n && status == 0; i++) {
         if (!is_png_name(files.v[i]))
-            status = kd_fail(err, "%s/%s: not a PNG file by its name; convert it, or move it out of "
-                                  "the class folder", folder, files.v[i]);
+            status = kd_fail(err,
+                             "%s/%s: not a PNG file by its name; convert it, or move it out of "
+                             "the class folder",
+                             folder, files.v[i]);
         else
             status = names_add(paths, kd_path_join(err, folder, files.v[i]), err);
     }
@@ -209,9 +213,11 @@ static int image_read(struct kd_images *images, uint32_t i, const char *path, co
     if (file_decode(path, KD_READ_LIMIT, &p, err) < 0) return -1;
     int status = 0;
     if (p.h != images->h || p.w != images->w || p.c != images->c)
-        status = kd_fail(err, "%s: %ux%u %s, but %s is %ux%u %s; all images must have one size and "
-                              "kind", path, p.w, p.h, p.c == 3 ? "colour" : "gray", first, images->w,
-                         images->h, images->c == 3 ? "colour" : "gray");
+        status = kd_fail(err,
+                         "%s: %ux%u %s, but %s is %ux%u %s; all images must have one size and "
+                         "kind",
+                         path, p.w, p.h, p.c == 3 ? "colour" : "gray", first, images->w, images->h,
+                         images->c == 3 ? "colour" : "gray");
     for (uint32_t c = 0; c < p.c && status == 0; c++)
         for (size_t j = 0; j < plane; j++) out[c * plane + j] = p.pixels[j * p.c + c];
     kd_picture_release(&p);
@@ -222,7 +228,7 @@ enum { PART = 32, PARTS = 64 };
 struct decoding {
     struct kd_images *images;
     const struct names *paths;
-    uint32_t from;         /* first image of this round */
+    uint32_t from;          /* first image of this round */
     uint32_t failed[PARTS]; /* 1 + image, 0: none */
 };
 
@@ -239,7 +245,17 @@ static void decode_part(void *arg, unsigned part)
     }
 }
 
-/* The first failure is found again on one thread, so that its message does not depend on threads. */
+/* A part that failed is done again from there on by this thread: so the message is that of the
+ * first image that cannot be read, and a failure that has passed does no harm. */
+static int part_again(struct decoding *d, unsigned part, struct kd_err *err)
+{
+    const uint32_t end = d->from + (part + 1) * PART;
+    if (!d->failed[part]) return 0;
+    for (uint32_t i = d->failed[part] - 1; i < end && i < d->images->n; i++)
+        if (image_read(d->images, i, d->paths->v[i], d->paths->v[0], err) < 0) return -1;
+    return 0;
+}
+
 static int images_decode(const struct kd_load *load, struct kd_images *images,
                          const struct names *paths, struct kd_err *err)
 {
@@ -248,11 +264,9 @@ static int images_decode(const struct kd_load *load, struct kd_images *images,
         const uint32_t left = images->n - d.from;
         const unsigned parts = left < PART * PARTS ? (left + PART - 1) / PART : PARTS;
         kd_pool_run(load->pool, parts, decode_part, &d);
-        for (unsigned p = 0; p < parts; p++) {
-            const uint32_t i = d.failed[p] - 1;
-            if (d.failed[p] && image_read(images, i, paths->v[i], paths->v[0], err) < 0) return -1;
-        }
-        kd_progress_tick(load->progress, d.from + (uint64_t)parts * PART, images->n, load->place);
+        for (unsigned p = 0; p < parts; p++)
+            if (part_again(&d, p, err) < 0) return -1;
+        kd_progress_tick(load->progress, d.from + (parts - 1) * PART, images->n, load->place);
     }
     return 0;
 }
@@ -262,8 +276,10 @@ static int pixels_load(const struct kd_load *load, struct kd_images *out, const 
 {
     struct kd_picture first;
     if (paths->n == 0)
-        return kd_fail(err, "%s: no images: expected PNG files in CLASS/, or in train/CLASS/ and "
-                            "test/CLASS/", load->place);
+        return kd_fail(err,
+                       "%s: no images: expected PNG files in CLASS/, or in train/CLASS/ and "
+                       "test/CLASS/",
+                       load->place);
     if (paths->n > INT32_MAX) return kd_fail(err, "%s: too many images", load->place);
     if (file_decode(paths->v[0], load->limit, &first, err) < 0) return -1;
     out->n = (uint32_t)paths->n;

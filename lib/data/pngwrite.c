@@ -1,6 +1,7 @@
 /* Writing an image set as a folder of PNG files: FOLDER/SPLIT/CLASS/0000.png.
  *
- * The split is made under a temporary name and renamed when it is whole, so that nobody reads half a set. */
+ * The split is made under a temporary name and renamed when it is whole, so that nobody reads half
+ * a set. */
 #include "formats.h"
 #include "kd/base/file.h"
 #include "kd/data/picture.h"
@@ -44,9 +45,8 @@ static char *class_folder(const struct kd_images *images, uint32_t k, bool by_na
 {
     if (by_name) return kd_strdup(images->class_names[k], err);
     const int width = digits_of(images->classes - 1);
-    char *name = images->class_names
-                     ? kd_format(err, "%0*u-%s", width, k, images->class_names[k])
-                     : kd_format(err, "%0*u", width, k);
+    char *name = images->class_names ? kd_format(err, "%0*u-%s", width, k, images->class_names[k])
+                                     : kd_format(err, "%0*u", width, k);
     for (char *p = name; p && *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("-_.", *p)) *p = '_';
     return name;
@@ -114,7 +114,8 @@ static int write_whole(const struct kd_images *images, const char *folder, char 
     char *partial = kd_format(err, "%s/.%s.XXXXXX", folder, images->split);
     int status = final && partial ? kd_folders_make(folder, err) : -1;
     if (status == 0 && kd_path_exists(final))
-        status = kd_fail_usage(err, "%s is there already: remove it or choose another folder", final);
+        status =
+            kd_fail_usage(err, "%s is there already: remove it or choose another folder", final);
     if (status == 0 && !mkdtemp(partial)) status = kd_fail_errno(err, "%s", folder);
     if (status == 0) {
         status = classes_write(images, partial, names, err);
@@ -140,15 +141,19 @@ static int check(const struct kd_images *images, struct kd_err *err)
     int status = 0;
     for (uint32_t i = 0; i < images->n && status == 0; i++) {
         if (!images->labels || images->labels[i] < 0)
-            status = kd_fail_usage(err, "class folders need labels, sample %u of %s has none: write "
-                                        "tensors instead", i, images->source);
+            status = kd_fail_usage(err,
+                                   "class folders need labels, sample %u of %s has none: write "
+                                   "tensors instead",
+                                   i, images->source);
         else
             count[images->labels[i]]++;
     }
     for (uint32_t k = 0; k < images->classes && status == 0; k++)
         if (count[k] == 0)
-            status = kd_fail_usage(err, "class %u of %s has no images here and would be lost in class "
-                                        "folders: write tensors instead", k, images->source);
+            status = kd_fail_usage(err,
+                                   "class %u of %s has no images here and would be lost in class "
+                                   "folders: write tensors instead",
+                                   k, images->source);
     kd_free(count);
     return status;
 }

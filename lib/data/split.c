@@ -32,10 +32,10 @@ const size_t kd_data_rows_n = sizeof kd_data_rows / sizeof *kd_data_rows;
 
 /* Samples sorted into strata: one a class, the last for those without a label. */
 struct strata {
-    uint32_t n;      /* classes + 1 */
-    uint32_t *start; /* [n + 1] */
-    uint32_t *place; /* [images] places, each stratum in a random order of its own */
-    uint32_t *carved; /* [n] the first so many of a stratum are validation */
+    uint32_t n;        /* classes + 1 */
+    uint32_t *start;   /* [n + 1] */
+    uint32_t *place;   /* [images] places, each stratum in a random order of its own */
+    uint32_t *carved;  /* [n] the first so many of a stratum are validation */
     double *remainder; /* [n] */
 };
 
@@ -100,20 +100,24 @@ static int carve_count(const struct kd_images *images, double asked, uint32_t *c
                        struct kd_err *err)
 {
     if (!(asked >= 0) || (asked >= 1 && asked != floor(asked)))
-        return kd_fail_usage(err, "data.validation: %g is neither a count nor a share below 1", asked);
+        return kd_fail_usage(err, "data.validation: %g is neither a count nor a share below 1",
+                             asked);
     const double n = asked < 1 ? floor(asked * images->n + 0.5) : asked;
     if (n >= images->n)
-        return kd_fail_usage(err, "data.validation: %.0f of the %u images of %s:%s leaves nothing to "
-                                  "train on", n, images->n, images->source, images->split);
+        return kd_fail_usage(err,
+                             "data.validation: %.0f of the %u images of %s:%s leaves nothing to "
+                             "train on",
+                             n, images->n, images->source, images->split);
     if (asked > 0 && n < 1)
-        return kd_fail_usage(err, "data.validation: %g of %u images is not even one", asked, images->n);
+        return kd_fail_usage(err, "data.validation: %g of %u images is not even one", asked,
+                             images->n);
     *count = (uint32_t)n;
     return 0;
 }
 
 /* Mark the classes listed. */
-static int classes_mark(const struct kd_images *images, const struct kd_reals *list, const char *key,
-                        bool *marked, struct kd_err *err)
+static int classes_mark(const struct kd_images *images, const struct kd_reals *list,
+                        const char *key, bool *marked, struct kd_err *err)
 {
     if (list->n > 0 && !images->labels)
         return kd_fail_usage(err, "data.%s: %s has no labels to choose by", key, images->source);
@@ -144,8 +148,8 @@ static int classes_choose(const struct kd_images *images, const struct kd_data_c
     return status;
 }
 
-/* chosen[i] = 1 training, 2 validation. Fractions take the end of a stratum's order, so that a smaller one
- * lies within a larger one. */
+/* chosen[i] = 1 training, 2 validation. Fractions take the end of a stratum's order, so that a
+ * smaller one lies within a larger one. */
 static void strata_mark(const struct strata *s, const bool *wanted, double fraction,
                         unsigned char *chosen)
 {
@@ -182,7 +186,8 @@ int kd_split_train(const struct kd_images *images, const struct kd_data_config *
     int status = -1;
     *train = *validation = (struct kd_subset){.images = images};
     if (!(config->fraction > 0 && config->fraction <= 1))
-        return kd_fail_usage(err, "data.fraction: %g is not above 0 and at most 1", config->fraction);
+        return kd_fail_usage(err, "data.fraction: %g is not above 0 and at most 1",
+                             config->fraction);
     if (carve_count(images, config->validation, &count, err) < 0) return -1;
     wanted = kd_alloc(images->classes + 1, sizeof *wanted, "classes", err);
     chosen = kd_alloc(images->n, 1, "split", err);
@@ -225,8 +230,12 @@ int kd_subset_copy(const struct kd_subset *s, const char *split, struct kd_image
 {
     const struct kd_images *from = s->images;
     const size_t one = (size_t)from->c * from->h * from->w * kd_dtype_size(from->dtype);
-    *out = (struct kd_images){.n = s->n, .c = from->c, .h = from->h, .w = from->w,
-                              .classes = from->classes, .dtype = from->dtype};
+    *out = (struct kd_images){.n = s->n,
+                              .c = from->c,
+                              .h = from->h,
+                              .w = from->w,
+                              .classes = from->classes,
+                              .dtype = from->dtype};
     out->source = kd_strdup(from->source, err);
     out->split = kd_strdup(split, err);
     out->pixels = kd_alloc(s->n, one, "images", err);
@@ -237,7 +246,8 @@ int kd_subset_copy(const struct kd_subset *s, const char *split, struct kd_image
         for (uint32_t k = 0; k < out->classes; k++)
             if (!(out->class_names[k] = kd_strdup(from->class_names[k], err))) goto fail;
     }
-    if (s->labelled && !(out->labels = kd_alloc(s->n, sizeof *out->labels, "labels", err))) goto fail;
+    if (s->labelled && !(out->labels = kd_alloc(s->n, sizeof *out->labels, "labels", err)))
+        goto fail;
     for (uint32_t i = 0; i < s->n; i++) {
         memcpy((char *)out->pixels + i * one, (const char *)from->pixels + s->index[i] * one, one);
         if (out->labels) out->labels[i] = kd_subset_label(s, i);

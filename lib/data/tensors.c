@@ -21,10 +21,12 @@ static int images_take(const struct kd_tensor *t, const char *name, size_t limit
                        name, t->dims);
     size_t size = kd_dtype_size(t->dtype);
     for (unsigned d = 0; d < t->dims; d++)
-        if (t->shape[d] == 0 || t->shape[d] > INT32_MAX || kd_mul_size(size, t->shape[d], &size) < 0 ||
-            size > limit)
-            return kd_fail(err, "%s: images have size %zu in dimension %u; sizes are 1 or more, and "
-                                "%zu bytes at most in all", name, t->shape[d], d, limit);
+        if (t->shape[d] == 0 || t->shape[d] > INT32_MAX ||
+            kd_mul_size(size, t->shape[d], &size) < 0 || size > limit)
+            return kd_fail(err,
+                           "%s: images have size %zu in dimension %u; sizes are 1 or more, and "
+                           "%zu bytes at most in all",
+                           name, t->shape[d], d, limit);
     out->dtype = t->dtype;
     out->n = (uint32_t)t->shape[0];
     out->c = t->dims == 4 ? (uint32_t)t->shape[1] : 1;
@@ -43,9 +45,12 @@ static int images_take(const struct kd_tensor *t, const char *name, size_t limit
 static int64_t label_at(const struct kd_tensor *t, size_t i)
 {
     switch (t->dtype) {
-    case KD_U8: return ((const uint8_t *)t->data)[i];
-    case KD_I32: return ((const int32_t *)t->data)[i];
-    default: return ((const int64_t *)t->data)[i];
+    case KD_U8:
+        return ((const uint8_t *)t->data)[i];
+    case KD_I32:
+        return ((const int32_t *)t->data)[i];
+    default:
+        return ((const int64_t *)t->data)[i];
     }
 }
 
@@ -81,8 +86,8 @@ static int labels_take(const struct kd_tensor *t, const char *name, uint32_t cla
 static int npy_load(const struct kd_load *load, const char *images, const char *labels,
                     struct kd_images *out, struct kd_err *err)
 {
-    const struct kd_tensorfile_limits limits = {.bytes = load->limit < KD_READ_LIMIT
-                                                             ? load->limit + 65536 : KD_READ_LIMIT};
+    const struct kd_tensorfile_limits limits = {
+        .bytes = load->limit < KD_READ_LIMIT ? load->limit + 65536 : KD_READ_LIMIT};
     struct kd_tensorfile file = {0};
     if (kd_npy_read(images, &limits, &out->keep, err) < 0) return -1;
     if (images_take(&out->keep.tensors[0], images, load->limit, out, err) < 0) return -1;
@@ -105,11 +110,13 @@ static int classes_take(const struct kd_tensorfile *f, const char *name, struct 
     *classes = 0;
     for (const char *p = count ? count : ""; *p; p++) {
         if (*p < '0' || *p > '9' || *classes > KD_MAX_CLASSES)
-            return kd_fail(err, "%s: kd.classes is '%s', expected 1 to %d", name, count, KD_MAX_CLASSES);
+            return kd_fail(err, "%s: kd.classes is '%s', expected 1 to %d", name, count,
+                           KD_MAX_CLASSES);
         *classes = *classes * 10 + (uint32_t)(*p - '0');
     }
     if (count && (*classes < 1 || *classes > KD_MAX_CLASSES))
-        return kd_fail(err, "%s: kd.classes is '%s', expected 1 to %d", name, count, KD_MAX_CLASSES);
+        return kd_fail(err, "%s: kd.classes is '%s', expected 1 to %d", name, count,
+                       KD_MAX_CLASSES);
     if (!names || !*classes) return 0;
     cJSON *list = kd_json_parse(names, strlen(names), name, err);
     if (!list) return kd_err_context(err, "kd.class_names");
@@ -138,15 +145,17 @@ done:
 static int safetensors_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     /* labels may take as much again as one-byte pixels */
-    const struct kd_tensorfile_limits limits = {.bytes = load->limit < KD_READ_LIMIT / 16
-                                                             ? 16 * load->limit : KD_READ_LIMIT};
+    const struct kd_tensorfile_limits limits = {
+        .bytes = load->limit < KD_READ_LIMIT / 16 ? 16 * load->limit : KD_READ_LIMIT};
     uint32_t classes;
     if (kd_tensorfile_read(load->place, &limits, &out->keep, err) < 0) return -1;
     const struct kd_tensor *images = kd_tensorfile_find(&out->keep, "images");
     const struct kd_tensor *labels = kd_tensorfile_find(&out->keep, "labels");
     if (!images)
-        return kd_fail(err, "%s: no tensor named \"images\"; an image set has \"images\" and "
-                            "\"labels\"", load->place);
+        return kd_fail(err,
+                       "%s: no tensor named \"images\"; an image set has \"images\" and "
+                       "\"labels\"",
+                       load->place);
     if (images_take(images, load->place, load->limit, out, err) < 0 ||
         classes_take(&out->keep, load->place, out, &classes, err) < 0)
         return -1;
@@ -168,8 +177,8 @@ int kd_tensors_load(const struct kd_load *load, struct kd_images *out, struct kd
     }
     int status;
     if (!is_npy(images) || (labels && !is_npy(labels)))
-        status = kd_fail_usage(err, "tensors:%s: expected FILE.safetensors, or IMAGES.npy,LABELS.npy",
-                               load->place);
+        status = kd_fail_usage(
+            err, "tensors:%s: expected FILE.safetensors, or IMAGES.npy,LABELS.npy", load->place);
     else
         status = npy_load(load, images, labels, out, err);
     kd_free(images);
@@ -181,8 +190,8 @@ int kd_tensors_load(const struct kd_load *load, struct kd_images *out, struct kd
 static char *names_text(const struct kd_images *images, struct kd_err *err)
 {
     char *text = NULL;
-    cJSON *list = cJSON_CreateStringArray((const char *const *)images->class_names,
-                                          (int)images->classes);
+    cJSON *list =
+        cJSON_CreateStringArray((const char *const *)images->class_names, (int)images->classes);
     if (list)
         text = kd_json_text(list, false, err);
     else
@@ -229,8 +238,10 @@ int kd_images_write_tensors(const struct kd_images *images, const char *path, co
     const size_t shape[4] = {images->n, images->c, images->h, images->w};
     int status = -1;
     if (kd_tensorfile_init(&f, err) < 0 || meta_add(&f, images, command, err) < 0) goto done;
-    if (kd_tensorfile_add(&f, "images", images->dtype, 4, shape, images->pixels, err) < 0) goto done;
-    if (images->labels && kd_tensorfile_add(&f, "labels", KD_I32, 1, shape, images->labels, err) < 0)
+    if (kd_tensorfile_add(&f, "images", images->dtype, 4, shape, images->pixels, err) < 0)
+        goto done;
+    if (images->labels &&
+        kd_tensorfile_add(&f, "labels", KD_I32, 1, shape, images->labels, err) < 0)
         goto done;
     status = kd_tensorfile_write(path, &f, err);
 done:

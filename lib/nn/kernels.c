@@ -1,5 +1,6 @@
 #include "kd/nn/kernels.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@ extern const struct kd_kernels kd_kernels_plain;
 extern const struct kd_kernels kd_kernels_avx2, kd_kernels_avx512;
 #endif
 
-static const struct kd_kernels *chosen;
+/* Workers may come first where a program has not called kd_kernels_init; they all find the same table. */
+static const struct kd_kernels *_Atomic chosen;
 
 struct choice {
     const struct kd_kernels *table;
@@ -50,10 +52,10 @@ int kd_kernels_init(struct kd_err *err)
 
 const struct kd_kernels *kd_kernels(void)
 {
-    if (!chosen) {
-        struct kd_err ignored;
-        if (kd_kernels_init(&ignored) < 0) chosen = &kd_kernels_plain;
-    }
+    const struct kd_kernels *table = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (table) return table;
+    struct kd_err ignored;
+    if (kd_kernels_init(&ignored) < 0) chosen = &kd_kernels_plain;
     return chosen;
 }
 

@@ -28,7 +28,7 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
 
 struct book {
     lxw_workbook *workbook;
-    lxw_format *head, *marked, *wrap, *by_kind[KD_CELL_RATIO + 1];
+    lxw_format *head, *head_right, *marked, *wrap, *by_kind[KD_CELL_RATIO + 1];
     struct kd_err *err;
 };
 
@@ -42,19 +42,24 @@ static lxw_format *with_numbers(lxw_workbook *w, const char *numbers)
 static int formats_make(struct book *b)
 {
     static const char *const numbers[] = {
-        [KD_CELL_TEXT] = "@",      [KD_CELL_COUNT] = "#,##0.##",        [KD_CELL_RATE] = "0.00%",
-        [KD_CELL_POINTS] = "+0.00%;-0.00%", [KD_CELL_REAL] = "0.0000", [KD_CELL_RATIO] = "0.00\"x\""};
+        [KD_CELL_TEXT] = "@",     [KD_CELL_COUNT] = "#,##0", [KD_CELL_POINTS] = "+0.00%;-0.00%",
+        [KD_CELL_RATE] = "0.00%", [KD_CELL_REAL] = "0.0###", [KD_CELL_RATIO] = "0.00\"x\""};
     b->head = workbook_add_format(b->workbook);
+    b->head_right = workbook_add_format(b->workbook);
     b->marked = workbook_add_format(b->workbook);
     b->wrap = workbook_add_format(b->workbook);
     for (size_t i = 0; i <= KD_CELL_RATIO; i++)
-        if (!(b->by_kind[i] = with_numbers(b->workbook, i == KD_CELL_COUNT ? "#,##0" : numbers[i])))
+        if (!(b->by_kind[i] = with_numbers(b->workbook, numbers[i])))
             return kd_fail(b->err, "no memory for a workbook");
-    if (!b->head || !b->marked || !b->wrap) return kd_fail(b->err, "no memory for a workbook");
-    format_set_bold(b->head);
-    format_set_bottom(b->head, LXW_BORDER_THIN);
-    format_set_text_wrap(b->head);
-    format_set_align(b->head, LXW_ALIGN_VERTICAL_TOP);
+    if (!b->head || !b->head_right || !b->marked || !b->wrap)
+        return kd_fail(b->err, "no memory for a workbook");
+    lxw_format *const heads[] = {b->head, b->head_right};
+    for (size_t i = 0; i < 2; i++) {
+        format_set_bold(heads[i]);
+        format_set_bottom(heads[i], LXW_BORDER_THIN);
+        format_set_align(heads[i], LXW_ALIGN_VERTICAL_TOP);
+    }
+    format_set_align(b->head_right, LXW_ALIGN_RIGHT);
     format_set_bold(b->marked);
     format_set_text_wrap(b->wrap);
     format_set_align(b->wrap, LXW_ALIGN_VERTICAL_TOP);
@@ -82,7 +87,12 @@ static int write_text(struct book *b, lxw_worksheet *sheet, uint32_t row, uint16
 static lxw_worksheet *add_sheet(struct book *b, const char *name)
 {
     lxw_worksheet *sheet = workbook_add_worksheet(b->workbook, name);
-    if (!sheet) kd_fail(b->err, "no memory for a workbook");
+    if (!sheet) {
+        kd_fail(b->err, "no memory for a workbook");
+        return NULL;
+    }
+    worksheet_set_landscape(sheet);
+    worksheet_set_paper(sheet, 9); /* A4 */
     return sheet;
 }
 
@@ -101,7 +111,9 @@ static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_tab
         size_t length = strlen(col->title);
         bool percent = length > 2 && strcmp(col->title + length - 2, " %") == 0;
         snprintf(title, sizeof title, "%.*s", (int)(percent ? length - 2 : length), col->title);
-        if (write_text(b, sheet, 0, x, title, b->head) < 0) return -1;
+        if (write_text(b, sheet, 0, x, title,
+                       col->kind == KD_CELL_TEXT ? b->head : b->head_right) < 0)
+            return -1;
         double width = strcmp(col->key, "name") == 0 ? 28 : col->kind == KD_CELL_TEXT ? 18 : 12;
         worksheet_set_column(sheet, x, x, width, NULL);
         for (uint32_t r = 0; r < t->n_rows; r++) {
@@ -123,11 +135,16 @@ static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_tab
         x++;
         if (!col->spread) continue;
         snprintf(title, sizeof title, "\xC2\xB1 sd");
-        if (write_text(b, sheet, 0, x, title, b->head) < 0) return -1;
+        if (write_text(b, sheet, 0, x, title, b->head_right) < 0) return -1;
         worksheet_set_column(sheet, x, x, 9, NULL);
         x++;
     }
     worksheet_freeze_panes(sheet, 1, 0);
+    worksheet_repeat_rows(sheet, 0, 0);
+    if (x <= 12)
+        worksheet_fit_to_pages(sheet, 1, 0); /* on paper; more columns would be too small to read */
+    else
+        worksheet_repeat_columns(sheet, 0, 1);
     if (x && t->n_rows) worksheet_autofilter(sheet, 0, 0, (lxw_row_t)t->n_rows, (lxw_col_t)(x - 1));
     return 0;
 }
@@ -144,6 +161,7 @@ static void colour_series(lxw_chart_series *series, size_t k, bool line)
     static const lxw_color_t colours[] = {0x262626, 0x0072B2, 0xD55E00, 0x009E73,
                                           0xCC79A7, 0xE69F00, 0x56B4E9};
     lxw_chart_line stroke = {.color = colours[k % 7], .width = 1.75};
+    if (k >= 7) stroke.dash_type = LXW_CHART_LINE_DASH_DASH;
     lxw_chart_fill fill = {.color = colours[k % 7]};
     if (line) {
         chart_series_set_line(series, &stroke);
@@ -156,63 +174,80 @@ static void colour_series(lxw_chart_series *series, size_t k, bool line)
     chart_series_set_marker_line(series, &stroke);
 }
 
-/* Columns beside the efficiency table that its chart is drawn from: accuracy in percent of the teacher's. */
-static int write_efficiency(struct book *b, const struct kd_report *report)
+/* A series for each role over the columns of shares; a model has a value in its role's alone. */
+static int chart_efficiency(struct book *b, lxw_worksheet *sheet, uint32_t rows)
 {
-    static const char *const heads[] = {"run", "model", "role", "parameters", "multiply-adds",
-                                        "file bytes", "ms an image", "top-1",
-                                        "share of the teacher's top-1"};
-    lxw_worksheet *sheet = add_sheet(b, "Efficiency");
-    lxw_chart *chart = sheet ? workbook_add_chart(b->workbook, LXW_CHART_SCATTER) : NULL;
-    uint32_t row = 1;
-    struct kd_table t;
-    if (!chart || kd_table_models(report, &t, b->err) < 0) return -1;
-    int status = 0;
-    const size_t from[] = {column_of(&t, "run"),        column_of(&t, "name"),
-                           column_of(&t, "role"),       column_of(&t, "parameters"),
-                           column_of(&t, "macs"),       column_of(&t, "bytes"),
-                           column_of(&t, "latency_ms"), column_of(&t, "top1")};
-    for (uint16_t c = 0; c < 9 && status == 0; c++)
-        status = write_text(b, sheet, 0, c, heads[c], b->head);
-    double teacher = NAN;
-    const char *run = NULL;
-    for (size_t r = 0; r < t.n_rows && status == 0; r++, row++) {
-        const struct kd_cell *cells = &t.cells[r * t.n_columns];
-        const char *name = cells[from[0]].text, *role = cells[from[2]].text;
-        if (!run || strcmp(run, name) != 0) teacher = NAN;
-        run = name;
-        if (strcmp(role, "teacher") == 0) teacher = cells[from[7]].value;
-        for (uint16_t c = 0; c < 8 && status == 0; c++) {
-            const struct kd_cell *cell = &cells[from[c]];
-            if (cell->text)
-                status = write_text(b, sheet, row, c, cell->text, NULL);
-            else if (isfinite(cell->value))
-                worksheet_write_number(sheet, row, c, cell->value,
-                                       b->by_kind[t.columns[from[c]].kind]);
-        }
-        double share = cells[from[7]].value / teacher;
-        if (!isfinite(share) || !(cells[from[3]].value > 0)) continue;
-        worksheet_write_number(sheet, row, 8, share, b->by_kind[KD_CELL_RATE]);
+    lxw_chart *chart = workbook_add_chart(b->workbook, LXW_CHART_SCATTER);
+    lxw_chart_options place = {.x_scale = 1.5, .y_scale = 1.5};
+    if (!chart) return kd_fail(b->err, "no memory for a workbook");
+    for (uint16_t k = 0; k < 3; k++) {
         lxw_chart_series *series = chart_add_series(chart, NULL, NULL);
-        if (!series) continue;
-        chart_series_set_categories(series, "Efficiency", row, 3, row, 3);
-        chart_series_set_values(series, "Efficiency", row, 8, row, 8);
-        chart_series_set_name_range(series, "Efficiency", row, 1);
-        colour_series(series, strcmp(role, "teacher") == 0 ? 0 : strcmp(role, "plain") == 0 ? 1 : 2,
-                      false);
+        if (!series) return kd_fail(b->err, "no memory for a workbook");
+        chart_series_set_categories(series, "Efficiency", 1, 3, rows, 3);
+        chart_series_set_values(series, "Efficiency", 1, (lxw_col_t)(8 + k), rows,
+                                (lxw_col_t)(8 + k));
+        chart_series_set_name_range(series, "Efficiency", 0, (lxw_col_t)(8 + k));
+        colour_series(series, k, false);
     }
-    kd_table_release(&t);
-    worksheet_set_column(sheet, 1, 1, 28, NULL);
-    worksheet_set_column(sheet, 2, 8, 13, NULL);
-    worksheet_freeze_panes(sheet, 1, 0);
     chart_title_set_name(chart, "Accuracy against parameters");
     chart_axis_set_name(chart->x_axis, "parameters");
     chart_axis_set_name(chart->y_axis, "top-1, share of the teacher's");
     chart_axis_set_log_base(chart->x_axis, 10);
+    chart_axis_set_num_format(chart->x_axis, "#,##0");
     chart_axis_set_num_format(chart->y_axis, "0.0%");
-    chart_legend_set_position(chart, row > 14 ? LXW_CHART_LEGEND_NONE : LXW_CHART_LEGEND_RIGHT);
-    lxw_chart_options place = {.x_scale = 1.5, .y_scale = 1.5};
-    if (row > 1) worksheet_insert_chart_opt(sheet, row + 1, 1, chart, &place);
+    worksheet_insert_chart_opt(sheet, rows + 2, 1, chart, &place);
+    return 0;
+}
+
+static int write_efficiency_row(struct book *b, lxw_worksheet *sheet, const struct kd_table *t,
+                                const size_t from[8], size_t r, double *teacher)
+{
+    const struct kd_cell *cells = &t->cells[r * t->n_columns];
+    const char *role = cells[from[2]].text;
+    bool new_run = r == 0 || strcmp(cells[from[0]].text, (cells - t->n_columns)[from[0]].text) != 0;
+    uint16_t kind = strcmp(role, "teacher") == 0 ? 0 : strcmp(role, "plain") == 0 ? 1 : 2;
+    uint32_t row = (uint32_t)r + 1;
+    if (new_run) *teacher = NAN;
+    if (kind == 0) *teacher = cells[from[7]].value;
+    for (uint16_t c = 0; c < 8; c++) {
+        const struct kd_cell *cell = &cells[from[c]];
+        if (cell->text) {
+            if (write_text(b, sheet, row, c, cell->text, NULL) < 0) return -1;
+        } else if (isfinite(cell->value)) {
+            worksheet_write_number(sheet, row, c, cell->value, b->by_kind[t->columns[from[c]].kind]);
+        }
+    }
+    double share = cells[from[7]].value / *teacher;
+    if (isfinite(share) && cells[from[3]].value > 0)
+        worksheet_write_number(sheet, row, (lxw_col_t)(8 + kind), share, b->by_kind[KD_CELL_RATE]);
+    return 0;
+}
+
+/* What each model costs and what it keeps of the teacher's accuracy. */
+static int write_efficiency(struct book *b, const struct kd_report *report)
+{
+    static const char *const heads[] = {"run", "model", "role", "parameters", "multiply-adds",
+                                        "file bytes", "ms an image", "top-1", "teacher",
+                                        "plain", "distilled"};
+    lxw_worksheet *sheet = add_sheet(b, "Efficiency");
+    struct kd_table t;
+    double teacher = NAN;
+    if (!sheet || kd_table_models(report, &t, b->err) < 0) return -1;
+    int status = 0;
+    const size_t from[8] = {column_of(&t, "run"),        column_of(&t, "name"),
+                            column_of(&t, "role"),       column_of(&t, "parameters"),
+                            column_of(&t, "macs"),       column_of(&t, "bytes"),
+                            column_of(&t, "latency_ms"), column_of(&t, "top1")};
+    for (uint16_t c = 0; c < 11 && status == 0; c++)
+        status = write_text(b, sheet, 0, c, heads[c], c < 3 ? b->head : b->head_right);
+    for (size_t r = 0; r < t.n_rows && status == 0; r++)
+        status = write_efficiency_row(b, sheet, &t, from, r, &teacher);
+    worksheet_set_column(sheet, 1, 1, 28, NULL);
+    worksheet_set_column(sheet, 2, 10, 13, NULL);
+    worksheet_freeze_panes(sheet, 1, 0);
+    worksheet_fit_to_pages(sheet, 1, 1);
+    if (status == 0 && t.n_rows) status = chart_efficiency(b, sheet, (uint32_t)t.n_rows);
+    kd_table_release(&t);
     return status;
 }
 
@@ -285,8 +320,12 @@ static int add_curves(struct book *b, lxw_worksheet *sheet, const struct kd_repo
     chart_title_set_name(chart, title);
     chart_axis_set_name(chart->x_axis, "epoch");
     chart_axis_set_name(chart->y_axis, percent ? "top-1" : "cross-entropy");
-    if (percent) chart_axis_set_num_format(chart->y_axis, "0%");
-    else chart_axis_set_log_base(chart->y_axis, 10);
+    if (percent) {
+        chart_axis_set_num_format(chart->y_axis, "0%");
+        chart_axis_set_max(chart->y_axis, 1);
+    } else {
+        chart_axis_set_log_base(chart->y_axis, 10);
+    }
     chart_axis_set_crossing_min(chart->x_axis);
     chart_axis_set_crossing_min(chart->y_axis);
     lxw_chart_options place = {.x_scale = 1.4, .y_scale = 1.3};
@@ -294,38 +333,47 @@ static int add_curves(struct book *b, lxw_worksheet *sheet, const struct kd_repo
     return 0;
 }
 
+/* A paragraph in a row as high as it needs. */
+static int write_paragraph(struct book *b, lxw_worksheet *sheet, uint32_t *row, const char *text)
+{
+    size_t lines = kd_text_width(text) / 95 + 1;
+    worksheet_set_row(sheet, *row, 15 * (double)lines, NULL);
+    return write_text(b, sheet, (*row)++, 0, text, b->wrap);
+}
+
 static int write_about(struct book *b, const struct kd_report *report)
 {
     static const char *const origins[] = {
         "top-1, top-5, errors, NLL, ECE, agreement: eval.json of each model, as kd-eval --json "
-        "wrote it; rates are fractions, shown in percent.",
+        "wrote it. Rates are fractions, shown in percent.",
         "validation, train, best epoch, parameters, multiply-adds: kd.metrics in the model file.",
         "T, alpha: kd.config in the model file. Logs: log.jsonl of each model.",
-        "sd: standard deviation over seeds with n - 1. Differences: per-seed, distilled minus the "
-        "plain student of the same network; 95 % t-interval of their mean.",
-        "best: the student with the highest median top-1 over its seeds on validation; test "
+        "sd: standard deviation over seeds, with n - 1.",
+        "Differences: distilled minus plain with the same network and seed; 95 % t-interval of "
+        "their mean. \"Better by more than the spread\": the interval excludes zero.",
+        "best: the student with the highest median top-1 over its seeds on validation. Test "
         "figures choose nothing.",
         "gap closed: (distilled - plain) / (teacher - plain) of mean top-1."};
     lxw_worksheet *sheet = add_sheet(b, "About");
     struct kd_bytes words = {0};
     uint32_t row = 0;
     if (!sheet) return -1;
-    worksheet_set_column(sheet, 0, 0, 110, b->wrap);
+    worksheet_set_column(sheet, 0, 0, 90, b->wrap);
     int status = kd_words_heading(report, &words, b->err);
     if (status == 0) status = kd_words_notes(report, "Note: ", &words, b->err);
     for (size_t at = 0; at < words.size && status == 0;) {
         size_t length = strcspn(words.data + at, "\n");
         words.data[at + length] = '\0';
-        status = write_text(b, sheet, row++, 0, words.data + at, b->wrap);
+        status = write_paragraph(b, sheet, &row, words.data + at);
         at += length + 1;
     }
     kd_bytes_release(&words);
     row++;
     if (status == 0) status = write_text(b, sheet, row++, 0, "Where the figures come from", b->head);
     for (size_t i = 0; i < sizeof origins / sizeof *origins && status == 0; i++)
-        status = write_text(b, sheet, row++, 0, origins[i], b->wrap);
+        status = write_paragraph(b, sheet, &row, origins[i]);
     for (size_t i = 0; i < report->n_runs && status == 0; i++)
-        status = write_text(b, sheet, row++, 0, report->runs[i].folder, b->wrap);
+        status = write_paragraph(b, sheet, &row, report->runs[i].folder);
     return status;
 }
 
@@ -347,6 +395,7 @@ static int write_sheets(struct book *b, const struct kd_report *report)
         int status = write_table(b, sheet, &t, at);
         if (status == 0 && i == 3 && t.n_rows) {
             lxw_worksheet *curves = add_sheet(b, "Curves");
+            if (curves) worksheet_fit_to_pages(curves, 1, 1);
             status = !curves ? -1
                              : add_curves(b, curves, report, &t, at, "valid_top1",
                                           "Validation accuracy (first seeds)", true, 0);

@@ -125,8 +125,11 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
     return 0;
 }
 
+/* Lists have a name a line, and runs a folder a name. */
 static bool name_is_safe(const char *name)
 {
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127) return false;
     return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
 }
 
@@ -140,8 +143,8 @@ static int read_students(struct kd_experiment *x, struct kd_err *err)
         char where[300];
         snprintf(where, sizeof where, "students.%.250s", student->string);
         if (!name_is_safe(student->string) || strcmp(student->string, "teacher") == 0)
-            return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot) "
-                                      "and not \"teacher\"", where);
+            return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
+                                      "no control character) and not \"teacher\"", where);
         if (check_keys(student, where, student_keys, COUNT(student_keys), err) < 0) return -1;
         const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
         if (sweep && !cJSON_IsObject(sweep))

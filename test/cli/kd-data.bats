@@ -221,14 +221,31 @@ bats_require_minimum_version 1.5.0
     refused 1 "file: is a file" -- kd-data convert idx:idx --to png -o file/png
 }
 
-@test "--help and the manual list the same options" {
-    # a token for each option, in order: --name
-    kd-data --help | grep -oE '^ +(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' >help
-    page=$BATS_TEST_DIRNAME/../../cmd/kd-data.1
-    sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/p' "$page" | grep -A1 '^\.TP' | grep -E '^\.BI?R? ' |
-        sed 's/\\-/-/g' | grep -oE -- '--[a-z-]+' >manual
-    [ -s help ]
-    diff help manual
+@test "every call failing in turn: an error of one line and nothing left, or the right result" {
+    fail=$(cd "$BATS_TEST_DIRNAME/../.." && cd "${UNIT_DIR:-none}" && cd ../torture && pwd)/fail.so || skip "no fail.so"
+    [ -e "$fail" ] || skip "no fail.so"
+    kd-data convert idx:idx --to png -o png -q
+    want=$(fingerprints idx:idx)
+    for kind in alloc open read write fsync rename close; do
+        harmed=0
+        for n in $(seq 1000); do
+            [ $kind = alloc ] && n=$((7 * n)) # there are hundreds
+            rm -rf out log
+            status=0
+            env KD_FAIL_LOG=log KD_FAIL=$kind:$n LD_PRELOAD="$fail" \
+                kd-data convert png:png --to tensors -o out/t.safetensors -q 2>message >path || status=$?
+            grep -qx 'fired 0' log && break
+            [ $status -le 1 ] || { echo "$kind:$n exit $status"; false; }
+            if [ $status -eq 1 ]; then
+                harmed=$((harmed + 1))
+                [ "$(wc -l <message)" -eq 1 ]
+                [ ! -e out ] || [ -z "$(ls -A out | grep -v '^t.safetensors$')" ]
+            else
+                [ "$(fingerprints tensors:out/t.safetensors)" = "$want" ]
+            fi
+        done
+        [ $harmed -gt 0 ] || { echo "$kind: no failure did any harm"; false; }
+    done
 }
 
 @test "get_data.sh: fetches, checks, leaves right files alone, changes nothing when the data is wrong" {

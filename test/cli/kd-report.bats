@@ -69,7 +69,8 @@ report() { kd-report "$@"; }
     [ "$output" = "tricked/students/kd,temperature=4/s3/model.safetensors" ]
     mkdir -p none/students
     run --separate-stderr report none --best
-    [ "$status" -eq 1 ] && [[ "$stderr" == *"none: no student with a model file"* ]]
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"none: no student with a model file"* ]]
 }
 
 @test "--log shows a log as a table with curves; a file, a seed, a model or a run will do" {
@@ -91,14 +92,16 @@ report() { kd-report "$@"; }
     mkdir runs && cp -r "$RUN" runs/old && sleep 0.02
     mkdir runs/quick && cp "$RUN"/students/plain/s1/* runs/quick/
     run --separate-stderr report --last --log
-    [ "$status" -eq 0 ] && [[ "${lines[0]}" == "plain, seed 1 (runs/quick)"* ]]
+    [ "$status" -eq 0 ]
+    [[ "${lines[0]}" == "plain, seed 1 (runs/quick)"* ]]
     sleep 0.02 && touch runs/old/teacher/s1/log.jsonl
     run --separate-stderr report --last
     [[ "$output" == *"teacher"* ]]
     run --separate-stderr report --last runs/old
     [ "$status" -eq 2 ]
     run --separate-stderr report --last --runs nowhere
-    [ "$status" -eq 1 ] && [[ "$stderr" == *nowhere* ]]
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *nowhere* ]]
 }
 
 @test "runs that are partial, empty, broken or old still give a report that says so" {
@@ -119,12 +122,15 @@ report() { kd-report "$@"; }
     [[ "$output" == *"p/students/plain-30/s3/eval.json"* ]]
     for form in --csv --markdown --json --latex --log; do report p $form >/dev/null; done
     mkdir empty && run --separate-stderr report empty
-    [ "$status" -eq 0 ] && [[ "$output" == *"empty: nothing to show yet."*"empty: no models yet."* ]]
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"empty: nothing to show yet."*"empty: no models yet."* ]]
     echo '{' >p/experiment.json
     run --separate-stderr report p
-    [ "$status" -eq 0 ] && [[ "$output" == *"p/experiment.json"* ]]
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"p/experiment.json"* ]]
     run --separate-stderr report missing
-    [ "$status" -eq 1 ] && [[ "$stderr" == *"missing: no such run"* ]]
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"missing: no such run"* ]]
     run --separate-stderr report
     [ "$status" -eq 2 ]
 }
@@ -133,11 +139,14 @@ report() { kd-report "$@"; }
     "$make_run" one 1 1 4
     sed -i 's/"valid":{[^}]*}/"valid":null/' one/*/s1/log.jsonl one/students/*/s1/log.jsonl
     run --separate-stderr report one
-    [ "$status" -eq 0 ] && [[ "$output" == *"one pair: no interval"* ]]
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"one pair: no interval"* ]]
     run --separate-stderr report one --log
-    [ "$status" -eq 0 ] && [[ "$output" == *": 1 epoch, kept: epoch 1"* ]]
+    [ "$status" -eq 0 ]
+    [[ "$output" == *": 1 epoch, kept: epoch 1"* ]]
     run report one --charts -o charts
-    [ "$status" -eq 0 ] && [ -s charts/learning-curves.svg ]
+    [ "$status" -eq 0 ]
+    [ -s charts/learning-curves.svg ]
 }
 
 # Renames a model, in folder and experiment; the name inside the model file is dropped with it.
@@ -160,7 +169,8 @@ odd_run() {
     report odd | grep -qF '=1+1,"<b>&|$x_#%ä 日本 '
     mv odd/students/=1* "odd/students/$(printf 'a\033[31mb\nc')"
     run report odd
-    [[ "$output" != *$'\033'* ]] && [[ "$output" == *"a�[31mb c "* ]]
+    [[ "$output" != *$'\033'* ]]
+    [[ "$output" == *"a�[31mb c "* ]]
 }
 
 @test "--columns, --sort, --filter, --format and -o" {
@@ -170,11 +180,13 @@ odd_run() {
     [[ "${lines[1]}" == '"kd,temperature=4",125,3'* ]]
     [[ "${lines[4]}" == '"kd-30,'* ]]
     run --separate-stderr report "$RUN" --columns nam
-    [ "$status" -eq 2 ] && [[ "$stderr" == *'did you mean "name"'* ]]
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'did you mean "name"'* ]]
     run --separate-stderr report "$RUN" --csv --markdown
     [ "$status" -eq 2 ]
     run --separate-stderr report "$RUN" -o sub/r.csv
-    [ "$output" = sub/r.csv ] && [[ "$(head -n 1 sub/r.csv)" == run,name,role,* ]]
+    [ "$output" = sub/r.csv ]
+    [[ "$(head -n 1 sub/r.csv)" == run,name,role,* ]]
     [ "$(report "$RUN" --format csv)" = "$(cat sub/r.csv)" ]
     run report "$RUN" --csv -o /dev/full
     [ "$status" -eq 1 ]
@@ -187,4 +199,87 @@ odd_run() {
     [ "$(grep -c '^\* ' <<<"$output")" -eq 2 ]
     run --separate-stderr report "$RUN" other --best
     [ "${#lines[@]}" -eq 2 ]
+}
+
+has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev; }
+
+@test "charts: every kind that the run has figures for, as SVG, PNG and PDF" {
+    has_cairo || skip "built without Cairo"
+    run --separate-stderr report "$RUN" --charts -o charts
+    [ "$status" -eq 0 ]
+    for c in learning-curves learning-curves-2 accuracy-parameters accuracy-temperature accuracy-temperature-2; do
+        [ "$(head -c 8 "charts/$c.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
+        [ "$(head -c 5 "charts/$c.pdf")" = %PDF- ]
+        [ "$(tail -n 1 "charts/$c.svg")" = "</svg>" ]
+    done
+    [ "$(wc -l <<<"$output")" -eq 15 ]
+    [ ! -e charts/sweep.svg ]
+    [ ! -e charts/confusion.svg ]
+    # The classes and bins of an evaluation get their charts.
+    cp -r "$RUN" more
+    f='more/students/kd,temperature=4/s3/eval.json'
+    sed -i 's/}$/,"confusion":[[40,2],[5,53]],"bins":[[10,0.4,0.35],[90,0.95,0.97]]}/' "$f"
+    report more --charts
+    grep -q '>53</text>' more/report/confusion.svg
+    grep -q 'Reliability: kd,temperature=4' more/report/reliability.svg
+    run --separate-stderr report more --charts
+    [ "$status" -eq 0 ] # a report folder in the run is no model
+    mkdir nothing && run --separate-stderr report nothing --charts
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"nothing: nothing to draw yet"* ]]
+}
+
+@test "page: self-contained, hostile names inert, every seed with its command" {
+    odd_run '<script>alert(1)<!script>&"'
+    report odd --page
+    p=odd/report/report.html
+    [ "$(grep -c '<script' $p)" -eq 1 ]
+    grep -qF '&lt;script&gt;alert(1)&lt;!script&gt;&amp;&quot;' $p
+    [ "$(grep -cE '(src|href)=|url\(|@import|https?://' <(sed 's|http://www.w3.org/2000/svg||' $p))" -eq 0 ]
+    report "$RUN" --page -o r.html
+    grep -q '<code>kd-train s1</code>' r.html
+    grep -q 'data-v="0.9896"' r.html
+    grep -q 'kd,temperature=4, epoch 6: ' r.html # values on hover
+    for tag in table tr td th figure svg g text; do
+        [ "$(grep -oE "<$tag[ >]" r.html | wc -l)" -eq "$(grep -o "</$tag>" r.html | wc -l)" ]
+    done
+}
+
+@test "workbook: right numbers, native charts, no formulas" {
+    run --separate-stderr report "$RUN" --workbook -o r.xlsx
+    [[ "$stderr" != *libxlsxwriter-dev* ]] || skip "built without libxlsxwriter"
+    [ "$status" -eq 0 ]
+    command -v unzip >/dev/null || skip "no unzip"
+    unzip -q r.xlsx -d x
+    ls x/xl/charts/chart3.xml
+    grep -q '<v>0.9841' x/xl/worksheets/sheet1.xml
+    grep -q '<v>125</v>' x/xl/worksheets/sheet1.xml
+    odd_run '=HYPERLINK("x")&<b>'
+    report odd --workbook -o odd.xlsx
+    unzip -q odd.xlsx -d y
+    grep -qF '=HYPERLINK("x")&amp;&lt;b&gt;' y/xl/sharedStrings.xml
+    [ "$(cat y/xl/worksheets/*.xml | grep -c '<f>')" -eq 0 ]
+}
+
+@test "--all writes every form to RUN/report and prints the paths; forms that the build lacks are named" {
+    cp -r "$RUN" full
+    run --separate-stderr report full --all
+    [ "$status" -eq 0 ]
+    for p in "${lines[@]}"; do [ -s "$p" ]; done
+    for f in report.txt report.md report.tex report.json models.csv seeds.csv differences.csv logs.csv report.html; do
+        [[ "$output" == *"full/report/$f"* ]]
+    done
+    [[ "$output" == *report.xlsx* || "$stderr" == *libxlsxwriter-dev* ]]
+    [[ "$output" == *learning-curves.png* || "$stderr" == *libcairo2-dev* ]]
+    [ "$(wc -l <full/report/logs.csv)" -eq $((21 * 6 + 1)) ]
+    mkdir void && run --separate-stderr report void --all
+    [ "$status" -eq 0 ]
+    grep -q "no models yet" void/report/report.txt
+    before=$(md5sum full/report/report.md) && chmod 500 full/report
+    if [ ! -w full/report ]; then # root may write anyway
+        run --separate-stderr report full --all
+        [ "$status" -eq 1 ]
+    fi
+    chmod 700 full/report
+    [ "$before" = "$(md5sum full/report/report.md)" ]
 }

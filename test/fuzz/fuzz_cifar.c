@@ -1,4 +1,5 @@
-/* Whatever the bytes, in both layouts: no crash; what is accepted has labels in range and its pixels. */
+/* Whatever the bytes, in both layouts: no crash; what is accepted has labels in range and its
+ * pixels. */
 #include "../../lib/data/formats.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Whatever the bytes, plain or gzip: no crash, no memory beyond the limit; what is accepted is whole. */
+/* Whatever the bytes, plain or gzip: no crash, no memory beyond the limit; what is accepted is
+ * whole. */
 #include "../../lib/data/formats.h"
 #include <stdlib.h>
 

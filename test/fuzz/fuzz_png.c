@@ -1,4 +1,5 @@
-/* Whatever the bytes: no crash, no memory beyond the limit; what is decoded survives being encoded. */
+/* Whatever the bytes: no crash, no memory beyond the limit; what is decoded survives being encoded.
+ */
 #include "kd/data/picture.h"
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t n = (size_t)p.h * p.w * p.c;
     if (n == 0 || n > limit || kd_picture_encode(&p, &bytes, &err) < 0) abort();
     if (kd_picture_decode(bytes.data, bytes.size, "again", limit, &again, &err) < 0) abort();
-    if (again.h != p.h || again.w != p.w || again.c != p.c || memcmp(again.pixels, p.pixels, n) != 0)
+    if (again.h != p.h || again.w != p.w || again.c != p.c ||
+        memcmp(again.pixels, p.pixels, n) != 0)
         abort();
     kd_picture_release(&p);
     kd_picture_release(&again);

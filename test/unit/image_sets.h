@@ -1,5 +1,5 @@
-/* What the tests of image sets share: loading that must succeed or fail, and a small IDX set. Include
- * after cmocka.h. */
+/* What the tests of image sets share: loading that must succeed or fail, and a small IDX set.
+ * Include after cmocka.h. */
 #ifndef KD_TEST_IMAGE_SETS_H
 #define KD_TEST_IMAGE_SETS_H
 #include "folder.h"

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "kd/base/rng.h"
@@ -13,8 +14,15 @@ enum { N = 20, C = 2, H = 5, W = 4, SIZE = C * H * W };
 static uint8_t bytes[N * SIZE];
 static float floats[N * SIZE];
 static char name[] = "made", split_name[] = "train";
-static struct kd_images images = {.source = name, .split = split_name, .n = N, .c = C, .h = H,
-                                  .w = W, .classes = 1, .dtype = KD_U8, .pixels = bytes};
+static struct kd_images images = {.source = name,
+                                  .split = split_name,
+                                  .n = N,
+                                  .c = C,
+                                  .h = H,
+                                  .w = W,
+                                  .classes = 1,
+                                  .dtype = KD_U8,
+                                  .pixels = bytes};
 static const struct kd_normalize scale = {C, {0.25f, 0.5f}, {0.5f, 2.0f}};
 static struct kd_err err;
 
@@ -94,7 +102,8 @@ static void test_shift(void **state)
     }
 }
 
-/* Recorded views are replayed by this rule, so it must stay: first x, to the right, then y, down. */
+/* Recorded views are replayed by this rule, so it must stay: first x, to the right, then y, down.
+ */
 static void test_shift_rule(void **state)
 {
     const struct kd_augment augment = {.shift = 3};
@@ -226,10 +235,10 @@ static void test_normalize_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fill),         cmocka_unit_test(test_shift),
-        cmocka_unit_test(test_shift_beyond), cmocka_unit_test(test_shift_rule),
-        cmocka_unit_test(test_pure),
-        cmocka_unit_test(test_normalize),    cmocka_unit_test(test_normalize_json),
+        cmocka_unit_test(test_fill),           cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_shift_beyond),   cmocka_unit_test(test_shift_rule),
+        cmocka_unit_test(test_pure),           cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_normalize_json),
     };
     return cmocka_run_group_tests(tests, make, NULL);
 }

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "image_sets.h"
@@ -34,8 +35,8 @@ static void test_grammar(void **state)
                 {"png:a:b:train", "png:a:b", "train"},
                 {"png:test", "png:test", NULL},
                 {"tensors:x.npy,y.npy:test", "tensors:x.npy,y.npy", "test"}};
-    static const char *const bad[] = {"", "mnits", "mnist:tset", "mnist:", "png", "png:", "png::test",
-                                      "mnist:a:test", ":test"};
+    static const char *const bad[] = {"",     "mnits",     "mnist:tset",   "mnist:", "png",
+                                      "png:", "png::test", "mnist:a:test", ":test"};
     char *source, *split;
     (void)state;
     for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
@@ -65,8 +66,11 @@ static void test_not_found(void **state)
     setenv("KD_DATA", in("nowhere"), 1);
     refused("mnist", "nowhere/mnist", "scripts/get_data.sh mnist", NULL);
     refused("cifar10", "nowhere/cifar10", "nowhere/cifar-10-batches-bin", NULL);
+    if (kd_folders_make(in("nowhere/mnist"), &err) < 0) fail_msg("%s", err.text);
+    refused("mnist", "nowhere/mnist/train-images-idx3-ubyte", "scripts/get_data.sh mnist", NULL);
     unsetenv("KD_DATA");
-    refused(spec("png", "nowhere"), "nowhere", "not found", NULL);
+    refused(spec("idx", "nowhere"), "nowhere/train-images", "not found", NULL);
+    refused(spec("png", "nothing"), "nothing", "not found", NULL);
     refused(spec("tensors", "nowhere.safetensors"), "nowhere.safetensors", NULL);
 }
 
@@ -86,7 +90,8 @@ static void test_idx(void **state)
     for (unsigned i = 0; i < N * H * W; i++)
         assert_int_equal(((uint8_t *)images.pixels)[i], pixel(i));
     /* the definition, spelled out */
-    unsigned char b[16 + 2 + N * H * W] = {N, 0, 0, 0, 1, 0, 0, 0, H, 0, 0, 0, W, 0, 0, 0, 'U', '8'};
+    unsigned char b[16 + 2 + N * H * W] = {N, 0, 0, 0, 1, 0, 0, 0,   H,
+                                           0, 0, 0, W, 0, 0, 0, 'U', '8'};
     char expected[KD_FINGERPRINT];
     for (unsigned i = 0; i < N * H * W; i++) b[18 + i] = pixel(i);
     kd_fingerprint(b, sizeof b, expected);
@@ -134,9 +139,11 @@ static void test_idx_hostile(void **state)
         unsigned at;
         unsigned char value;
         const char *word;
-    } spoil[] = {{0, 1, "magic"}, {2, 0x0d, "type"}, {3, 9, "magic"}, {3, 2, "trailing"},
-                 {3, 1, "trailing"}, {4, 0x7f, "truncated"}, {7, 0, "size 0"},
-                 {7, N + 1, "58 bytes expected"}, {7, N - 1, "trailing"}};
+    } spoil[] = {{0, 1, "magic"},       {2, 0x0d, "type"},
+                 {3, 9, "magic"},       {3, 2, "trailing"},
+                 {3, 1, "trailing"},    {4, 0x7f, "truncated"},
+                 {7, 0, "size 0"},      {7, N + 1, "58 bytes expected"},
+                 {7, N - 1, "trailing"}};
     unsigned char b[128];
     const size_t n = idx_images(b);
     (void)state;
@@ -216,7 +223,7 @@ static void test_cifar(void **state)
     assert_int_equal(((uint8_t *)images.pixels)[9 * 3072], 105);
     assert_string_equal(images.class_names[3], "cat");
     kd_images_release(&images);
-    refused("cifar10:test", "test_batch.bin", NULL);
+    refused("cifar10:test", "test_batch.bin", "scripts/get_data.sh cifar10", NULL);
     put_file(in("cifar-10-batches-bin/data_batch_4.bin"), b, 2 * 3073 - 1);
     refused("cifar10", "data_batch_4.bin", "truncated", NULL);
     put_file(in("cifar-10-batches-bin/data_batch_4.bin"), b, 0);
@@ -240,14 +247,10 @@ static void test_cifar(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar),
-        cmocka_unit_test(test_not_found),
-        cmocka_unit_test(test_idx),
-        cmocka_unit_test(test_idx_gz),
-        cmocka_unit_test(test_idx_hostile),
-        cmocka_unit_test(test_idx_limit),
-        cmocka_unit_test(test_idx_labels),
-        cmocka_unit_test(test_cifar),
+        cmocka_unit_test(test_grammar),     cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_idx),         cmocka_unit_test(test_idx_gz),
+        cmocka_unit_test(test_idx_hostile), cmocka_unit_test(test_idx_limit),
+        cmocka_unit_test(test_idx_labels),  cmocka_unit_test(test_cifar),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

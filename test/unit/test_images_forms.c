@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "image_sets.h"
@@ -127,8 +128,15 @@ static void test_round_trip_colour(void **state)
     static int32_t labels[2] = {0, 1};
     static char zero[] = "b", one[] = "a/b c";
     static char *names[2] = {zero, one};
-    struct kd_images set = {.n = 2, .c = 3, .h = 2, .w = 2, .classes = 2, .dtype = KD_U8,
-                            .pixels = pixels, .labels = labels, .class_names = names};
+    struct kd_images set = {.n = 2,
+                            .c = 3,
+                            .h = 2,
+                            .w = 2,
+                            .classes = 2,
+                            .dtype = KD_U8,
+                            .pixels = pixels,
+                            .labels = labels,
+                            .class_names = names};
     (void)state;
     set.source = zero;
     set.split = (char[]){"train"};
@@ -166,8 +174,14 @@ static void test_write_refused(void **state)
 {
     static uint8_t pixels[4];
     static int32_t labels[2] = {0, 2};
-    struct kd_images set = {.n = 2, .c = 1, .h = 1, .w = 2, .classes = 3, .dtype = KD_U8,
-                            .pixels = pixels, .labels = labels};
+    struct kd_images set = {.n = 2,
+                            .c = 1,
+                            .h = 1,
+                            .w = 2,
+                            .classes = 3,
+                            .dtype = KD_U8,
+                            .pixels = pixels,
+                            .labels = labels};
     (void)state;
     set.source = set.split = (char[]){"train"};
     assert_int_equal(kd_images_write_png(&set, in("gap"), &err), -1);
@@ -193,10 +207,8 @@ static void test_write_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_tensors_hostile),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_round_trip_colour),
+        cmocka_unit_test(test_tensors),       cmocka_unit_test(test_tensors_hostile),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_round_trip_colour),
         cmocka_unit_test(test_write_refused),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

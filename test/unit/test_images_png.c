@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "image_sets.h"
@@ -21,7 +22,8 @@ static void put_png(const char *path, unsigned w, unsigned h, int depth, int typ
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png);
     png_init_io(png, f);
-    png_set_IHDR(png, info, w, h, depth, type, interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+    png_set_IHDR(png, info, w, h, depth, type,
+                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (type == PNG_COLOR_TYPE_PALETTE) {
         png_set_PLTE(png, info, palette, 2);
@@ -122,7 +124,11 @@ static void test_png_kinds(void **state)
         {16, PNG_COLOR_TYPE_GRAY, {0, 0xff, 0x7f, 0x40}, 2, 1, {1, 127}},
         {8, PNG_COLOR_TYPE_GRAY_ALPHA, {12, 0, 34, 255}, 2, 1, {12, 34}},
         {8, PNG_COLOR_TYPE_RGB, {1, 2, 3, 4, 5, 6}, 3, 3, {1, 4, 2, 5, 3, 6}},
-        {16, PNG_COLOR_TYPE_RGB, {0, 255, 0, 1, 2, 2, 255, 255, 0, 0, 1, 1}, 6, 3,
+        {16,
+         PNG_COLOR_TYPE_RGB,
+         {0, 255, 0, 1, 2, 2, 255, 255, 0, 0, 1, 1},
+         6,
+         3,
          {1, 255, 0, 0, 2, 1}},
         {8, PNG_COLOR_TYPE_RGB_ALPHA, {1, 2, 3, 0, 4, 5, 6, 128}, 4, 3, {1, 4, 2, 5, 3, 6}},
         {1, PNG_COLOR_TYPE_PALETTE, {0, 0x80}, 1, 3, {1, 200, 2, 100, 3, 50}},
@@ -206,8 +212,7 @@ static void test_png_threads(void **state)
     for (unsigned i = 0; i < 300; i++) gray_png(in("many/a/%03u.png", i), (unsigned char)(i % 251));
     assert_int_equal(kd_images_load(spec("png", "many"), &options, &images, &err), 0);
     assert_int_equal(images.n, 300);
-    for (unsigned i = 0; i < 300; i++)
-        assert_int_equal(((uint8_t *)images.pixels)[2 * i], i % 251);
+    for (unsigned i = 0; i < 300; i++) assert_int_equal(((uint8_t *)images.pixels)[2 * i], i % 251);
     kd_images_release(&images);
     put_file(in("many/a/041.png"), "x", 1);
     put_file(in("many/a/270.png"), "x", 1);
@@ -221,12 +226,9 @@ static void test_png_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_order),
-        cmocka_unit_test(test_png_splits),
-        cmocka_unit_test(test_png_kinds),
-        cmocka_unit_test(test_png_hostile),
-        cmocka_unit_test(test_png_limit),
-        cmocka_unit_test(test_png_threads),
+        cmocka_unit_test(test_png_order), cmocka_unit_test(test_png_splits),
+        cmocka_unit_test(test_png_kinds), cmocka_unit_test(test_png_hostile),
+        cmocka_unit_test(test_png_limit), cmocka_unit_test(test_png_threads),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "kd/data/split.h"
@@ -12,8 +13,15 @@ enum { N = 1000 };
 static uint8_t pixels[N];
 static int32_t labels[N];
 static char name[] = "made", train_name[] = "train";
-static struct kd_images images = {.source = name, .split = train_name, .n = N, .c = 1, .h = 1,
-                                  .w = 1, .classes = 3, .dtype = KD_U8, .pixels = pixels,
+static struct kd_images images = {.source = name,
+                                  .split = train_name,
+                                  .n = N,
+                                  .c = 1,
+                                  .h = 1,
+                                  .w = 1,
+                                  .classes = 3,
+                                  .dtype = KD_U8,
+                                  .pixels = pixels,
                                   .labels = labels};
 static struct kd_err err;
 static struct kd_subset train, validation;

@@ -16,8 +16,9 @@ struct kd_picture {
 int kd_picture_init(struct kd_picture *p, uint32_t h, uint32_t w, uint32_t c, struct kd_err *err);
 void kd_picture_release(struct kd_picture *p);
 
-/* Gray, RGB and palette of any depth; 16 bits are rounded to 8, palettes become RGB, alpha is dropped. `name` is for
- * messages; a picture of more than `limit` bytes is refused before memory is taken for it. */
+/* Gray, RGB and palette of any depth; 16 bits are rounded to 8, palettes become RGB, alpha is
+ * dropped. `name` is for messages; a picture of more than `limit` bytes is refused before memory is
+ * taken for it. */
 int kd_picture_decode(const void *bytes, size_t size, const char *name, size_t limit,
                       struct kd_picture *out, struct kd_err *err);
 /* Appends the PNG file to out. */

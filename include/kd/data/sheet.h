@@ -13,8 +13,9 @@ struct kd_sheet {
     int64_t columns, scale; /* images in a row; pixels a pixel becomes */
     bool labels;            /* class under each image */
 };
-/* Images index[0..n-1] from left to right. F32 pixels are stretched from the least to the greatest shown. One channel
- * gives a gray picture, three a coloured one; of other numbers the first is shown. out: kd_picture_release. */
+/* Images index[0..n-1] from left to right. F32 pixels are stretched from the least to the greatest
+ * shown. One channel gives a gray picture, three a coloured one; of other numbers the first is
+ * shown. out: kd_picture_release. */
 int kd_sheet_draw(const struct kd_images *images, const uint32_t *index, uint32_t n,
                   const struct kd_sheet *sheet, struct kd_picture *out, struct kd_err *err);
 #endif

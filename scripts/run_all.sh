@@ -1,0 +1,52 @@
+#!/bin/sh
+# A whole experiment: teacher, soft targets, students, evaluation, report. What is there and current is passed over;
+# what was interrupted goes on where it stopped.
+#
+# usage: scripts/run_all.sh [EXPERIMENT] [--set KEY=VALUE]...      default: configs/digits.json
+#   RUNS=DIR       folder of the run folders (default: runs)
+#   JOBS=N         trainings side by side (default: one a processor, fewer where memory is short)
+#   KD_DATA=DIR    where mnist, cifar10, ... lie
+set -eu
+home=$(cd "$(dirname "$0")/.." && pwd)
+case ${1:-} in
+-h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+esac
+make -s -C "$home" all
+export PATH="$home/bin:$PATH"
+experiment=$home/configs/digits.json
+if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
+runs=${RUNS:-runs}
+
+# How many at once: a processor each, and a gigabyte of free memory each where that can be told.
+cores=$(getconf _NPROCESSORS_ONLN)
+free=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo 2>/dev/null || true)
+jobs=${JOBS:-$cores}
+if [ -z "${JOBS:-}" ] && [ -n "$free" ] && [ "$free" -lt "$jobs" ]; then jobs=$free; fi
+[ "$jobs" -ge 1 ] || jobs=1
+threads=$((cores / jobs))
+[ "$threads" -ge 1 ] || threads=1
+
+say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
+
+# Trains what `PROGRAM EXPERIMENT --list` names, side by side; -u passes over what is current.
+train() {
+    program=$1; shift
+    list=$("$program" "$experiment" --runs "$runs" "$@" --list --ready --update)
+    [ -n "$list" ] || return 1
+    say "$program: $(printf '%s\n' "$list" | wc -l) to train, $jobs at once"
+    printf '%s\n' "$list" | xargs -L 1 -P "$jobs" \
+        "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet --threads "$threads" >&2
+}
+
+train kd-train-teacher "$@" || true
+if [ -n "$(kd-train-teacher "$experiment" "$@" --list)" ]; then
+    kd-soften "$experiment" --runs "$runs" "$@" --update --quiet >&2
+fi
+# Students may learn from students: again, until nothing is left that could be trained.
+while train kd-train-student "$@"; do :; done
+
+say "evaluation and report"
+kd-eval --experiment "$experiment" --runs "$runs" "$@" --update --quiet >/dev/null
+kd-report "$experiment" --runs "$runs"
+echo
+kd-report "$experiment" --runs "$runs" --all --quiet

@@ -1,0 +1,35 @@
+#!/usr/bin/env bats
+# Every sh block of README.md, in order, pasted into a shell at the top of a checkout.
+
+setup_file() {
+    top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export CHECKOUT=$BATS_FILE_TMPDIR/kd
+    mkdir "$CHECKOUT"
+    for f in "$top"/* ; do
+        case ${f##*/} in runs | data | photos | my) ;; *) ln -s "$f" "$CHECKOUT/" ;; esac
+    done
+    # one file a block
+    awk -v dir="$CHECKOUT" '/^```sh$/ {n++; on=1; next} /^```$/ {on=0} on {print > sprintf("%s/block-%02d.sh", dir, n)}' \
+        "$top/README.md"
+}
+
+@test "every sh block of README runs" {
+    [ "$KD_BIN" = "$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/bin" ] || skip "README is tried with the release build"
+    cd "$CHECKOUT"
+    [ -e block-06.sh ]
+    for block in block-*.sh; do
+        echo "# $block" >&2
+        sh -eu "$block"
+    done
+    # what the ten jobs promise
+    [ -s runs/quick/model.safetensors ]
+    [ "$(head -n 1 digits.csv | cut -d, -f1-2)" != "" ]
+    [ -s runs/digits/report/learning-curves.png ]
+}
+
+@test "README's PyTorch example names the layers that kd writes" {
+    cd "$CHECKOUT"
+    [ -e runs/digits/students/kd/s1/model.safetensors ] || skip "README's blocks were not run"
+    names=$(tail -c +9 runs/digits/students/kd/s1/model.safetensors | head -c 20000 | tr -d '\0' | grep -ao '"[13]\.[a-z]*":' | sort -u | tr -d '\n')
+    [ "$names" = '"1.bias":"1.weight":"3.bias":"3.weight":' ]
+}
