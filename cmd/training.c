@@ -413,11 +413,12 @@ static int check_options(const struct work *w, struct kd_err *err)
 static int each_name(struct work *w, struct kd_err *err)
 {
     const struct kd_texts asked = training_options.students;
-    if (!w->student)
-        return training_options.list && !kd_experiment_knows(w->x, "teacher")
-                   ? 0
-                   : each_seed(w, "teacher", err);
-    if (!w->path) return each_seed(w, asked.n ? asked.v[0] : "student", err);
+    const bool lacks = w->path && !w->student && !kd_experiment_knows(w->x, "teacher");
+    if (lacks) return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no \"teacher\"", w->path);
+    if (!w->student || !w->path) {
+        const char *name = w->student ? "student" : "teacher";
+        return check_job(w, name, err) < 0 ? -1 : each_seed(w, name, err);
+    }
     if (!asked.n && !w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
     size_t n = asked.n ? asked.n : w->x->n_students, seeds = w->x->n_seeds;
     if (w->run->common.output && (n > 1 || (seeds > 1 && !kd_args_has(&w->run->args, "seed"))))
