@@ -2,6 +2,7 @@
 #include "kd/base/file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,13 +40,26 @@ static int check_kind(const struct kd_tensorfile *file, struct kd_err *err)
     return 0;
 }
 
+enum { SHAPE_TEXT = 24 * KD_MAX_DIMS };
+/* "[10,784]" */
+static void shape_text(const size_t *shape, unsigned dims, char out[SHAPE_TEXT])
+{
+    size_t at = (size_t)snprintf(out, SHAPE_TEXT, "[");
+    for (unsigned d = 0; d < dims && at < SHAPE_TEXT - 1; d++)
+        at += (size_t)snprintf(out + at, SHAPE_TEXT - at, d ? ",%zu" : "%zu", shape[d]);
+    snprintf(out + (at < SHAPE_TEXT - 2 ? at : SHAPE_TEXT - 2), 2, "]");
+}
+
 static int take_values(const struct kd_tensor *t, struct kd_param *p, struct kd_err *err)
 {
     bool same = t->dims == p->dims;
     for (unsigned d = 0; same && d < p->dims; d++) same = t->shape[d] == p->shape[d];
-    if (!same)
-        return kd_fail(err, "%s: its shape (%zu values) is not the network's (%zu values)", p->name,
-                       t->count, p->count);
+    if (!same) {
+        char there[SHAPE_TEXT], wanted[SHAPE_TEXT];
+        shape_text(t->shape, t->dims, there);
+        shape_text(p->shape, p->dims, wanted);
+        return kd_fail(err, "%s: its shape %s is not the network's %s", p->name, there, wanted);
+    }
     if (kd_tensor_to_float(t, p->value, err) < 0) return kd_err_context(err, "%s", p->name);
     for (size_t i = 0; i < p->count; i++)
         if (!isfinite(p->value[i]))

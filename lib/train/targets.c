@@ -33,7 +33,8 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
 {
     const char *kind = kd_tensorfile_meta(f, "kd.kind"), *data = kd_tensorfile_meta(f, "kd.data");
     if (kind && strcmp(kind, "soft-targets") != 0)
-        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them", kind);
+        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them",
+                       strcmp(kind, "model") == 0 ? "a model" : kind);
     if (!data) {
         if (force) return 0;
         return kd_fail(err, "it does not say which images it was made for (no kd.data); --force takes "
