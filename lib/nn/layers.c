@@ -19,10 +19,14 @@ const struct kd_layer_kind *kd_layer_kind_find(const char *name, struct kd_err *
         names[i] = kinds[i]->name;
     }
     const char *near = kd_nearest(name, names, KINDS);
+    struct kd_bytes all = {0};
+    for (unsigned i = 0; i < KINDS && !near; i++)
+        if (kd_bytes_format(&all, err, i ? ", %s" : "%s", names[i]) < 0) break;
     if (near)
         kd_fail_usage(err, "unknown layer kind \"%s\"; did you mean \"%s\"?", name, near);
     else
-        kd_fail_usage(err, "unknown layer kind \"%s\"; \"kd help formats\" lists them", name);
+        kd_fail_usage(err, "unknown layer kind \"%s\"; there are %s", name, all.data ? all.data : "others");
+    kd_bytes_release(&all);
     return NULL;
 }
 

@@ -118,10 +118,12 @@ void kd_network_init(struct kd_network *net, uint64_t seed)
     kd_chain_each(&net->chain, init_layer, &s);
 }
 
-/* Gradients lie in a slab of their own, made with the first plan for training. */
-static int plan_gradients(struct kd_network *net, struct kd_err *err)
+/* Gradients lie in a slab of their own, which only training has. */
+static int plan_gradients(struct kd_network *net, bool training, struct kd_err *err)
 {
-    if (net->gradients.memory) return 0;
+    kd_slab_release(&net->gradients);
+    for (unsigned i = 0; i < net->n_params; i++) net->params[i]->grad = NULL;
+    if (!training) return 0;
     for (unsigned i = 0; i < net->n_params; i++)
         if (net->params[i]->trained)
             kd_slab_plan(&net->gradients, net->params[i]->count * sizeof(float));
@@ -134,7 +136,7 @@ static int plan_gradients(struct kd_network *net, struct kd_err *err)
 
 int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct kd_err *err)
 {
-    if (training && plan_gradients(net, err) < 0) return -1;
+    if (plan_gradients(net, training, err) < 0) return -1;
     if (kd_chain_plan(&net->chain, batch, training, err) < 0) return -1;
     net->batch = batch;
     net->training = training;
