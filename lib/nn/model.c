@@ -121,6 +121,7 @@ done:
 int kd_model_read(const char *path, struct kd_model *out, struct kd_err *err)
 {
     struct kd_tensorfile file;
+    *out = (struct kd_model){0};
     if (kd_tensorfile_read(path, NULL, &file, err) < 0) return -1;
     int status = kd_model_from_file(&file, path, out, err);
     kd_tensorfile_release(&file);

@@ -77,6 +77,7 @@ static void refused(const char *path, const char *first, const char *second)
 {
     struct kd_model m;
     memset(&err, 0, sizeof err);
+    memset(&m, 0xee, sizeof m); /* what was there counts for nothing */
     if (kd_model_read(path, &m, &err) == 0)
         fail_msg("a model that lacks sense was read (%s)", first);
     assert_int_equal(err.kind, KD_ERR_FAILURE);
