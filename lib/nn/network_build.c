@@ -36,10 +36,13 @@ static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
         cJSON_Delete(object);
         return NULL;
     }
-    for (cJSON *item; (item = rest->child);)
-        cJSON_AddItemToObject(object, item->string, cJSON_DetachItemViaPointer(rest, item));
+    int status = 0;
+    for (cJSON *item; status == 0 && (item = cJSON_DetachItemViaPointer(rest, rest->child));)
+        status = kd_json_add(object, item->string, item, err);
     cJSON_Delete(rest);
-    return object;
+    if (status == 0) return object;
+    cJSON_Delete(object);
+    return NULL;
 }
 
 static int build_layers(struct kd_network *net, const cJSON *layers, struct kd_err *err)
@@ -91,7 +94,8 @@ static int lay_parameters(struct kd_network *net, struct kd_err *err)
 static int describe(struct kd_network *net, struct kd_err *err)
 {
     cJSON *layers = cJSON_CreateArray();
-    for (unsigned i = 0; layers && i < net->n_layers; i++) {
+    if (!layers) return kd_fail(err, "not enough memory for a layer list");
+    for (unsigned i = 0; i < net->n_layers; i++) {
         cJSON *item = layer_to_json(&net->layers[i], err);
         if (!item) {
             cJSON_Delete(layers);
@@ -101,7 +105,7 @@ static int describe(struct kd_network *net, struct kd_err *err)
     }
     double dims[] = {net->input.c, net->input.h, net->input.w};
     net->json = cJSON_CreateObject();
-    if (kd_json_add(net->json, "input", cJSON_CreateDoubleArray(dims, 3), err) < 0 ||
+    if (kd_json_add_numbers(net->json, "input", dims, 3, err) < 0 ||
         kd_json_add_number(net->json, "classes", net->classes, err) < 0) {
         cJSON_Delete(layers);
         return -1;
