@@ -91,8 +91,11 @@ static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct 
 }
 
 /* A name becomes a folder. */
+/* Lists have a name a line, and runs a folder a name. */
 static bool name_is_safe(const char *name)
 {
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127) return false;
     return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
 }
 
@@ -102,7 +105,7 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
     snprintf(where, sizeof where, "students.%.250s", name);
     if (!name_is_safe(name) || strcmp(name, "teacher") == 0)
         return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
-                                  "under 200 bytes) and not \"teacher\"", where);
+                                  "no control character, under 200 bytes) and not \"teacher\"", where);
     return check_keys(json, where, student_keys, COUNT(student_keys), err);
 }
 

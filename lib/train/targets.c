@@ -5,12 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_npy(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 static const char *text_of(const cJSON *object, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -39,7 +33,8 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
 {
     const char *kind = kd_tensorfile_meta(f, "kd.kind"), *data = kd_tensorfile_meta(f, "kd.data");
     if (kind && strcmp(kind, "soft-targets") != 0)
-        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them", kind);
+        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them",
+                       strcmp(kind, "model") == 0 ? "a model" : kind);
     if (kd_format_check(f, err) < 0) return -1;
     if (!data) {
         if (force) return 0;
@@ -171,7 +166,7 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
 {
     *out = (struct kd_targets){0};
     struct kd_tensorfile f;
-    int status = is_npy(path) ? kd_npy_read(path, NULL, &f, err) : kd_tensorfile_read(path, NULL, &f, err);
+    int status = kd_tensorfile_read_any(path, NULL, &f, err);
     if (status < 0) return -1;
     if (take(&f, images, job, force, out, err) < 0) {
         status = kd_err_context(err, "%s", path);
