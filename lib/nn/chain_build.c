@@ -37,10 +37,13 @@ static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
         cJSON_Delete(object);
         return NULL;
     }
-    for (cJSON *item; (item = rest->child);)
-        cJSON_AddItemToObject(object, item->string, cJSON_DetachItemViaPointer(rest, item));
+    int status = 0;
+    for (cJSON *item; status == 0 && (item = cJSON_DetachItemViaPointer(rest, rest->child));)
+        status = kd_json_add(object, item->string, item, err);
     cJSON_Delete(rest);
-    return object;
+    if (status == 0) return object;
+    cJSON_Delete(object);
+    return NULL;
 }
 
 cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err)

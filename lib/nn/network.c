@@ -51,7 +51,7 @@ static int describe(struct kd_network *net, struct kd_err *err)
 {
     double dims[] = {net->input.c, net->input.h, net->input.w};
     net->json = cJSON_CreateObject();
-    if (kd_json_attach(net->json, "input", cJSON_CreateDoubleArray(dims, 3), err) < 0 ||
+    if (kd_json_add_numbers(net->json, "input", dims, 3, err) < 0 ||
         kd_json_add_number(net->json, "classes", net->classes, err) < 0)
         return -1;
     return kd_json_attach(net->json, "layers", kd_chain_to_json(&net->chain, err), err);
