@@ -187,9 +187,11 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0)
         status = kd_predict(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
                             &w->run->progress, logits, err);
+    if (status == 0 && (options.confusion || options.experiment)) {
+        r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
+        if (!r->confusion) status = -1;
+    }
     if (status == 0) {
-        if (options.confusion || options.experiment)
-            r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         kd_metrics_of(logits, labels, on->n, classes, &r->m, r->confusion);
     }
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {

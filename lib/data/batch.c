@@ -121,8 +121,8 @@ cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err)
         kd_fail(err, "not enough memory for the normalization");
         return NULL;
     }
-    if (kd_json_add(o, "mean", cJSON_CreateFloatArray(n->mean, (int)n->channels), err) == 0 &&
-        kd_json_add(o, "std", cJSON_CreateFloatArray(n->std, (int)n->channels), err) == 0)
+    if (kd_json_attach(o, "mean", cJSON_CreateFloatArray(n->mean, (int)n->channels), err) == 0 &&
+        kd_json_attach(o, "std", cJSON_CreateFloatArray(n->std, (int)n->channels), err) == 0)
         return o;
     cJSON_Delete(o);
     return NULL;

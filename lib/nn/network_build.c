@@ -36,10 +36,13 @@ static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
         cJSON_Delete(object);
         return NULL;
     }
-    for (cJSON *item; (item = rest->child);)
-        cJSON_AddItemToObject(object, item->string, cJSON_DetachItemViaPointer(rest, item));
+    int status = 0;
+    for (cJSON *item; status == 0 && (item = rest->child);)
+        status = kd_json_add(object, item->string, cJSON_DetachItemViaPointer(rest, item), err);
     cJSON_Delete(rest);
-    return object;
+    if (status == 0) return object;
+    cJSON_Delete(object);
+    return NULL;
 }
 
 static int build_layers(struct kd_network *net, const cJSON *layers, struct kd_err *err)
@@ -101,12 +104,12 @@ static int describe(struct kd_network *net, struct kd_err *err)
     }
     double dims[] = {net->input.c, net->input.h, net->input.w};
     net->json = cJSON_CreateObject();
-    if (kd_json_add(net->json, "input", cJSON_CreateDoubleArray(dims, 3), err) < 0 ||
+    if (kd_json_attach(net->json, "input", cJSON_CreateDoubleArray(dims, 3), err) < 0 ||
         kd_json_add_number(net->json, "classes", net->classes, err) < 0) {
         cJSON_Delete(layers);
         return -1;
     }
-    return kd_json_add(net->json, "layers", layers, err);
+    return kd_json_attach(net->json, "layers", layers, err);
 }
 
 struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,

@@ -96,7 +96,8 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
         goto fail;
     }
     if (kd_json_add_text(json, "name", job->name, err) < 0 ||
-        kd_json_add(json, "network", cJSON_Duplicate(job->network, 1), err) < 0 ||
+        (job->network ? kd_json_attach(json, "network", cJSON_Duplicate(job->network, 1), err)
+                      : kd_json_add(json, "network", NULL, err)) < 0 ||
         kd_json_attach(json, "data", kd_opts_to_json(&s[2], err), err) < 0) {
         cJSON_Delete(train);
         goto fail;
