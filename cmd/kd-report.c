@@ -31,7 +31,8 @@ static const struct kd_option what[] = {
      .help = "print only the path of the model of the student best on validation"},
     {"log", 'l', NULL, KD_OPT_BOOL, AT(log),
      .help = "print the logs found in the folders, as tables with small curves"},
-    {"last", 'L', NULL, KD_OPT_BOOL, AT(last), .help = "take the newest run, one made on the spot included"},
+    {"last", 'L', NULL, KD_OPT_BOOL, AT(last),
+     .help = "take the newest run, one made on the spot included"},
     {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = "runs", .metavar = "FOLDER",
      .help = "folder of the run folders, where --last looks and an experiment's run lies"},
 };
@@ -86,8 +87,8 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
     static const struct {
         const char *end;
         enum form form;
-    } ends[] = {{".csv", FORM_CSV}, {".md", FORM_MARKDOWN}, {".json", FORM_JSON},
-                {".tex", FORM_LATEX}, {".html", FORM_PAGE}, {".xlsx", FORM_WORKBOOK}};
+    } ends[] = {{".csv", FORM_CSV},   {".md", FORM_MARKDOWN}, {".json", FORM_JSON},
+                {".tex", FORM_LATEX}, {".html", FORM_PAGE},   {".xlsx", FORM_WORKBOOK}};
     const struct {
         bool given;
         enum form form;
@@ -103,8 +104,7 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
     *chosen = FORM_TERMINAL;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (flags[i].given && (given++ == 0 || *chosen != flags[i].form)) {
-            if (given > 1)
-                return kd_fail_usage(err, "one form at a time; --all writes every one");
+            if (given > 1) return kd_fail_usage(err, "one form at a time; --all writes every one");
             *chosen = flags[i].form;
         }
     for (size_t i = 0; !given && run->common.output && i < sizeof ends / sizeof *ends; i++)
@@ -217,7 +217,8 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     kd_free(folder);
     kd_free(path);
     const char *missing = kd_report_missing_forms();
-    if (status == 0 && *missing && (config.all || chosen == FORM_CHARTS)) kd_say(run, "%s", missing);
+    if (status == 0 && *missing && (config.all || chosen == FORM_CHARTS))
+        kd_say(run, "%s", missing);
     return status;
 }
 
@@ -265,8 +266,8 @@ static int run(struct kd_run *r, struct kd_err *err)
     char **folders = kd_alloc(n, sizeof *folders, "a list of runs", err);
     int status = folders ? 0 : -1;
     for (size_t i = 0; i < n && status == 0; i++) {
-        folders[i] = config.last ? kd_report_newest(config.runs, err)
-                                 : folder_of(r->args.operands[i], err);
+        folders[i] =
+            config.last ? kd_report_newest(config.runs, err) : folder_of(r->args.operands[i], err);
         if (!folders[i]) status = -1;
     }
     if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);

@@ -3,6 +3,7 @@
 # BIN: folder of the programs; UNIT_DIR: folder of the unit-test programs. Names as arguments choose tests.
 set -eu
 export CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS="allocator_may_return_null=1:${ASAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/test/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 unset OPENBLAS_CORETYPE # its warning would be in the way of what is compared
 export PATH="$BIN:$PATH" KD_BIN="$BIN"
 log=$(mktemp)

@@ -29,15 +29,26 @@ static cJSON *meta_json(const struct kd_tensorfile *file, const char *key, struc
     return kd_json_parse(text, strlen(text), key, err);
 }
 
-static int check_kind(const struct kd_tensorfile *file, struct kd_err *err)
+int kd_format_check(const struct kd_tensorfile *file, struct kd_err *err)
 {
-    const char *kind = kd_tensorfile_meta(file, "kd.kind"), *format = kd_tensorfile_meta(file, "kd.format");
-    if (!kind) return kd_fail(err, "it has no kd.kind; is it a model written by kd?");
-    if (strcmp(kind, "model") != 0) return kd_fail(err, "it holds %s, not a model", kind);
-    if (format && strtol(format, NULL, 10) > strtol(KD_FORMAT, NULL, 10))
+    const char *format = kd_tensorfile_meta(file, "kd.format");
+    if (!format) return 0;
+    char *end;
+    long number = strtol(format, &end, 10);
+    if (end == format || *end || number < 1)
+        return kd_fail(err, "kd.format: expected a number like %s, not \"%s\"", KD_FORMAT, format);
+    if (number > strtol(KD_FORMAT, NULL, 10))
         return kd_fail(err, "its format %s is newer than this kd %s reads (%s); use a newer kd", format,
                        KD_VERSION, KD_FORMAT);
     return 0;
+}
+
+static int check_kind(const struct kd_tensorfile *file, struct kd_err *err)
+{
+    const char *kind = kd_tensorfile_meta(file, "kd.kind");
+    if (!kind) return kd_fail(err, "it has no kd.kind; is it a model written by kd?");
+    if (strcmp(kind, "model") != 0) return kd_fail(err, "it holds %s, not a model", kind);
+    return kd_format_check(file, err);
 }
 
 enum { SHAPE_TEXT = 24 * KD_MAX_DIMS };
@@ -68,6 +79,18 @@ static int take_values(const struct kd_tensor *t, struct kd_param *p, struct kd_
     return 0;
 }
 
+static int check_surplus(const struct kd_network *net, const struct kd_tensorfile *file, struct kd_err *err)
+{
+    for (size_t i = 0; i < file->n; i++) {
+        const char *name = file->tensors[i].name;
+        unsigned p = 0;
+        while (p < net->n_params && strcmp(net->params[p]->name, name) != 0) p++;
+        if (p == net->n_params && strncmp(name, "kd.state.", 9) != 0)
+            return kd_fail(err, "it has a tensor %s, which its network does not have", name);
+    }
+    return 0;
+}
+
 static int fill_network(struct kd_network *net, const struct kd_tensorfile *file, struct kd_err *err)
 {
     for (unsigned i = 0; i < net->n_params; i++) {
@@ -75,11 +98,7 @@ static int fill_network(struct kd_network *net, const struct kd_tensorfile *file
         if (!t) return kd_fail(err, "it has no tensor %s", net->params[i]->name);
         if (take_values(t, net->params[i], err) < 0) return -1;
     }
-    size_t known = net->n_params;
-    for (size_t i = 0; i < file->n; i++)
-        if (strncmp(file->tensors[i].name, "kd.state.", 9) == 0) known++;
-    if (file->n != known) return kd_fail(err, "it has tensors that its network does not have");
-    return 0;
+    return check_surplus(net, file, err);
 }
 
 int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struct kd_model *out,

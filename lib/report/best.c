@@ -1,4 +1,5 @@
-/* Choosing and comparing: the best student on validation, its plain counterpart, paired differences. */
+/* Choosing and comparing: the best student on validation, its plain counterpart, paired
+ * differences. */
 #include "kd/base/file.h"
 #include "kd/report/report.h"
 #include "util.h"
@@ -65,9 +66,11 @@ static bool better(const struct kd_report *report, const struct kd_entry *a,
 {
     int order = rank(-median(report, a, kd_figure_valid), -median(report, b, kd_figure_valid));
     if (!order)
-        order = rank(median(report, a, kd_figure_valid_loss), median(report, b, kd_figure_valid_loss));
+        order =
+            rank(median(report, a, kd_figure_valid_loss), median(report, b, kd_figure_valid_loss));
     if (!order)
-        order = rank(median(report, a, kd_figure_parameters), median(report, b, kd_figure_parameters));
+        order =
+            rank(median(report, a, kd_figure_parameters), median(report, b, kd_figure_parameters));
     return order < 0;
 }
 
@@ -113,26 +116,35 @@ static bool any_distilled(const struct kd_report *report, const struct kd_entry 
     return false;
 }
 
+static bool same_data(const struct kd_result *a, const struct kd_result *b)
+{
+    return a->data && b->data ? strcmp(a->data, b->data) == 0 : a->data == b->data;
+}
+
 const struct kd_entry *kd_report_plain(const struct kd_report *report, const struct kd_entry *entry)
 {
     const struct kd_result *mine = with_network(report, entry);
     const struct kd_entry *best = NULL;
+    bool best_same = false;
     if (!mine || !any_distilled(report, entry)) return NULL;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = with_network(report, e);
         if (!r || r->run != mine->run || r->role != KD_ROLE_STUDENT) continue;
         if (any_distilled(report, e) || strcmp(r->network, mine->network) != 0) continue;
-        if (!best || better(report, e, best)) best = e;
+        bool same = same_data(r, mine);
+        if (best && same != best_same ? same : !best || better(report, e, best)) {
+            best = e;
+            best_same = same;
+        }
     }
     return best;
 }
 
-struct kd_interval kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
-                                    const struct kd_entry *plain,
-                                    double (*get)(const struct kd_report *,
-                                                  const struct kd_result *),
-                                    size_t *pairs)
+struct kd_interval
+kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
+                 const struct kd_entry *plain,
+                 double (*get)(const struct kd_report *, const struct kd_result *), size_t *pairs)
 {
     double x[SEEDS];
     size_t n = 0;
@@ -179,9 +191,9 @@ static void newest_below(const char *folder, int depth, struct timespec *latest)
         if (path && stat(path, &st) == 0) {
             if (S_ISDIR(st.st_mode) && depth > 0)
                 newest_below(path, depth - 1, latest);
-            else if (S_ISREG(st.st_mode) && (st.st_mtim.tv_sec > latest->tv_sec ||
-                                             (st.st_mtim.tv_sec == latest->tv_sec &&
-                                              st.st_mtim.tv_nsec > latest->tv_nsec)))
+            else if (S_ISREG(st.st_mode) &&
+                     (st.st_mtim.tv_sec > latest->tv_sec || (st.st_mtim.tv_sec == latest->tv_sec &&
+                                                             st.st_mtim.tv_nsec > latest->tv_nsec)))
                 *latest = st.st_mtim;
         }
         kd_free(path);

@@ -70,7 +70,8 @@ struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double
     c->title = kd_strdup(title, err);
     if (!c->name || !c->title) return NULL;
     kd_text_fit(title, KD_TITLE_SIZE, width - 32, fitted);
-    kd_canvas_text(&c->canvas, 16, 28, fitted, (struct kd_type){.size = KD_TITLE_SIZE, .bold = true});
+    kd_canvas_text(&c->canvas, 16, 28, fitted,
+                   (struct kd_type){.size = KD_TITLE_SIZE, .bold = true});
     return c;
 }
 
@@ -89,8 +90,8 @@ int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, str
 {
     static int (*const kinds[])(const struct kd_report *, size_t, struct kd_chart_set *,
                                 struct kd_err *) = {
-        kd_curves_add, kd_scatter_add, kd_temperature_add, kd_heat_add, kd_confusion_add,
-        kd_reliability_add};
+        kd_curves_add,    kd_scatter_add,     kd_temperature_add, kd_heat_add,
+        kd_confusion_add, kd_reliability_add, kd_soft_bars_add};
     *set = (struct kd_chart_set){0};
     for (size_t run = 0; run < report->n_runs; run++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)

@@ -1,5 +1,5 @@
-/* What a reader of the report must know about the runs: models not trained yet, trainings cut short,
- * evaluations missing, logs that broke. */
+/* What a reader of the report must know about the runs: models not trained yet, trainings cut
+ * short, evaluations missing, logs that broke. */
 #include "kd/base/json.h"
 #include "read.h"
 #include "util.h"
@@ -51,8 +51,8 @@ static bool has_result(const struct kd_report *report, size_t run, enum kd_role 
 static int note_absent(struct kd_report *report, size_t run, struct kd_err *err)
 {
     const struct kd_source *s = &report->runs[run];
-    const cJSON *seeds = s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "seeds")
-                                       : NULL;
+    const cJSON *seeds =
+        s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "seeds") : NULL;
     const cJSON *students =
         s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "students") : NULL;
     const cJSON *student;

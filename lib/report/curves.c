@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES KD_N_SERIES /* in one chart */
-#define WIDTH 900.0
-#define LEFT 72.0
-#define GAP 34.0
+#define LINES        KD_N_SERIES /* in one chart */
+#define WIDTH        900.0
+#define LEFT         72.0
+#define GAP          34.0
 #define PANEL_HEIGHT 235.0
 
 struct curve { /* one model's figure over epochs: mean and extremes over its seeds */
@@ -106,7 +106,8 @@ static bool has_data(const struct figure *f, bool validation)
     return false;
 }
 
-/* Both columns share a row's axis. Accuracy leaves the first tenth of training out, which would squeeze the rest. */
+/* Both columns share a row's axis. Accuracy leaves the first tenth of training out, which would
+ * squeeze the rest. */
 static bool row_axis(const struct figure *f, bool accuracy, struct kd_axis *axis,
                      struct kd_err *err)
 {
@@ -124,8 +125,8 @@ static bool row_axis(const struct figure *f, bool accuracy, struct kd_axis *axis
                 values[n++] = c->high[k];
             }
         }
-    bool there = kd_axis_over(axis, values, n, !accuracy,
-                              accuracy ? KD_AXIS_PERCENT : KD_AXIS_NUMBER);
+    bool there =
+        kd_axis_over(axis, values, n, !accuracy, accuracy ? KD_AXIS_PERCENT : KD_AXIS_NUMBER);
     kd_free(values);
     return there;
 }
@@ -142,12 +143,12 @@ static void epoch_axis(const struct figure *f, struct kd_axis *axis)
                 last = fmax(last, c->epoch[c->n - 1]);
             }
     double pad = last > first ? 0.02 * (last - first) : 1;
-    *axis = (struct kd_axis){.low = last > first && first <= 1 ? 0 : first - pad,
-                             .high = last + pad};
+    bool from_zero = first <= 1 && last > 20; /* where that costs no room */
+    *axis = (struct kd_axis){.low = from_zero ? 0 : first - pad, .high = last + pad, .whole = true};
 }
 
-static void draw_band(const struct kd_panel *p, const struct curve *c, struct kd_pen pen,
-                      double *x, double *y)
+static void draw_band(const struct kd_panel *p, const struct curve *c, struct kd_pen pen, double *x,
+                      double *y)
 {
     for (size_t i = 0; i < c->n; i++) {
         x[i] = kd_panel_x(p, c->epoch[i]);
@@ -196,8 +197,9 @@ static int draw_row(const struct figure *f, bool accuracy, struct kd_panel base,
         p.x = LEFT + (double)at * (width + GAP);
         const struct kd_panel_words words = {.title = accuracy ? NULL : titles[v],
                                              .x = last ? "epoch" : NULL,
-                                             .y = at ? NULL : accuracy ? "top-1 accuracy, %"
-                                                                       : "cross-entropy",
+                                             .y = at         ? NULL
+                                                  : accuracy ? "top-1 accuracy, %"
+                                                             : "cross-entropy",
                                              .no_y_numbers = at > 0};
         kd_panel_frame(&p, &words);
         kd_panel_clip(&p);
@@ -233,8 +235,8 @@ static int figure_draw(struct figure *f, struct kd_chart_set *set, const char *t
     rows = (size_t)row[0] + row[1];
     if (rows == 0) return 0;
     for (size_t i = 0; i < f->n; i++)
-        items[i] = (struct kd_legend_item){f->report->results[f->entries[i]->first].name,
-                                           f->pens[i], -1};
+        items[i] =
+            (struct kd_legend_item){f->report->results[f->entries[i]->first].name, f->pens[i], -1};
     double legend = kd_legend(NULL, LEFT, 0, WIDTH - LEFT - 16, items, f->n);
     double height = 74 + (double)rows * (PANEL_HEIGHT + 34) + 22 + legend + 30;
     struct kd_chart *chart = kd_chart_add(set, "learning-curves", WIDTH, height, err, title);
@@ -264,7 +266,9 @@ static void figure_add(struct figure *f, const struct kd_entry *entry)
     for (size_t i = 0; i < f->n; i++) students += f->pens[i].ink != KD_INK_SERIES;
     f->pens[f->n] = (struct kd_pen){.ink = KD_INK_SERIES + (teacher ? 0 : 1 + (int)students),
                                     .width = 2,
-                                    .dash = teacher ? 2.5 : plain ? 7 : 0};
+                                    .dash = teacher ? 2.5
+                                            : plain ? 7
+                                                    : 0};
     f->entries[f->n++] = entry;
 }
 
@@ -291,7 +295,8 @@ static int draw_some(struct figure *f, size_t groups, struct kd_chart_set *set, 
     return status;
 }
 
-/* A chart for each network of the students, the teacher in each; more than fit are cut into several. */
+/* A chart for each network of the students, the teacher in each; more than fit are cut into
+ * several. */
 int kd_curves_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                   struct kd_err *err)
 {

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH 720.0
+#define WIDTH  720.0
 #define HEIGHT 520.0
-#define LEFT 78.0
-#define RIGHT 24.0
-#define TOP 52.0
+#define LEFT   78.0
+#define RIGHT  24.0
+#define TOP    52.0
 #define POINTS 512 /* most models in one chart */
 
 static double temperature(const struct kd_report *report, const struct kd_result *r)
@@ -169,11 +169,10 @@ static size_t kinds_of(const struct spot *s, size_t n, struct kd_legend_item *it
     size_t k = 0;
     for (int kind = 0; kind < 3; kind++) {
         bool there = false;
-        for (size_t i = 0; i < n; i++)
-            there |= kind == kind_of(&s[i]);
+        for (size_t i = 0; i < n; i++) there |= kind == kind_of(&s[i]);
         if (there)
-            items[k++] = (struct kd_legend_item){
-                names[kind], {.ink = KD_INK_SERIES + kind}, shapes[kind]};
+            items[k++] =
+                (struct kd_legend_item){names[kind], {.ink = KD_INK_SERIES + kind}, shapes[kind]};
     }
     if (front)
         items[k++] = (struct kd_legend_item){
@@ -223,7 +222,8 @@ static void level(const struct kd_panel *p, double v, int ink, double dash)
     kd_canvas_line(p->c, x, y, 2, (struct kd_pen){.ink = ink, .width = 1.8, .dash = dash});
 }
 
-/* One network's students: a line over T for each alpha, levels for its plain student and the teacher. */
+/* One network's students: a line over T for each alpha, levels for its plain student and the
+ * teacher. */
 struct sweep {
     struct spot spots[POINTS]; /* distilled, by alpha, then T */
     size_t n, alphas;
@@ -352,9 +352,7 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
         else
             snprintf(labels[a], sizeof labels[a], "distilled");
         items[k++] = (struct kd_legend_item){
-            labels[a],
-            {.ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2), .width = 1.8},
-            -1};
+            labels[a], {.ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2), .width = 1.8}, -1};
     }
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, k);
     caption(p.c, s->spots, s->n);

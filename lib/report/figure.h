@@ -15,7 +15,8 @@ struct kd_chart_set {
 };
 int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err);
 void kd_charts_release(struct kd_chart_set *set);
-/* A new chart with its title drawn; the second of a name is called name-2. Valid until the next is made. */
+/* A new chart with its title drawn; the second of a name is called name-2. Valid until the next is
+ * made. */
 struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double width,
                               double height, struct kd_err *err, const char *title);
 
@@ -32,11 +33,13 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
                      struct kd_err *err);
 int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                        struct kd_err *err);
+int kd_soft_bars_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                     struct kd_err *err);
 
 /* The networks of a run's students: entries with the same network get the same number, 0, 1, ...;
  * teachers get SIZE_MAX. group has n_entries places; returns how many networks. */
 size_t kd_groups_of(const struct kd_report *report, size_t run, size_t *group);
 bool kd_entry_distilled(const struct kd_report *report, const struct kd_entry *entry);
-/* "800" or "1.28 million parameters": words for the size of an entry's network. */
+/* "25 thousand parameters", "1.28 million parameters"; "" where it is not known. */
 void kd_size_words(double parameters, char out[64]);
 #endif

@@ -63,7 +63,8 @@ static double epoch_seconds(const struct kd_report *report, const struct kd_resu
     return r->log.n ? sum : NAN;
 }
 
-const struct kd_figure kd_figures[] = {
+/* As many as KD_N_FIGURES says: more do not compile, and a test counts. */
+const struct kd_figure kd_figures[KD_N_FIGURES] = {
     {{"temperature", "T", KD_CELL_REAL, false}, true, temperature},
     {{"alpha", "alpha", KD_CELL_REAL, false}, true, alpha},
     {{"parameters", "parameters", KD_CELL_COUNT, false}, true, kd_figure_parameters},
@@ -85,7 +86,6 @@ const struct kd_figure kd_figures[] = {
     {{"best_epoch", "best epoch", KD_CELL_COUNT, true}, false, best_epoch},
     {{"training_seconds", "training s", KD_CELL_REAL, true}, false, epoch_seconds},
 };
-const size_t kd_n_figures = sizeof kd_figures / sizeof *kd_figures;
 
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry)
 {

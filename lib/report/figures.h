@@ -9,8 +9,8 @@ struct kd_figure {
     bool brief; /* shown on a terminal where nothing else is said */
     double (*get)(const struct kd_report *report, const struct kd_result *r);
 };
-extern const struct kd_figure kd_figures[];
-extern const size_t kd_n_figures;
+enum { KD_N_FIGURES = 20 };
+extern const struct kd_figure kd_figures[KD_N_FIGURES];
 const struct kd_result *kd_teacher_of(const struct kd_report *report, size_t run);
 /* (student - plain) / (teacher - plain) of the means of top-1; NaN where that has no meaning. */
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry);

@@ -3,8 +3,8 @@
 #include "kd/base/json.h"
 #include "util.h"
 #include <math.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOG_LIMIT ((size_t)256 << 20)

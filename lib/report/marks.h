@@ -3,15 +3,22 @@
 #define KD_REPORT_MARKS_H
 #include "kd/report/canvas.h"
 
-enum kd_mark_kind { KD_MARK_CLIP, KD_MARK_LINE, KD_MARK_AREA, KD_MARK_RECT, KD_MARK_DOT, KD_MARK_TEXT };
+enum kd_mark_kind {
+    KD_MARK_CLIP,
+    KD_MARK_LINE,
+    KD_MARK_AREA,
+    KD_MARK_RECT,
+    KD_MARK_DOT,
+    KD_MARK_TEXT
+};
 struct kd_mark {
     enum kd_mark_kind kind;
-    size_t at, n;    /* LINE, AREA: n points x, y from number `at` of points */
-    double box[4];   /* RECT, CLIP: x, y, width, height; DOT: x, y, radius; TEXT: x, y */
-    int shape;       /* DOT */
+    size_t at, n;  /* LINE, AREA: n points x, y from number `at` of points */
+    double box[4]; /* RECT, CLIP: x, y, width, height; DOT: x, y, radius; TEXT: x, y */
+    int shape;     /* DOT */
     struct kd_pen pen;
     struct kd_type type;
-    size_t text;     /* offset into texts + 1; 0: none */
+    size_t text; /* offset into texts + 1; 0: none */
 };
 const double *kd_mark_points(const struct kd_canvas *c, const struct kd_mark *m);
 const char *kd_mark_text(const struct kd_canvas *c, const struct kd_mark *m); /* or NULL */

@@ -75,7 +75,8 @@ static int grid_draw(const struct kd_report *report, size_t run, const struct gr
                      struct kd_chart_set *set, struct kd_err *err)
 {
     const double left = 84, top = 52;
-    double w = fmax(44, fmin(96, 640.0 / (double)g->n_t)), h = fmax(26, fmin(56, 420.0 / (double)g->n_a));
+    double w = fmax(44, fmin(96, 640.0 / (double)g->n_t)),
+           h = fmax(26, fmin(56, 420.0 / (double)g->n_a));
     double width = fmax(420, left + w * (double)g->n_t + 24), low = INFINITY, high = -INFINITY;
     double height = top + h * (double)g->n_a + 84;
     char text[64], tip[128];
@@ -99,8 +100,8 @@ static int grid_draw(const struct kd_report *report, size_t run, const struct gr
             if (isnan(v)) continue;
             snprintf(text, sizeof text, "%.2f", 100 * v);
             snprintf(tip, sizeof tip, "alpha %.4g, T %.4g: %.2f %%", g->a[i], g->t[k], 100 * v);
-            cell(c, left + w * (double)k, y, w, h, high > low ? 0.9 * (v - low) / (high - low) : 0.5,
-                 text, tip);
+            cell(c, left + w * (double)k, y, w, h,
+                 high > low ? 0.9 * (v - low) / (high - low) : 0.5, text, tip);
         }
     }
     label.anchor = 0.5;
@@ -149,6 +150,14 @@ static const struct kd_result *shown_model(const struct kd_report *report, size_
     return NULL;
 }
 
+static void model_title(const char *what, const struct kd_report *report, const struct kd_result *r,
+                        char out[300])
+{
+    char seed[40] = "";
+    if (isfinite(r->seed)) snprintf(seed, sizeof seed, " (seed %.0f)", r->seed);
+    snprintf(out, 300, "%s: %.80s, %.120s%s", what, report->runs[r->run].name, r->name, seed);
+}
+
 static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, double left,
                            double top, double size)
 {
@@ -181,7 +190,8 @@ static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, d
         label.anchor = 1;
         kd_canvas_text(c, left - 7, top + size * ((double)i + 0.5) + 4, text, label);
         label.anchor = 0.5;
-        kd_canvas_text(c, left + size * ((double)i + 0.5), top + size * (double)n + 16, text, label);
+        kd_canvas_text(c, left + size * ((double)i + 0.5), top + size * (double)n + 16, text,
+                       label);
     }
 }
 
@@ -195,7 +205,7 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
     double n = (double)e->classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
     double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
     if (e->classes > 200) return 0;
-    snprintf(title, sizeof title, "Confusion: %.120s, %.80s", r->name, report->runs[run].name);
+    model_title("Confusion", report, r, title);
     struct kd_chart *chart = kd_chart_add(set, "confusion", width, height, err, title);
     if (!chart) return -1;
     draw_confusion(&chart->canvas, e, left, top, size);
@@ -216,7 +226,7 @@ int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_cha
     char text[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    snprintf(text, sizeof text, "Reliability: %.120s, %.80s", r->name, report->runs[run].name);
+    model_title("Reliability", report, r, text);
     struct kd_chart *chart = kd_chart_add(set, "reliability", 520, 520, err, text);
     if (!chart) return -1;
     const struct kd_axis whole = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT};

@@ -14,7 +14,8 @@ static const char style[] =
     "h1{font-size:26px;line-height:1.2;margin:16px 0 8px}h2{font-size:20px;margin:32px 0 8px}\n"
     ".scroll{overflow-x:auto}\n"
     "table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}\n"
-    "th,td{padding:5px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--k3)}\n"
+    "th,td{padding:5px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid "
+    "var(--k3)}\n"
     "th.text,td.text{text-align:left}th{border-bottom:2px solid var(--k2);vertical-align:bottom}\n"
     "th button{all:unset;cursor:pointer;font-weight:bold}\n"
     "th button:focus-visible{outline:2px solid var(--k5)}\n"
@@ -125,7 +126,8 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
     if (t.n_rows) status = put(out, "<h2>Distilled against plain, paired by seed</h2>\n", err);
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     if (status == 0 && t.n_rows)
-        status = kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences());
+        status =
+            kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences());
     kd_table_release(&t);
     kd_free(columns);
     return status;

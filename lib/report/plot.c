@@ -4,17 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
-                  enum kd_axis_form form)
+bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log, enum kd_axis_form form)
 {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(v[i]) || (log && v[i] <= 0)) continue;
+        if (!(fabs(v[i]) < 1e100) || (log && v[i] <= 0)) continue;
         low = fmin(low, v[i]);
         high = fmax(high, v[i]);
     }
     if (low > high) return false;
     if (log) {
+        low = fmax(low, 1e-12 * high); /* no chart shows more decades than that */
         double ratio = high > low ? pow(high / low, 0.05) : 2;
         low /= ratio;
         high *= ratio;
@@ -30,19 +30,24 @@ bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
     return true;
 }
 
+/* Powers of ten times 1; times 1, 2, 5; or times 1 to 9: the first that gives three ticks. */
 static size_t log_ticks(const struct kd_axis *axis, double *ticks, size_t most)
 {
-    static const double all[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, some[] = {1, 2, 5}, one[] = {1};
+    static const double steps[] = {1, 2, 5, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const size_t from[] = {0, 0, 3}, to[] = {1, 3, 12};
     double decades = log10(axis->high / axis->low);
-    const double *steps = decades < 0.7 ? all : decades < 2.2 ? some : one;
-    size_t n_steps = decades < 0.7 ? 9 : decades < 2.2 ? 3 : 1, n = 0;
     int every = decades > 8 ? 2 : 1, first = (int)floor(log10(axis->low));
-    for (int d = first; d <= (int)ceil(log10(axis->high)); d++)
-        for (size_t i = 0; i < n_steps; i++) {
-            double v = steps[i] * pow(10, d);
-            if (v < axis->low || v > axis->high || (d - first) % every) continue;
-            if (n < most) ticks[n++] = v;
-        }
+    size_t n = 0;
+    for (int set = decades < 2.2 ? 1 : 0; set < 3; set++) {
+        n = 0;
+        for (int d = first; d <= (int)ceil(log10(axis->high)); d++)
+            for (size_t i = from[set]; i < to[set]; i++) {
+                double v = steps[i] * pow(10, d);
+                if (v < axis->low || v > axis->high || (d - first) % every) continue;
+                if (n < most) ticks[n++] = v;
+            }
+        if (n >= 3) break;
+    }
     return n;
 }
 
@@ -56,6 +61,7 @@ size_t kd_axis_ticks(const struct kd_axis *axis, size_t wanted, double *ticks, s
     if (axis->log) return log_ticks(axis, ticks, most);
     double raw = (axis->high - axis->low) / (double)wanted, power = pow(10, floor(log10(raw)));
     double f = raw / power, step = (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
+    if (axis->whole && step < 1) step = 1;
     for (double k = ceil(axis->low / step - 1e-9); k * step <= axis->high + 1e-9 * step; k++)
         if (n < most) ticks[n++] = k == 0 ? 0 : k * step;
     return n;

@@ -6,7 +6,7 @@
 enum kd_axis_form { KD_AXIS_NUMBER, KD_AXIS_PERCENT, KD_AXIS_SIZE /* 20 k, 1 M */ };
 struct kd_axis {
     double low, high; /* low < high; both above 0 where log */
-    bool log;
+    bool log, whole;  /* whole: no ticks between whole numbers */
     enum kd_axis_form form;
     const double *at; /* ticks wanted at these values, or NULL: round ones */
     size_t n_at;
@@ -21,7 +21,8 @@ struct kd_panel_words {
     bool no_x_numbers, no_y_numbers;
 };
 
-/* An axis over the finite values (above 0 where log), a little wider on both sides. False where there are none. */
+/* An axis over the finite values (above 0 where log), a little wider on both sides. False where
+ * there are none. */
 bool kd_axis_over(struct kd_axis *axis, const double *v, size_t n, bool log,
                   enum kd_axis_form form);
 /* Round values within an axis, about `wanted` of them; returns how many, at most `most`. */
@@ -47,6 +48,6 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
 /* text, cut with an ellipsis to fit a width; out has room for 160 bytes. */
 void kd_text_fit(const char *text, double size, double width, char out[160]);
 
-#define KD_TEXT_SIZE 12.0
+#define KD_TEXT_SIZE  12.0
 #define KD_TITLE_SIZE 15.0
 #endif

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #define HEADER_LIMIT ((uint64_t)64 << 20)
-#define EVAL_LIMIT ((size_t)64 << 20)
+#define EVAL_LIMIT   ((size_t)64 << 20)
 
 bool kd_result_here(const char *folder, struct kd_err *err)
 {
@@ -103,8 +103,8 @@ static void read_distillation(struct kd_result *r, const cJSON *config, bool has
     if (!cJSON_IsObject(d)) return;
     const cJSON *from = cJSON_GetObjectItemCaseSensitive(d, "from");
     double alpha = kd_number_at(d, "alpha");
-    bool named = from && !cJSON_IsNull(from) &&
-                 !(cJSON_IsString(from) && from->valuestring[0] == '\0');
+    bool named =
+        from && !cJSON_IsNull(from) && !(cJSON_IsString(from) && from->valuestring[0] == '\0');
     r->distilled = (has_parents || named || !from) && alpha != 0.0;
     if (!r->distilled) return;
     r->temperature = kd_number_at(d, "temperature");
@@ -135,6 +135,8 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     }
     if (isnan(r->seed)) r->seed = kd_number_at(config, "seed");
     r->planned_epochs = kd_number_at(config, "train.epochs");
+    const cJSON *data = config ? cJSON_GetObjectItemCaseSensitive(config, "data") : NULL;
+    if (data && !(r->data = kd_json_text(data, false, err))) goto end;
     if (r->role == KD_ROLE_STUDENT) read_distillation(r, config, r->parents != NULL);
     r->best_epoch = kd_number_at(metrics, "epoch");
     r->parameters = kd_number_at(metrics, "parameters");
@@ -212,8 +214,8 @@ static int add_evaluation(struct kd_result *r, const cJSON *line, struct kd_err 
     const char *data = kd_text_at(line, "data"), *split = kd_text_at(line, "split");
     if (data && !(e->data = kd_strdup(data, err))) return -1;
     if (split && !(e->split = kd_strdup(split, err))) return -1;
-    e->confusion = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes,
-                               err);
+    e->confusion =
+        read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes, err);
     e->bins = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "bins"), 3, &e->n_bins, err);
     return 0;
 }
@@ -235,8 +237,8 @@ static int read_evaluations(struct kd_report *report, struct kd_result *r, const
             /* A file of one indented object is as good as one line an object. */
             if (!line && at == 0 && (line = kd_json_parse(text.data, text.size, path, &why)))
                 length = text.size;
-            status = line ? add_evaluation(r, line, err)
-                          : kd_report_note(report, err, "%s.", why.text);
+            status =
+                line ? add_evaluation(r, line, err) : kd_report_note(report, err, "%s.", why.text);
         }
         cJSON_Delete(line);
         at += length + 1;
@@ -300,7 +302,8 @@ void kd_result_release(struct kd_result *r)
         kd_free(r->evaluations[i].confusion);
         kd_free(r->evaluations[i].bins);
     }
-    char *texts[] = {r->name, r->folder, r->model, r->network, r->command, r->version, r->parents};
+    char *texts[] = {r->name, r->folder,  r->model,   r->network,
+                     r->data, r->command, r->version, r->parents};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     kd_free(r->evaluations);
     kd_log_release(&r->log);

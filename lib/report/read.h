@@ -4,8 +4,8 @@
 #include "kd/report/report.h"
 
 #define KD_RESULT_MODEL "model.safetensors"
-#define KD_RESULT_LOG "log.jsonl"
-#define KD_RESULT_EVAL "eval.json"
+#define KD_RESULT_LOG   "log.jsonl"
+#define KD_RESULT_EVAL  "eval.json"
 
 /* Is one of a model's three files in the folder? */
 bool kd_result_here(const char *folder, struct kd_err *err);

@@ -1,6 +1,6 @@
 /* The forms of a table. */
-#include "kd/report/table.h"
 #include "kd/base/json.h"
+#include "kd/report/table.h"
 #include "util.h"
 #include <math.h>
 #include <stdio.h>
@@ -30,9 +30,10 @@ static int escape_latex(struct kd_bytes *out, const char *text, struct kd_err *e
     static const struct {
         char c;
         const char *as;
-    } special[] = {{'\\', "\\textbackslash{}"}, {'~', "\\textasciitilde{}"},
-                   {'^', "\\textasciicircum{}"}, {'<', "\\textless{}"}, {'>', "\\textgreater{}"},
-                   {'|', "\\textbar{}"}, {'"', "\\textquotedbl{}"}, {'\'', "\\textquotesingle{}"}};
+    } special[] = {{'\\', "\\textbackslash{}"},  {'~', "\\textasciitilde{}"},
+                   {'^', "\\textasciicircum{}"}, {'<', "\\textless{}"},
+                   {'>', "\\textgreater{}"},     {'|', "\\textbar{}"},
+                   {'"', "\\textquotedbl{}"},    {'\'', "\\textquotesingle{}"}};
     for (; *text; text++) {
         const char *as = NULL;
         for (size_t i = 0; i < sizeof special / sizeof *special; i++)

@@ -22,8 +22,8 @@ int kd_report_note(struct kd_report *report, struct kd_err *err, const char *for
     va_end(args);
     char *copy = kd_strdup(text, err);
     if (!copy) return -1;
-    char **slot = kd_grow(&report->notes, &report->n_notes, &report->notes_room, sizeof *slot,
-                          "notes", err);
+    char **slot =
+        kd_grow(&report->notes, &report->n_notes, &report->notes_room, sizeof *slot, "notes", err);
     if (!slot) {
         kd_free(copy);
         return -1;
@@ -58,6 +58,12 @@ static bool seed_folder(const char *name, size_t length, double *seed)
     return true;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const char *const *p = a, *const *q = b;
+    return strcmp(*p, *q);
+}
+
 /* Names of subfolders, sorted; hidden ones and what the report itself writes are left out. */
 static int list_folders(const char *folder, char ***names, size_t *n, struct kd_err *err)
 {
@@ -84,6 +90,7 @@ static int list_folders(const char *folder, char ***names, size_t *n, struct kd_
         kd_free(path);
     }
     closedir(dir);
+    if (*n) qsort(*names, *n, sizeof **names, by_name);
     return status;
 }
 
@@ -150,9 +157,8 @@ static int scan(struct kd_report *report, const char *folder, int depth, struct 
 static int experiment_place(const cJSON *experiment, const char *name)
 {
     int place = 0;
-    const cJSON *s, *students = experiment
-                                    ? cJSON_GetObjectItemCaseSensitive(experiment, "students")
-                                    : NULL;
+    const cJSON *s,
+        *students = experiment ? cJSON_GetObjectItemCaseSensitive(experiment, "students") : NULL;
     cJSON_ArrayForEach(s, students)
     {
         if (s->string && strcmp(s->string, name) == 0) return place;
@@ -232,20 +238,59 @@ static int read_run(struct kd_report *report, const char *folder, struct kd_err 
     return sort_results(report, first, run->experiment, err);
 }
 
+static bool holds(const char *folder, const char *name)
+{
+    struct kd_err ignored;
+    char *path = kd_path_join(&ignored, folder, name);
+    bool there = path && kd_path_exists(path);
+    kd_free(path);
+    return there;
+}
+
+/* A folder of runs is taken apart: models of one name in two runs are not seeds of one model. */
+static int read_folder(struct kd_report *report, const char *folder, struct kd_err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    bool runs = false;
+    if (holds(folder, "experiment.json") || holds(folder, "students") ||
+        kd_result_here(folder, err))
+        return read_run(report, folder, err);
+    if (list_folders(folder, &names, &n, err) < 0) return -1;
+    int status = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < n && status == 0; i++) {
+            char *path = kd_path_join(err, folder, names[i]);
+            bool run = path && (holds(path, "experiment.json") || holds(path, "students"));
+            if (!path)
+                status = -1;
+            else if (pass == 0)
+                runs |= run;
+            else if (runs && (run || kd_result_here(path, err)))
+                status = read_run(report, path, err);
+            kd_free(path);
+        }
+    free_names(names, n);
+    if (status < 0) return -1;
+    return runs ? 0 : read_run(report, folder, err);
+}
+
 static int read_operand(struct kd_report *report, const char *path, struct kd_err *err)
 {
     struct stat st;
     size_t length;
     if (stat(path, &st) < 0)
         return kd_fail_errno(err, "%s: no such run; name a folder such as runs/digits", path);
-    if (S_ISDIR(st.st_mode)) return read_run(report, path, err);
+    if (S_ISDIR(st.st_mode)) return read_folder(report, path, err);
     const char *base = base_name(path, &length);
-    char *folder = base == path ? kd_strdup(".", err)
-                                : kd_format(err, "%.*s", (int)(base - path - 1), path);
+    char *folder =
+        base == path ? kd_strdup(".", err) : kd_format(err, "%.*s", (int)(base - path - 1), path);
     int status = folder ? 0 : -1;
     if (folder && !kd_result_here(folder, err))
-        status = kd_fail(err, "%s: neither a run folder nor a file of one (" KD_RESULT_MODEL
-                              ", " KD_RESULT_LOG ", " KD_RESULT_EVAL ")", path);
+        status = kd_fail(err,
+                         "%s: neither a run folder nor a file of one (" KD_RESULT_MODEL
+                         ", " KD_RESULT_LOG ", " KD_RESULT_EVAL ")",
+                         path);
     if (status == 0) status = read_run(report, folder[0] ? folder : "/", err);
     kd_free(folder);
     return status;

@@ -13,7 +13,7 @@ static int by_value(const void *a, const void *b)
 struct kd_stats kd_stats_of(double *x, size_t n)
 {
     struct kd_stats s = {0, NAN, NAN, NAN, NAN, NAN};
-    qsort(x, n, sizeof *x, by_value);
+    if (n > 0) qsort(x, n, sizeof *x, by_value);
     while (s.n < n && isfinite(x[s.n])) s.n++;
     if (s.n == 0) return s;
     double sum = 0, squares = 0;

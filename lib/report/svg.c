@@ -28,7 +28,8 @@ static int ink(int k, bool themed, struct kd_bytes *out, struct kd_err *err)
 static int style(const struct kd_pen *pen, bool fill, bool themed, struct kd_bytes *out,
                  struct kd_err *err)
 {
-    if (pen->opacity < 0) return kd_bytes_format(out, err, " style=\"fill:transparent;stroke:none\"");
+    if (pen->opacity < 0)
+        return kd_bytes_format(out, err, " style=\"fill:transparent;stroke:none\"");
     if (kd_bytes_format(out, err, " style=\"%s", fill ? "stroke:none;fill:" : "fill:none;stroke:") <
             0 ||
         ink(pen->ink, themed, out, err) < 0)
@@ -93,15 +94,14 @@ static int dot(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
 static int text(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
                 struct kd_bytes *out, struct kd_err *err)
 {
-    const char *anchor = m->type.anchor <= 0    ? "start"
-                         : m->type.anchor >= 1 ? "end"
-                                               : "middle";
-    if (kd_bytes_format(out, err, "<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" font-size=\"%.1f\"",
+    const char *anchor = m->type.anchor <= 0 ? "start" : m->type.anchor >= 1 ? "end" : "middle";
+    if (kd_bytes_format(out, err,
+                        "<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" font-size=\"%.1f\"",
                         m->box[0], m->box[1], anchor, m->type.size) < 0)
         return -1;
     if (m->type.bold && kd_bytes_format(out, err, " font-weight=\"bold\"") < 0) return -1;
-    if (m->type.upward && kd_bytes_format(out, err, " transform=\"rotate(-90 %.2f %.2f)\"",
-                                          m->box[0], m->box[1]) < 0)
+    if (m->type.upward &&
+        kd_bytes_format(out, err, " transform=\"rotate(-90 %.2f %.2f)\"", m->box[0], m->box[1]) < 0)
         return -1;
     if (kd_bytes_format(out, err, " style=\"fill:") < 0 ||
         ink(m->type.ink, themed && !m->type.on_heat, out, err) < 0 ||
@@ -112,8 +112,7 @@ static int text(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
     return kd_bytes_format(out, err, "</text>\n");
 }
 
-static int clip(const struct kd_mark *m, bool *open, struct kd_bytes *out,
-                struct kd_err *err)
+static int clip(const struct kd_mark *m, bool *open, struct kd_bytes *out, struct kd_err *err)
 {
     /* A nested <svg> cuts without ids, which would clash between the drawings of one page. */
     if (*open && kd_bytes_format(out, err, "</g></svg>\n") < 0) return -1;
@@ -136,9 +135,8 @@ static int mark(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
             return -1;
         return kd_bytes_format(out, err, "/>\n");
     case KD_MARK_RECT:
-        if (kd_bytes_format(out, err,
-                            "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"", m->box[0],
-                            m->box[1], m->box[2], m->box[3]) < 0 ||
+        if (kd_bytes_format(out, err, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"",
+                            m->box[0], m->box[1], m->box[2], m->box[3]) < 0 ||
             style(&m->pen, m->pen.width <= 0, themed, out, err) < 0)
             return -1;
         return close_with_tip(c, m, "rect", themed, out, err);
@@ -162,13 +160,13 @@ int kd_canvas_svg(const struct kd_canvas *c, bool themed, struct kd_bytes *out, 
                         "width=\"%.0f\" height=\"%.0f\" font-family=\"" FACE "\">\n",
                         c->width, c->height, c->width, c->height) < 0)
         return -1;
-    if (!themed &&
-        kd_bytes_format(out, err, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n") < 0)
+    if (!themed && kd_bytes_format(
+                       out, err, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n") < 0)
         return -1;
     for (size_t i = 0; i < c->n; i++) {
         const struct kd_mark *m = &c->marks[i];
-        int status = m->kind == KD_MARK_CLIP ? clip(m, &open, out, err)
-                                             : mark(c, m, themed, out, err);
+        int status =
+            m->kind == KD_MARK_CLIP ? clip(m, &open, out, err) : mark(c, m, themed, out, err);
         if (status < 0) return -1;
     }
     return kd_bytes_format(out, err, "%s</svg>\n", open ? "</g></svg>\n" : "");

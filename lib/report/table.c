@@ -14,8 +14,8 @@ void kd_table_init(struct kd_table *t, const char *title, const struct kd_column
 
 struct kd_cell *kd_table_row(struct kd_table *t, struct kd_err *err)
 {
-    struct kd_cell *row = kd_grow(&t->cells, &t->n_rows, &t->room, t->n_columns * sizeof *row,
-                                  "a table", err);
+    struct kd_cell *row =
+        kd_grow(&t->cells, &t->n_rows, &t->room, t->n_columns * sizeof *row, "a table", err);
     for (size_t i = 0; row && i < t->n_columns; i++) row[i] = (struct kd_cell){NULL, NAN, NAN};
     return row;
 }
@@ -80,9 +80,7 @@ void kd_table_sort(struct kd_table *t, size_t column, bool descending)
                 b[c] = swap;
             }
             for (size_t m = 0; m < t->n_marked; m++)
-                t->marked[m] = t->marked[m] == k       ? k - 1
-                               : t->marked[m] == k - 1 ? k
-                                                       : t->marked[m];
+                t->marked[m] = t->marked[m] == k ? k - 1 : t->marked[m] == k - 1 ? k : t->marked[m];
         }
 }
 
@@ -133,7 +131,7 @@ cJSON *kd_table_json(const struct kd_table *t, struct kd_err *err)
             const struct kd_column *col = &t->columns[c];
             const struct kd_cell *cell = &t->cells[r * t->n_columns + c];
             char key[64];
-            cJSON *v = cell->text             ? cJSON_CreateString(cell->text)
+            cJSON *v = cell->text              ? cJSON_CreateString(cell->text)
                        : isfinite(cell->value) ? cJSON_CreateNumber(cell->value)
                                                : NULL;
             if (kd_json_add(row, col->key, v, err) < 0) goto fail;

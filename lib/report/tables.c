@@ -6,20 +6,19 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FIGURES 20
-#define LEADING 3 /* run, name, role */
+#define LEADING  3 /* run, name, role */
 #define TRAILING 3
 
-/* run, name, role, the figures, and what stands behind them. Made once from the table of figures. */
+/* run, name, role, the figures, and what stands behind them. Made once from the table of figures.
+ */
 static const struct kd_column *model_columns(size_t *n)
 {
-    static struct kd_column columns[LEADING + FIGURES + TRAILING];
-    _Static_assert(FIGURES > 0, "");
+    static struct kd_column columns[LEADING + KD_N_FIGURES + TRAILING];
     size_t k = 0;
     columns[k++] = (struct kd_column){"run", "run", KD_CELL_TEXT, false};
     columns[k++] = (struct kd_column){"name", "model", KD_CELL_TEXT, false};
     columns[k++] = (struct kd_column){"role", "role", KD_CELL_TEXT, false};
-    for (size_t i = 0; i < kd_n_figures && i < FIGURES; i++) columns[k++] = kd_figures[i].column;
+    for (size_t i = 0; i < KD_N_FIGURES; i++) columns[k++] = kd_figures[i].column;
     columns[k++] = (struct kd_column){"gap_recovered", "gap closed %", KD_CELL_RATE, false};
     columns[k++] = (struct kd_column){"seeds", "seeds", KD_CELL_COUNT, false};
     columns[k++] = (struct kd_column){"best", "best", KD_CELL_TEXT, false};
@@ -51,7 +50,7 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
         struct kd_cell *row = kd_table_row(t, err);
         if (!row || lead(row, report, r, err) < 0) return -1;
         struct kd_cell *cell = row + LEADING;
-        for (size_t k = 0; k < kd_n_figures; k++, cell++) {
+        for (size_t k = 0; k < KD_N_FIGURES; k++, cell++) {
             struct kd_stats s = kd_entry_stats(report, e, kd_figures[k].get);
             cell->value = s.mean;
             if (kd_figures[k].column.spread) cell->sd = s.sd;
@@ -67,12 +66,12 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
 
 int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
-    static struct kd_column columns[LEADING + 1 + FIGURES + 2];
+    static struct kd_column columns[LEADING + 1 + KD_N_FIGURES + 2];
     size_t n = 0, width;
     const struct kd_column *like = model_columns(&width);
     for (; n < LEADING; n++) columns[n] = like[n];
     columns[n++] = (struct kd_column){"seed", "seed", KD_CELL_COUNT, false};
-    for (size_t i = 0; i < kd_n_figures; i++) {
+    for (size_t i = 0; i < KD_N_FIGURES; i++) {
         columns[n] = kd_figures[i].column;
         columns[n++].spread = false;
     }
@@ -84,7 +83,7 @@ int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd
         struct kd_cell *row = kd_table_row(t, err);
         if (!row || lead(row, report, r, err) < 0) return -1;
         row[LEADING].value = r->seed;
-        for (size_t k = 0; k < kd_n_figures; k++)
+        for (size_t k = 0; k < KD_N_FIGURES; k++)
             row[LEADING + 1 + k].value = kd_figures[k].get(report, r);
         if (kd_cell_text(&row[n - 2], r->folder, err) < 0) return -1;
         if (r->command && kd_cell_text(&row[n - 1], r->command, err) < 0) return -1;
@@ -160,11 +159,12 @@ int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_
             if (!row || kd_cell_text(&row[0], report->runs[r->run].name, err) < 0 ||
                 kd_cell_text(&row[1], r->name, err) < 0)
                 return -1;
-            const double values[] = {r->seed,       e->epoch,      e->step,       e->lr,
-                                     e->loss,       e->hard,       e->soft,       e->top1,
-                                     e->train.loss, e->train.top1, e->valid.loss, e->valid.top1,
-                                     e->valid.top5, e->seconds,    e->images_per_second};
-            for (size_t c = 0; c < sizeof values / sizeof *values; c++) row[2 + c].value = values[c];
+            const double values[] = {
+                r->seed,       e->epoch,      e->step,       e->lr,         e->loss,
+                e->hard,       e->soft,       e->top1,       e->train.loss, e->train.top1,
+                e->valid.loss, e->valid.top1, e->valid.top5, e->seconds,    e->images_per_second};
+            for (size_t c = 0; c < sizeof values / sizeof *values; c++)
+                row[2 + c].value = values[c];
         }
     }
     return 0;

@@ -17,7 +17,8 @@ void kd_number_grouped(double v, int digits, char out[64]);
 size_t kd_text_width(const char *text);
 /* Next code point of UTF-8; malformed bytes are U+FFFD each. Advances *text. */
 unsigned kd_utf8_next(const char **text);
-/* Text for a kind of reader, added to out; control characters and malformed UTF-8 become U+FFFD or spaces. */
+/* Text for a kind of reader, added to out; control characters and malformed UTF-8 become U+FFFD or
+ * spaces. */
 int kd_text_plain(struct kd_bytes *out, const char *text, struct kd_err *err);
 int kd_text_xml(struct kd_bytes *out, const char *text, struct kd_err *err);
 int kd_text_markdown(struct kd_bytes *out, const char *text, struct kd_err *err);

@@ -8,9 +8,8 @@
 static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, struct kd_err *err)
 {
     if (kd_bytes_format(keys, err, "%sname", report->n_runs > 1 ? "run," : "") < 0) return -1;
-    for (size_t i = 0; i < kd_n_figures; i++)
-        if (kd_figures[i].brief &&
-            kd_bytes_format(keys, err, ",%s", kd_figures[i].column.key) < 0)
+    for (size_t i = 0; i < KD_N_FIGURES; i++)
+        if (kd_figures[i].brief && kd_bytes_format(keys, err, ",%s", kd_figures[i].column.key) < 0)
             return -1;
     return kd_bytes_format(keys, err, ",seeds");
 }
@@ -33,8 +32,7 @@ int kd_view_table(const struct kd_report *report, const struct kd_view *view, st
         if (strcmp(view->columns, "all") != 0 && kd_table_keep(t, view->columns, columns, err) < 0)
             goto end;
     } else if (people) {
-        if (brief_columns(report, &keys, err) < 0 ||
-            kd_table_keep(t, keys.data, columns, err) < 0)
+        if (brief_columns(report, &keys, err) < 0 || kd_table_keep(t, keys.data, columns, err) < 0)
             goto end;
     }
     status = 0;
@@ -123,9 +121,8 @@ static int put_lines(const struct kd_bytes *words, const char *before, enum kd_f
         size_t length = strcspn(words->data + at, "\n");
         words->data[at + length] = '\0';
         if (kd_bytes_add(out, before, strlen(before), err) < 0) return -1;
-        int status = form == KD_FORM_MARKDOWN
-                         ? kd_text_markdown(out, words->data + at, err)
-                         : kd_bytes_add(out, words->data + at, length, err);
+        int status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, words->data + at, err)
+                                              : kd_bytes_add(out, words->data + at, length, err);
         if (status < 0 || kd_bytes_add(out, "\n", 1, err) < 0) return -1;
         at += length + 1;
     }
@@ -167,8 +164,7 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
                              ? "  * best on validation; kd-report --best prints its path\n"
                              : "\nBold: best student on validation.\n";
     int status = -1;
-    if (kd_words_heading(report, &heading, err) < 0 ||
-        kd_words_notes(report, "", &notes, err) < 0)
+    if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)
         goto end;
     if (put_lines(&heading, view->form == KD_FORM_LATEX ? "% " : "", view->form, out, err) < 0)
         goto end;

@@ -66,7 +66,8 @@ static int formats_make(struct book *b)
     return 0;
 }
 
-/* Text as a string cell, never a formula; XML has no control characters, Excel no more than 32,767. */
+/* Text as a string cell, never a formula; XML has no control characters, Excel no more than 32,767.
+ */
 static int write_text(struct book *b, lxw_worksheet *sheet, uint32_t row, uint16_t column,
                       const char *text, lxw_format *format)
 {
@@ -96,10 +97,9 @@ static lxw_worksheet *add_sheet(struct book *b, const char *name)
     return sheet;
 }
 
-/* Head, a row frozen, a column for each that has something; a spread gets a column of its own. Where
- * each of the table's columns went is told in at[] (UINT16_MAX: left out). */
-static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_table *t,
-                       uint16_t *at)
+/* Head, a row frozen, a column for each that has something; a spread gets a column of its own.
+ * Where each of the table's columns went is told in at[] (UINT16_MAX: left out). */
+static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_table *t, uint16_t *at)
 {
     uint16_t x = 0;
     char title[96];
@@ -111,8 +111,8 @@ static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_tab
         size_t length = strlen(col->title);
         bool percent = length > 2 && strcmp(col->title + length - 2, " %") == 0;
         snprintf(title, sizeof title, "%.*s", (int)(percent ? length - 2 : length), col->title);
-        if (write_text(b, sheet, 0, x, title,
-                       col->kind == KD_CELL_TEXT ? b->head : b->head_right) < 0)
+        if (write_text(b, sheet, 0, x, title, col->kind == KD_CELL_TEXT ? b->head : b->head_right) <
+            0)
             return -1;
         double width = strcmp(col->key, "name") == 0 ? 28 : col->kind == KD_CELL_TEXT ? 18 : 12;
         worksheet_set_column(sheet, x, x, width, NULL);
@@ -214,7 +214,8 @@ static int write_efficiency_row(struct book *b, lxw_worksheet *sheet, const stru
         if (cell->text) {
             if (write_text(b, sheet, row, c, cell->text, NULL) < 0) return -1;
         } else if (isfinite(cell->value)) {
-            worksheet_write_number(sheet, row, c, cell->value, b->by_kind[t->columns[from[c]].kind]);
+            worksheet_write_number(sheet, row, c, cell->value,
+                                   b->by_kind[t->columns[from[c]].kind]);
         }
     }
     double share = cells[from[7]].value / *teacher;
@@ -226,9 +227,9 @@ static int write_efficiency_row(struct book *b, lxw_worksheet *sheet, const stru
 /* What each model costs and what it keeps of the teacher's accuracy. */
 static int write_efficiency(struct book *b, const struct kd_report *report)
 {
-    static const char *const heads[] = {"run", "model", "role", "parameters", "multiply-adds",
-                                        "file bytes", "ms an image", "top-1", "teacher",
-                                        "plain", "distilled"};
+    static const char *const heads[] = {"run",           "model",      "role",        "parameters",
+                                        "multiply-adds", "file bytes", "ms an image", "top-1",
+                                        "teacher",       "plain",      "distilled"};
     lxw_worksheet *sheet = add_sheet(b, "Efficiency");
     struct kd_table t;
     double teacher = NAN;
@@ -369,7 +370,8 @@ static int write_about(struct book *b, const struct kd_report *report)
     }
     kd_bytes_release(&words);
     row++;
-    if (status == 0) status = write_text(b, sheet, row++, 0, "Where the figures come from", b->head);
+    if (status == 0)
+        status = write_text(b, sheet, row++, 0, "Where the figures come from", b->head);
     for (size_t i = 0; i < sizeof origins / sizeof *origins && status == 0; i++)
         status = write_paragraph(b, sheet, &row, origins[i]);
     for (size_t i = 0; i < report->n_runs && status == 0; i++)

@@ -3,6 +3,7 @@
 #include "kd/nn/model.h"
 #include "kd/train/targets.h"
 
+#include <math.h>
 #include <string.h>
 
 static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
@@ -60,7 +61,12 @@ static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, str
         return kd_tensorfile_add(f, "logits", KD_F32, dims, shape + 3 - dims, a->logits, err);
     a->half = kd_alloc(n, sizeof *a->half, "half-precision logits", err);
     if (!a->half) return -1;
-    for (size_t i = 0; i < n; i++) a->half[i] = kd_float_to_half(a->logits[i]);
+    for (size_t i = 0; i < n; i++) {
+        a->half[i] = kd_float_to_half(a->logits[i]);
+        if (!isfinite(kd_half_to_float(a->half[i])))
+            return kd_fail(err, "logit %g does not fit half precision; leave --half out",
+                           (double)a->logits[i]);
+    }
     return kd_tensorfile_add(f, "logits", KD_F16, dims, shape + 3 - dims, a->half, err);
 }
 

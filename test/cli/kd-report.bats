@@ -45,6 +45,21 @@ report() { kd-report "$@"; }
     [[ "$output" =~ kd,temperature=4\ +plain\ .*one\ pair:\ no\ interval ]]
 }
 
+@test "the plain counterpart is one trained on the same data where there is one" {
+    cp -r "$RUN" two
+    cp -r two/students/plain two/students/other
+    # Same lengths, so that the file stays whole: other data, better on validation.
+    LC_ALL=C sed -i 's/fraction\\":1/fraction\\":2/; s/top1\\":0.98/top1\\":0.99/g; s/student\\":\\"plain/student\\":\\"other/' \
+        two/students/other/s?/model.safetensors
+    run --separate-stderr report two --csv --table differences --columns name,plain
+    [[ "$output" == *'"kd,temperature=4",plain'* ]]
+    run --separate-stderr report two --best
+    [[ "$output" == *"/other/"* ]]
+    rm -r two/students/plain
+    run --separate-stderr report two --csv --table differences --columns name,plain
+    [[ "$output" == *'"kd,temperature=4",other'* ]]
+}
+
 @test "figures in CSV and JSON are those of eval.json, to the digit" {
     report "$RUN" --csv --table seeds -o seeds.csv
     [ "$(wc -l <seeds.csv)" -eq 22 ]
@@ -199,6 +214,23 @@ odd_run() {
     [ "$(grep -c '^\* ' <<<"$output")" -eq 2 ]
     run --separate-stderr report "$RUN" other --best
     [ "${#lines[@]}" -eq 2 ]
+    # A folder of runs is its runs.
+    mkdir runs
+    cp -r "$RUN" other runs/
+    run --separate-stderr report runs --csv --columns run,name,seeds
+    [ "$(grep -c '^digits,plain,3$' <<<"$output")" -eq 1 ]
+    [ "$(grep -c '^other,plain,1$' <<<"$output")" -eq 1 ]
+}
+
+@test "absurd figures draw and print" {
+    "$make_run" wild 4 1 "1 4"
+    sed -i '2s/"loss":[^,}]*/"loss":1e308/g; 3s/"loss":[^,}]*/"loss":1e-308/g; 4s/"top1":[^,}]*/"top1":-1e300/g' \
+        wild/students/*/s1/log.jsonl
+    sed -i 's/"errors":[0-9]*/"errors":1e300/; s/"top1":[0-9.]*/"top1":1e200/' wild/students/plain/s1/eval.json
+    sed -i '1s/"epoch":1,/"epoch":-1e308,/; $s/"epoch":4,/"epoch":1e308,/' wild/teacher/s1/log.jsonl
+    report wild --all >/dev/null
+    report wild --log >/dev/null
+    report wild >/dev/null
 }
 
 has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev; }
@@ -221,12 +253,27 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     sed -i 's/}$/,"confusion":[[40,2],[5,53]],"bins":[[10,0.4,0.35],[90,0.95,0.97]]}/' "$f"
     report more --charts
     grep -q '>53</text>' more/report/confusion.svg
-    grep -q 'Reliability: kd,temperature=4' more/report/reliability.svg
+    grep -q 'Reliability: digits, kd,temperature=4 (seed 3)' more/report/reliability.svg
     run --separate-stderr report more --charts
     [ "$status" -eq 0 ] # a report folder in the run is no model
     mkdir nothing && run --separate-stderr report nothing --charts
     [ "$status" -eq 1 ]
     [[ "$stderr" == *"nothing: nothing to draw yet"* ]]
+}
+
+@test "soft targets in the run are drawn: the teacher's softmax at several temperatures" {
+    cp -r "$RUN" soft
+    mkdir -p soft/soft/s1
+    h='{"logits":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}} '
+    { printf '\100\0\0\0\0\0\0\0'; printf '%-64s' "$h"; printf '\0\0\100\100\0\0\0\0\0\0\0\0\0\0\100\100'; } >soft/soft/s1/t.safetensors
+    report soft --page -o r.html
+    # softmax of (3, 0) is 95.26 % at T = 1, 67.92 % at T = 4
+    grep -q 'class 0 at T = 1: 95.26 %' r.html
+    grep -q 'class 0 at T = 4: 67.92 %' r.html
+    grep -q 'sample 1, %' r.html
+    printf 'broken' >soft/soft/s1/t.safetensors
+    report soft --page -o r.html
+    [ "$(grep -c 'Soft targets:' r.html)" -eq 0 ]
 }
 
 @test "page: self-contained, hostile names inert, every seed with its command" {

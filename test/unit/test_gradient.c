@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "kd/nn/gemm.h"
 #include "nets.h"
 
 enum { BATCH = 7 };
@@ -416,5 +417,6 @@ int main(void)
         cmocka_unit_test(batchnorm),   cmocka_unit_test(stacks),       cmocka_unit_test(same_bits),
         cmocka_unit_test(short_batch), cmocka_unit_test(masks_differ),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("gradient", tests, NULL, NULL);
 }

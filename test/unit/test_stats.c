@@ -18,7 +18,7 @@ static void quantiles_match_the_closed_forms(void **state)
 {
     (void)state;
     const double pi = 3.14159265358979323846;
-    near(kd_t_quantile_95(1), tan(pi * 0.475), 1e-11);           /* Cauchy */
+    near(kd_t_quantile_95(1), tan(pi * 0.475), 1e-11); /* Cauchy */
     near(kd_t_quantile_95(2), 0.95 * sqrt(2 / (1 - 0.95 * 0.95)), 1e-11);
     near(kd_t_quantile_95(INFINITY), 1.9599639845400542, 1e-14); /* normal */
 }
@@ -29,8 +29,8 @@ static void quantiles_match_the_tables(void **state)
     (void)state;
     static const struct {
         double df, t;
-    } table[] = {{3, 3.182446}, {4, 2.776445}, {5, 2.570582},  {6, 2.446912},  {7, 2.364624},
-                 {8, 2.306004}, {9, 2.262157}, {10, 2.228139}, {15, 2.131450}, {20, 2.085963},
+    } table[] = {{3, 3.182446},  {4, 2.776445},  {5, 2.570582},  {6, 2.446912},   {7, 2.364624},
+                 {8, 2.306004},  {9, 2.262157},  {10, 2.228139}, {15, 2.131450},  {20, 2.085963},
                  {29, 2.045230}, {30, 2.042272}, {60, 2.000298}, {120, 1.979930}, {1000, 1.962339}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         assert_true(fabs(kd_t_quantile_95(table[i].df) - table[i].t) < 6e-7);

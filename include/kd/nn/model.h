@@ -11,6 +11,7 @@
 #include "kd/nn/network.h"
 
 #define KD_FORMAT "1" /* of the files written; readers refuse a higher one */
+int kd_format_check(const struct kd_tensorfile *file, struct kd_err *err); /* kd.format, where there is one */
 
 struct kd_model {
     char *path; /* of the file */

@@ -21,7 +21,7 @@ enum kd_ink {
     KD_INK_TEXT,
     KD_INK_FAINT, /* secondary text, axes */
     KD_INK_GRID,
-    KD_INK_SERIES, /* KD_INK_SERIES + k, k < KD_N_SERIES */
+    KD_INK_SERIES,   /* KD_INK_SERIES + k, k < KD_N_SERIES */
     KD_INK_HEAT = 64 /* KD_INK_HEAT + level 0..255: light to dark blue */
 };
 #define KD_N_SERIES 7
@@ -58,7 +58,8 @@ void kd_canvas_area(struct kd_canvas *c, const double *x, const double *y, size_
 /* tip (NULL: none) is shown by a page when the pointer rests on the mark. */
 void kd_canvas_rect(struct kd_canvas *c, double x, double y, double width, double height,
                     struct kd_pen pen, const char *tip);
-/* shape: 0 disc, 1 square, 2 diamond, 3 triangle. pen.width 0: filled, else outlined. opacity below 0: invisible, for tips alone. */
+/* shape: 0 disc, 1 square, 2 diamond, 3 triangle. pen.width 0: filled, else outlined. opacity below
+ * 0: invisible, for tips alone. */
 void kd_canvas_dot(struct kd_canvas *c, double x, double y, double radius, int shape,
                    struct kd_pen pen, const char *tip);
 void kd_canvas_text(struct kd_canvas *c, double x, double y, const char *text, struct kd_type type);
@@ -69,7 +70,8 @@ double kd_type_width(const char *text, double size);
  * colours as CSS variables (kd_canvas_theme) and has tips; otherwise it stands alone. */
 int kd_canvas_svg(const struct kd_canvas *c, bool themed, struct kd_bytes *out, struct kd_err *err);
 const char *kd_canvas_theme(void);
-int kd_canvas_png(const struct kd_canvas *c, double scale, struct kd_bytes *out, struct kd_err *err);
+int kd_canvas_png(const struct kd_canvas *c, double scale, struct kd_bytes *out,
+                  struct kd_err *err);
 int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err *err);
 bool kd_canvas_has_cairo(void);
 #endif

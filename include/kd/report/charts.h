@@ -5,12 +5,12 @@
 
 /* Where files go, and who is told of each. */
 struct kd_writer {
-    const char *folder; /* made where it is not there */
+    const char *folder;                                            /* made where it is not there */
     int (*wrote)(void *ctx, const char *path, struct kd_err *err); /* NULL allowed */
     void *ctx;
 };
-/* Every chart that the runs have figures for: NAME.svg, and NAME.png and NAME.pdf where kd was built
- * with Cairo. */
+/* Every chart that the runs have figures for: NAME.svg, and NAME.png and NAME.pdf where kd was
+ * built with Cairo. */
 int kd_charts_write(const struct kd_report *report, const struct kd_writer *writer,
                     struct kd_err *err);
 /* One self-contained page, without network access. */

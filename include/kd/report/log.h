@@ -1,6 +1,7 @@
-/* A training's log.jsonl: one object per epoch (see the run folder in the design). Lines that cannot be read are counted,
- * not fatal: a training may be writing the last one. Where an epoch occurs twice (a resumed training)
- * the later line counts. Numbers that are absent, null or not finite are NaN. */
+/* A training's log.jsonl: one object per epoch (see the run folder in the design). Lines that
+ * cannot be read are counted, not fatal: a training may be writing the last one. Where an epoch
+ * occurs twice (a resumed training) the later line counts. Numbers that are absent, null or not
+ * finite are NaN. */
 #ifndef KD_REPORT_LOG_H
 #define KD_REPORT_LOG_H
 #include "kd/base/mem.h"
@@ -18,16 +19,18 @@ struct kd_epoch {
 struct kd_log {
     struct kd_epoch *epochs; /* ascending */
     size_t n, room;
-    size_t bad;         /* lines that are not an epoch */
-    bool unfinished;    /* the last line has no end */
-    size_t not_finite;  /* first epoch (1-based row) whose training loss is null or not finite; 0: none */
-    char problem[256];  /* about the first bad line, or "" */
+    size_t bad;        /* lines that are not an epoch */
+    bool unfinished;   /* the last line has no end */
+    size_t not_finite; /* first epoch (1-based row) whose training loss is null or not finite; 0:
+                          none */
+    char problem[256]; /* about the first bad line, or "" */
 };
 int kd_log_read(const char *path, struct kd_log *log, struct kd_err *err);
 int kd_log_parse(const char *text, size_t size, const char *name, struct kd_log *log,
                  struct kd_err *err);
 void kd_log_release(struct kd_log *log);
-/* Index of the epoch best on validation (top-1, then loss), or with no validation the last; n > 0. */
+/* Index of the epoch best on validation (top-1, then loss), or with no validation the last; n > 0.
+ */
 size_t kd_log_best(const struct kd_log *log);
 
 /* Number at a dotted path, or NaN; text or NULL. */

@@ -19,7 +19,7 @@
 
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
 
-struct kd_evaluation { /* a line of eval.json; rates are fractions; NaN: not measured */
+struct kd_evaluation {  /* a line of eval.json; rates are fractions; NaN: not measured */
     char *data, *split; /* NULL where not given */
     double n, top1, top5, errors, nll, ece, agreement, latency_ms, throughput, parameters, macs;
     double *confusion; /* [classes][classes], row: true class; or NULL */
@@ -35,6 +35,7 @@ struct kd_result { /* one trained model: one seed */
     char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
     double seed;   /* NaN: unknown */
     char *network; /* JSON text, or NULL */
+    char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
     bool distilled;
     double temperature, alpha;
     double parameters, macs, bytes; /* bytes: size of the model file */
@@ -74,26 +75,29 @@ void kd_report_release(struct kd_report *report);
 
 /* Evaluation on a split, or NULL. */
 const struct kd_evaluation *kd_result_on(const struct kd_result *r, const char *split);
-/* Median over the seeds of a figure that `get` takes from a result; NaN where none has it. */
+/* Statistics over the seeds of a figure that `get` takes from a result; n is 0 where none has it.
+ */
 struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_entry *entry,
                                double (*get)(const struct kd_report *, const struct kd_result *));
 
 /* The student of a run best on validation: highest median top-1 over its seeds, then lowest median
- * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures play no part. */
+ * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures
+ * play no part. */
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,
                                             const struct kd_entry *entry);
-/* The undistilled student to compare a distilled one with: same run, same network; of several the
- * one best on validation. NULL where there is none, or where `entry` is not distilled. */
+/* The undistilled student to compare a distilled one with: same run, same network; of several those
+ * trained on the same data, of these the one best on validation. NULL where there is none, or where
+ * `entry` is not distilled. */
 const struct kd_entry *kd_report_plain(const struct kd_report *report,
                                        const struct kd_entry *entry);
-/* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may be NULL): how many. */
-struct kd_interval kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
-                                    const struct kd_entry *plain,
-                                    double (*get)(const struct kd_report *,
-                                                  const struct kd_result *),
-                                    size_t *pairs);
+/* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may
+ * be NULL): how many. */
+struct kd_interval
+kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
+                 const struct kd_entry *plain,
+                 double (*get)(const struct kd_report *, const struct kd_result *), size_t *pairs);
 enum kd_teachers { KD_TEACHERS_UNKNOWN, KD_TEACHERS_SHARED, KD_TEACHERS_OWN, KD_TEACHERS_MIXED };
 /* Do the seeds of a run's distilled students learn from one teacher, or each from its own? */
 enum kd_teachers kd_report_teachers(const struct kd_report *report, size_t run);

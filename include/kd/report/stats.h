@@ -12,9 +12,9 @@
 #include <stddef.h>
 
 struct kd_stats {
-    size_t n;                    /* finite values */
+    size_t n;                      /* finite values */
     double mean, median, min, max; /* NaN where n is 0 */
-    double sd;                   /* with n - 1; NaN where n < 2 */
+    double sd;                     /* with n - 1; NaN where n < 2 */
 };
 /* Sorts x in place, finite values first. */
 struct kd_stats kd_stats_of(double *x, size_t n);

@@ -18,17 +18,17 @@
 
 enum kd_cell_kind {
     KD_CELL_TEXT,
-    KD_CELL_COUNT, /* 1,234,567; means that are not whole with one decimal */
-    KD_CELL_RATE,  /* fraction, shown in percent with two decimals */
+    KD_CELL_COUNT,  /* 1,234,567; means that are not whole with one decimal */
+    KD_CELL_RATE,   /* fraction, shown in percent with two decimals */
     KD_CELL_POINTS, /* difference of fractions, in percentage points with a sign */
-    KD_CELL_REAL,  /* four significant digits */
-    KD_CELL_RATIO  /* 12.3x */
+    KD_CELL_REAL,   /* four significant digits */
+    KD_CELL_RATIO   /* 12.3x */
 };
 struct kd_column {
     const char *key;   /* name in CSV and JSON: "top1" */
     const char *title; /* for people: "top-1 %" */
     enum kd_cell_kind kind;
-    bool spread;       /* has a standard deviation beside it: key "top1_sd" */
+    bool spread; /* has a standard deviation beside it: key "top1_sd" */
 };
 struct kd_cell {
     char *text;       /* owned; NULL: none */
@@ -55,7 +55,8 @@ int kd_cell_text(struct kd_cell *cell, const char *text, struct kd_err *err);
 void kd_table_release(struct kd_table *t);
 /* Is there anything in a column? */
 bool kd_table_column_used(const struct kd_table *t, size_t column);
-/* Orders the rows by a column: numbers descending (RATE, COUNT ... as `descending` says), texts naturally; empty cells last. */
+/* Orders the rows by a column: numbers descending (RATE, COUNT ... as `descending` says), texts
+ * naturally; empty cells last. */
 void kd_table_sort(struct kd_table *t, size_t column, bool descending);
 
 /* What people read in a cell, added to out, without any escaping. */

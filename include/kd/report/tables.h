@@ -4,8 +4,8 @@
 #include "kd/report/report.h"
 #include "kd/report/table.h"
 
-/* A row per model, figures as mean and standard deviation over its seeds; the students best on validation are
- * marked, one a run. */
+/* A row per model, figures as mean and standard deviation over its seeds; the students best on
+ * validation are marked, one a run. */
 int kd_table_models(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per trained model: every seed by itself, with the command that made it. */
 int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
@@ -15,15 +15,16 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
 int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 
 /* Keeps the columns whose keys are in `keys` ("name,top1,errors"), in that order. The new column
- * list is owned by the caller (kd_free(*columns)) and must outlive the table. Unknown key: an error that names the
- * nearest. */
+ * list is owned by the caller (kd_free(*columns)) and must outlive the table. Unknown key: an error
+ * that names the nearest. */
 int kd_table_keep(struct kd_table *t, const char *keys, struct kd_column **columns,
                   struct kd_err *err);
 /* Keeps the rows whose text in a column matches a shell pattern ("kd*"). */
 void kd_table_filter(struct kd_table *t, size_t column, const char *pattern);
 int kd_table_find(const struct kd_table *t, const char *key, size_t *column, struct kd_err *err);
 
-/* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each on its line. */
+/* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each
+ * on its line. */
 int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
 /* What the table of differences shows, in two sentences. */
 const char *kd_words_on_differences(void);
@@ -37,8 +38,9 @@ int kd_words_notes(const struct kd_report *report, const char *bullet, struct kd
 /* The table of models as it is asked for. */
 struct kd_view {
     enum kd_form form;
-    bool colour;                        /* terminal only */
-    const char *columns, *sort, *filter; /* NULL: the form's own columns, the run's order, every model */
+    bool colour; /* terminal only */
+    const char *columns, *sort,
+        *filter; /* NULL: the form's own columns, the run's order, every model */
 };
 /* Makes the table of models as a view has it; *columns: kd_free after the table. */
 int kd_view_table(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
