@@ -264,7 +264,7 @@ static void other_data(void **state)
     other.source = source; /* the same images from another place are the same images */
     taken("soft.safetensors", &other, &job, false, &t);
     kd_targets_release(&t);
-    refused("a.safetensors", &images, &job, true, "it holds model, not soft targets", "");
+    refused("a.safetensors", &images, &job, true, "it holds a model, not soft targets", "");
 }
 
 /* ---- written by others ---- */
@@ -341,7 +341,7 @@ static void shapes_and_values(void **state)
         {{"logits", KD_F32, 2, {N, 0, 0}, {0}}, "empty"},
         {{"logits", KD_I64, 2, {N, C, 0}, {0}}, "I64"},
         {{"logits", KD_F32, 3, {2, N, C}, {0}}, "2 views but does not say how they were made"},
-        {{"logits", KD_F32, 2, {N, C, 0}, {"kd.kind", "model"}}, "it holds model"},
+        {{"logits", KD_F32, 2, {N, C, 0}, {"kd.kind", "model"}}, "it holds a model"},
         {{"logits", KD_F32, 2, {N, C, 0}, {"kd.format", "9"}}, "newer"},
         {{"logits", KD_F32, 2, {N, C, 0}, {"kd.data", "{"}}, "kd.data"},
         {{"logits", KD_F32, 2, {N, C, 0}, {"kd.data", "[]"}}, "made for"},
@@ -406,7 +406,7 @@ static void wrong_classes(void **state)
                                    .output = output,
                                    .command = ""};
     assert_int_equal(kd_training_run(&training, &err), -1);
-    assert_says(err, "the soft targets know 2 classes, made:train has 3");
+    assert_says(err, "the soft targets: knows classes 0 to 1, but image 4 of made:train has label 2");
     kd_training_release(&training);
     kd_targets_release(&t);
 }
