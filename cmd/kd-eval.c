@@ -125,7 +125,11 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
     if (status == 0 && !source)
         status = kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
-    if (status == 0) status = load(w, source, validation ? "train" : split, err);
+    const char *whole = validation ? "train" : split;
+    if (status == 0) status = load(w, source, whole, err);
+    if (status == 0 && options.split && strcmp(w->images.split, whole) != 0)
+        status = kd_fail_usage(err, "--data %s is the split %s, but --split asks for %s; leave one of them out", source,
+                               w->images.split, split);
     if (status == 0 && validation) {
         struct kd_subset rest = {0};
         if (own.validation <= 0)
@@ -187,9 +191,11 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0)
         status = kd_predict(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
                             &w->run->progress, logits, err);
+    if (status == 0 && (options.confusion || options.experiment)) {
+        r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
+        if (!r->confusion) status = -1;
+    }
     if (status == 0) {
-        if (options.confusion || options.experiment)
-            r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         kd_metrics_of(logits, labels, on->n, classes, &r->m, r->confusion);
     }
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {

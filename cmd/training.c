@@ -276,7 +276,7 @@ static int tell_result(struct work *w, const struct kd_training *t, struct kd_er
     if (status == 0) status = kd_json_add_number(o, "seed", (double)t->seed, err);
     if (status == 0) status = kd_json_add_text(o, "fingerprint", t->fingerprint, err);
     for (cJSON *item; status == 0 && (item = log->child);)
-        cJSON_AddItemToObject(o, item->string, cJSON_DetachItemViaPointer(log, item));
+        status = kd_json_add(o, item->string, cJSON_DetachItemViaPointer(log, item), err);
     char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
     status = text ? kd_print(err, "%s\n", text) : -1;
     kd_free(text);

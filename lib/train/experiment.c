@@ -90,7 +90,6 @@ static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct 
     return 0;
 }
 
-/* A name becomes a folder. */
 /* Lists have a name a line, and runs a folder a name. */
 static bool name_is_safe(const char *name)
 {

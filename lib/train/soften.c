@@ -8,6 +8,7 @@
 
 static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
 {
+    if (!json && !err->text[0]) return kd_fail(err, "not enough memory for %s", key); /* cJSON does not say why */
     char *text = json ? kd_json_text(json, false, err) : NULL;
     int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
     kd_free(text);

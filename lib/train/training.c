@@ -130,7 +130,7 @@ static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *c
     int status = line ? kd_json_add_number(out, "epoch", chosen->epoch, err) : -1;
     static const char *const keys[] = {"train", "train_eval", "valid"};
     for (int i = 0; i < 3 && status == 0; i++)
-        status = kd_json_add(out, keys[i], cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
+        status = kd_json_attach(out, keys[i], cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
     if (status == 0)
         status = kd_json_add_number(out, "parameters", (double)s->trainer.net->parameters, err);
     if (status == 0) status = kd_json_add_number(out, "macs", (double)s->trainer.net->macs, err);

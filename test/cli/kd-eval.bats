@@ -53,6 +53,7 @@ setup() {
     epoch=$(meta T/model.safetensors kd.metrics | jq .epoch)
     [ "$(jq .top1 v)" = "$(jq "select(.epoch == $epoch) | .valid.top1" T/log.jsonl)" ]
     refused 2 "S/model.safetensors was trained without validation images" -- kd-eval S --split validation
+    refused 2 "--data idx:set:test is the split test, but --split asks for train" -- kd-eval S --split train --data idx:set:test
     refused 2 "--split=valid: expected test, train or validation" -- kd-eval S --split valid
 }
 

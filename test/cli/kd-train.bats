@@ -120,6 +120,20 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ "$(kd-train-student x.json --list --update --set 'students.late.train.epochs=2' --student late | wc -l)" -eq 2 ]
 }
 
+@test "points of a sweep have names that folders can have" {
+    echo '["flatten", "dense"]' >linear.json
+    sweep() { echo "{\"data\": {\"source\": \"idx:set\"}, \"students\": {\"a\": {\"train\": {\"epochs\": 1}, \"sweep\": $1}}}" >s.json; }
+    sweep '{"network": ["mlp-4", "linear.json"]}'
+    kd-train-student s.json -q
+    [ "$(ls runs/s/students | xargs)" = "a,network=linear.json a,network=mlp-4" ]
+    sweep '{"network": ["nets/linear.json"]}'
+    refused 2 "s.json: students.a,network=nets/linear.json: a student's name is a folder's name" -- kd-train-student s.json --list
+    sweep "{\"network\": [[$(printf '"flatten",%.0s' {1..40})\"dense\"]]}"
+    refused 2 "under 200 bytes" -- kd-train-student s.json --list
+    sweep '{"train.epochs": [1, 1]}'
+    refused 2 's.json: students: two of them are named "a,epochs=1"' -- kd-train-student s.json --list
+}
+
 @test "a line of --list is what a shell reads, too" {
     eval "words=($(kd-train-student x.json --list | grep 'it.*seed 1'))"
     [ "${#words[@]}" -eq 4 ] && [ "${words[1]}" = "it's \"q\"" ]

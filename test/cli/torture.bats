@@ -1,72 +1,98 @@
 #!/usr/bin/env bats
-# Training and softening while allocations and system calls fail, one at a time: exit 1 with one line, nothing half
-# written, what was there before unchanged. A sample of the calls; test_torture does the base storey whole.
+# Every system call of the programs fails once, and allocations all over their run: no signal, one line on standard error,
+# earlier outputs old or new and never in between, nothing temporary left. Exit status 0 is right only where the result is
+# the one without the failure.
 bats_require_minimum_version 1.5.0
 
-setup() {
+setup_file() {
     unset OPENBLAS_CORETYPE
-    fail=$(cd "$BATS_TEST_DIRNAME/../.." && realpath "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so" 2>/dev/null || true)
-    [ -e "$fail" ] || skip "no preloaded library in this mode"
+    export FAIL
+    FAIL=$(cd "$BATS_TEST_DIRNAME/../.." && realpath -q "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so") && [ -e "$FAIL" ] ||
+        skip "the library that makes calls fail is not built here"
+    cd "$BATS_FILE_TMPDIR"
+    kd-data convert digits:train digits:test --fraction 0.002 --to idx -o set --quiet >/dev/null
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o T >/dev/null
+    kd-soften --model T --data idx:set -o soft --quiet >/dev/null
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
     cd "$BATS_TEST_TMPDIR"
-    export PATH="$KD_BIN:$PATH"
-    kd-data convert -q --fraction 0.01 digits:train -o d.safetensors >/dev/null
-    cat >x.json <<'JSON'
-{"name": "x", "data": {"source": "tensors:d.safetensors", "validation": 20},
- "teacher": {"network": ["flatten", {"kind": "dense", "units": 8}, "batchnorm", "gelu", {"kind": "dense"}],
-             "train": {"epochs": 2, "batch": 40, "checkpoint_every": "2steps"}},
- "soften": {"temperature": [1, 4], "probabilities": true},
- "students": {"s": {"network": "mlp-4", "train": {"epochs": 2, "batch": 40}, "sweep": {"distill.temperature": [1, 4]}}}}
-JSON
-    kd-train-teacher -q x.json >/dev/null
-    kd-soften -q x.json >/dev/null
+    for f in set T soft; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
+    mkdir base
+    cp T/model.safetensors T/log.jsonl base
+    for f in result eval.json; do echo earlier >base/$f; done
 }
 
-# torture KIND STEP PROGRAM ARGUMENT...: every STEP'th call of the kind fails, until there is none left. The old
-# output is what `keep` was made of.
+# sums FOLDER: "NAME SUM SIZE" of its files, hidden ones too, a line each; one process, as this is done hundreds of times
+sums() { (cd "$1" && shopt -s dotglob && cksum -- * | while read -r sum size name; do echo "$name $sum $size"; done); }
+
+# A log may have fewer of its lines, and a checkpoint stays where a training failed.
+on_the_way() {
+    case $1 in
+    log.jsonl) cmp -s out/log.jsonl <(head -n "$(wc -l <out/log.jsonl)" good/log.jsonl) ;;
+    checkpoint.safetensors) kd-eval "out/$1" --data idx:set:test --quiet >/dev/null ;;
+    *) false ;;
+    esac
+}
+
+# once SPEC COMMAND...: false when the command ends before the failure would have come
+once() {
+    local spec=$1 status=0 wrong= file sum lines now
+    shift
+    rm -rf out
+    cp -r base out
+    KD_FAIL_LOG=calls KD_FAIL=$spec LD_PRELOAD=$FAIL "$@" --threads 1 >stdout 2>stderr || status=$?
+    [[ $(<calls) == *"fired 1"* ]] || return 1
+    now=$(sums out)
+    [ "$status" -le 2 ] || wrong="status $status"
+    mapfile -t lines <stderr
+    if [ "$status" -eq 0 ]; then
+        [ "${#lines[@]}" -eq 0 ] || wrong="a message and status 0"
+        [ "$now" = "$good" ] && cmp -s stdout good-stdout || wrong="another result and status 0"
+    else
+        [ "${#lines[@]}" -eq 1 ] && [[ ${lines[0]} == kd-*": "?* ]] || wrong="not one line of text"
+    fi
+    while read -r file sum; do
+        [[ $'\n'$base$'\n'$good$'\n' == *$'\n'"$file $sum"$'\n'* ]] || on_the_way "$file" ||
+            wrong="$file is neither the earlier file nor the new one"
+    done <<<"$now"
+    while read -r file sum; do [ -e "out/$file" ] || wrong="$file is gone"; done <<<"$base"
+    [ -z "$wrong" ] && return 0
+    echo "$spec: $wrong (status $status): ${lines[*]:0:3}"
+    echo "$spec" >>failed
+}
+
+# torture COMMAND...: some 30 allocations spread over the run, each other call, and a disk that stays full
 torture() {
-    local kind=$1 step=$2 n=$3 fired status
-    shift 3
-    local failures=0
-    cp keep out.safetensors
-    while :; do
-        rm -f log
-        status=0
-        KD_FAIL=$kind:$n KD_FAIL_LOG=log LD_PRELOAD=$fail "$@" -q --threads 1 -o out.safetensors >out 2>err || status=$?
-        grep -q 'fired 1' log || break
-        if [ "$status" -eq 0 ]; then # got by without it: then the result is whole
-            cmp out.safetensors keep || { echo "$kind $n of $1: exit 0, another result" >&2; return 1; }
-        else
-            failures=$((failures + 1))
-            [ "$status" -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "^$1: .........." err ||
-                { echo "$kind $n of $1: status $status, $(cat err)" >&2; return 1; }
-            cmp out.safetensors keep || { echo "$kind $n of $1: the old file changed" >&2; return 1; }
-        fi
-        [ -z "$(find . -name '.*.tmp*' -o -name '*.tmp*')" ] || { echo "$kind $n of $1: a temporary is left" >&2; return 1; }
-        n=$((n + step))
+    local kind n allocs base good
+    rm -rf out failed
+    cp -r base out
+    KD_FAIL_LOG=calls LD_PRELOAD=$FAIL "$@" --threads 1 >good-stdout
+    rm -rf good
+    mv out good
+    base=$(sums base) good=$(sums good)
+    allocs=$(awk '$1 == "alloc" { print $2 }' calls)
+    for kind in open read write fsync rename close; do
+        for ((n = 1; n < 60; n++)); do once "$kind:$n" "$@" || break; done
     done
-    [ "$failures" -ge 1 ]
-}
-
-@test "kd-train-teacher" {
-    t=(kd-train-teacher x.json --no-provenance)
-    "${t[@]}" -q -o keep.safetensors >/dev/null && mv keep.safetensors keep
-    torture alloc 149 2 "${t[@]}"
-    torture write 23 3 "${t[@]}"
-    torture open 1 1 "${t[@]}"
-    torture rename 1 1 "${t[@]}"
+    for n in 1 3 7; do once "write:$n+" "$@" || break; done
+    for ((n = 1; n <= allocs; n += 1 + allocs / 29)); do once "alloc:$n" "$@" || break; done
+    [ "$n" -gt "$((allocs / 2))" ] && [ ! -e failed ]
 }
 
 @test "kd-soften" {
-    t=(kd-soften x.json --no-provenance)
-    "${t[@]}" -q -o keep.safetensors >/dev/null && mv keep.safetensors keep
-    torture alloc 41 3 "${t[@]}"
-    torture write 1 1 "${t[@]}"
-    torture read 1 1 "${t[@]}"
+    torture kd-soften --model T --model T --average probabilities -T 2 --data idx:set -o out/result --quiet --no-provenance
 }
-
+@test "kd-soften to standard output" {
+    torture kd-soften --model T --data idx:set -o - --quiet --no-provenance
+}
 @test "kd-train-student" {
-    t=(kd-train-student x.json --student s,temperature=4 --no-provenance)
-    "${t[@]}" -q -o keep.safetensors >/dev/null && mv keep.safetensors keep
-    torture alloc 127 5 "${t[@]}"
-    torture read 1 1 "${t[@]}"
+    torture kd-train-student --data idx:set --layers 4 --epochs 2 --batch 8 -S soft --validation 5 -o out --quiet --no-provenance \
+        --checkpoint-every 2steps
+}
+@test "kd-eval" {
+    torture kd-eval out --quiet --save --json --data idx:set:test --reference T --confusion
+}
+@test "kd-data" {
+    torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json
 }
