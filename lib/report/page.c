@@ -127,7 +127,7 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     if (status == 0 && t.n_rows)
         status =
-            kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences());
+            kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences(&t));
     kd_table_release(&t);
     kd_free(columns);
     return status;

@@ -45,7 +45,7 @@ end:
 int kd_view_differences(const struct kd_report *report, struct kd_table *t,
                         struct kd_column **columns, struct kd_err *err)
 {
-    static const char keys[] = "run,name,plain,difference,low,high,pairs,verdict";
+    static const char keys[] = "run,name,plain,difference,low,high,pairs,mcnemar_p,verdict";
     *columns = NULL;
     int status = kd_table_differences(report, t, err);
     if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4, columns, err);
@@ -149,7 +149,7 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
     int status = 0;
     if (t.n_rows)
         status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
-                                 kd_words_on_differences());
+                                 kd_words_on_differences(&t));
     if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
     kd_table_release(&t);
     kd_free(columns);
