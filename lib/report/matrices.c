@@ -137,25 +137,16 @@ int kd_heat_add(const struct kd_report *report, size_t run, struct kd_chart_set 
 
 /* ---- confusion ---------------------------------------------------------------------------- */
 
-/* The model whose classes are shown: the best student's best seed, else the first that has them. */
-static const struct kd_result *shown_model(const struct kd_report *report, size_t run, bool bins)
+static bool has_confusion(const struct kd_report *report, const struct kd_result *r)
 {
-    const struct kd_entry *best = kd_report_best(report, run);
-    const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
-    for (size_t i = 0; i <= report->n_results; i++) {
-        const struct kd_evaluation *e = r && r->run == run ? kd_result_on(r, report->split) : NULL;
-        if (e && (bins ? e->bins != NULL : e->confusion != NULL)) return r;
-        r = i < report->n_results ? &report->results[i] : NULL;
-    }
-    return NULL;
+    const struct kd_evaluation *e = kd_result_on(r, report->split);
+    return e && e->confusion;
 }
 
-static void model_title(const char *what, const struct kd_report *report, const struct kd_result *r,
-                        char out[300])
+static bool has_bins(const struct kd_report *report, const struct kd_result *r)
 {
-    char seed[40] = "";
-    if (isfinite(r->seed)) snprintf(seed, sizeof seed, " (seed %.0f)", r->seed);
-    snprintf(out, 300, "%s: %.80s, %.120s%s", what, report->runs[r->run].name, r->name, seed);
+    const struct kd_evaluation *e = kd_result_on(r, report->split);
+    return e && e->bins;
 }
 
 static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, double left,
@@ -198,14 +189,14 @@ static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, d
 int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                      struct kd_err *err)
 {
-    const struct kd_result *r = shown_model(report, run, false);
+    const struct kd_result *r = kd_result_shown(report, run, has_confusion);
     char title[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
     double n = (double)e->classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
     double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
     if (e->classes > 200) return 0;
-    model_title("Confusion", report, r, title);
+    kd_model_title("Confusion", report, r, title);
     struct kd_chart *chart = kd_chart_add(set, "confusion", width, height, err, title);
     if (!chart) return -1;
     draw_confusion(&chart->canvas, e, left, top, size);
@@ -222,11 +213,11 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
 int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                        struct kd_err *err)
 {
-    const struct kd_result *r = shown_model(report, run, true);
+    const struct kd_result *r = kd_result_shown(report, run, has_bins);
     char text[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    model_title("Reliability", report, r, text);
+    kd_model_title("Reliability", report, r, text);
     struct kd_chart *chart = kd_chart_add(set, "reliability", 520, 520, err, text);
     if (!chart) return -1;
     const struct kd_axis whole = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT};

@@ -145,7 +145,7 @@ static int put_head(const struct kd_report *report, struct kd_bytes *out, struct
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-            "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+            "img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
             "<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
             err) < 0 ||
         kd_text_xml(out, names.size ? names.data : "", err) < 0 ||
@@ -179,19 +179,16 @@ static int put_models(const struct kd_report *report, struct kd_bytes *out, stru
     return status;
 }
 
-static int put_charts(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+static int put_charts(const struct kd_chart_set *set, struct kd_bytes *out, struct kd_err *err)
 {
-    struct kd_chart_set set;
-    if (kd_charts_make(report, &set, err) < 0) return -1;
-    int status = set.n ? put(out, "<h2>Charts</h2>\n", err) : 0;
-    for (size_t i = 0; i < set.n && status == 0; i++) {
+    int status = set->n ? put(out, "<h2>Charts</h2>\n", err) : 0;
+    for (size_t i = 0; i < set->n && status == 0; i++) {
         status = put(out, "<figure role=\"img\" aria-label=\"", err);
-        if (status == 0) status = kd_text_xml(out, set.charts[i].title, err);
+        if (status == 0) status = kd_text_xml(out, set->charts[i].title, err);
         if (status == 0) status = put(out, "\">\n", err);
-        if (status == 0) status = kd_canvas_svg(&set.charts[i].canvas, true, out, err);
+        if (status == 0) status = kd_canvas_svg(&set->charts[i].canvas, true, out, err);
         if (status == 0) status = put(out, "</figure>\n", err);
     }
-    kd_charts_release(&set);
     return status;
 }
 
@@ -207,11 +204,21 @@ static int put_seeds(const struct kd_report *report, struct kd_bytes *out, struc
 
 int kd_page_write(const struct kd_report *report, const char *path, struct kd_err *err)
 {
+    struct kd_chart_set set;
+    if (kd_charts_make(report, &set, err) < 0) return -1;
+    int status = kd_page_put(report, &set, path, err);
+    kd_charts_release(&set);
+    return status;
+}
+
+int kd_page_put(const struct kd_report *report, const struct kd_chart_set *set, const char *path,
+                struct kd_err *err)
+{
     struct kd_bytes out = {0};
     int status = -1;
     if (put_head(report, &out, err) < 0 || put_models(report, &out, err) < 0 ||
         put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
-        put_charts(report, &out, err) < 0 || put_seeds(report, &out, err) < 0)
+        put_charts(set, &out, err) < 0 || put_seeds(report, &out, err) < 0)
         goto end;
     if (put(&out, "</main>\n<script>\n", err) < 0 || put(&out, script, err) < 0 ||
         put(&out, "</script>\n</body>\n</html>\n", err) < 0)
