@@ -179,6 +179,19 @@ static int put_models(const struct kd_report *report, struct kd_bytes *out, stru
     return status;
 }
 
+static int put_further(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+{
+    const struct kd_view view = {.form = KD_FORM_MARKDOWN};
+    struct kd_table t;
+    struct kd_column *columns;
+    if (kd_view_further(report, &view, &t, &columns, err) < 0) return -1;
+    int status = t.n_rows ? put(out, "<h2>Quality and cost</h2>\n", err) : 0;
+    if (status == 0 && t.n_rows) status = put_table(&t, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
 static int put_charts(const struct kd_chart_set *set, struct kd_bytes *out, struct kd_err *err)
 {
     int status = set->n ? put(out, "<h2>Charts</h2>\n", err) : 0;
@@ -217,7 +230,7 @@ int kd_page_put(const struct kd_report *report, const struct kd_chart_set *set, 
     struct kd_bytes out = {0};
     int status = -1;
     if (put_head(report, &out, err) < 0 || put_models(report, &out, err) < 0 ||
-        put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
+        put_further(report, &out, err) < 0 || put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
         put_charts(set, &out, err) < 0 || put_seeds(report, &out, err) < 0)
         goto end;
     if (put(&out, "</main>\n<script>\n", err) < 0 || put(&out, script, err) < 0 ||

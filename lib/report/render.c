@@ -164,29 +164,119 @@ static int pad(struct kd_bytes *out, size_t n, const char *with, struct kd_err *
     return 0;
 }
 
+static bool is_name(const struct kd_table *t, const struct shown *s, size_t i)
+{
+    const char *key = t->columns[s->column[i]].key;
+    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0;
+}
+
+static size_t total_width(const struct shown *s)
+{
+    size_t total = 2;
+    for (size_t i = 0; i < s->n; i++) total += s->width[i] + (i > 0 ? 2 : 0);
+    return total;
+}
+
+/* The settings that a sweep writes into names, in short. */
+static int abbreviate(struct kd_bytes *name, struct kd_err *err)
+{
+    static const char *const words[][2] = {{",network=", ","},
+                                           {",temperature=", ",T="},
+                                           {",learning_rate=", ",rate="},
+                                           {",alpha=", ",\xCE\xB1="}};
+    struct kd_bytes out = {0};
+    int status = 0;
+    for (size_t at = 0; at < name->size && status == 0;) {
+        const char *as = NULL;
+        for (size_t k = 0; k < sizeof words / sizeof *words && !as; k++) {
+            size_t length = strlen(words[k][0]);
+            if (strncmp(name->data + at, words[k][0], length) != 0) continue;
+            as = words[k][1];
+            at += length;
+        }
+        status = as ? put(&out, as, err) : kd_bytes_add(&out, name->data + at++, 1, err);
+    }
+    if (status < 0 || name->size == 0) {
+        kd_bytes_release(&out);
+        return status;
+    }
+    kd_bytes_release(name);
+    *name = out;
+    return 0;
+}
+
+/* In a table too wide for a page names are shortened, and what is still too long goes over several
+ * lines. */
+static int narrow(const struct kd_table *t, struct shown *s, struct kd_err *err)
+{
+    const size_t page = 120, least = 26;
+    if (total_width(s) <= page) return 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!is_name(t, s, i)) continue;
+        s->width[i] = 0;
+        for (size_t r = 0; r <= t->n_rows; r++) {
+            struct kd_bytes *b = &s->cell[r * s->n + i];
+            if (r && abbreviate(b, err) < 0) return -1;
+            size_t width = b->size ? kd_text_width(b->data) : 0;
+            if (width > s->width[i]) s->width[i] = width;
+        }
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        size_t total = total_width(s);
+        if (!is_name(t, s, i) || s->width[i] <= least || total <= page) continue;
+        size_t excess = total - page, room = s->width[i] - least;
+        s->width[i] -= excess < room ? excess : room;
+    }
+    return 0;
+}
+
+/* One line of a row: what is left of each cell's text. */
+static int line_terminal(const struct kd_table *t, const struct shown *s, const char **rest,
+                         bool first, bool *more, struct kd_bytes *out, struct kd_err *err)
+{
+    *more = false;
+    for (size_t i = 0; i < s->n; i++) {
+        bool left = t->columns[s->column[i]].kind == KD_CELL_TEXT;
+        size_t indent = !first && *rest[i] ? 2 : 0;
+        size_t length = kd_text_piece(rest[i], s->width[i] - indent);
+        char *piece = kd_format(err, "%*s%.*s", (int)indent, "", (int)length, rest[i]);
+        if (!piece) return -1;
+        size_t wide = kd_text_width(piece), gap = s->width[i] > wide ? s->width[i] - wide : 0;
+        int status = i ? put(out, "  ", err) : 0;
+        if (status == 0 && !left) status = pad(out, gap, " ", err);
+        if (status == 0) status = put(out, piece, err);
+        if (status == 0 && left && i + 1 < s->n) status = pad(out, gap, " ", err);
+        kd_free(piece);
+        if (status < 0) return -1;
+        rest[i] += length;
+        *more |= *rest[i] != '\0';
+    }
+    while (!first && out->size && out->data[out->size - 1] == ' ') out->data[--out->size] = '\0';
+    return 0;
+}
+
 static int row_terminal(const struct kd_table *t, const struct shown *s, size_t r, bool colour,
                         struct kd_bytes *out, struct kd_err *err)
 {
-    bool marked = r > 0 && kd_table_is_marked(t, r - 1);
+    bool marked = r > 0 && kd_table_is_marked(t, r - 1), more = true;
     const char *style = !colour ? "" : r == 0 ? "\033[1m" : marked ? "\033[1;32m" : "";
-    if (put(out, style, err) < 0 || put(out, marked ? "* " : "  ", err) < 0) return -1;
+    const char *rest[COLUMNS];
     for (size_t i = 0; i < s->n; i++) {
         const struct kd_bytes *b = &s->cell[r * s->n + i];
-        const char *text = b->size ? b->data : "";
-        size_t gap = s->width[i] - kd_text_width(text);
-        bool left = t->columns[s->column[i]].kind == KD_CELL_TEXT;
-        if (i && put(out, "  ", err) < 0) return -1;
-        if (!left && pad(out, gap, " ", err) < 0) return -1;
-        if (put(out, text, err) < 0) return -1;
-        if (left && i + 1 < s->n && pad(out, gap, " ", err) < 0) return -1;
+        rest[i] = b->size ? b->data : "";
     }
-    if (*style && put(out, "\033[0m", err) < 0) return -1;
-    return put(out, "\n", err);
+    for (bool first = true; more; first = false)
+        if (put(out, style, err) < 0 || put(out, marked && first ? "* " : "  ", err) < 0 ||
+            line_terminal(t, s, rest, first, &more, out, err) < 0 ||
+            put(out, *style ? "\033[0m\n" : "\n", err) < 0)
+            return -1;
+    return 0;
 }
 
-static int render_terminal(const struct kd_table *t, const struct shown *s, bool colour,
+static int render_terminal(const struct kd_table *t, struct shown *s, bool colour,
                            struct kd_bytes *out, struct kd_err *err)
 {
+    if (narrow(t, s, err) < 0) return -1;
     for (size_t r = 0; r <= t->n_rows; r++) {
         if (row_terminal(t, s, r, colour, out, err) < 0) return -1;
         if (r > 0) continue;

@@ -86,6 +86,35 @@ size_t kd_text_width(const char *text)
     return width;
 }
 
+size_t kd_text_piece(const char *text, size_t width)
+{
+    const char *next = text, *fits = text, *good = text;
+    size_t used = 0;
+    if (kd_text_width(text) <= width) return strlen(text);
+    while (*next) {
+        const char *at = next;
+        used += point_width(kd_utf8_next(&next));
+        if (used > width && at > text) break;
+        fits = next;
+        if (*at == ',' || *at == '/' || *at == ' ') good = next;
+    }
+    return (size_t)((good > text ? good : fits) - text);
+}
+
+int kd_text_wrap(struct kd_bytes *out, const char *text, size_t indent, size_t width,
+                 struct kd_err *err)
+{
+    while (*text) {
+        size_t length = kd_text_piece(text, width - indent), shown = length;
+        while (shown > 0 && text[shown - 1] == ' ') shown--;
+        if (kd_bytes_format(out, err, "%*s", (int)indent, "") < 0 ||
+            kd_bytes_add(out, text, shown, err) < 0 || kd_bytes_add(out, "\n", 1, err) < 0)
+            return -1;
+        text += length;
+    }
+    return 0;
+}
+
 static bool is_control(unsigned c)
 {
     return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) ||

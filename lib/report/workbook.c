@@ -43,7 +43,8 @@ static int formats_make(struct book *b)
 {
     static const char *const numbers[] = {
         [KD_CELL_TEXT] = "@",     [KD_CELL_COUNT] = "#,##0", [KD_CELL_POINTS] = "+0.00%;-0.00%",
-        [KD_CELL_RATE] = "0.00%", [KD_CELL_REAL] = "0.0###", [KD_CELL_RATIO] = "0.00\"x\""};
+        [KD_CELL_RATE] = "0.00%", [KD_CELL_REAL] = "0.0###", [KD_CELL_RATIO] = "0.00\"x\"",
+        [KD_CELL_MEASURE] = "0.0000##"};
     b->head = workbook_add_format(b->workbook);
     b->head_right = workbook_add_format(b->workbook);
     b->marked = workbook_add_format(b->workbook);

@@ -45,6 +45,10 @@ struct kd_view {
 /* Makes the table of models as a view has it; *columns: kd_free after the table. */
 int kd_view_table(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
                   struct kd_column **columns, struct kd_err *err);
+/* The figures that the brief table leaves out: quality beyond top-1, and cost. No rows where there
+ * are none. */
+int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
+                    struct kd_column **columns, struct kd_err *err);
 /* The table of differences for people: the run only where there are several. *columns as above. */
 int kd_view_differences(const struct kd_report *report, struct kd_table *t,
                         struct kd_column **columns, struct kd_err *err);
