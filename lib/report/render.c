@@ -177,34 +177,6 @@ static size_t total_width(const struct shown *s)
     return total;
 }
 
-/* The settings that a sweep writes into names, in short. */
-static int abbreviate(struct kd_bytes *name, struct kd_err *err)
-{
-    static const char *const words[][2] = {{",network=", ","},
-                                           {",temperature=", ",T="},
-                                           {",learning_rate=", ",rate="},
-                                           {",alpha=", ",\xCE\xB1="}};
-    struct kd_bytes out = {0};
-    int status = 0;
-    for (size_t at = 0; at < name->size && status == 0;) {
-        const char *as = NULL;
-        for (size_t k = 0; k < sizeof words / sizeof *words && !as; k++) {
-            size_t length = strlen(words[k][0]);
-            if (strncmp(name->data + at, words[k][0], length) != 0) continue;
-            as = words[k][1];
-            at += length;
-        }
-        status = as ? put(&out, as, err) : kd_bytes_add(&out, name->data + at++, 1, err);
-    }
-    if (status < 0 || name->size == 0) {
-        kd_bytes_release(&out);
-        return status;
-    }
-    kd_bytes_release(name);
-    *name = out;
-    return 0;
-}
-
 /* In a table too wide for a page names are shortened, and what is still too long goes over several
  * lines. */
 static int narrow(const struct kd_table *t, struct shown *s, struct kd_err *err)
@@ -216,7 +188,12 @@ static int narrow(const struct kd_table *t, struct shown *s, struct kd_err *err)
         s->width[i] = 0;
         for (size_t r = 0; r <= t->n_rows; r++) {
             struct kd_bytes *b = &s->cell[r * s->n + i];
-            if (r && abbreviate(b, err) < 0) return -1;
+            char *name = r && b->size ? kd_name_short(b->data, err) : NULL;
+            if (r && b->size && !name) return -1;
+            if (name) b->size = 0;
+            int status = name ? put(b, name, err) : 0;
+            kd_free(name);
+            if (status < 0) return -1;
             size_t width = b->size ? kd_text_width(b->data) : 0;
             if (width > s->width[i]) s->width[i] = width;
         }

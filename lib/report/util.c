@@ -86,6 +86,29 @@ size_t kd_text_width(const char *text)
     return width;
 }
 
+char *kd_name_short(const char *name, struct kd_err *err)
+{
+    static const char *const words[][2] = {{",network=", ","},
+                                           {",temperature=", ",T="},
+                                           {",learning_rate=", ",rate="},
+                                           {",alpha=", ",\xCE\xB1="}};
+    struct kd_bytes out = {0};
+    int status = kd_bytes_add(&out, "", 0, err);
+    while (*name && status == 0) {
+        const char *as = NULL;
+        for (size_t k = 0; k < sizeof words / sizeof *words && !as; k++) {
+            size_t length = strlen(words[k][0]);
+            if (strncmp(name, words[k][0], length) != 0) continue;
+            as = words[k][1];
+            name += length;
+        }
+        status = as ? kd_bytes_add(&out, as, strlen(as), err) : kd_bytes_add(&out, name++, 1, err);
+    }
+    if (status == 0) return out.data ? out.data : kd_strdup("", err);
+    kd_bytes_release(&out);
+    return NULL;
+}
+
 size_t kd_text_piece(const char *text, size_t width)
 {
     const char *next = text, *fits = text, *good = text;
