@@ -12,6 +12,8 @@ struct grid {
     double t[SIDE], a[SIDE];
     size_t n_t, n_a;
     double value[SIDE][SIDE]; /* [a][t], NaN: none */
+    double valid[SIDE][SIDE];
+    bool several; /* in one place */
 };
 
 static void insert(double *list, size_t *n, double v)
@@ -31,11 +33,13 @@ static size_t position(const double *list, size_t n, double v)
     return i;
 }
 
-/* The students of one network by alpha and T; of several in one place the first. */
+/* The students of one network by alpha and T; of several in one place the one best on
+ * validation. */
 static void grid_make(const struct kd_report *report, const size_t *group, size_t g,
                       struct grid *grid)
 {
     grid->n_t = grid->n_a = 0;
+    grid->several = false;
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < report->n_entries; i++) {
             const struct kd_entry *e = &report->entries[i];
@@ -50,8 +54,12 @@ static void grid_make(const struct kd_report *report, const size_t *group, size_
             }
             size_t row = position(grid->a, grid->n_a, r->alpha),
                    column = position(grid->t, grid->n_t, r->temperature);
-            if (row < grid->n_a && column < grid->n_t && isnan(grid->value[row][column]))
-                grid->value[row][column] = top1;
+            double valid = kd_entry_stats(report, e, kd_figure_valid).mean;
+            if (row >= grid->n_a || column >= grid->n_t) continue;
+            grid->several |= !isnan(grid->value[row][column]);
+            if (!isnan(grid->value[row][column]) && !(valid > grid->valid[row][column])) continue;
+            grid->value[row][column] = top1;
+            grid->valid[row][column] = valid;
         }
         for (size_t k = 0; pass == 0 && k < SIDE * SIDE; k++) grid->value[k / SIDE][k % SIDE] = NAN;
     }
@@ -113,7 +121,8 @@ static int grid_draw(const struct kd_report *report, size_t run, const struct gr
     kd_canvas_text(c, left + w * (double)g->n_t / 2, height - 44, "temperature T", axis);
     axis.upward = true;
     kd_canvas_text(c, 28, top + h * (double)g->n_a / 2, "alpha", axis);
-    snprintf(tip, sizeof tip, "Cells: mean %.40s top-1 accuracy, %%", report->split);
+    snprintf(tip, sizeof tip, "Cells: mean %.40s top-1 accuracy, %%%s", report->split,
+             g->several ? "; of several the best on validation" : "");
     kd_canvas_text(c, 16, height - 14, tip,
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
     return 0;

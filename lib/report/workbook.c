@@ -272,7 +272,8 @@ static int write_efficiency(struct kd_book *b, const struct kd_report *report)
     return status;
 }
 
-/* T down, networks across: mean top-1, the highest where several students share a place. */
+/* T down, networks across: mean top-1; of several students in a place the one best
+ * on validation. */
 static int write_sweep(struct kd_book *b, const struct kd_report *report)
 {
     lxw_worksheet *sheet = kd_book_sheet(b, "Sweep");
@@ -310,8 +311,9 @@ static int write_sweep(struct kd_book *b, const struct kd_report *report)
                 if (at == 256) continue;
                 if (at == rows) t_of[rows++] = r->temperature;
                 double *cell = &best[(size_t)at * 200 + column];
-                if (*cell >= top1) continue;
-                *cell = top1;
+                double valid = 1 + kd_entry_stats(report, e, kd_figure_valid).mean; /* 0: none */
+                if (*cell > 0 && !(valid > *cell)) continue;
+                *cell = isnan(valid) ? 1 : valid;
                 worksheet_write_number(sheet, at + 1, 0, r->temperature, NULL);
                 worksheet_write_number(sheet, at + 1, column, top1, b->by_kind[KD_CELL_RATE]);
             }
@@ -347,7 +349,8 @@ static int write_about(struct kd_book *b, const struct kd_report *report)
         "sd: standard deviation over seeds, with n - 1.",
         "Differences: distilled minus plain with the same network and seed; 95 % t-interval of "
         "their mean. \"Better by more than the spread\": the interval excludes zero.",
-        "Sweep: mean top-1 of the distilled students of a size at a T; of several the highest.",
+        "Sweep: mean top-1 of the distilled students of a size at a T; of several the "
+        "one best on validation.",
         "best: the student with the highest median top-1 over its seeds on validation. Test "
         "figures choose nothing.",
         "gap closed: (distilled - plain) / (teacher - plain) of mean top-1."};
