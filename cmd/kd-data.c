@@ -174,8 +174,8 @@ static int inspect_json(const struct taken *t, const struct kd_facts *f, struct 
         kd_json_add_text(o, "dtype", kd_dtype_name(m->dtype), err) < 0 ||
         kd_json_add_number(o, "min", f->low, err) < 0 ||
         kd_json_add_number(o, "max", f->high, err) < 0 ||
-        kd_json_attach(o, "mean", cJSON_CreateDoubleArray(f->mean, (int)m->c), err) < 0 ||
-        kd_json_attach(o, "std", cJSON_CreateDoubleArray(f->std, (int)m->c), err) < 0 ||
+        kd_json_add_numbers(o, "mean", f->mean, m->c, err) < 0 ||
+        kd_json_add_numbers(o, "std", f->std, m->c, err) < 0 ||
         counts_add(o, m, f, err) < 0 || kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
         goto done;
     if (m->class_names &&

@@ -14,6 +14,7 @@ static struct options {
     struct kd_texts set;
     bool confusion, timing, save, update;
 } options;
+#define SAVING (options.save || options.experiment)
 
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
@@ -26,19 +27,21 @@ static const struct kd_option rows[] = {
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
      .help = "also the share of images on which a model agrees with this one"},
     {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
-     .help = "with --json: the matrix of counts, a row a true class"},
+     .help = "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
+             "confidence, accuracy"},
     {"time", 0, NULL, KD_OPT_BOOL, O(timing),
      .help = "also the time for one image, and images a second 1,000 at a time"},
-    {"save", 0, NULL, KD_OPT_BOOL, O(save), .help = "also write eval.json beside each model"},
+    {"save", 0, NULL, KD_OPT_BOOL, O(save),
+     .help = "also write eval.json and logits.safetensors beside each model"},
     {"experiment", 'x', NULL, KD_OPT_TEXT, O(experiment), .metavar = "EXPERIMENT",
      .help = "evaluate all its models that are there, on test and validation, against the teacher of the "
-             "same seed, and save eval.json beside each"},
+             "same seed, and save eval.json and logits.safetensors beside each"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment"},
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
-     .help = "with --experiment: pass over models whose eval.json is of the same model"},
+     .help = "with --experiment: pass over models whose eval.json is of the same model and whole"},
 };
 static struct kd_opt_section sections[] = {{"Evaluation", rows, sizeof rows / sizeof *rows, &options}};
 
@@ -145,38 +148,24 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
 
 /* ---- measuring ---- */
 
-/* Median of one image at a time, and the best of some rounds of 1,000, from arrays in memory to logits. */
-static int measure_time(const struct work *w, const struct kd_model *model, const struct kd_subset *on,
-                        struct result *r, struct kd_err *err)
+/* A file beside a model. Caller: kd_free. */
+static char *beside(const char *model_path, const char *name, struct kd_err *err)
 {
-    enum { ONES = 200, MANY = 1000, ROUNDS = 5 };
-    struct kd_network *net = model->net;
-    struct kd_view view = {.images = on->images};
-    uint32_t index[MANY];
-    double one[ONES], best = HUGE_VAL;
-    for (uint32_t i = 0; i < MANY; i++) index[i] = on->index[i % on->n];
-    for (int many = 0; many < 2; many++) {
-        size_t n = many ? MANY : 1;
-        struct kd_pass pass = {.rows = n};
-        if (kd_network_plan(net, n, false, err) < 0) return -1;
-        for (int i = -1; i < (many ? ROUNDS : ONES); i++) { /* the first is a warm-up */
-            kd_view_fill(&view, &model->normalize, index + (many || i < 0 ? 0 : i), n, w->run->pool, net->in);
-            double start = kd_seconds();
-            kd_network_forward(net, w->run->pool, &pass);
-            double took = kd_seconds() - start;
-            if (many && i >= 0 && took < best) best = took;
-            if (!many && i >= 0) one[i] = took;
-        }
-    }
-    for (int i = 1; i < ONES; i++) /* insertion sort: the list is short */
-        for (int j = i; j > 0 && one[j] < one[j - 1]; j--) {
-            double t = one[j];
-            one[j] = one[j - 1];
-            one[j - 1] = t;
-        }
-    r->latency_ms = 1e3 * one[ONES / 2];
-    r->throughput = MANY / best;
-    return 0;
+    const char *slash = strrchr(model_path, '/');
+    return kd_format(err, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, model_path, name);
+}
+
+/* The answers to a whole split: pictures and pairwise tests need them. A carved split is not kept. */
+static int save_logits(const struct work *w, const struct kd_model *model, const struct kd_subset *on,
+                       const float *logits, const int32_t *labels, struct kd_err *err)
+{
+    if (!SAVING || strcmp(model->path, "-") == 0 || on->n != w->images.n) return 0;
+    char *path = beside(model->path, "logits.safetensors", err);
+    int status = path ? kd_logits_write(path, logits, labels, model->net->classes, &w->images,
+                                        model->fingerprint, err)
+                      : -1;
+    kd_free(path);
+    return status;
 }
 
 static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on, struct result *r,
@@ -191,12 +180,13 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0)
         status = kd_predict(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
                             &w->run->progress, logits, err);
-    if (status == 0 && (options.confusion || options.experiment)) {
+    if (status == 0 && (options.confusion || SAVING)) {
         r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         if (!r->confusion) status = -1;
     }
     if (status == 0) {
         kd_metrics_of(logits, labels, on->n, classes, &r->m, r->confusion);
+        status = save_logits(w, model, on, logits, labels, err);
     }
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
         other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
@@ -205,7 +195,9 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
                        : -1;
         if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
     }
-    if (status == 0 && options.timing) status = measure_time(w, model, on, r, err);
+    if (status == 0 && options.timing)
+        status = kd_predict_time(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
+                                 &r->latency_ms, &r->throughput, err);
     kd_free(logits);
     kd_free(other);
     kd_free(labels);
@@ -236,6 +228,21 @@ static cJSON *matrix(const struct result *r, struct kd_err *err)
     return rows_json;
 }
 
+static cJSON *bins_json(const struct result *r, struct kd_err *err)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int b = 0; list && b < KD_ECE_BINS; b++) {
+        const struct kd_bin *bin = &r->m.bins[b];
+        const double row[] = {(double)bin->n, bin->confidence, bin->accuracy};
+        cJSON *json = cJSON_CreateDoubleArray(row, 3);
+        if (json && cJSON_AddItemToArray(list, json)) continue;
+        cJSON_Delete(list);
+        list = NULL;
+    }
+    if (!list) kd_fail(err, "not enough memory for the bins of an evaluation");
+    return list;
+}
+
 static char *result_json(const struct result *r, struct kd_err *err)
 {
     const struct {
@@ -257,6 +264,7 @@ static char *result_json(const struct result *r, struct kd_err *err)
     }
     if (status == 0) status = kd_json_add_text(o, "fingerprint", r->fingerprint, err);
     if (status == 0 && r->confusion) status = kd_json_attach(o, "confusion", matrix(r, err), err);
+    if (status == 0 && r->confusion) status = kd_json_attach(o, "bins", bins_json(r, err), err);
     char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
     cJSON_Delete(o);
     return text;
@@ -355,7 +363,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
         memcpy(r->fingerprint, model->fingerprint, sizeof r->fingerprint);
         status = r->model && r->data && r->split ? measure(w, model, &on, r, err) : -1;
     }
-    if (status == 0 && (w->run->common.json || options.save || options.experiment)) {
+    if (status == 0 && (w->run->common.json || SAVING)) {
         char *text = result_json(r, err);
         status = text ? kd_bytes_format(&w->saved, err, "%s\n", text) : -1;
         if (status == 0 && w->run->common.json) {
@@ -370,8 +378,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
 
 static int save(struct work *w, const char *model_path, struct kd_err *err)
 {
-    const char *slash = strrchr(model_path, '/');
-    char *path = kd_format(err, "%.*seval.json", slash ? (int)(slash - model_path + 1) : 0, model_path);
+    char *path = beside(model_path, "eval.json", err);
     int status = path ? kd_file_write(path, w->saved.data, w->saved.size, err) : -1;
     kd_free(path);
     return status;
@@ -394,12 +401,15 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model)
 {
     struct kd_err ignored;
     struct kd_bytes text = {0};
-    const char *slash = strrchr(model_path, '/');
-    char *path = kd_format(&ignored, "%.*seval.json", (int)(slash - model_path + 1), model_path);
-    bool same = path && kd_path_exists(path) && kd_file_read(path, 1 << 24, &text, &ignored) == 0 &&
-                strstr(text.data, model->fingerprint);
+    char *path = beside(model_path, "eval.json", &ignored);
+    char *logits = beside(model_path, "logits.safetensors", &ignored);
+    bool same = path && logits && kd_path_exists(path) && kd_path_exists(logits) &&
+                kd_file_read(path, 1 << 24, &text, &ignored) == 0 && text.size &&
+                strstr(text.data, model->fingerprint) && strstr(text.data, "\"bins\"") &&
+                (!options.timing || strstr(text.data, "\"latency_ms\""));
     kd_bytes_release(&text);
     kd_free(path);
+    kd_free(logits);
     return same;
 }
 

@@ -22,7 +22,7 @@ enum form {
 static struct config {
     bool best, log, last, csv, markdown, latex, charts, page, workbook, all;
     int format, table;
-    char *columns, *sort, *filter, *runs;
+    char *columns, *sort, *filter, *runs, *data_dir;
 } config;
 
 #define AT(field) offsetof(struct config, field)
@@ -35,6 +35,8 @@ static const struct kd_option what[] = {
      .help = "take the newest run, one made on the spot included"},
     {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = "runs", .metavar = "FOLDER",
      .help = "folder of the run folders, where --last looks and an experiment's run lies"},
+    {"data-dir", 0, NULL, KD_OPT_TEXT, AT(data_dir), .metavar = "DIR",
+     .help = "where named data is found for pictures, instead of $KD_DATA or ./data"},
 };
 static const struct kd_option form[] = {
     {"format", 'f', NULL, KD_OPT_CHOICE, AT(format), .preset = "terminal",
@@ -185,10 +187,22 @@ static char *target(const struct kd_run *run, const struct kd_report *report, st
     return kd_path_join(err, report->runs[0].folder, "report");
 }
 
-static int announce(void *written, const char *path, struct kd_err *err)
+struct told {
+    struct kd_run *run;
+    size_t written;
+};
+
+static int announce(void *ctx, const char *path, struct kd_err *err)
 {
-    ++*(size_t *)written;
+    struct told *told = ctx;
+    told->written++;
     return kd_print(err, "%s\n", path);
+}
+
+static void explain(void *ctx, const char *why)
+{
+    struct told *told = ctx;
+    kd_say(told->run, "pictures of data are left out: %s", why);
 }
 
 static int write_files(struct kd_run *run, const struct kd_report *report, enum form chosen,
@@ -197,13 +211,13 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     char *folder = target(run, report, err), *path = NULL;
     int status = -1;
     if (!folder) return -1;
-    size_t written = 0;
-    const struct kd_writer writer = {folder, announce, &written};
+    struct told told = {run, 0};
+    const struct kd_writer writer = {folder, announce, &told, explain};
     if (config.all) {
         status = kd_report_write_all(report, &writer, err);
     } else if (chosen == FORM_CHARTS) {
         status = kd_charts_write(report, &writer, err);
-        if (status == 0 && written == 0)
+        if (status == 0 && told.written == 0)
             status = kd_fail(err, "%s: nothing to draw yet: no logs and no evaluations",
                              report->runs[0].folder);
     } else {
@@ -272,6 +286,7 @@ static int run(struct kd_run *r, struct kd_err *err)
     }
     if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
     if (status == 0) {
+        report.data_dir = config.data_dir;
         status = show(r, &report, err);
         kd_report_release(&report);
     }

@@ -46,7 +46,7 @@ fi
 while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
-kd-eval --experiment "$experiment" --runs "$runs" "$@" --update --quiet >/dev/null
+kd-eval --experiment "$experiment" --runs "$runs" "$@" --update --time --quiet >/dev/null
 kd-report "$experiment" --runs "$runs"
 echo
 kd-report "$experiment" --runs "$runs" --all --quiet

@@ -2,6 +2,7 @@
 #include "kd/report/canvas.h"
 #include "marks.h"
 #include <math.h>
+#include <string.h>
 
 #ifndef KD_HAVE_CAIRO
 
@@ -98,6 +99,32 @@ static void draw_text(cairo_t *cr, const struct kd_canvas *c, const struct kd_ma
     cairo_restore(cr);
 }
 
+/* Without memory Cairo keeps the error for the end. */
+static void draw_image(cairo_t *cr, const struct kd_canvas *c, const struct kd_mark *m)
+{
+    cairo_surface_t *s =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)m->w, (int)m->h);
+    unsigned char *rows = cairo_image_surface_get_data(s);
+    size_t stride = (size_t)cairo_image_surface_get_stride(s);
+    const unsigned char *from = (const unsigned char *)c->pixels.data + m->at;
+    for (size_t y = 0; rows && y < m->h; y++)
+        for (size_t x = 0; x < m->w; x++, from += 3) {
+            uint32_t pixel = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
+            memcpy(rows + y * stride + 4 * x, &pixel, sizeof pixel);
+        }
+    cairo_surface_mark_dirty(s);
+    cairo_save(cr);
+    cairo_translate(cr, m->box[0], m->box[1]);
+    cairo_scale(cr, m->box[2] / m->w, m->box[3] / m->h);
+    cairo_set_source_surface(cr, s, 0, 0);
+    cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_NEAREST);
+    cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD);
+    cairo_rectangle(cr, 0, 0, m->w, m->h);
+    cairo_fill(cr);
+    cairo_restore(cr);
+    cairo_surface_destroy(s);
+}
+
 static void draw(cairo_t *cr, const struct kd_canvas *c)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -123,6 +150,9 @@ static void draw(cairo_t *cr, const struct kd_canvas *c)
             break;
         case KD_MARK_TEXT:
             draw_text(cr, c, m);
+            break;
+        case KD_MARK_IMAGE:
+            draw_image(cr, c, m);
             break;
         }
     }

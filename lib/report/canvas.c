@@ -13,6 +13,7 @@ void kd_canvas_release(struct kd_canvas *c)
     kd_free(c->marks);
     kd_bytes_release(&c->points);
     kd_bytes_release(&c->texts);
+    kd_bytes_release(&c->pixels);
     *c = (struct kd_canvas){0};
 }
 
@@ -77,6 +78,20 @@ void kd_canvas_rect(struct kd_canvas *c, double x, double y, double width, doubl
     struct kd_mark *m = add(c, KD_MARK_RECT, pen);
     const double box[4] = {x, y, width, height};
     if (m) memcpy(m->box, box, sizeof box);
+    attach(c, m, tip);
+}
+
+void kd_canvas_image(struct kd_canvas *c, double x, double y, double width, double height,
+                     const uint8_t *pixels, uint32_t h, uint32_t w, const char *tip)
+{
+    struct kd_mark *m = add(c, KD_MARK_IMAGE, (struct kd_pen){0});
+    const double box[4] = {x, y, width, height};
+    if (!m) return;
+    memcpy(m->box, box, sizeof box);
+    m->at = c->pixels.size;
+    m->w = w;
+    m->h = h;
+    if (kd_bytes_add(&c->pixels, pixels, (size_t)3 * w * h, &c->err) < 0) c->failed = true;
     attach(c, m, tip);
 }
 

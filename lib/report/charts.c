@@ -83,6 +83,7 @@ void kd_charts_release(struct kd_chart_set *set)
         kd_canvas_release(&set->charts[i].canvas);
     }
     kd_free(set->charts);
+    kd_free(set->left_out);
     *set = (struct kd_chart_set){0};
 }
 
@@ -91,7 +92,8 @@ int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, str
     static int (*const kinds[])(const struct kd_report *, size_t, struct kd_chart_set *,
                                 struct kd_err *) = {
         kd_curves_add,    kd_scatter_add,     kd_temperature_add, kd_heat_add,
-        kd_confusion_add, kd_reliability_add, kd_soft_bars_add};
+        kd_confusion_add, kd_reliability_add, kd_soft_bars_add, kd_misclassified_add,
+        kd_samples_add,   kd_weights_add};
     *set = (struct kd_chart_set){0};
     for (size_t run = 0; run < report->n_runs; run++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
@@ -115,15 +117,13 @@ static int write_one(const struct kd_writer *writer, const char *name, const cha
     return status;
 }
 
-int kd_charts_write(const struct kd_report *report, const struct kd_writer *writer,
-                    struct kd_err *err)
+int kd_charts_put(const struct kd_chart_set *set, const struct kd_writer *writer,
+                  struct kd_err *err)
 {
-    struct kd_chart_set set;
     struct kd_bytes data = {0};
-    if (kd_charts_make(report, &set, err) < 0) return -1;
     int status = 0;
-    for (size_t i = 0; i < set.n && status == 0; i++) {
-        const struct kd_chart *c = &set.charts[i];
+    for (size_t i = 0; i < set->n && status == 0; i++) {
+        const struct kd_chart *c = &set->charts[i];
         if (kd_canvas_has_cairo()) {
             status = kd_canvas_png(&c->canvas, PNG_SCALE, &data, err);
             if (status == 0) status = write_one(writer, c->name, ".png", &data, err);
@@ -134,6 +134,37 @@ int kd_charts_write(const struct kd_report *report, const struct kd_writer *writ
         if (status == 0) status = write_one(writer, c->name, ".svg", &data, err);
     }
     kd_bytes_release(&data);
+    if (set->left_out && writer->left_out) writer->left_out(writer->ctx, set->left_out);
+    return status;
+}
+
+int kd_charts_write(const struct kd_report *report, const struct kd_writer *writer,
+                    struct kd_err *err)
+{
+    struct kd_chart_set set;
+    if (kd_charts_make(report, &set, err) < 0) return -1;
+    int status = kd_charts_put(&set, writer, err);
     kd_charts_release(&set);
     return status;
+}
+
+const struct kd_result *kd_result_shown(const struct kd_report *report, size_t run,
+                                        bool (*has)(const struct kd_report *,
+                                                    const struct kd_result *))
+{
+    const struct kd_entry *best = kd_report_best(report, run);
+    const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
+    for (size_t i = 0; i <= report->n_results; i++) {
+        if (r && r->run == run && has(report, r)) return r;
+        r = i < report->n_results ? &report->results[i] : NULL;
+    }
+    return NULL;
+}
+
+void kd_model_title(const char *what, const struct kd_report *report, const struct kd_result *r,
+                    char out[300])
+{
+    char seed[40] = "";
+    if (isfinite(r->seed)) snprintf(seed, sizeof seed, " (seed %.0f)", r->seed);
+    snprintf(out, 300, "%s: %.80s, %.120s%s", what, report->runs[r->run].name, r->name, seed);
 }

@@ -141,11 +141,11 @@ static void label_spots(const struct kd_panel *p, const struct kd_report *report
                 front = false;
         if (!front) continue;
         char label[160];
-        kd_text_fit(name_of(report, &s[i]), KD_TEXT_SIZE, 200, label);
+        kd_text_fit(name_of(report, &s[i]), KD_TEXT_SIZE, 280, label);
         double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean) - 12;
         double w = kd_type_width(label, KD_TEXT_SIZE);
         bool end = x + w + 10 > p->x + p->w, free = true;
-        double left = end ? x - w - 8 : x + 8;
+        double left = end ? fmax(p->x + 4, x - w - 8) : x + 8;
         for (size_t k = 0; k < labels; k++)
             free = free && (left + w < taken[k][0] || left > taken[k][2] || y - 12 > taken[k][3] ||
                             y < taken[k][1]);
@@ -281,9 +281,16 @@ static void sweep_lines(const struct kd_report *report, const struct kd_panel *p
     size_t at = 0;
     for (size_t a = 0; a < s->alphas; a++) {
         size_t k = 0, first = at;
+        double best = NAN;
         for (; at < s->n; at++) {
             double mine = kd_entry_stats(report, s->spots[at].entry, alpha).mean;
             if (mine != s->alpha[a] && !(isnan(mine) && isnan(s->alpha[a]))) break;
+            /* Where several share a T the line goes through the one best on validation. */
+            double valid = kd_entry_stats(report, s->spots[at].entry, kd_figure_valid).mean;
+            bool same = k && at > first && s->spots[at].x == s->spots[at - 1].x;
+            if (same && !(valid > best)) continue;
+            best = valid;
+            if (same) k--;
             x[k] = kd_panel_x(p, s->spots[at].x);
             y[k++] = kd_panel_y(p, s->spots[at].y.mean);
         }

@@ -12,6 +12,7 @@ struct kd_chart {
 struct kd_chart_set {
     struct kd_chart *charts;
     size_t n, room;
+    char *left_out; /* why pictures of data are not among them, or NULL */
 };
 int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err);
 void kd_charts_release(struct kd_chart_set *set);
@@ -33,9 +34,29 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
                      struct kd_err *err);
 int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                        struct kd_err *err);
+int kd_misclassified_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                         struct kd_err *err);
+int kd_samples_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                   struct kd_err *err);
+int kd_weights_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                   struct kd_err *err);
 int kd_soft_bars_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                      struct kd_err *err);
 
+/* The model that stands for the run where one is shown: the best student's best seed if it `has`
+ * what is asked for, else the first result that has; or NULL. */
+const struct kd_result *kd_result_shown(const struct kd_report *report, size_t run,
+                                        bool (*has)(const struct kd_report *,
+                                                    const struct kd_result *));
+/* "What: run, model (seed 1)" */
+void kd_model_title(const char *what, const struct kd_report *report, const struct kd_result *r,
+                    char out[300]);
+/* Writes what was made: forms that are made together share one making. */
+struct kd_writer;
+int kd_charts_put(const struct kd_chart_set *set, const struct kd_writer *writer,
+                  struct kd_err *err);
+int kd_page_put(const struct kd_report *report, const struct kd_chart_set *set, const char *path,
+                struct kd_err *err);
 /* The networks of a run's students: entries with the same network get the same number, 0, 1, ...;
  * teachers get SIZE_MAX. group has n_entries places; returns how many networks. */
 size_t kd_groups_of(const struct kd_report *report, size_t run, size_t *group);

@@ -74,17 +74,17 @@ const struct kd_figure kd_figures[KD_N_FIGURES] = {
     {{"top1", "top-1 %", KD_CELL_RATE, true}, true, kd_figure_top1},
     {{"errors", "errors", KD_CELL_COUNT, true}, true, errors},
     {{"top5", "top-5 %", KD_CELL_RATE, true}, false, top5},
-    {{"nll", "NLL", KD_CELL_REAL, true}, false, nll},
+    {{"nll", "NLL", KD_CELL_MEASURE, true}, false, nll},
     {{"ece", "ECE %", KD_CELL_RATE, true}, false, ece},
     {{"valid_top1", "valid. %", KD_CELL_RATE, true}, true, kd_figure_valid},
-    {{"valid_loss", "valid. loss", KD_CELL_REAL, true}, false, kd_figure_valid_loss},
+    {{"valid_loss", "valid. loss", KD_CELL_MEASURE, true}, false, kd_figure_valid_loss},
     {{"train_top1", "train %", KD_CELL_RATE, true}, false, train_top1},
     {{"agreement", "agreement %", KD_CELL_RATE, true}, true, agreement},
-    {{"latency_ms", "ms an image", KD_CELL_REAL, true}, false, latency_ms},
+    {{"latency_ms", "ms an image", KD_CELL_MEASURE, true}, false, latency_ms},
     {{"throughput", "images/s", KD_CELL_COUNT, true}, false, throughput},
     {{"speedup", "faster", KD_CELL_RATIO, false}, false, speedup},
     {{"best_epoch", "best epoch", KD_CELL_COUNT, true}, false, best_epoch},
-    {{"training_seconds", "training s", KD_CELL_REAL, true}, false, epoch_seconds},
+    {{"training_seconds", "training s", KD_CELL_MEASURE, true}, false, epoch_seconds},
 };
 
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry)

@@ -1,4 +1,5 @@
 /* Every form at once. */
+#include "figure.h"
 #include "kd/base/file.h"
 #include "kd/report/canvas.h"
 #include "kd/report/charts.h"
@@ -51,6 +52,21 @@ static int write_path(const struct kd_report *report, const struct kd_writer *wr
     return status;
 }
 
+/* Charts and page: what is drawn is made once for both. */
+static int write_drawn(const struct kd_report *report, const struct kd_writer *writer,
+                       struct kd_err *err)
+{
+    struct kd_chart_set set;
+    if (kd_charts_make(report, &set, err) < 0) return -1;
+    char *path = kd_path_join(err, writer->folder, "report.html");
+    int status = path ? kd_charts_put(&set, writer, err) : -1;
+    if (status == 0) status = kd_page_put(report, &set, path, err);
+    if (status == 0 && writer->wrote) status = writer->wrote(writer->ctx, path, err);
+    kd_free(path);
+    kd_charts_release(&set);
+    return status;
+}
+
 int kd_report_write_all(const struct kd_report *report, const struct kd_writer *writer,
                         struct kd_err *err)
 {
@@ -68,9 +84,7 @@ int kd_report_write_all(const struct kd_report *report, const struct kd_writer *
         write_table(report, writer, kd_table_differences, "differences.csv", err) < 0 ||
         write_table(report, writer, kd_table_logs, "logs.csv", err) < 0)
         return -1;
-    if (kd_charts_write(report, writer, err) < 0 ||
-        write_path(report, writer, kd_page_write, "report.html", err) < 0)
-        return -1;
+    if (write_drawn(report, writer, err) < 0) return -1;
 #ifdef KD_HAVE_XLSXWRITER
     if (write_path(report, writer, kd_workbook_write, "report.xlsx", err) < 0) return -1;
 #endif

@@ -9,12 +9,14 @@ enum kd_mark_kind {
     KD_MARK_AREA,
     KD_MARK_RECT,
     KD_MARK_DOT,
-    KD_MARK_TEXT
+    KD_MARK_TEXT,
+    KD_MARK_IMAGE
 };
 struct kd_mark {
     enum kd_mark_kind kind;
     size_t at, n;  /* LINE, AREA: n points x, y from number `at` of points */
-    double box[4]; /* RECT, CLIP: x, y, width, height; DOT: x, y, radius; TEXT: x, y */
+    uint32_t w, h; /* IMAGE: pixels; `at` is their offset in c->pixels */
+    double box[4]; /* RECT, CLIP, IMAGE: x, y, width, height; DOT: x, y, radius; TEXT: x, y */
     int shape;     /* DOT */
     struct kd_pen pen;
     struct kd_type type;

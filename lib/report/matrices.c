@@ -12,6 +12,8 @@ struct grid {
     double t[SIDE], a[SIDE];
     size_t n_t, n_a;
     double value[SIDE][SIDE]; /* [a][t], NaN: none */
+    double valid[SIDE][SIDE];
+    bool several; /* in one place */
 };
 
 static void insert(double *list, size_t *n, double v)
@@ -31,11 +33,13 @@ static size_t position(const double *list, size_t n, double v)
     return i;
 }
 
-/* The students of one network by alpha and T; of several in one place the first. */
+/* The students of one network by alpha and T; of several in one place the one best on
+ * validation. */
 static void grid_make(const struct kd_report *report, const size_t *group, size_t g,
                       struct grid *grid)
 {
     grid->n_t = grid->n_a = 0;
+    grid->several = false;
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < report->n_entries; i++) {
             const struct kd_entry *e = &report->entries[i];
@@ -50,8 +54,12 @@ static void grid_make(const struct kd_report *report, const size_t *group, size_
             }
             size_t row = position(grid->a, grid->n_a, r->alpha),
                    column = position(grid->t, grid->n_t, r->temperature);
-            if (row < grid->n_a && column < grid->n_t && isnan(grid->value[row][column]))
-                grid->value[row][column] = top1;
+            double valid = kd_entry_stats(report, e, kd_figure_valid).mean;
+            if (row >= grid->n_a || column >= grid->n_t) continue;
+            grid->several |= !isnan(grid->value[row][column]);
+            if (!isnan(grid->value[row][column]) && !(valid > grid->valid[row][column])) continue;
+            grid->value[row][column] = top1;
+            grid->valid[row][column] = valid;
         }
         for (size_t k = 0; pass == 0 && k < SIDE * SIDE; k++) grid->value[k / SIDE][k % SIDE] = NAN;
     }
@@ -113,7 +121,8 @@ static int grid_draw(const struct kd_report *report, size_t run, const struct gr
     kd_canvas_text(c, left + w * (double)g->n_t / 2, height - 44, "temperature T", axis);
     axis.upward = true;
     kd_canvas_text(c, 28, top + h * (double)g->n_a / 2, "alpha", axis);
-    snprintf(tip, sizeof tip, "Cells: mean %.40s top-1 accuracy, %%", report->split);
+    snprintf(tip, sizeof tip, "Cells: mean %.40s top-1 accuracy, %%%s", report->split,
+             g->several ? "; of several the best on validation" : "");
     kd_canvas_text(c, 16, height - 14, tip,
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
     return 0;
@@ -137,25 +146,16 @@ int kd_heat_add(const struct kd_report *report, size_t run, struct kd_chart_set 
 
 /* ---- confusion ---------------------------------------------------------------------------- */
 
-/* The model whose classes are shown: the best student's best seed, else the first that has them. */
-static const struct kd_result *shown_model(const struct kd_report *report, size_t run, bool bins)
+static bool has_confusion(const struct kd_report *report, const struct kd_result *r)
 {
-    const struct kd_entry *best = kd_report_best(report, run);
-    const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
-    for (size_t i = 0; i <= report->n_results; i++) {
-        const struct kd_evaluation *e = r && r->run == run ? kd_result_on(r, report->split) : NULL;
-        if (e && (bins ? e->bins != NULL : e->confusion != NULL)) return r;
-        r = i < report->n_results ? &report->results[i] : NULL;
-    }
-    return NULL;
+    const struct kd_evaluation *e = kd_result_on(r, report->split);
+    return e && e->confusion;
 }
 
-static void model_title(const char *what, const struct kd_report *report, const struct kd_result *r,
-                        char out[300])
+static bool has_bins(const struct kd_report *report, const struct kd_result *r)
 {
-    char seed[40] = "";
-    if (isfinite(r->seed)) snprintf(seed, sizeof seed, " (seed %.0f)", r->seed);
-    snprintf(out, 300, "%s: %.80s, %.120s%s", what, report->runs[r->run].name, r->name, seed);
+    const struct kd_evaluation *e = kd_result_on(r, report->split);
+    return e && e->bins;
 }
 
 static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, double left,
@@ -198,14 +198,14 @@ static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, d
 int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                      struct kd_err *err)
 {
-    const struct kd_result *r = shown_model(report, run, false);
+    const struct kd_result *r = kd_result_shown(report, run, has_confusion);
     char title[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
     double n = (double)e->classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
     double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
     if (e->classes > 200) return 0;
-    model_title("Confusion", report, r, title);
+    kd_model_title("Confusion", report, r, title);
     struct kd_chart *chart = kd_chart_add(set, "confusion", width, height, err, title);
     if (!chart) return -1;
     draw_confusion(&chart->canvas, e, left, top, size);
@@ -222,11 +222,11 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
 int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                        struct kd_err *err)
 {
-    const struct kd_result *r = shown_model(report, run, true);
+    const struct kd_result *r = kd_result_shown(report, run, has_bins);
     char text[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    model_title("Reliability", report, r, text);
+    kd_model_title("Reliability", report, r, text);
     struct kd_chart *chart = kd_chart_add(set, "reliability", 520, 520, err, text);
     if (!chart) return -1;
     const struct kd_axis whole = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT};

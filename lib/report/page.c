@@ -12,7 +12,11 @@ static const char style[] =
     "'DejaVu Sans',sans-serif}\n"
     "main{max-width:1080px;margin:0 auto;padding:16px}\n"
     "h1{font-size:26px;line-height:1.2;margin:16px 0 8px}h2{font-size:20px;margin:32px 0 8px}\n"
-    ".scroll{overflow-x:auto}\n"
+    /* shades at the edges where there is more to see */
+    ".scroll,figure{overflow-x:auto;background:linear-gradient(90deg,var(--k0) 40%,transparent) 0 0/"
+    "48px 100% no-repeat local,linear-gradient(270deg,var(--k0) 40%,transparent) 100% 0/48px 100% "
+    "no-repeat local,linear-gradient(90deg,#8886,transparent) 0 0/16px 100% no-repeat,"
+    "linear-gradient(270deg,#8886,transparent) 100% 0/16px 100% no-repeat}\n"
     "table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:5px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid "
     "var(--k3)}\n"
@@ -24,7 +28,7 @@ static const char style[] =
     "th:first-child,td:first-child{position:sticky;left:0;background:var(--k0)}\n"
     "tr.best td{font-weight:bold}tr.best td:first-child{box-shadow:inset 3px 0 var(--k7)}\n"
     "td code{font:13px/1.4 'DejaVu Sans Mono',Menlo,Consolas,monospace}\n"
-    "figure{margin:24px 0;overflow-x:auto}figure svg{display:block;max-width:100%;min-width:560px;"
+    "figure{margin:24px 0}figure svg{display:block;max-width:100%;min-width:560px;"
     "height:auto}\n"
     "figure svg svg{min-width:0;max-width:none}\n"
     "li{margin:4px 0;overflow-wrap:anywhere}.faint{color:var(--k2);font-size:14px}\n";
@@ -127,7 +131,7 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     if (status == 0 && t.n_rows)
         status =
-            kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences());
+            kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences(&t));
     kd_table_release(&t);
     kd_free(columns);
     return status;
@@ -145,7 +149,7 @@ static int put_head(const struct kd_report *report, struct kd_bytes *out, struct
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-            "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+            "img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
             "<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
             err) < 0 ||
         kd_text_xml(out, names.size ? names.data : "", err) < 0 ||
@@ -179,39 +183,66 @@ static int put_models(const struct kd_report *report, struct kd_bytes *out, stru
     return status;
 }
 
-static int put_charts(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+static int put_further(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    struct kd_chart_set set;
-    if (kd_charts_make(report, &set, err) < 0) return -1;
-    int status = set.n ? put(out, "<h2>Charts</h2>\n", err) : 0;
-    for (size_t i = 0; i < set.n && status == 0; i++) {
+    const struct kd_view view = {.form = KD_FORM_MARKDOWN};
+    struct kd_table t;
+    struct kd_column *columns;
+    if (kd_view_further(report, &view, &t, &columns, err) < 0) return -1;
+    int status = t.n_rows ? put(out, "<h2>Quality and cost</h2>\n", err) : 0;
+    if (status == 0 && t.n_rows) status = put_table(&t, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
+static int put_charts(const struct kd_chart_set *set, struct kd_bytes *out, struct kd_err *err)
+{
+    int status = set->n ? put(out, "<h2>Charts</h2>\n", err) : 0;
+    for (size_t i = 0; i < set->n && status == 0; i++) {
         status = put(out, "<figure role=\"img\" aria-label=\"", err);
-        if (status == 0) status = kd_text_xml(out, set.charts[i].title, err);
+        if (status == 0) status = kd_text_xml(out, set->charts[i].title, err);
         if (status == 0) status = put(out, "\">\n", err);
-        if (status == 0) status = kd_canvas_svg(&set.charts[i].canvas, true, out, err);
+        if (status == 0) status = kd_canvas_svg(&set->charts[i].canvas, true, out, err);
         if (status == 0) status = put(out, "</figure>\n", err);
     }
-    kd_charts_release(&set);
     return status;
 }
 
 static int put_seeds(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
+    struct kd_column *columns = NULL;
+    struct kd_bytes keys = {0};
     int status = kd_table_seeds(report, &t, err);
+    for (size_t c = report->n_runs > 1 ? 0 : 1; c < t.n_columns && status == 0; c++)
+        status = kd_bytes_format(&keys, err, "%s%s", keys.size ? "," : "", t.columns[c].key);
+    if (status == 0) status = kd_table_keep(&t, keys.data, &columns, err);
+    kd_bytes_release(&keys);
     if (status == 0 && t.n_rows) status = put(out, "<h2>Every seed, and its command</h2>\n", err);
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     kd_table_release(&t);
+    kd_free(columns);
     return status;
 }
 
 int kd_page_write(const struct kd_report *report, const char *path, struct kd_err *err)
 {
+    struct kd_chart_set set;
+    if (kd_charts_make(report, &set, err) < 0) return -1;
+    int status = kd_page_put(report, &set, path, err);
+    kd_charts_release(&set);
+    return status;
+}
+
+int kd_page_put(const struct kd_report *report, const struct kd_chart_set *set, const char *path,
+                struct kd_err *err)
+{
     struct kd_bytes out = {0};
     int status = -1;
     if (put_head(report, &out, err) < 0 || put_models(report, &out, err) < 0 ||
-        put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
-        put_charts(report, &out, err) < 0 || put_seeds(report, &out, err) < 0)
+        put_further(report, &out, err) < 0 || put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
+        put_charts(set, &out, err) < 0 || put_seeds(report, &out, err) < 0)
         goto end;
     if (put(&out, "</main>\n<script>\n", err) < 0 || put(&out, script, err) < 0 ||
         put(&out, "</script>\n</body>\n</html>\n", err) < 0)

@@ -58,7 +58,11 @@ size_t kd_axis_ticks(const struct kd_axis *axis, size_t wanted, double *ticks, s
         for (; n < axis->n_at && n < most; n++) ticks[n] = axis->at[n];
         return n;
     }
-    if (axis->log) return log_ticks(axis, ticks, most);
+    if (axis->log) {
+        n = log_ticks(axis, ticks, most);
+        if (n > 2) return n;
+        n = 0; /* less than a decade: as on a linear axis */
+    }
     double raw = (axis->high - axis->low) / (double)wanted, power = pow(10, floor(log10(raw)));
     double f = raw / power, step = (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
     if (axis->whole && step < 1) step = 1;
@@ -163,8 +167,16 @@ void kd_text_fit(const char *text, double size, double width, char out[160])
     size_t used = 0;
     double room = width - size;
     out[0] = '\0';
-    if (strlen(text) < 150 && kd_type_width(text, size) <= width) {
+    struct kd_err ignored;
+    bool fits = strlen(text) < 150 && kd_type_width(text, size) <= width;
+    char *brief = fits ? NULL : kd_name_short(text, &ignored);
+    if (brief) {
+        text = brief;
+        fits = strlen(text) < 150 && kd_type_width(text, size) <= width;
+    }
+    if (fits) {
         memcpy(out, text, strlen(text) + 1);
+        kd_free(brief);
         return;
     }
     for (const char *next = text; *text; text = next) {
@@ -177,6 +189,7 @@ void kd_text_fit(const char *text, double size, double width, char out[160])
         used += length;
     }
     memcpy(out + used, dots, sizeof dots);
+    kd_free(brief);
 }
 
 double kd_legend(struct kd_canvas *c, double x, double y, double width,

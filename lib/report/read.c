@@ -211,9 +211,11 @@ static int add_evaluation(struct kd_result *r, const cJSON *line, struct kd_err 
         double v = kd_number_at(line, keys[i].key);
         memcpy((char *)e + keys[i].offset, &v, sizeof v);
     }
-    const char *data = kd_text_at(line, "data"), *split = kd_text_at(line, "split");
+    const char *data = kd_text_at(line, "data"), *split = kd_text_at(line, "split"),
+               *fingerprint = kd_text_at(line, "fingerprint");
     if (data && !(e->data = kd_strdup(data, err))) return -1;
     if (split && !(e->split = kd_strdup(split, err))) return -1;
+    if (fingerprint && !(e->fingerprint = kd_strdup(fingerprint, err))) return -1;
     e->confusion =
         read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes, err);
     e->bins = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "bins"), 3, &e->n_bins, err);
@@ -299,6 +301,7 @@ void kd_result_release(struct kd_result *r)
     for (size_t i = 0; i < r->n_evaluations; i++) {
         kd_free(r->evaluations[i].data);
         kd_free(r->evaluations[i].split);
+        kd_free(r->evaluations[i].fingerprint);
         kd_free(r->evaluations[i].confusion);
         kd_free(r->evaluations[i].bins);
     }

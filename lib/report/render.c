@@ -164,29 +164,96 @@ static int pad(struct kd_bytes *out, size_t n, const char *with, struct kd_err *
     return 0;
 }
 
+static bool is_name(const struct kd_table *t, const struct shown *s, size_t i)
+{
+    const char *key = t->columns[s->column[i]].key;
+    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0;
+}
+
+static size_t total_width(const struct shown *s)
+{
+    size_t total = 2;
+    for (size_t i = 0; i < s->n; i++) total += s->width[i] + (i > 0 ? 2 : 0);
+    return total;
+}
+
+/* In a table too wide for a page names are shortened, and what is still too long goes over several
+ * lines. */
+static int narrow(const struct kd_table *t, struct shown *s, struct kd_err *err)
+{
+    const size_t page = 120, least = 26;
+    if (total_width(s) <= page) return 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!is_name(t, s, i)) continue;
+        s->width[i] = 0;
+        for (size_t r = 0; r <= t->n_rows; r++) {
+            struct kd_bytes *b = &s->cell[r * s->n + i];
+            char *name = r && b->size ? kd_name_short(b->data, err) : NULL;
+            if (r && b->size && !name) return -1;
+            if (name) b->size = 0;
+            int status = name ? put(b, name, err) : 0;
+            kd_free(name);
+            if (status < 0) return -1;
+            size_t width = b->size ? kd_text_width(b->data) : 0;
+            if (width > s->width[i]) s->width[i] = width;
+        }
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        size_t total = total_width(s);
+        if (!is_name(t, s, i) || s->width[i] <= least || total <= page) continue;
+        size_t excess = total - page, room = s->width[i] - least;
+        s->width[i] -= excess < room ? excess : room;
+    }
+    return 0;
+}
+
+/* One line of a row: what is left of each cell's text. */
+static int line_terminal(const struct kd_table *t, const struct shown *s, const char **rest,
+                         bool first, bool *more, struct kd_bytes *out, struct kd_err *err)
+{
+    *more = false;
+    for (size_t i = 0; i < s->n; i++) {
+        bool left = t->columns[s->column[i]].kind == KD_CELL_TEXT;
+        size_t indent = !first && *rest[i] ? 2 : 0;
+        size_t length = kd_text_piece(rest[i], s->width[i] - indent);
+        char *piece = kd_format(err, "%*s%.*s", (int)indent, "", (int)length, rest[i]);
+        if (!piece) return -1;
+        size_t wide = kd_text_width(piece), gap = s->width[i] > wide ? s->width[i] - wide : 0;
+        int status = i ? put(out, "  ", err) : 0;
+        if (status == 0 && !left) status = pad(out, gap, " ", err);
+        if (status == 0) status = put(out, piece, err);
+        if (status == 0 && left && i + 1 < s->n) status = pad(out, gap, " ", err);
+        kd_free(piece);
+        if (status < 0) return -1;
+        rest[i] += length;
+        *more |= *rest[i] != '\0';
+    }
+    while (!first && out->size && out->data[out->size - 1] == ' ') out->data[--out->size] = '\0';
+    return 0;
+}
+
 static int row_terminal(const struct kd_table *t, const struct shown *s, size_t r, bool colour,
                         struct kd_bytes *out, struct kd_err *err)
 {
-    bool marked = r > 0 && kd_table_is_marked(t, r - 1);
+    bool marked = r > 0 && kd_table_is_marked(t, r - 1), more = true;
     const char *style = !colour ? "" : r == 0 ? "\033[1m" : marked ? "\033[1;32m" : "";
-    if (put(out, style, err) < 0 || put(out, marked ? "* " : "  ", err) < 0) return -1;
+    const char *rest[COLUMNS];
     for (size_t i = 0; i < s->n; i++) {
         const struct kd_bytes *b = &s->cell[r * s->n + i];
-        const char *text = b->size ? b->data : "";
-        size_t gap = s->width[i] - kd_text_width(text);
-        bool left = t->columns[s->column[i]].kind == KD_CELL_TEXT;
-        if (i && put(out, "  ", err) < 0) return -1;
-        if (!left && pad(out, gap, " ", err) < 0) return -1;
-        if (put(out, text, err) < 0) return -1;
-        if (left && i + 1 < s->n && pad(out, gap, " ", err) < 0) return -1;
+        rest[i] = b->size ? b->data : "";
     }
-    if (*style && put(out, "\033[0m", err) < 0) return -1;
-    return put(out, "\n", err);
+    for (bool first = true; more; first = false)
+        if (put(out, style, err) < 0 || put(out, marked && first ? "* " : "  ", err) < 0 ||
+            line_terminal(t, s, rest, first, &more, out, err) < 0 ||
+            put(out, *style ? "\033[0m\n" : "\n", err) < 0)
+            return -1;
+    return 0;
 }
 
-static int render_terminal(const struct kd_table *t, const struct shown *s, bool colour,
+static int render_terminal(const struct kd_table *t, struct shown *s, bool colour,
                            struct kd_bytes *out, struct kd_err *err)
 {
+    if (narrow(t, s, err) < 0) return -1;
     for (size_t r = 0; r <= t->n_rows; r++) {
         if (row_terminal(t, s, r, colour, out, err) < 0) return -1;
         if (r > 0) continue;

@@ -105,6 +105,15 @@ struct kd_interval kd_interval_of(const struct kd_stats *s)
     return i;
 }
 
+/* P(X <= k) of X ~ B(n, 1/2) is I_{1/2}(n - k, k + 1). */
+struct kd_mcnemar kd_mcnemar_of(double first, double second)
+{
+    double k = fmin(first, second), n = first + second;
+    struct kd_mcnemar m = {first, second, 1};
+    if (n > 0) m.p = fmin(1, 2 * beta_regularized(n - k, k + 1, 0.5, 0.5));
+    return m;
+}
+
 bool kd_interval_excludes_zero(const struct kd_interval *i)
 {
     return i->low > 0 || i->high < 0;

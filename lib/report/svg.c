@@ -1,9 +1,11 @@
 /* A canvas as SVG. */
 #include "kd/report/canvas.h"
+#include "kd/data/picture.h"
 #include "marks.h"
 #include "util.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define FACE "'DejaVu Sans','Helvetica Neue',Arial,sans-serif"
 
@@ -112,6 +114,45 @@ static int text(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
     return kd_bytes_format(out, err, "</text>\n");
 }
 
+static int base64(const unsigned char *data, size_t n, struct kd_bytes *out, struct kd_err *err)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned v = (unsigned)data[i] << 16;
+        if (i + 1 < n) v |= (unsigned)data[i + 1] << 8;
+        if (i + 2 < n) v |= data[i + 2];
+        const char four[4] = {digits[v >> 18], digits[v >> 12 & 63],
+                              i + 1 < n ? digits[v >> 6 & 63] : '=',
+                              i + 2 < n ? digits[v & 63] : '='};
+        if (kd_bytes_add(out, four, 4, err) < 0) return -1;
+    }
+    return 0;
+}
+
+/* The pixels stand in the drawing itself, as a PNG. */
+static int image(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
+                 struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_picture picture;
+    struct kd_bytes png = {0};
+    int status = kd_picture_init(&picture, m->h, m->w, 3, err);
+    if (status < 0) return -1;
+    memcpy(picture.pixels, c->pixels.data + m->at, (size_t)3 * m->w * m->h);
+    status = kd_picture_encode(&picture, &png, err);
+    if (status == 0)
+        status = kd_bytes_format(out, err,
+                                 "<image x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
+                                 "preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" "
+                                 "href=\"data:image/png;base64,",
+                                 m->box[0], m->box[1], m->box[2], m->box[3]);
+    if (status == 0) status = base64((const unsigned char *)png.data, png.size, out, err);
+    if (status == 0) status = kd_bytes_add(out, "\"", 1, err);
+    if (status == 0) status = close_with_tip(c, m, "image", themed, out, err);
+    kd_picture_release(&picture);
+    kd_bytes_release(&png);
+    return status;
+}
+
 static int clip(const struct kd_mark *m, bool *open, struct kd_bytes *out, struct kd_err *err)
 {
     /* A nested <svg> cuts without ids, which would clash between the drawings of one page. */
@@ -144,6 +185,8 @@ static int mark(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
         return !themed && m->pen.opacity < 0 ? 0 : dot(c, m, themed, out, err);
     case KD_MARK_TEXT:
         return text(c, m, themed, out, err);
+    case KD_MARK_IMAGE:
+        return image(c, m, themed, out, err);
     default:
         return 0;
     }

@@ -88,7 +88,7 @@ static void show_number(enum kd_cell_kind kind, double v, char out[64])
 {
     switch (kind) {
     case KD_CELL_COUNT:
-        kd_number_grouped(v, v == floor(v) ? 0 : 1, out);
+        kd_number_grouped(v, v == floor(v) || fabs(v) >= 10000 ? 0 : 1, out);
         break;
     case KD_CELL_RATE:
         snprintf(out, 64, "%.2f", 100 * v);
@@ -98,6 +98,10 @@ static void show_number(enum kd_cell_kind kind, double v, char out[64])
         break;
     case KD_CELL_RATIO:
         snprintf(out, 64, v < 10 ? "%.2fx" : "%.1fx", v);
+        break;
+    case KD_CELL_MEASURE:
+        snprintf(out, 64, "%#.4g", v);
+        if (out[strlen(out) - 1] == '.') out[strlen(out) - 1] = '\0';
         break;
     default:
         snprintf(out, 64, "%.4g", v);
@@ -110,10 +114,19 @@ int kd_cell_show(const struct kd_column *column, const struct kd_cell *cell, str
     char number[64];
     if (cell->text) return kd_bytes_add(out, cell->text, strlen(cell->text), err);
     if (!isfinite(cell->value)) return 0;
-    show_number(column->kind, cell->value, number);
+    bool spread = column->spread && isfinite(cell->sd);
+    if (spread && column->kind == KD_CELL_COUNT && cell->sd != 0)
+        kd_number_grouped(cell->value, 1, number); /* as many digits as the spread has */
+    else
+        show_number(column->kind, cell->value, number);
     if (kd_bytes_add(out, number, strlen(number), err) < 0) return -1;
-    if (!column->spread || !isfinite(cell->sd)) return 0;
-    show_number(column->kind, cell->sd, number);
+    if (!spread) return 0;
+    if (column->kind == KD_CELL_COUNT && cell->sd != 0)
+        kd_number_grouped(cell->sd, 1, number);
+    else if (column->kind == KD_CELL_MEASURE)
+        snprintf(number, sizeof number, "%.2g", cell->sd);
+    else
+        show_number(column->kind, cell->sd, number);
     return kd_bytes_format(out, err, " \xC2\xB1 %s", number);
 }
 

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LEADING  3 /* run, name, role */
@@ -91,6 +92,23 @@ int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd
     return 0;
 }
 
+static void say_verdict(const struct kd_entry *e, const struct kd_interval *d, size_t pairs,
+                        char out[96])
+{
+    const struct kd_mcnemar *m = &e->mcnemar;
+    if (pairs < 2 && isnan(m->p))
+        snprintf(out, 96, "one pair: no interval");
+    else if (pairs < 2)
+        snprintf(out, 96, "one pair: %.0f against %.0f images, %s", m->first, m->second,
+                 m->p >= 0.05           ? "may be chance"
+                 : m->first > m->second ? "better"
+                                        : "worse");
+    else if (!kd_interval_excludes_zero(d))
+        snprintf(out, 96, "within the spread");
+    else
+        snprintf(out, 96, "%s by more than the spread", d->mean > 0 ? "better" : "worse");
+}
+
 int kd_table_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
     static const struct kd_column columns[] = {
@@ -101,6 +119,7 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
         {"low", "95 % from", KD_CELL_POINTS, false},
         {"high", "to", KD_CELL_POINTS, false},
         {"pairs", "pairs", KD_CELL_COUNT, false},
+        {"mcnemar_p", "McNemar p", KD_CELL_REAL, false},
         {"verdict", "verdict", KD_CELL_TEXT, false},
     };
     kd_table_init(t, "Distilled against plain", columns, sizeof columns / sizeof *columns);
@@ -112,19 +131,18 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
         if (pairs == 0) continue;
         struct kd_cell *row = kd_table_row(t, err);
         const struct kd_result *r = &report->results[e->first];
-        const char *verdict = pairs < 2                        ? "one pair: no interval"
-                              : !kd_interval_excludes_zero(&d) ? "within the spread"
-                              : d.mean > 0                     ? "better by more than the spread"
-                                                               : "worse by more than the spread";
+        char verdict[96];
+        say_verdict(e, &d, pairs, verdict);
         if (!row || kd_cell_text(&row[0], report->runs[r->run].name, err) < 0 ||
             kd_cell_text(&row[1], r->name, err) < 0 ||
             kd_cell_text(&row[2], report->results[plain->first].name, err) < 0 ||
-            kd_cell_text(&row[7], verdict, err) < 0)
+            kd_cell_text(&row[8], verdict, err) < 0)
             return -1;
         row[3].value = d.mean;
         row[4].value = d.low;
         row[5].value = d.high;
         row[6].value = (double)pairs;
+        row[7].value = e->mcnemar.p;
     }
     return 0;
 }
@@ -137,17 +155,17 @@ int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_
         {"seed", "seed", KD_CELL_COUNT, false},
         {"epoch", "epoch", KD_CELL_COUNT, false},
         {"step", "step", KD_CELL_COUNT, false},
-        {"lr", "rate", KD_CELL_REAL, false},
-        {"train_loss", "loss", KD_CELL_REAL, false},
-        {"train_hard", "hard", KD_CELL_REAL, false},
-        {"train_soft", "soft", KD_CELL_REAL, false},
+        {"lr", "rate", KD_CELL_MEASURE, false},
+        {"train_loss", "loss", KD_CELL_MEASURE, false},
+        {"train_hard", "hard", KD_CELL_MEASURE, false},
+        {"train_soft", "soft", KD_CELL_MEASURE, false},
         {"train_top1", "top-1 %", KD_CELL_RATE, false},
-        {"train_eval_loss", "train loss", KD_CELL_REAL, false},
+        {"train_eval_loss", "train loss", KD_CELL_MEASURE, false},
         {"train_eval_top1", "train %", KD_CELL_RATE, false},
-        {"valid_loss", "valid. loss", KD_CELL_REAL, false},
+        {"valid_loss", "valid. loss", KD_CELL_MEASURE, false},
         {"valid_top1", "valid. %", KD_CELL_RATE, false},
         {"valid_top5", "valid. top-5 %", KD_CELL_RATE, false},
-        {"seconds", "seconds", KD_CELL_REAL, false},
+        {"seconds", "seconds", KD_CELL_MEASURE, false},
         {"images_per_second", "images/s", KD_CELL_COUNT, false},
     };
     kd_table_init(t, "Logs", columns, sizeof columns / sizeof *columns);

@@ -86,6 +86,58 @@ size_t kd_text_width(const char *text)
     return width;
 }
 
+char *kd_name_short(const char *name, struct kd_err *err)
+{
+    static const char *const words[][2] = {{",network=", ","},
+                                           {",temperature=", ",T="},
+                                           {",learning_rate=", ",rate="},
+                                           {",alpha=", ",\xCE\xB1="}};
+    struct kd_bytes out = {0};
+    int status = kd_bytes_add(&out, "", 0, err);
+    while (*name && status == 0) {
+        const char *as = NULL;
+        for (size_t k = 0; k < sizeof words / sizeof *words && !as; k++) {
+            size_t length = strlen(words[k][0]);
+            if (strncmp(name, words[k][0], length) != 0) continue;
+            as = words[k][1];
+            name += length;
+        }
+        status = as ? kd_bytes_add(&out, as, strlen(as), err) : kd_bytes_add(&out, name++, 1, err);
+    }
+    if (status == 0) return out.data ? out.data : kd_strdup("", err);
+    kd_bytes_release(&out);
+    return NULL;
+}
+
+size_t kd_text_piece(const char *text, size_t width)
+{
+    const char *next = text, *fits = text, *good = text;
+    size_t used = 0;
+    if (kd_text_width(text) <= width) return strlen(text);
+    while (*next) {
+        const char *at = next;
+        used += point_width(kd_utf8_next(&next));
+        if (used > width && at > text) break;
+        fits = next;
+        if (*at == ',' || *at == '/' || *at == ' ') good = next;
+    }
+    return (size_t)((good > text ? good : fits) - text);
+}
+
+int kd_text_wrap(struct kd_bytes *out, const char *text, size_t indent, size_t width,
+                 struct kd_err *err)
+{
+    while (*text) {
+        size_t length = kd_text_piece(text, width - indent), shown = length;
+        while (shown > 0 && text[shown - 1] == ' ') shown--;
+        if (kd_bytes_format(out, err, "%*s", (int)indent, "") < 0 ||
+            kd_bytes_add(out, text, shown, err) < 0 || kd_bytes_add(out, "\n", 1, err) < 0)
+            return -1;
+        text += length;
+    }
+    return 0;
+}
+
 static bool is_control(unsigned c)
 {
     return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) ||

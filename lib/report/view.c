@@ -42,10 +42,43 @@ end:
     return status;
 }
 
+/* Figures beyond the brief ones; the spread of those that hardly spread is left to CSV. */
+static const struct {
+    const char *key;
+    bool spread;
+} further[] = {{"name", false},     {"top5", true},        {"nll", true},
+               {"ece", true},       {"gap_recovered", false}, {"macs", false},
+               {"bytes", false},    {"latency_ms", false}, {"speedup", false},
+               {"throughput", false}};
+
+int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
+                    struct kd_column **columns, struct kd_err *err)
+{
+    struct kd_bytes keys = {0};
+    const size_t n = sizeof further / sizeof *further;
+    struct kd_view all = *view;
+    int status = report->n_runs > 1 ? kd_bytes_format(&keys, err, "run,") : 0;
+    for (size_t i = 0; i < n && status == 0; i++)
+        status = kd_bytes_format(&keys, err, "%s%s", i ? "," : "", further[i].key);
+    all.columns = keys.data;
+    if (status == 0) status = kd_view_table(report, &all, t, columns, err);
+    kd_bytes_release(&keys);
+    if (status < 0) return -1;
+    for (size_t c = 0; c < t->n_columns; c++)
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(t->columns[c].key, further[i].key) == 0)
+                (*columns)[c].spread &= further[i].spread;
+    bool used = false;
+    for (size_t c = 0; c < t->n_columns; c++)
+        used |= t->columns[c].kind != KD_CELL_TEXT && kd_table_column_used(t, c);
+    if (!used) t->n_rows = 0;
+    return 0;
+}
+
 int kd_view_differences(const struct kd_report *report, struct kd_table *t,
                         struct kd_column **columns, struct kd_err *err)
 {
-    static const char keys[] = "run,name,plain,difference,low,high,pairs,verdict";
+    static const char keys[] = "run,name,plain,difference,low,high,pairs,mcnemar_p,verdict";
     *columns = NULL;
     int status = kd_table_differences(report, t, err);
     if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4, columns, err);
@@ -120,6 +153,11 @@ static int put_lines(const struct kd_bytes *words, const char *before, enum kd_f
     for (size_t at = 0; at < words->size;) {
         size_t length = strcspn(words->data + at, "\n");
         words->data[at + length] = '\0';
+        if (form == KD_FORM_TERMINAL) {
+            if (kd_text_wrap(out, words->data + at, strlen(before), 100, err) < 0) return -1;
+            at += length + 1;
+            continue;
+        }
         if (kd_bytes_add(out, before, strlen(before), err) < 0) return -1;
         int status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, words->data + at, err)
                                               : kd_bytes_add(out, words->data + at, length, err);
@@ -140,6 +178,20 @@ static int put_section(const char *title, const struct kd_bytes *words, enum kd_
     return put_lines(words, before, form, out, err);
 }
 
+static int put_further(const struct kd_report *report, const struct kd_view *view,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    struct kd_column *columns;
+    if (view->columns) return 0;
+    if (kd_view_further(report, view, &t, &columns, err) < 0) return -1;
+    int status = t.n_rows ? kd_bytes_add(out, "\n", 1, err) : 0;
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
 static int put_differences(const struct kd_report *report, const struct kd_view *view,
                            struct kd_bytes *out, struct kd_err *err)
 {
@@ -147,9 +199,14 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
     struct kd_column *columns;
     if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
     int status = 0;
-    if (t.n_rows)
+    if (t.n_rows && view->form == KD_FORM_TERMINAL) {
+        status = kd_bytes_add(out, "\n", 1, err);
+        if (status == 0) status = kd_text_wrap(out, kd_words_on_differences(&t), 0, 100, err);
+        if (status == 0) status = kd_bytes_add(out, "\n", 1, err);
+    } else if (t.n_rows) {
         status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
-                                 kd_words_on_differences());
+                                 kd_words_on_differences(&t));
+    }
     if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
     kd_table_release(&t);
     kd_free(columns);
@@ -174,7 +231,7 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
     if (models->n_marked && view->form != KD_FORM_LATEX &&
         kd_bytes_add(out, legend, strlen(legend), err) < 0)
         goto end;
-    if (put_differences(report, view, out, err) < 0 ||
+    if (put_further(report, view, out, err) < 0 || put_differences(report, view, out, err) < 0 ||
         put_section("Notes", &notes, view->form, out, err) < 0)
         goto end;
     status = 0;

@@ -53,8 +53,13 @@ int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struc
     return 0;
 }
 
-const char *kd_words_on_differences(void)
+const char *kd_words_on_differences(const struct kd_table *t)
 {
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (strcmp(t->columns[c].key, "mcnemar_p") == 0 && kd_table_column_used(t, c))
+            return "Differences of top-1 in points, distilled minus plain with the same network "
+                   "and seed; 95 % t-interval of their mean. Of a single pair McNemar's exact test "
+                   "on the images that one of the two alone gets right.";
     return "Differences of top-1 in points, distilled minus plain with the same network and seed; "
            "95 % t-interval of their mean.";
 }

@@ -24,13 +24,7 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
 }
 
 #else
-#include <xlsxwriter.h>
-
-struct book {
-    lxw_workbook *workbook;
-    lxw_format *head, *head_right, *marked, *wrap, *by_kind[KD_CELL_RATIO + 1];
-    struct kd_err *err;
-};
+#include "book.h"
 
 static lxw_format *with_numbers(lxw_workbook *w, const char *numbers)
 {
@@ -39,19 +33,21 @@ static lxw_format *with_numbers(lxw_workbook *w, const char *numbers)
     return f;
 }
 
-static int formats_make(struct book *b)
+static int formats_make(struct kd_book *b)
 {
     static const char *const numbers[] = {
         [KD_CELL_TEXT] = "@",     [KD_CELL_COUNT] = "#,##0", [KD_CELL_POINTS] = "+0.00%;-0.00%",
-        [KD_CELL_RATE] = "0.00%", [KD_CELL_REAL] = "0.0###", [KD_CELL_RATIO] = "0.00\"x\""};
+        [KD_CELL_RATE] = "0.00%", [KD_CELL_REAL] = "0.0###", [KD_CELL_RATIO] = "0.00\"x\"",
+        [KD_CELL_MEASURE] = "0.0000##"};
     b->head = workbook_add_format(b->workbook);
     b->head_right = workbook_add_format(b->workbook);
     b->marked = workbook_add_format(b->workbook);
     b->wrap = workbook_add_format(b->workbook);
+    b->text = workbook_add_format(b->workbook);
     for (size_t i = 0; i <= KD_CELL_RATIO; i++)
         if (!(b->by_kind[i] = with_numbers(b->workbook, numbers[i])))
             return kd_fail(b->err, "no memory for a workbook");
-    if (!b->head || !b->head_right || !b->marked || !b->wrap)
+    if (!b->head || !b->head_right || !b->marked || !b->wrap || !b->text)
         return kd_fail(b->err, "no memory for a workbook");
     lxw_format *const heads[] = {b->head, b->head_right};
     for (size_t i = 0; i < 2; i++) {
@@ -60,15 +56,16 @@ static int formats_make(struct book *b)
         format_set_align(heads[i], LXW_ALIGN_VERTICAL_TOP);
     }
     format_set_align(b->head_right, LXW_ALIGN_RIGHT);
+    format_set_indent(b->head, 1); /* off the numbers to the left */
+    format_set_indent(b->text, 1);
+    format_set_indent(b->marked, 1);
     format_set_bold(b->marked);
     format_set_text_wrap(b->wrap);
     format_set_align(b->wrap, LXW_ALIGN_VERTICAL_TOP);
     return 0;
 }
 
-/* Text as a string cell, never a formula; XML has no control characters, Excel no more than 32,767.
- */
-static int write_text(struct book *b, lxw_worksheet *sheet, uint32_t row, uint16_t column,
+int kd_book_text(struct kd_book *b, lxw_worksheet *sheet, uint32_t row, uint16_t column,
                       const char *text, lxw_format *format)
 {
     struct kd_bytes clean = {0};
@@ -85,7 +82,7 @@ static int write_text(struct book *b, lxw_worksheet *sheet, uint32_t row, uint16
     return status;
 }
 
-static lxw_worksheet *add_sheet(struct book *b, const char *name)
+lxw_worksheet *kd_book_sheet(struct kd_book *b, const char *name)
 {
     lxw_worksheet *sheet = workbook_add_worksheet(b->workbook, name);
     if (!sheet) {
@@ -97,9 +94,33 @@ static lxw_worksheet *add_sheet(struct book *b, const char *name)
     return sheet;
 }
 
+#define WIDEST 90.0 /* columns of text; longer ones go over several lines */
+
+/* As wide as the longest text and the title, with its arrow. */
+static double text_width(const struct kd_table *t, size_t column)
+{
+    size_t widest = kd_text_width(t->columns[column].title) + 3;
+    for (size_t r = 0; r < t->n_rows; r++) {
+        const char *text = t->cells[r * t->n_columns + column].text;
+        size_t width = text ? kd_text_width(text) + 1 : 0;
+        if (width > widest) widest = width;
+    }
+    return fmin(WIDEST, fmax(10, 1.05 * (double)widest));
+}
+
+/* Rows as high as a wrapped text in them; LibreOffice does not find out by itself. */
+static void set_heights(lxw_worksheet *sheet, const struct kd_table *t, size_t column)
+{
+    for (size_t r = 0; r < t->n_rows; r++) {
+        const char *text = t->cells[r * t->n_columns + column].text;
+        double lines = text ? ceil(1.25 * (double)kd_text_width(text) / WIDEST) : 1;
+        if (lines > 1) worksheet_set_row(sheet, (lxw_row_t)r + 1, 15 * fmin(lines, 20), NULL);
+    }
+}
+
 /* Head, a row frozen, a column for each that has something; a spread gets a column of its own.
  * Where each of the table's columns went is told in at[] (UINT16_MAX: left out). */
-static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_table *t, uint16_t *at)
+static int write_table(struct kd_book *b, lxw_worksheet *sheet, const struct kd_table *t, uint16_t *at)
 {
     uint16_t x = 0;
     char title[96];
@@ -111,52 +132,50 @@ static int write_table(struct book *b, lxw_worksheet *sheet, const struct kd_tab
         size_t length = strlen(col->title);
         bool percent = length > 2 && strcmp(col->title + length - 2, " %") == 0;
         snprintf(title, sizeof title, "%.*s", (int)(percent ? length - 2 : length), col->title);
-        if (write_text(b, sheet, 0, x, title, col->kind == KD_CELL_TEXT ? b->head : b->head_right) <
+        if (kd_book_text(b, sheet, 0, x, title, col->kind == KD_CELL_TEXT ? b->head : b->head_right) <
             0)
             return -1;
-        double width = strcmp(col->key, "name") == 0 ? 28 : col->kind == KD_CELL_TEXT ? 18 : 12;
+        double width = col->kind == KD_CELL_TEXT ? text_width(t, c) : 12;
         worksheet_set_column(sheet, x, x, width, NULL);
         for (uint32_t r = 0; r < t->n_rows; r++) {
             const struct kd_cell *cell = &t->cells[r * t->n_columns + c];
             bool marked = col->kind == KD_CELL_TEXT && kd_table_is_marked(t, r);
             if (cell->text) {
-                if (write_text(b, sheet, r + 1, x, cell->text, marked ? b->marked : NULL) < 0)
+                lxw_format *format = marked ? b->marked : width >= WIDEST ? b->wrap : b->text;
+                if (kd_book_text(b, sheet, r + 1, x, cell->text, format) < 0)
                     return -1;
             } else if (isfinite(cell->value)) {
-                bool whole = cell->value == floor(cell->value);
                 worksheet_write_number(sheet, r + 1, x, cell->value,
-                                       col->kind == KD_CELL_REAL && whole ? NULL
-                                                                          : b->by_kind[col->kind]);
+                                       col->kind == KD_CELL_REAL ? NULL : b->by_kind[col->kind]);
             }
             if (col->spread && isfinite(cell->sd))
                 worksheet_write_number(sheet, r + 1, (lxw_col_t)(x + 1), cell->sd,
                                        b->by_kind[col->kind]);
         }
         x++;
+        if (width >= WIDEST) set_heights(sheet, t, c);
         if (!col->spread) continue;
         snprintf(title, sizeof title, "\xC2\xB1 sd");
-        if (write_text(b, sheet, 0, x, title, b->head_right) < 0) return -1;
+        if (kd_book_text(b, sheet, 0, x, title, b->head_right) < 0) return -1;
         worksheet_set_column(sheet, x, x, 9, NULL);
         x++;
     }
     worksheet_freeze_panes(sheet, 1, 0);
     worksheet_repeat_rows(sheet, 0, 0);
-    if (x <= 12)
-        worksheet_fit_to_pages(sheet, 1, 0); /* on paper; more columns would be too small to read */
-    else
-        worksheet_repeat_columns(sheet, 0, 1);
+    if (x > 20) worksheet_set_paper(sheet, 8); /* A3 */
+    worksheet_fit_to_pages(sheet, 1, 0);
     if (x && t->n_rows) worksheet_autofilter(sheet, 0, 0, (lxw_row_t)t->n_rows, (lxw_col_t)(x - 1));
     return 0;
 }
 
-static size_t column_of(const struct kd_table *t, const char *key)
+size_t kd_book_column(const struct kd_table *t, const char *key)
 {
     for (size_t c = 0; c < t->n_columns; c++)
         if (strcmp(t->columns[c].key, key) == 0) return c;
     return 0;
 }
 
-static void colour_series(lxw_chart_series *series, size_t k, bool line)
+void kd_book_colour(lxw_chart_series *series, size_t k, bool line)
 {
     static const lxw_color_t colours[] = {0x262626, 0x0072B2, 0xD55E00, 0x009E73,
                                           0xCC79A7, 0xE69F00, 0x56B4E9};
@@ -175,7 +194,7 @@ static void colour_series(lxw_chart_series *series, size_t k, bool line)
 }
 
 /* A series for each role over the columns of shares; a model has a value in its role's alone. */
-static int chart_efficiency(struct book *b, lxw_worksheet *sheet, uint32_t rows)
+static int chart_efficiency(struct kd_book *b, lxw_worksheet *sheet, uint32_t rows)
 {
     lxw_chart *chart = workbook_add_chart(b->workbook, LXW_CHART_SCATTER);
     lxw_chart_options place = {.x_scale = 1.5, .y_scale = 1.5};
@@ -187,7 +206,7 @@ static int chart_efficiency(struct book *b, lxw_worksheet *sheet, uint32_t rows)
         chart_series_set_values(series, "Efficiency", 1, (lxw_col_t)(8 + k), rows,
                                 (lxw_col_t)(8 + k));
         chart_series_set_name_range(series, "Efficiency", 0, (lxw_col_t)(8 + k));
-        colour_series(series, k, false);
+        kd_book_colour(series, k, false);
     }
     chart_title_set_name(chart, "Accuracy against parameters");
     chart_axis_set_name(chart->x_axis, "parameters");
@@ -199,7 +218,7 @@ static int chart_efficiency(struct book *b, lxw_worksheet *sheet, uint32_t rows)
     return 0;
 }
 
-static int write_efficiency_row(struct book *b, lxw_worksheet *sheet, const struct kd_table *t,
+static int write_efficiency_row(struct kd_book *b, lxw_worksheet *sheet, const struct kd_table *t,
                                 const size_t from[8], size_t r, double *teacher)
 {
     const struct kd_cell *cells = &t->cells[r * t->n_columns];
@@ -212,7 +231,7 @@ static int write_efficiency_row(struct book *b, lxw_worksheet *sheet, const stru
     for (uint16_t c = 0; c < 8; c++) {
         const struct kd_cell *cell = &cells[from[c]];
         if (cell->text) {
-            if (write_text(b, sheet, row, c, cell->text, NULL) < 0) return -1;
+            if (kd_book_text(b, sheet, row, c, cell->text, b->text) < 0) return -1;
         } else if (isfinite(cell->value)) {
             worksheet_write_number(sheet, row, c, cell->value,
                                    b->by_kind[t->columns[from[c]].kind]);
@@ -225,25 +244,26 @@ static int write_efficiency_row(struct book *b, lxw_worksheet *sheet, const stru
 }
 
 /* What each model costs and what it keeps of the teacher's accuracy. */
-static int write_efficiency(struct book *b, const struct kd_report *report)
+static int write_efficiency(struct kd_book *b, const struct kd_report *report)
 {
     static const char *const heads[] = {"run",           "model",      "role",        "parameters",
                                         "multiply-adds", "file bytes", "ms an image", "top-1",
                                         "teacher",       "plain",      "distilled"};
-    lxw_worksheet *sheet = add_sheet(b, "Efficiency");
+    lxw_worksheet *sheet = kd_book_sheet(b, "Efficiency");
     struct kd_table t;
     double teacher = NAN;
     if (!sheet || kd_table_models(report, &t, b->err) < 0) return -1;
     int status = 0;
-    const size_t from[8] = {column_of(&t, "run"),        column_of(&t, "name"),
-                            column_of(&t, "role"),       column_of(&t, "parameters"),
-                            column_of(&t, "macs"),       column_of(&t, "bytes"),
-                            column_of(&t, "latency_ms"), column_of(&t, "top1")};
+    const size_t from[8] = {kd_book_column(&t, "run"),        kd_book_column(&t, "name"),
+                            kd_book_column(&t, "role"),       kd_book_column(&t, "parameters"),
+                            kd_book_column(&t, "macs"),       kd_book_column(&t, "bytes"),
+                            kd_book_column(&t, "latency_ms"), kd_book_column(&t, "top1")};
     for (uint16_t c = 0; c < 11 && status == 0; c++)
-        status = write_text(b, sheet, 0, c, heads[c], c < 3 ? b->head : b->head_right);
+        status = kd_book_text(b, sheet, 0, c, heads[c], c < 3 ? b->head : b->head_right);
     for (size_t r = 0; r < t.n_rows && status == 0; r++)
         status = write_efficiency_row(b, sheet, &t, from, r, &teacher);
-    worksheet_set_column(sheet, 1, 1, 28, NULL);
+    worksheet_set_column(sheet, 0, 0, text_width(&t, from[0]), NULL);
+    worksheet_set_column(sheet, 1, 1, text_width(&t, from[1]), NULL);
     worksheet_set_column(sheet, 2, 10, 13, NULL);
     worksheet_freeze_panes(sheet, 1, 0);
     worksheet_fit_to_pages(sheet, 1, 1);
@@ -252,19 +272,25 @@ static int write_efficiency(struct book *b, const struct kd_report *report)
     return status;
 }
 
-/* T down, networks across: mean top-1. */
-static int write_sweep(struct book *b, const struct kd_report *report)
+/* T down, networks across: mean top-1; of several students in a place the one best
+ * on validation. */
+static int write_sweep(struct kd_book *b, const struct kd_report *report)
 {
-    lxw_worksheet *sheet = add_sheet(b, "Sweep");
+    lxw_worksheet *sheet = kd_book_sheet(b, "Sweep");
     char text[128];
     uint32_t rows = 0;
-    double t_of[256];
-    if (!sheet) return -1;
-    if (write_text(b, sheet, 0, 0, "T", b->head) < 0) return -1;
+    double t_of[256], *best = kd_alloc((size_t)256 * 200, sizeof *best, "a workbook", b->err);
+    if (!sheet || !best || kd_book_text(b, sheet, 0, 0, "T", b->head_right) < 0) {
+        kd_free(best);
+        return -1;
+    }
     uint16_t column = 1;
     for (size_t run = 0; run < report->n_runs; run++) {
         size_t *group = kd_alloc(report->n_entries, sizeof *group, "a workbook", b->err);
-        if (!group) return -1;
+        if (!group) {
+            kd_free(best);
+            return -1;
+        }
         size_t groups = kd_groups_of(report, run, group);
         for (size_t g = 0; g < groups && column < 200; g++, column++) {
             for (size_t i = 0; i < report->n_entries; i++) {
@@ -273,8 +299,10 @@ static int write_sweep(struct book *b, const struct kd_report *report)
                 double top1 = kd_entry_stats(report, e, kd_figure_top1).mean;
                 if (group[i] != g) continue;
                 kd_size_words(r->parameters, text);
-                if (write_text(b, sheet, 0, column, text[0] ? text : "students", b->head) < 0) {
+                if (kd_book_text(b, sheet, 0, column, text[0] ? text : "students",
+                                 b->head_right) < 0) {
                     kd_free(group);
+                    kd_free(best);
                     return -1;
                 }
                 if (isnan(r->temperature) || isnan(top1)) continue;
@@ -282,80 +310,51 @@ static int write_sweep(struct book *b, const struct kd_report *report)
                 while (at < rows && t_of[at] != r->temperature) at++;
                 if (at == 256) continue;
                 if (at == rows) t_of[rows++] = r->temperature;
+                double *cell = &best[(size_t)at * 200 + column];
+                double valid = 1 + kd_entry_stats(report, e, kd_figure_valid).mean; /* 0: none */
+                if (*cell > 0 && !(valid > *cell)) continue;
+                *cell = isnan(valid) ? 1 : valid;
                 worksheet_write_number(sheet, at + 1, 0, r->temperature, NULL);
                 worksheet_write_number(sheet, at + 1, column, top1, b->by_kind[KD_CELL_RATE]);
             }
         }
         kd_free(group);
     }
+    kd_free(best);
     worksheet_set_column(sheet, 1, column, 26, NULL);
     worksheet_freeze_panes(sheet, 1, 1);
     if (rows == 0)
-        return write_text(b, sheet, 2, 0, "No distilled student has been evaluated.", NULL);
-    return 0;
-}
-
-/* Learning curves of each model's first seed, from the rows that its log has on the sheet. */
-static int add_curves(struct book *b, lxw_worksheet *sheet, const struct kd_report *report,
-                      const struct kd_table *t, const uint16_t *at, const char *key,
-                      const char *title, bool percent, uint32_t where)
-{
-    uint16_t y = at[column_of(t, key)], x = at[column_of(t, "epoch")];
-    lxw_chart *chart = workbook_add_chart(b->workbook, LXW_CHART_SCATTER_STRAIGHT);
-    uint32_t row = 1;
-    size_t drawn = 0;
-    if (!chart) return kd_fail(b->err, "no memory for a workbook");
-    for (size_t i = 0; i < report->n_entries; i++)
-        for (size_t k = 0; k < report->entries[i].n; k++) {
-            const struct kd_result *r = &report->results[report->entries[i].first + k];
-            uint32_t n = (uint32_t)r->log.n, first = row;
-            row += n;
-            if (k || n == 0 || y == UINT16_MAX || x == UINT16_MAX || drawn >= 14) continue;
-            lxw_chart_series *series = chart_add_series(chart, NULL, NULL);
-            if (!series) continue;
-            chart_series_set_categories(series, "Logs", first, x, first + n - 1, x);
-            chart_series_set_values(series, "Logs", first, y, first + n - 1, y);
-            chart_series_set_name_range(series, "Logs", first, at[column_of(t, "name")]);
-            colour_series(series, drawn++, true);
-        }
-    chart_title_set_name(chart, title);
-    chart_axis_set_name(chart->x_axis, "epoch");
-    chart_axis_set_name(chart->y_axis, percent ? "top-1" : "cross-entropy");
-    if (percent) {
-        chart_axis_set_num_format(chart->y_axis, "0%");
-        chart_axis_set_max(chart->y_axis, 1);
-    } else {
-        chart_axis_set_log_base(chart->y_axis, 10);
-    }
-    chart_axis_set_crossing_min(chart->x_axis);
-    chart_axis_set_crossing_min(chart->y_axis);
-    lxw_chart_options place = {.x_scale = 1.4, .y_scale = 1.3};
-    if (drawn) worksheet_insert_chart_opt(sheet, where, 0, chart, &place);
+        return kd_book_text(b, sheet, 2, 0, "No distilled student has been evaluated.", NULL);
     return 0;
 }
 
 /* A paragraph in a row as high as it needs. */
-static int write_paragraph(struct book *b, lxw_worksheet *sheet, uint32_t *row, const char *text)
+static int write_paragraph(struct kd_book *b, lxw_worksheet *sheet, uint32_t *row, const char *text)
 {
     size_t lines = kd_text_width(text) / 95 + 1;
     worksheet_set_row(sheet, *row, 15 * (double)lines, NULL);
-    return write_text(b, sheet, (*row)++, 0, text, b->wrap);
+    return kd_book_text(b, sheet, (*row)++, 0, text, b->wrap);
 }
 
-static int write_about(struct book *b, const struct kd_report *report)
+static int write_about(struct kd_book *b, const struct kd_report *report)
 {
     static const char *const origins[] = {
         "top-1, top-5, errors, NLL, ECE, agreement: eval.json of each model, as kd-eval --json "
         "wrote it. Rates are fractions, shown in percent.",
         "validation, train, best epoch, parameters, multiply-adds: kd.metrics in the model file.",
+        "McNemar p: exact two-sided test on the images that one of a single pair alone gets right "
+        "(logits.safetensors of both).",
+        "ms an image, images/s: eval.json, as kd-eval --time measured them.",
         "T, alpha: kd.config in the model file. Logs: log.jsonl of each model.",
         "sd: standard deviation over seeds, with n - 1.",
         "Differences: distilled minus plain with the same network and seed; 95 % t-interval of "
         "their mean. \"Better by more than the spread\": the interval excludes zero.",
+        "Sweep: mean top-1 of the distilled students of a size at a T; of several the "
+        "one best on validation.",
         "best: the student with the highest median top-1 over its seeds on validation. Test "
         "figures choose nothing.",
         "gap closed: (distilled - plain) / (teacher - plain) of mean top-1."};
-    lxw_worksheet *sheet = add_sheet(b, "About");
+    lxw_worksheet *sheet = kd_book_sheet(b, "About");
     struct kd_bytes words = {0};
     uint32_t row = 0;
     if (!sheet) return -1;
@@ -371,7 +370,7 @@ static int write_about(struct book *b, const struct kd_report *report)
     kd_bytes_release(&words);
     row++;
     if (status == 0)
-        status = write_text(b, sheet, row++, 0, "Where the figures come from", b->head);
+        status = kd_book_text(b, sheet, row++, 0, "Where the figures come from", b->head);
     for (size_t i = 0; i < sizeof origins / sizeof *origins && status == 0; i++)
         status = write_paragraph(b, sheet, &row, origins[i]);
     for (size_t i = 0; i < report->n_runs && status == 0; i++)
@@ -379,7 +378,7 @@ static int write_about(struct book *b, const struct kd_report *report)
     return status;
 }
 
-static int write_sheets(struct book *b, const struct kd_report *report)
+static int write_sheets(struct kd_book *b, const struct kd_report *report)
 {
     static const struct {
         const char *name;
@@ -392,19 +391,10 @@ static int write_sheets(struct book *b, const struct kd_report *report)
     if (formats_make(b) < 0) return -1;
     for (size_t i = 0; i < sizeof sheets / sizeof *sheets; i++) {
         struct kd_table t;
-        lxw_worksheet *sheet = add_sheet(b, sheets[i].name);
+        lxw_worksheet *sheet = kd_book_sheet(b, sheets[i].name);
         if (!sheet || sheets[i].make(report, &t, b->err) < 0) return -1;
         int status = write_table(b, sheet, &t, at);
-        if (status == 0 && i == 3 && t.n_rows) {
-            lxw_worksheet *curves = add_sheet(b, "Curves");
-            if (curves) worksheet_fit_to_pages(curves, 1, 1);
-            status = !curves ? -1
-                             : add_curves(b, curves, report, &t, at, "valid_top1",
-                                          "Validation accuracy (first seeds)", true, 0);
-            if (status == 0)
-                status = add_curves(b, curves, report, &t, at, "valid_loss",
-                                    "Validation loss (first seeds)", false, 21);
-        }
+        if (status == 0 && i == 3 && t.n_rows) status = kd_book_curves(b, report, &t, at);
         kd_table_release(&t);
         if (status < 0) return -1;
         if (i == 1 && (write_efficiency(b, report) < 0 || write_sweep(b, report) < 0)) return -1;
@@ -418,7 +408,7 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
     const char *folder = getenv("TMPDIR");
     char *temporary = kd_format(err, "%s/kd-XXXXXX", folder && folder[0] ? folder : "/tmp");
     struct kd_bytes data = {0};
-    struct book b = {.err = err};
+    struct kd_book b = {.err = err};
     int status = -1, fd = -1;
     if (!temporary) return -1;
     fd = mkstemp(temporary);

@@ -409,7 +409,9 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
     int status = 0;
     for (size_t i = 0; i < x->n_seeds && status == 0; i++) {
         cJSON *seed = cJSON_CreateNumber((double)x->seeds[i]);
-        if (!seed || !cJSON_AddItemToArray(seeds, seed)) status = kd_fail(err, "not enough memory for seeds");
+        if (seed && cJSON_AddItemToArray(seeds, seed)) continue;
+        cJSON_Delete(seed);
+        status = kd_fail(err, "not enough memory for seeds");
     }
     for (size_t i = 0; i < x->n_students && status == 0; i++)
         status = kd_json_attach(students, x->students[i].name,
@@ -421,9 +423,12 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
     }
     if (status == 0 && cJSON_HasObjectItem(x->json, "teacher"))
         status = kd_json_attach(out, "teacher", job_json(x, "teacher", false, err), err);
-    if (status == 0 && cJSON_HasObjectItem(x->json, "soften"))
-        status = kd_json_attach(out, "soften",
-                                cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(x->json, "soften"), 1), err);
+    const cJSON *soften = cJSON_GetObjectItemCaseSensitive(x->json, "soften");
+    if (status == 0 && soften) {
+        cJSON *copy = cJSON_Duplicate(soften, 1);
+        status = copy ? kd_json_add(out, "soften", copy, err)
+                      : kd_fail(err, "not enough memory for \"soften\"");
+    }
     if (status == 0) {
         status = kd_json_attach(out, "students", students, err);
         students = NULL;

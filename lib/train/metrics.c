@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BINS = 15 };
+enum { BINS = KD_ECE_BINS };
 
 struct row {
     size_t best, rank; /* argmax; how many classes stand before the label */
@@ -51,7 +51,12 @@ void kd_metrics_of(const float *logits, const int32_t *labels, size_t n, size_t 
     out->top1 = (double)top1 / all;
     out->top5 = (double)top5 / all;
     out->loss = loss / all;
-    for (int b = 0; b < BINS; b++) out->ece += fabs((double)right[b] - confidence[b]) / all;
+    for (int b = 0; b < BINS; b++) {
+        out->ece += fabs((double)right[b] - confidence[b]) / all;
+        if (!count[b]) continue;
+        out->bins[b] = (struct kd_bin){count[b], confidence[b] / (double)count[b],
+                                       (double)right[b] / (double)count[b]};
+    }
 }
 
 static size_t argmax(const float *z, size_t n)

@@ -53,7 +53,7 @@ int kd_classes_suit(const char *who, size_t classes, const struct kd_images *ima
     if (!images->labels || images->classes <= classes) return 0;
     for (uint32_t i = 0; i < images->n; i++)
         if (images->labels[i] >= 0 && (size_t)images->labels[i] >= classes)
-            return kd_fail(err, "%s: knows classes 0 to %zu, but image %u of %s:%s has label %d", who, classes - 1,
+            return kd_fail(err, "%s: classes 0 to %zu are known, but image %u of %s:%s has label %d", who, classes - 1,
                            i, images->source, images->split, (int)images->labels[i]);
     return kd_fail(err, "%s: knows %zu classes, %s:%s has %u", who, classes, images->source, images->split,
                    images->classes);

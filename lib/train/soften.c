@@ -44,7 +44,10 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
     if (what->views && set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
     const struct kd_reals *t = &what->temperatures;
-    return t->n ? set_json(f, "kd.temperature", cJSON_CreateDoubleArray(t->v, (int)t->n), err) : 0;
+    if (!t->n) return 0;
+    cJSON *list = cJSON_CreateDoubleArray(t->v, (int)t->n);
+    return list ? set_json(f, "kd.temperature", list, err)
+                : kd_fail(err, "not enough memory for a list of temperatures");
 }
 
 struct arrays { /* owned until the file is written */

@@ -52,9 +52,9 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
 }
 @test "a label out of range" {
     { printf "\0\0\010\001\0\0\0\360"; head -c 239 /dev/zero; printf "\377"; } >set/train-labels-idx1-ubyte
-    refused 1 "the soft targets: knows classes 0 to 9, but image 239 of idx:set:train has label 255" -- \
+    refused 1 "the soft targets: classes 0 to 9 are known, but image 239 of idx:set:train has label 255" -- \
         train --data idx:set -S kept/soft.safetensors
-    refused 1 "kept/model.safetensors: knows classes 0 to 9, but image 239 of idx:set:train has label 255" -- \
+    refused 1 "kept/model.safetensors: classes 0 to 9 are known, but image 239 of idx:set:train has label 255" -- \
         kd-eval kept --data idx:set:train --output kept/eval.txt
     kd-data convert idx:set:train --to tensors -o t.safetensors --quiet
     { head -c 8 t.safetensors; tail -c +9 t.safetensors | sed 's/kd.checksums/kd.checksumz/'; } >u.safetensors

@@ -71,8 +71,8 @@ static void units_left_out_are_the_classes(void **state)
     struct kd_network *net =
         net_of("[\"flatten\",{\"kind\":\"dense\"},\"relu\",{\"kind\":\"dense\",\"units\":0}]",
                mnist, 10, 1);
-    assert_int_equal(kd_shape_size(net->layers[1].out), 10);
-    assert_int_equal(kd_shape_size(net->layers[3].out), 10);
+    assert_int_equal(kd_shape_size(net->chain.layers[1].out), 10);
+    assert_int_equal(kd_shape_size(net->chain.layers[3].out), 10);
     assert_int_equal(param_of(net, "3.weight")->count, 100);
     assert_int_equal(param_of(net, "1.weight")->shape[0], 10);
     assert_int_equal(param_of(net, "1.weight")->shape[1], 784);

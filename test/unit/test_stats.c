@@ -65,6 +65,18 @@ static void moments_and_median(void **state)
     assert_true(s.n == 0 && isnan(s.mean) && isnan(s.median));
 }
 
+/* Two-sided sign tests, by hand: 2 (1 + 5) / 2^5 and 2 (1 + 10 + 45 + 120) / 2^10. */
+static void mcnemar_is_the_exact_sign_test(void **state)
+{
+    (void)state;
+    near(kd_mcnemar_of(1, 4).p, 12.0 / 32, 1e-12);
+    near(kd_mcnemar_of(7, 3).p, 2 * 176.0 / 1024, 1e-12);
+    near(kd_mcnemar_of(0, 10).p, 2.0 / 1024, 1e-12);
+    assert_true(kd_mcnemar_of(5, 5).p == 1 && kd_mcnemar_of(0, 0).p == 1);
+    near(kd_mcnemar_of(5000, 5200).p, kd_mcnemar_of(5200, 5000).p, 1e-12);
+    assert_true(fabs(kd_mcnemar_of(4900, 5100).p - 0.0466) < 0.0005); /* normal: z = 1.99 */
+}
+
 static void not_finite_values_are_left_out(void **state)
 {
     (void)state;
@@ -110,6 +122,7 @@ int main(void)
         cmocka_unit_test(quantiles_match_the_tables),
         cmocka_unit_test(quantile_and_tails_are_inverse),
         cmocka_unit_test(moments_and_median),
+        cmocka_unit_test(mcnemar_is_the_exact_sign_test),
         cmocka_unit_test(not_finite_values_are_left_out),
         cmocka_unit_test(equal_values_have_no_spread),
         cmocka_unit_test(interval_of_paired_differences),

@@ -37,4 +37,5 @@ int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err
 int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err);
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);
+int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n, struct kd_err *err);
 #endif

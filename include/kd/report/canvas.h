@@ -15,6 +15,7 @@
 #define KD_REPORT_CANVAS_H
 #include "kd/base/mem.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 enum kd_ink {
     KD_INK_PAPER,
@@ -41,7 +42,7 @@ struct kd_canvas {
     double width, height;
     struct kd_mark *marks; /* internal */
     size_t n, room;
-    struct kd_bytes points, texts;
+    struct kd_bytes points, texts, pixels;
     struct kd_err err; /* of the first mark that found no memory */
     bool failed;
 };
@@ -63,6 +64,10 @@ void kd_canvas_rect(struct kd_canvas *c, double x, double y, double width, doubl
 void kd_canvas_dot(struct kd_canvas *c, double x, double y, double radius, int shape,
                    struct kd_pen pen, const char *tip);
 void kd_canvas_text(struct kd_canvas *c, double x, double y, const char *text, struct kd_type type);
+/* A picture of h x w pixels, [h][w][3] red green blue (copied), stretched over a rectangle without
+ * smoothing. */
+void kd_canvas_image(struct kd_canvas *c, double x, double y, double width, double height,
+                     const uint8_t *pixels, uint32_t h, uint32_t w, const char *tip);
 /* Width that text takes, an estimate that holds for common sans-serif faces. */
 double kd_type_width(const char *text, double size);
 

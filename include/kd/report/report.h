@@ -20,7 +20,7 @@
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
 
 struct kd_evaluation {  /* a line of eval.json; rates are fractions; NaN: not measured */
-    char *data, *split; /* NULL where not given */
+    char *data, *split, *fingerprint; /* NULL where not given */
     double n, top1, top5, errors, nll, ece, agreement, latency_ms, throughput, parameters, macs;
     double *confusion; /* [classes][classes], row: true class; or NULL */
     size_t classes;
@@ -50,6 +50,9 @@ struct kd_result { /* one trained model: one seed */
 
 struct kd_entry { /* the seeds of one model of one run: results[first .. first + n - 1], by seed */
     size_t first, n;
+    /* Against the plain counterpart where both have one seed and their answers are kept; p: NaN
+     * elsewhere. */
+    struct kd_mcnemar mcnemar;
 };
 
 struct kd_source { /* one run */
@@ -66,6 +69,7 @@ struct kd_report {
     size_t n_entries, entries_room;
     char **notes; /* what is missing, broken or worth knowing, a sentence each */
     size_t n_notes, notes_room;
+    const char *data_dir; /* where named data is found; NULL: as the model says, then $KD_DATA */
     const char *split; /* the split whose figures are shown: "test" where any model has it */
 };
 

@@ -32,4 +32,12 @@ struct kd_interval {
 struct kd_interval kd_interval_of(const struct kd_stats *s);
 bool kd_interval_excludes_zero(const struct kd_interval *i);
 
+/* McNemar's exact test of two models on the same images (McNemar 1947): of the images that one of
+ * them alone gets right, how unlikely is this split if both were as good? */
+struct kd_mcnemar {
+    double first, second; /* images that the first, the second alone gets right */
+    double p;             /* two-sided; 1 where neither has any */
+};
+struct kd_mcnemar kd_mcnemar_of(double first, double second);
+
 #endif

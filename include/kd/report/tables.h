@@ -26,8 +26,8 @@ int kd_table_find(const struct kd_table *t, const char *key, size_t *column, str
 /* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each
  * on its line. */
 int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
-/* What the table of differences shows, in two sentences. */
-const char *kd_words_on_differences(void);
+/* What a table of differences shows, in a sentence or two. */
+const char *kd_words_on_differences(const struct kd_table *t);
 /* A log as a table, with curves in block characters above it. */
 int kd_words_log(const struct kd_report *report, const struct kd_result *r, bool colour,
                  struct kd_bytes *out, struct kd_err *err);
@@ -45,6 +45,10 @@ struct kd_view {
 /* Makes the table of models as a view has it; *columns: kd_free after the table. */
 int kd_view_table(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
                   struct kd_column **columns, struct kd_err *err);
+/* The figures that the brief table leaves out: quality beyond top-1, and cost. No rows where there
+ * are none. */
+int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
+                    struct kd_column **columns, struct kd_err *err);
 /* The table of differences for people: the run only where there are several. *columns as above. */
 int kd_view_differences(const struct kd_report *report, struct kd_table *t,
                         struct kd_column **columns, struct kd_err *err);

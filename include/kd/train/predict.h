@@ -28,14 +28,29 @@ int kd_model_suits(const struct kd_model *model, const struct kd_images *images,
 /* Labels within 0 .. classes-1 of `who`, or which image has which label. */
 int kd_classes_suit(const char *who, size_t classes, const struct kd_images *images, struct kd_err *err);
 
+#define KD_ECE_BINS 15
+struct kd_bin { /* images whose confidence lies in (b/15, (b+1)/15] */
+    uint64_t n;
+    double confidence, accuracy; /* means over them; 0 of none */
+};
 struct kd_metrics { /* rates are fractions; over the labelled ones of n images */
     uint64_t n, errors;
     double top1, top5, loss; /* loss: mean label cross-entropy at T = 1, in nats */
     double ece;              /* expected calibration error, 15 equal-width bins (Guo et al. 2017, equation 3) */
+    struct kd_bin bins[KD_ECE_BINS];
 };
 /* labels [n], -1: not counted. confusion: [classes][classes] counts, row the true class, or NULL. */
 void kd_metrics_of(const float *logits, const int32_t *labels, size_t n, size_t classes,
                    struct kd_metrics *out, uint32_t *confusion);
 /* Share of rows with equal argmax. */
 double kd_agreement(const float *a, const float *b, size_t n, size_t classes);
+/* Median milliseconds of one image at a time, and images a second 1,000 at a time in the best of some rounds, from
+ * pixels in memory to logits; n > 0. Plans net anew. */
+int kd_predict_time(struct kd_network *net, const struct kd_normalize *normalize,
+                    const struct kd_view *view, const uint32_t *index, size_t n, struct kd_pool *pool,
+                    double *latency_ms, double *throughput, struct kd_err *err);
+/* A file of a model's logits for all images of a set: `logits` F32 [n][classes], and `labels` I32 [n] where the set
+ * has any (-1: none). Metadata: kd.kind = "logits", kd.data, kd.parents = [fingerprint of the model]. */
+int kd_logits_write(const char *path, const float *logits, const int32_t *labels, size_t classes,
+                    const struct kd_images *images, const char *fingerprint, struct kd_err *err);
 #endif

@@ -1,0 +1,26 @@
+/* A model's answers to a whole split, from the logits.safetensors beside its eval.json. */
+#ifndef KD_REPORT_LOGITS_H
+#define KD_REPORT_LOGITS_H
+#include "kd/report/report.h"
+#include <stdint.h>
+
+#define KD_RESULT_LOGITS "logits.safetensors"
+
+struct kd_logits {
+    float *z;        /* [n][classes] */
+    int32_t *labels; /* [n], -1: none; or NULL */
+    size_t n, classes;
+    char *data; /* kd.data: which images */
+};
+/* False where there is no such file, or it is not of the model and split that eval.json speaks of:
+ * what is drawn from it is left out then. */
+bool kd_logits_read(const struct kd_report *report, const struct kd_result *r,
+                    struct kd_logits *out);
+void kd_logits_release(struct kd_logits *l);
+/* Are both answers to the same images? */
+bool kd_logits_same(const struct kd_logits *a, const struct kd_logits *b);
+/* Class of image i; ties go to the lower class. */
+size_t kd_logits_top(const struct kd_logits *l, size_t i);
+/* p[classes] = softmax(z / t) */
+void kd_soften(const float *z, size_t classes, double t, double *p);
+#endif
