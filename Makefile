@@ -134,6 +134,40 @@ $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
 
+# What others need to build on libkd: the library, its headers (without those of the report), kd.pc.
+INSTALL ?= install
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+LIBDIR := $(DESTDIR)$(PREFIX)/lib
+INCDIR := $(DESTDIR)$(PREFIX)/include
+MANDIR := $(DESTDIR)$(PREFIX)/share/man
+HEADERS := $(filter-out include/kd/report/%,$(wildcard include/kd/*/*.h))
+PAGES   := $(wildcard cmd/*.1 cmd/*.5)
+define KD_PC
+prefix=$(PREFIX)
+libdir=$${prefix}/lib
+includedir=$${prefix}/include
+
+Name: kd
+Description: Knowledge distillation: data, networks, training, soft targets
+Version: $(VERSION)
+Requires: $(PACKAGES)
+Libs: -L$${libdir} -lkd -lm -pthread
+Cflags: -I$${includedir} -pthread
+endef
+export KD_PC
+install: all $(OUT)/libkd.a
+	$(INSTALL) -d $(BINDIR) $(LIBDIR)/pkgconfig $(MANDIR)/man1 $(MANDIR)/man5 $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%)))
+	$(INSTALL) -m 755 $(BINARIES) $(BINDIR)
+	$(INSTALL) -m 644 $(OUT)/libkd.a $(LIBDIR)
+	$(INSTALL) -m 644 $(filter %.1,$(PAGES)) $(MANDIR)/man1
+	$(INSTALL) -m 644 $(filter %.5,$(PAGES)) $(MANDIR)/man5
+	for h in $(HEADERS:include/%=%); do $(INSTALL) -m 644 include/$$h $(INCDIR)/$$h || exit 1; done
+	printf '%s\n' "$$KD_PC" > $(LIBDIR)/pkgconfig/kd.pc
+uninstall:
+	rm -f $(BINARIES:$(BIN)/%=$(BINDIR)/%) $(LIBDIR)/libkd.a $(LIBDIR)/pkgconfig/kd.pc
+	rm -f $(foreach p,$(notdir $(PAGES)),$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(p)) $(HEADERS:include/%=$(INCDIR)/%)
+	rmdir $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%))) $(INCDIR)/kd 2>/dev/null || true
+
 clean:
 	rm -rf build bin
 

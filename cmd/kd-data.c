@@ -158,7 +158,7 @@ static int counts_add(cJSON *o, const struct kd_images *m, const struct kd_facts
             return kd_fail(err, "not enough memory for counts");
         }
     }
-    return kd_json_add(o, "counts", list, err);
+    return kd_json_attach(o, "counts", list, err);
 }
 
 static int inspect_json(const struct taken *t, const struct kd_facts *f, struct kd_err *err)
@@ -174,13 +174,12 @@ static int inspect_json(const struct taken *t, const struct kd_facts *f, struct 
         kd_json_add_text(o, "dtype", kd_dtype_name(m->dtype), err) < 0 ||
         kd_json_add_number(o, "min", f->low, err) < 0 ||
         kd_json_add_number(o, "max", f->high, err) < 0 ||
-        kd_json_add(o, "mean", cJSON_CreateDoubleArray(f->mean, (int)m->c), err) < 0 ||
-        kd_json_add(o, "std", cJSON_CreateDoubleArray(f->std, (int)m->c), err) < 0 ||
+        kd_json_add_numbers(o, "mean", f->mean, m->c, err) < 0 ||
+        kd_json_add_numbers(o, "std", f->std, m->c, err) < 0 ||
         counts_add(o, m, f, err) < 0 || kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
         goto done;
     if (m->class_names &&
-        kd_json_add(o, "class_names",
-                    cJSON_CreateStringArray((const char *const *)m->class_names, (int)m->classes),
+        kd_json_attach(o, "class_names", cJSON_CreateStringArray((const char *const *)m->class_names, (int)m->classes),
                     err) < 0)
         goto done;
     text = kd_json_text(o, false, err);

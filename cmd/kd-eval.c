@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static struct options {
     char *data, *data_dir, *split, *reference, *experiment, *runs;
@@ -65,7 +64,23 @@ struct work {
     struct result *results;
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */
+    struct kd_bytes text;  /* the table or JSON lines not yet told */
 };
+
+/* Lines go to standard output as they come, to a file all at once at the end. */
+static int tell(struct work *w, bool end, struct kd_err *err)
+{
+    const char *path = w->run->common.output;
+    int status = 0;
+    if (!path || strcmp(path, "-") == 0) {
+        if (w->text.size) status = kd_print(err, "%s", w->text.data);
+        kd_bytes_release(&w->text);
+    } else if (end) {
+        status = kd_file_write(path, w->text.data ? w->text.data : "", w->text.size, err);
+        if (status == 0) status = kd_print(err, "%s\n", path);
+    }
+    return status;
+}
 
 /* ---- what to evaluate on ---- */
 
@@ -113,7 +128,11 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
     if (status == 0 && !source)
         status = kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
-    if (status == 0) status = load(w, source, validation ? "train" : split, err);
+    const char *whole = validation ? "train" : split;
+    if (status == 0) status = load(w, source, whole, err);
+    if (status == 0 && options.split && strcmp(w->images.split, whole) != 0)
+        status = kd_fail_usage(err, "--data %s is the split %s, but --split asks for %s; leave one of them out", source,
+                               w->images.split, split);
     if (status == 0 && validation) {
         struct kd_subset rest = {0};
         if (own.validation <= 0)
@@ -161,9 +180,11 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0)
         status = kd_predict(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
                             &w->run->progress, logits, err);
+    if (status == 0 && (options.confusion || SAVING)) {
+        r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
+        if (!r->confusion) status = -1;
+    }
     if (status == 0) {
-        if (options.confusion || SAVING)
-            r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         kd_metrics_of(logits, labels, on->n, classes, &r->m, r->confusion);
         status = save_logits(w, model, on, logits, labels, err);
     }
@@ -279,7 +300,7 @@ static void fill_row(const struct result *r, char row[COLUMNS][CELL])
 static const char *const heads[COLUMNS] = {"data", "images", "top-1 %", "top-5 %", "errors", "NLL", "ECE",
                                            "agree %", "parameters", "multiply-adds", "ms/image", "images/s"};
 
-static int print_table(const struct work *w, struct kd_err *err)
+static int add_table(struct work *w, struct kd_err *err)
 {
     size_t width[COLUMNS], name = 5;
     char row[COLUMNS][CELL];
@@ -298,12 +319,12 @@ static int print_table(const struct work *w, struct kd_err *err)
     }
     for (size_t i = 0; i <= w->n; i++) { /* row 0 is the heading */
         if (i) fill_row(&w->results[i - 1], row);
-        if (kd_print(err, "%-*s", (int)name, i ? w->results[i - 1].model : "model") < 0) return -1;
+        if (kd_bytes_format(&w->text, err, "%-*s", (int)name, i ? w->results[i - 1].model : "model") < 0) return -1;
         for (int c = 0; c < COLUMNS; c++)
-            if (shown[c] && kd_print(err, c == 0 ? "  %-*s" : "  %*s", (int)width[c],
-                                     i ? row[c] : heads[c]) < 0)
+            if (shown[c] && kd_bytes_format(&w->text, err, c == 0 ? "  %-*s" : "  %*s", (int)width[c],
+                                            i ? row[c] : heads[c]) < 0)
                 return -1;
-        if (kd_print(err, "\n") < 0) return -1;
+        if (kd_bytes_format(&w->text, err, "\n") < 0) return -1;
     }
     return 0;
 }
@@ -345,7 +366,10 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
     if (status == 0 && (w->run->common.json || SAVING)) {
         char *text = result_json(r, err);
         status = text ? kd_bytes_format(&w->saved, err, "%s\n", text) : -1;
-        if (status == 0 && w->run->common.json) status = kd_print(err, "%s\n", text);
+        if (status == 0 && w->run->common.json) {
+            status = kd_bytes_format(&w->text, err, "%s\n", text);
+            if (status == 0) status = tell(w, false, err);
+        }
         kd_free(text);
     }
     kd_subset_release(&on);
@@ -360,33 +384,14 @@ static int save(struct work *w, const char *model_path, struct kd_err *err)
     return status;
 }
 
-/* A folder stands for the model in it, or for the checkpoint of a training under way. */
-static char *model_in(const char *path, struct kd_err *err)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return kd_strdup(path, err);
-    char *model = kd_path_join(err, path, "model.safetensors");
-    if (!model || kd_path_exists(model)) return model;
-    char *checkpoint = kd_path_join(err, path, "checkpoint.safetensors");
-    if (!checkpoint || !kd_path_exists(checkpoint)) {
-        if (checkpoint) kd_fail(err, "%s: no model.safetensors and no checkpoint in it", path);
-        kd_free(checkpoint);
-        checkpoint = NULL;
-    }
-    kd_free(model);
-    return checkpoint;
-}
-
 static int evaluate_operand(struct work *w, const char *operand, struct kd_err *err)
 {
     struct kd_model model = {0};
-    char *path = model_in(operand, err);
-    int status = path ? kd_model_read(path, &model, err) : -1;
+    int status = kd_model_read(operand, &model, err);
     kd_bytes_release(&w->saved);
     if (status == 0) status = evaluate(w, &model, options.split ? options.split : "test", err);
-    if (status == 0 && options.save && strcmp(path, "-") != 0) status = save(w, path, err);
+    if (status == 0 && options.save && strcmp(operand, "-") != 0) status = save(w, model.path, err);
     kd_model_release(&model);
-    kd_free(path);
     return status;
 }
 
@@ -490,7 +495,8 @@ static int run(struct kd_run *r, struct kd_err *err)
     if (status == 0 && options.experiment) status = evaluate_experiment(&w, err);
     for (size_t i = 0; i < r->args.n_operands && status == 0 && !kd_stopping; i++)
         status = evaluate_operand(&w, r->args.operands[i], err);
-    if (status == 0 && !r->common.json && w.n) status = print_table(&w, err);
+    if (status == 0 && !r->common.json && w.n) status = add_table(&w, err);
+    if (status == 0 && !kd_stopping) status = tell(&w, true, err);
     for (size_t i = 0; i < w.n; i++) {
         kd_free(w.results[i].model);
         kd_free(w.results[i].data);
@@ -499,6 +505,7 @@ static int run(struct kd_run *r, struct kd_err *err)
     }
     kd_free(w.results);
     kd_bytes_release(&w.saved);
+    kd_bytes_release(&w.text);
     kd_model_release(&w.reference);
     kd_images_release(&w.images);
     kd_free(w.loaded);

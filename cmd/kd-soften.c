@@ -32,7 +32,7 @@ static const struct kd_option rows[] = {
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"logits", 0, NULL, KD_OPT_BOOL, O(logits), .preset = "true",
      .help = "write probabilities alone"},
-    {"show", 0, NULL, KD_OPT_INT, O(show), .preset = "-1", .min = -1, .max = 4e9, .metavar = "I",
+    {"show", 0, NULL, KD_OPT_INT, O(show), .min = 0, .max = 4e9, .metavar = "I",
      .help = "print image I's soft targets at each temperature instead of writing a file"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment"},
@@ -57,6 +57,7 @@ __attribute__((constructor)) static void count_rows(void)
 
 struct work {
     struct kd_run *run;
+    bool showing; /* --show: an image's table, no file */
     struct kd_teachers teachers;
     struct kd_images images;
     char *loaded;
@@ -182,7 +183,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
                              .augment = options.augment, .seed = (uint64_t)c->views_seed,
                              .command = w->run->command};
     w->teachers.average = options.average;
-    if (options.show >= 0) return show(w, err);
+    if (w->showing) return show(w, err);
     if (c->probabilities || options.average || !options.logits) what.temperatures = c->temperature;
     if (c->probabilities && !c->temperature.n)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
@@ -230,7 +231,7 @@ static int one_seed(struct work *w, const struct kd_experiment *x, const struct 
     else if (model && soft && kd_teachers_add(&w->teachers, model, 1, err) == 0 &&
              load(w, options.data ? options.data : teacher->data.source, options.soften.split,
                   options.data_dir, err) == 0)
-        status = options.update && options.show < 0 && is_current(w, soft) ? 0 : soften(w, soft, err);
+        status = options.update && !w->showing && is_current(w, soft) ? 0 : soften(w, soft, err);
     kd_free(folder);
     kd_free(model);
     kd_free(soft);
@@ -240,6 +241,8 @@ static int one_seed(struct work *w, const struct kd_experiment *x, const struct 
 static int from_experiment(struct work *w, const char *path, struct kd_err *err)
 {
     struct kd_job teacher = {0};
+    if (options.models.n)
+        return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
     struct kd_experiment *x = kd_experiment_open(path, options.runs, &options.set, err);
     if (!x) return -1;
     int status = kd_experiment_job(x, "teacher", false, &teacher, err);
@@ -247,7 +250,7 @@ static int from_experiment(struct work *w, const char *path, struct kd_err *err)
     if (status < 0) kd_err_context(err, "%s", path);
     if (status == 0) status = kd_args_apply(&w->run->args, err);
     bool given = kd_args_has(&w->run->args, "seed");
-    size_t n = given || options.show >= 0 ? 1 : x->n_seeds;
+    size_t n = given || w->showing ? 1 : x->n_seeds;
     if (status == 0 && w->run->common.output && n > 1)
         status = kd_fail_usage(err, "--output takes one file, but the experiment has %zu seeds; choose with "
                                     "--seed", n);
@@ -265,20 +268,20 @@ static int from_models(struct work *w, struct kd_err *err)
     if (options.weights.n && options.weights.n != options.models.n)
         return kd_fail_usage(err, "--weights has %zu numbers for %zu models", options.weights.n,
                              options.models.n);
-    if (options.show < 0 && !w->run->common.output)
+    if (!w->showing && !w->run->common.output)
         return kd_fail_usage(err, "say where to write with --output FILE (or - for a pipe)");
     for (size_t i = 0; i < options.models.n; i++)
         if (kd_teachers_add(&w->teachers, options.models.v[i], options.weights.n ? options.weights.v[i] : 1,
                             err) < 0)
             return -1;
     if (load(w, options.data, options.soften.split, options.data_dir, err) < 0) return -1;
-    if (options.update && options.show < 0 && is_current(w, w->run->common.output)) return 0;
+    if (options.update && !w->showing && is_current(w, w->run->common.output)) return 0;
     return soften(w, w->run->common.output ? w->run->common.output : "-", err);
 }
 
 static int run(struct kd_run *r, struct kd_err *err)
 {
-    struct work w = {.run = r};
+    struct work w = {.run = r, .showing = kd_args_has(&r->args, "show")};
     int status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err) : from_models(&w, err);
     kd_teachers_release(&w.teachers);
     kd_images_release(&w.images);

@@ -148,9 +148,11 @@ static int cannot_run(const char *name)
 /* The page lies beside the source (from bin/ and from build/MODE/bin/) or is installed. */
 static bool find_manual(const char *folder, const char *page, char *out, size_t room)
 {
-    static const char *const places[] = {"../cmd", "../../../cmd", "../share/man/man1"};
-    for (size_t i = 0; *folder && i < sizeof places / sizeof *places; i++) {
-        int n = snprintf(out, room, "%s/%s/%s.1", folder, places[i], page);
+    static const char *const places[] = {"../cmd", "../../../cmd", "../share/man/man"};
+    for (size_t i = 0; *folder && i < 2 * sizeof places / sizeof *places; i++) {
+        const char *place = places[i / 2], *section = i % 2 ? "5" : "1"; /* 5: file formats */
+        bool installed = place[strlen(place) - 1] == 'n';
+        int n = snprintf(out, room, "%s/%s%s/%s.%s", folder, place, installed ? section : "", page, section);
         if (n > 0 && (size_t)n < room && access(out, R_OK) == 0) return true;
     }
     return false;

@@ -1,8 +1,8 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
 #include "program.h"
-#include <cblas.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -90,8 +90,8 @@ static int show_version(struct kd_err *err)
 #endif
     if (kd_kernels_init(err) < 0) return -1;
     return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\nkernels: %s\n",
-                    kd_program.name, KD_VERSION, compiler, KD_BUILD, openblas_get_config(),
-                    openblas_get_corename(), kd_kernels_name());
+                    kd_program.name, KD_VERSION, compiler, KD_BUILD, kd_blas_config(),
+                    kd_blas_kernel(), kd_kernels_name());
 }
 
 static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
@@ -145,7 +145,7 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
 {
     const char *core = getenv("OPENBLAS_CORETYPE");
     if (kd_kernels_init(err) < 0) return -1;
-    openblas_set_num_threads(1); /* the workers divide the work, whatever the environment says */
+    kd_blas_init(); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
     if (kd_program.computes && core && *core)

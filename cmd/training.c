@@ -12,7 +12,7 @@ static const struct kd_option rows[] = {
     {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
      .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON"},
     {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24, .metavar = "N,N,...",
-     .help = "hidden units a layer; --layers 128,64 is --network mlp-128-64"},
+     .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment, as students.kd.distill.alpha=0.5"},
     {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = "runs", .metavar = "DIR",
@@ -84,6 +84,14 @@ static int load_images(struct work *w, struct kd_err *err)
     return w->loaded && kd_images_load(job->data.source, &options, &w->images, err) == 0 ? 0 : -1;
 }
 
+/* What is wrong with a training's settings is told with the experiment and the model it is about. */
+static int in_experiment(const struct work *w, int status, struct kd_err *err)
+{
+    if (status < 0 && w->path && err->kind == KD_ERR_USAGE)
+        kd_err_context(err, "%s: %s%s", w->path, w->student ? "students." : "", training_job.name);
+    return status;
+}
+
 /* Experiment, then flags; --layers and --network name the network anew. */
 static int prepare_job(struct work *w, const char *name, struct kd_err *err)
 {
@@ -92,7 +100,8 @@ static int prepare_job(struct work *w, const char *name, struct kd_err *err)
     if (kd_experiment_job(w->x, name, w->student, job, err) < 0)
         return w->path ? kd_err_context(err, "%s", w->path) : -1;
     if (kd_args_apply(&w->run->args, err) < 0) return -1;
-    if (w->student && (o->soft_targets || o->teachers.n)) job->distilled = true;
+    if (w->student && (o->soft_targets || o->teachers.n || kd_args_has(&w->run->args, "from")))
+        job->distilled = true;
     if (!o->network && !o->layers.n) return 0;
     cJSON_Delete(job->network);
     if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail(err, "no memory");
@@ -140,6 +149,9 @@ static int add_teacher(const struct work *w, struct kd_teachers *teachers, const
                          strcmp(from, "teacher") == 0 ? "teacher" : "student", w->path,
                          strcmp(from, "teacher") == 0 ? "" : " --student ",
                          strcmp(from, "teacher") == 0 ? "" : from, (unsigned long long)seed);
+    else if (status < 0 && !kd_path_exists(path) && w->path && strcmp(path, "-") != 0)
+        status = kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, "
+                                    "and there is no such file", from);
     kd_free(path);
     return status;
 }
@@ -264,7 +276,7 @@ static int tell_result(struct work *w, const struct kd_training *t, struct kd_er
     if (status == 0) status = kd_json_add_number(o, "seed", (double)t->seed, err);
     if (status == 0) status = kd_json_add_text(o, "fingerprint", t->fingerprint, err);
     for (cJSON *item; status == 0 && (item = log->child);)
-        cJSON_AddItemToObject(o, item->string, cJSON_DetachItemViaPointer(log, item));
+        status = kd_json_add(o, item->string, cJSON_DetachItemViaPointer(log, item), err);
     char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
     status = text ? kd_print(err, "%s\n", text) : -1;
     kd_free(text);
@@ -303,7 +315,7 @@ static int train(struct work *w, const char *name, uint64_t seed, bool only_ask,
     }
     kd_training_release(&t);
     kd_free(output);
-    return status;
+    return in_experiment(w, status, err);
 }
 
 static bool teacher_is_there(const struct work *w, const char *from, uint64_t seed)
@@ -328,12 +340,14 @@ static bool is_ready(const struct work *w, uint64_t seed)
     return true;
 }
 
-/* One word of a shell or xargs. */
+/* One word of a shell or of xargs, which both join quoted pieces and take ' within "". */
 static int print_word(const char *word, struct kd_err *err)
 {
-    if (!strpbrk(word, " \t'\"\\$&|;<>()*?[]{}~`#!")) return kd_print(err, "%s", word);
-    if (!strchr(word, '\'')) return kd_print(err, "'%s'", word);
-    return kd_print(err, "\"%s\"", word);
+    if (*word && !strpbrk(word, " \t'\"\\$&|;<>()*?[]{}~`#!")) return kd_print(err, "%s", word);
+    int status = kd_print(err, "'");
+    for (const char *p = word; *p && status == 0; p++)
+        status = kd_print(err, *p == '\'' ? "'\"'\"'" : "%c", *p);
+    return status == 0 ? kd_print(err, "'") : -1;
 }
 
 static int list(struct work *w, const char *name, uint64_t seed, struct kd_err *err)
@@ -365,24 +379,56 @@ static int each_seed(struct work *w, const char *name, struct kd_err *err)
     return 0;
 }
 
+/* What can be told wrong before the first training is, rather than hours into a series. */
+static int check_job(struct work *w, const char *name, struct kd_err *err)
+{
+    if (prepare_job(w, name, err) < 0) return -1;
+    cJSON *layers = kd_network_layers(training_job.network, err);
+    int status = layers ? kd_job_check(&training_job, err) : -1;
+    cJSON_Delete(layers);
+    return in_experiment(w, status, err);
+}
+
+/* Options that would do nothing are a mistake in the command. */
+static int check_options(const struct work *w, struct kd_err *err)
+{
+    static const char *const soft[] = {"temperature", "alpha", "fixed-teacher", "average", "force"};
+    const struct training_options *o = &training_options;
+    if (o->ready && !o->list) return kd_fail_usage(err, "--ready goes with --list");
+    if (o->list && !w->path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
+    if (o->soft_targets && o->teachers.n)
+        return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
+    if (w->path && strcmp(w->path, "-") != 0 && !kd_path_exists(w->path))
+        return kd_fail(err, "%s: there is no such experiment, a JSON file as those in configs/ (images are "
+                            "named with --data)", w->path);
+    if (w->path || !w->student || o->soft_targets || o->teachers.n || kd_args_has(&w->run->args, "from"))
+        return 0;
+    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
+        if (kd_args_has(&w->run->args, soft[i]))
+            return kd_fail_usage(err, "--%s is for soft targets, but none are given; add --soft-targets "
+                                      "FILE or --teacher MODEL", soft[i]);
+    return 0;
+}
+
 static int each_name(struct work *w, struct kd_err *err)
 {
     const struct kd_texts asked = training_options.students;
-    if (!w->student)
-        return training_options.list && !kd_experiment_knows(w->x, "teacher")
-                   ? 0
-                   : each_seed(w, "teacher", err);
-    if (!w->path) return each_seed(w, asked.n ? asked.v[0] : "student", err);
+    const bool lacks = w->path && !w->student && !kd_experiment_knows(w->x, "teacher");
+    if (lacks) return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no \"teacher\"", w->path);
+    if (!w->student || !w->path) {
+        const char *name = w->student ? "student" : "teacher";
+        return check_job(w, name, err) < 0 ? -1 : each_seed(w, name, err);
+    }
     if (!asked.n && !w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
     size_t n = asked.n ? asked.n : w->x->n_students, seeds = w->x->n_seeds;
     if (w->run->common.output && (n > 1 || (seeds > 1 && !kd_args_has(&w->run->args, "seed"))))
         return kd_fail_usage(err, "--output takes one model, but %zu students with %zu seeds are asked for; "
                                   "choose with --student and --seed", n, seeds);
-    for (size_t i = 0; i < n && !kd_stopping; i++) {
+    for (size_t i = 0; i < 2 * n && !kd_stopping; i++) { /* all are checked, then all are trained */
         /* prepare_job replaces the options that `asked` points into, so names come from the experiment */
-        const char *name = asked.n ? training_options.students.v[i] : w->x->students[i].name;
+        const char *name = asked.n ? training_options.students.v[i % n] : w->x->students[i % n].name;
         const struct kd_student *s = kd_experiment_student(w->x, name, err);
-        if (!s || each_seed(w, s->name, err) < 0) return -1;
+        if (!s || (i < n ? check_job(w, s->name, err) : each_seed(w, s->name, err)) < 0) return -1;
     }
     return 0;
 }
@@ -411,8 +457,7 @@ int training_program(struct kd_run *run, bool student, struct kd_err *err)
     struct work w = {.run = run, .student = student};
     struct training_options *o = &training_options;
     w.path = run->args.n_operands ? run->args.operands[0] : NULL;
-    if (o->ready && !o->list) return kd_fail_usage(err, "--ready goes with --list");
-    if (o->list && !w.path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
+    if (check_options(&w, err) < 0) return -1;
     w.x = kd_experiment_open(w.path, o->runs, &o->set, err);
     int status = w.x ? write_resolved(&w, err) : -1;
     if (status < 0 && w.x && w.path) kd_err_context(err, "%s", w.path);

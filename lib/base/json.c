@@ -115,13 +115,15 @@ int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err
     } else if (cJSON_AddItemToObject(object, key, value)) {
         return 0;
     }
+    no_memory(err, key); /* first: the key may be the value's own name */
     cJSON_Delete(value);
-    return no_memory(err, key);
+    return -1;
 }
 
 int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err)
 {
-    return made ? kd_json_add(object, key, made, err) : -1;
+    if (made) return kd_json_add(object, key, made, err);
+    return err->text[0] ? -1 : no_memory(err, key); /* cJSON does not say why */
 }
 
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err)
@@ -133,5 +135,11 @@ int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err)
 {
     cJSON *value = cJSON_CreateNumber(v);
+    return value ? kd_json_add(object, key, value, err) : no_memory(err, key);
+}
+
+int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n, struct kd_err *err)
+{
+    cJSON *value = cJSON_CreateDoubleArray(v, (int)n);
     return value ? kd_json_add(object, key, value, err) : no_memory(err, key);
 }

@@ -121,8 +121,13 @@ cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err)
         kd_fail(err, "not enough memory for the normalization");
         return NULL;
     }
-    if (kd_json_add(o, "mean", cJSON_CreateFloatArray(n->mean, (int)n->channels), err) == 0 &&
-        kd_json_add(o, "std", cJSON_CreateFloatArray(n->std, (int)n->channels), err) == 0)
+    double mean[KD_MAX_CHANNELS], std[KD_MAX_CHANNELS];
+    for (uint32_t c = 0; c < n->channels; c++) {
+        mean[c] = (double)n->mean[c];
+        std[c] = (double)n->std[c];
+    }
+    if (kd_json_add_numbers(o, "mean", mean, n->channels, err) == 0 &&
+        kd_json_add_numbers(o, "std", std, n->channels, err) == 0)
         return o;
     cJSON_Delete(o);
     return NULL;

@@ -275,7 +275,7 @@ void kd_images_release(struct kd_images *images)
 
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
 {
-    const int shape[3] = {(int)images->c, (int)images->h, (int)images->w};
+    const double shape[3] = {images->c, images->h, images->w};
     cJSON *o = cJSON_CreateObject();
     if (!o) {
         kd_fail(err, "no memory for the identity of %s", images->source);
@@ -284,7 +284,7 @@ cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
     if (kd_json_add_text(o, "source", images->source, err) == 0 &&
         kd_json_add_text(o, "split", images->split, err) == 0 &&
         kd_json_add_number(o, "n", images->n, err) == 0 &&
-        kd_json_add(o, "shape", cJSON_CreateIntArray(shape, 3), err) == 0 &&
+        kd_json_add_numbers(o, "shape", shape, 3, err) == 0 &&
         kd_json_add_number(o, "classes", images->classes, err) == 0 &&
         kd_json_add_text(o, "pixels", images->pixels_fingerprint, err) == 0 &&
         kd_json_add_text(o, "labels", images->labels_fingerprint, err) == 0)

@@ -2,21 +2,23 @@
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
-static int same_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
+int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
-    (void)classes;
+    (void)build;
     (void)err;
     l->out = l->in;
     return 0;
 }
 
-/* Calls BODY with y and x pointing at each row of the tile. */
-#define EACH_ROW(l, t, first, second, BODY)                                                            \
+/* Calls BODY with a and b pointing at each run of n contiguous values of the tile: whole rows lie in one piece. */
+#define EACH_RUN(l, t, first, second, BODY)                                                            \
     do {                                                                                               \
-        size_t stride_ = kd_shape_size((l)->out);                                                      \
-        for (size_t r_ = 0; r_ < (t).rows; r_++) {                                                     \
-            float *a = (first) + r_ * stride_ + (t).col0;                                              \
-            const float *b = (second) + r_ * stride_ + (t).col0;                                       \
+        bool whole_ = (t).cols == (l)->cols;                                                           \
+        size_t n = whole_ ? (t).rows * (t).cols : (t).cols;                                            \
+        for (size_t r_ = 0; r_ < (whole_ ? 1 : (t).rows); r_++) {                                      \
+            size_t at_ = ((t).row0 + r_) * (l)->cols + (t).col0;                                       \
+            float *a = (first) + at_;                                                                  \
+            const float *b = (second) + at_;                                                           \
             BODY;                                                                                      \
         }                                                                                              \
     } while (0)
@@ -25,37 +27,37 @@ static int same_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
 static void relu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_ROW(l, t, l->y, l->x, kd_kernels()->relu(a, b, t.cols, (float)l->u.activation.slope));
+    EACH_RUN(l, t, l->y, l->x, kd_kernels()->relu(a, b, n, (float)l->u.activation.slope));
 }
 
 static void relu_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_ROW(l, t, l->dy, l->y, kd_kernels()->relu_back(a, b, t.cols, (float)l->u.activation.slope));
+    EACH_RUN(l, t, l->dy, l->y, kd_kernels()->relu_back(a, b, n, (float)l->u.activation.slope));
 }
 
 static void gelu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_ROW(l, t, l->y, l->x, kd_kernels()->gelu(a, b, t.cols));
+    EACH_RUN(l, t, l->y, l->x, kd_kernels()->gelu(a, b, n));
 }
 
 static void gelu_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_ROW(l, t, l->dy, l->x, kd_kernels()->gelu_back(a, b, t.cols));
+    EACH_RUN(l, t, l->dy, l->x, kd_kernels()->gelu_back(a, b, n));
 }
 
 static void tanh_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_ROW(l, t, l->y, l->x, kd_kernels()->tanh(a, b, t.cols));
+    EACH_RUN(l, t, l->y, l->x, kd_kernels()->tanh(a, b, n));
 }
 
 static void tanh_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_ROW(l, t, l->dy, l->y, kd_kernels()->tanh_back(a, b, t.cols));
+    EACH_RUN(l, t, l->dy, l->y, kd_kernels()->tanh_back(a, b, n));
 }
 
 static const struct kd_option leaky_rows[] = {
@@ -64,18 +66,18 @@ static const struct kd_option leaky_rows[] = {
 };
 
 const struct kd_layer_kind kd_layer_relu = {
-    .name = "relu", .shape = same_shape, .elementwise = true, .keeps_sign = true,
+    .name = "relu", .shape = kd_layer_same_shape, .elementwise = true, .keeps_sign = true,
     .keeps = KD_KEEPS_SIGN, .forward = relu_forward, .backward = relu_backward,
 };
 const struct kd_layer_kind kd_layer_leaky_relu = {
-    .name = "leaky_relu", .rows = leaky_rows, .n_rows = 1, .shape = same_shape, .elementwise = true,
+    .name = "leaky_relu", .rows = leaky_rows, .n_rows = 1, .shape = kd_layer_same_shape, .elementwise = true,
     .keeps_sign = true, .keeps = KD_KEEPS_SIGN, .forward = relu_forward, .backward = relu_backward,
 };
 const struct kd_layer_kind kd_layer_gelu = {
-    .name = "gelu", .shape = same_shape, .elementwise = true, .keeps = KD_KEEPS_INPUT,
+    .name = "gelu", .shape = kd_layer_same_shape, .elementwise = true, .keeps = KD_KEEPS_INPUT,
     .forward = gelu_forward, .backward = gelu_backward,
 };
 const struct kd_layer_kind kd_layer_tanh = {
-    .name = "tanh", .shape = same_shape, .elementwise = true, .keeps = KD_KEEPS_OUTPUT,
+    .name = "tanh", .shape = kd_layer_same_shape, .elementwise = true, .keeps = KD_KEEPS_OUTPUT,
     .forward = tanh_forward, .backward = tanh_backward,
 };

@@ -1,6 +1,6 @@
-/* batchnorm over features (Ioffe and Szegedy 2015): y = weight (x - mean) / sqrt(var + epsilon) + bias.
+/* batchnorm over features, or over the channels of maps (Ioffe and Szegedy 2015): y = weight (x - mean) / sqrt(var + epsilon) + bias.
  * In training mean and (biased) variance are the batch's, and running ones move towards them by `momentum`, the
- * variance unbiased, as PyTorch's BatchNorm1d does. Otherwise the running ones are used. */
+ * variance unbiased, as PyTorch's BatchNorm1d and BatchNorm2d do. Otherwise the running ones are used. */
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
@@ -17,19 +17,17 @@ static const struct kd_option rows[] = {
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
 
-static int batchnorm_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
+static int batchnorm_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
-    (void)classes;
-    if (!l->in.flat)
-        return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it", l->in.c,
-                             l->in.h, l->in.w);
-    size_t n = kd_shape_size(l->in);
+    (void)build;
+    (void)err;
+    size_t n = l->in.c;
     l->out = l->in;
     kd_layer_add_param(l, "weight", n, 0);
     kd_layer_add_param(l, "bias", n, 0);
     kd_layer_add_param(l, "running_mean", n, 0)->trained = false;
     kd_layer_add_param(l, "running_var", n, 0)->trained = false;
-    l->parts = n >= 512 ? 2 : 1;
+    l->parts = kd_parts_for(n, 1e4 * (double)n * (double)kd_shape_pixels(l->in));
     return 0;
 }
 
@@ -43,16 +41,16 @@ static void batchnorm_init(struct kd_layer *l, uint64_t seed, uint32_t first_par
     }
 }
 
-/* save: mean and 1/sqrt(var + epsilon) that this pass used, [2][features] */
+/* save: mean and 1/sqrt(var + epsilon) that this pass used, [2][channels] */
 static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch)
 {
     (void)batch;
-    return 2 * kd_shape_size(l->out) * sizeof(float);
+    return 2 * (size_t)l->out.c * sizeof(float);
 }
 
 static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *mean, float *rstd)
 {
-    size_t n = kd_shape_size(l->in);
+    size_t n = l->in.c;
     float m = (float)l->u.batchnorm.momentum;
     float unbias = t.rows > 1 ? (float)t.rows / (float)(t.rows - 1) : 1.0f;
     kd_kernels()->norm_stats(l->x + t.col0, n, t.rows, t.cols, mean, rstd);
@@ -67,7 +65,7 @@ static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *m
 
 static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
-    size_t n = kd_shape_size(l->in);
+    size_t n = l->in.c;
     float *mean = (float *)l->save + t.col0, *rstd = (float *)l->save + n + t.col0;
     if (p->training)
         take_batch_statistics(l, t, mean, rstd);
@@ -83,7 +81,7 @@ static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struc
 
 static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
-    size_t n = kd_shape_size(l->in);
+    size_t n = l->in.c;
     const float *mean = (const float *)l->save + t.col0, *rstd = (const float *)l->save + n + t.col0;
     kd_kernels()->norm_back(l->dx ? l->dx + t.col0 : NULL, l->dy + t.col0, l->x + t.col0, n, t.rows,
                             t.cols, mean, rstd, l->param[WEIGHT].value + t.col0,

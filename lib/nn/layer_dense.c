@@ -29,12 +29,12 @@ struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t
     return p;
 }
 
-static int dense_shape(struct kd_layer *l, uint32_t classes, struct kd_err *err)
+static int dense_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
     if (!l->in.flat)
         return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it", l->in.c,
                              l->in.h, l->in.w);
-    if (l->u.dense.units == 0) l->u.dense.units = classes;
+    if (l->u.dense.units == 0) l->u.dense.units = build->classes;
     l->out = (struct kd_shape){(uint32_t)l->u.dense.units, 1, 1, true};
     size_t in = kd_shape_size(l->in), out = (size_t)l->u.dense.units;
     if ((double)in * (double)out > 4e9)

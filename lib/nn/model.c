@@ -1,8 +1,11 @@
 #include "kd/nn/model.h"
+#include "kd/base/file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int kd_model_fingerprint(const struct kd_network *net, const struct kd_normalize *normalize,
                          char out[KD_FINGERPRINT], struct kd_err *err)
@@ -26,29 +29,65 @@ static cJSON *meta_json(const struct kd_tensorfile *file, const char *key, struc
     return kd_json_parse(text, strlen(text), key, err);
 }
 
-static int check_kind(const struct kd_tensorfile *file, struct kd_err *err)
+int kd_format_check(const struct kd_tensorfile *file, struct kd_err *err)
 {
-    const char *kind = kd_tensorfile_meta(file, "kd.kind"), *format = kd_tensorfile_meta(file, "kd.format");
-    if (!kind) return kd_fail(err, "it has no kd.kind; is it a model written by kd?");
-    if (strcmp(kind, "model") != 0) return kd_fail(err, "it holds %s, not a model", kind);
-    if (format && strtol(format, NULL, 10) > strtol(KD_FORMAT, NULL, 10))
+    const char *format = kd_tensorfile_meta(file, "kd.format");
+    if (!format) return 0;
+    char *end;
+    long number = strtol(format, &end, 10);
+    if (end == format || *end || number < 1)
+        return kd_fail(err, "kd.format: expected a number like %s, not \"%s\"", KD_FORMAT, format);
+    if (number > strtol(KD_FORMAT, NULL, 10))
         return kd_fail(err, "its format %s is newer than this kd %s reads (%s); use a newer kd", format,
                        KD_VERSION, KD_FORMAT);
     return 0;
+}
+
+static int check_kind(const struct kd_tensorfile *file, struct kd_err *err)
+{
+    const char *kind = kd_tensorfile_meta(file, "kd.kind");
+    if (!kind) return kd_fail(err, "it has no kd.kind; is it a model written by kd?");
+    if (strcmp(kind, "model") != 0) return kd_fail(err, "it holds %s, not a model", kind);
+    return kd_format_check(file, err);
+}
+
+enum { SHAPE_TEXT = 24 * KD_MAX_DIMS };
+/* "[10,784]" */
+static void shape_text(const size_t *shape, unsigned dims, char out[SHAPE_TEXT])
+{
+    size_t at = (size_t)snprintf(out, SHAPE_TEXT, "[");
+    for (unsigned d = 0; d < dims && at < SHAPE_TEXT - 1; d++)
+        at += (size_t)snprintf(out + at, SHAPE_TEXT - at, d ? ",%zu" : "%zu", shape[d]);
+    snprintf(out + (at < SHAPE_TEXT - 2 ? at : SHAPE_TEXT - 2), 2, "]");
 }
 
 static int take_values(const struct kd_tensor *t, struct kd_param *p, struct kd_err *err)
 {
     bool same = t->dims == p->dims;
     for (unsigned d = 0; same && d < p->dims; d++) same = t->shape[d] == p->shape[d];
-    if (!same)
-        return kd_fail(err, "%s: its shape (%zu values) is not the network's (%zu values)", p->name,
-                       t->count, p->count);
+    if (!same) {
+        char there[SHAPE_TEXT], wanted[SHAPE_TEXT];
+        shape_text(t->shape, t->dims, there);
+        shape_text(p->shape, p->dims, wanted);
+        return kd_fail(err, "%s: its shape %s is not the network's %s", p->name, there, wanted);
+    }
     if (kd_tensor_to_float(t, p->value, err) < 0) return kd_err_context(err, "%s", p->name);
     for (size_t i = 0; i < p->count; i++)
         if (!isfinite(p->value[i]))
             return kd_fail(err, "%s: element %zu is %f; the model is damaged or its training diverged",
                            p->name, i, (double)p->value[i]);
+    return 0;
+}
+
+static int check_surplus(const struct kd_network *net, const struct kd_tensorfile *file, struct kd_err *err)
+{
+    for (size_t i = 0; i < file->n; i++) {
+        const char *name = file->tensors[i].name;
+        unsigned p = 0;
+        while (p < net->n_params && strcmp(net->params[p]->name, name) != 0) p++;
+        if (p == net->n_params && strncmp(name, "kd.state.", 9) != 0)
+            return kd_fail(err, "it has a tensor %s, which its network does not have", name);
+    }
     return 0;
 }
 
@@ -59,11 +98,7 @@ static int fill_network(struct kd_network *net, const struct kd_tensorfile *file
         if (!t) return kd_fail(err, "it has no tensor %s", net->params[i]->name);
         if (take_values(t, net->params[i], err) < 0) return -1;
     }
-    size_t known = net->n_params;
-    for (size_t i = 0; i < file->n; i++)
-        if (strncmp(file->tensors[i].name, "kd.state.", 9) == 0) known++;
-    if (file->n != known) return kd_fail(err, "it has tensors that its network does not have");
-    return 0;
+    return check_surplus(net, file, err);
 }
 
 int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struct kd_model *out,
@@ -99,12 +134,33 @@ done:
     return status;
 }
 
+/* The model in a folder, or the checkpoint of a training under way; any other path as it is. */
+static char *find_file(const char *path, struct kd_err *err)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return kd_strdup(path, err);
+    char *model = kd_path_join(err, path, "model.safetensors");
+    if (!model || kd_path_exists(model)) return model;
+    kd_free(model);
+    char *checkpoint = kd_path_join(err, path, "checkpoint.safetensors");
+    if (!checkpoint || kd_path_exists(checkpoint)) return checkpoint;
+    kd_free(checkpoint);
+    kd_fail(err, "%s: no model.safetensors and no checkpoint.safetensors in this folder", path);
+    return NULL;
+}
+
 int kd_model_read(const char *path, struct kd_model *out, struct kd_err *err)
 {
     struct kd_tensorfile file;
-    if (kd_tensorfile_read(path, NULL, &file, err) < 0) return -1;
-    int status = kd_model_from_file(&file, path, out, err);
-    kd_tensorfile_release(&file);
+    *out = (struct kd_model){0};
+    char *found = find_file(path, err);
+    if (!found) return -1;
+    int status = kd_tensorfile_read(found, NULL, &file, err);
+    if (status == 0) {
+        status = kd_model_from_file(&file, found, out, err);
+        kd_tensorfile_release(&file);
+    }
+    kd_free(found);
     return status;
 }
 

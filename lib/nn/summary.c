@@ -39,8 +39,8 @@ int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struc
     if (line(out, "layer", "output", "parameters", "multiply-adds", err) < 0 ||
         line(out, "input", shape, "", "", err) < 0)
         return -1;
-    for (unsigned i = 0; i < net->n_layers; i++) {
-        const struct kd_layer *l = &net->layers[i];
+    for (unsigned i = 0; i < net->chain.n_layers; i++) {
+        const struct kd_layer *l = &net->chain.layers[i];
         size_t count = 0;
         for (unsigned j = 0; j < l->n_params; j++)
             if (l->param[j].trained) count += l->param[j].count;

@@ -85,6 +85,13 @@ void kd_job_release(struct kd_job *job)
     *job = (struct kd_job){0};
 }
 
+static cJSON *network_json(const struct kd_job *job, struct kd_err *err)
+{
+    cJSON *copy = job->network ? cJSON_Duplicate(job->network, 1) : cJSON_CreateNull();
+    if (!copy) kd_fail(err, "not enough memory for a network");
+    return copy;
+}
+
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
 {
     struct kd_job copy = *job; /* sections want something they could write to */
@@ -96,7 +103,7 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
         goto fail;
     }
     if (kd_json_add_text(json, "name", job->name, err) < 0 ||
-        kd_json_add(json, "network", cJSON_Duplicate(job->network, 1), err) < 0 ||
+        kd_json_attach(json, "network", network_json(job, err), err) < 0 ||
         kd_json_attach(json, "data", kd_opts_to_json(&s[2], err), err) < 0) {
         cJSON_Delete(train);
         goto fail;

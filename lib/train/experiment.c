@@ -54,6 +54,9 @@ static int read_seeds(struct kd_experiment *x, struct kd_err *err)
         double v = list ? (cJSON_IsNumber(item) ? item->valuedouble : -1) : (double)i + 1;
         if (!(v >= 0 && v <= 9007199254740992.0) || v != (double)(uint64_t)v) return bad_seeds(err);
         x->seeds[i] = (uint64_t)v;
+        for (size_t j = 0; j < i; j++)
+            if (x->seeds[j] == x->seeds[i])
+                return kd_fail_usage(err, "seeds: %llu is there twice", (unsigned long long)x->seeds[i]);
     }
     return 0;
 }
@@ -87,19 +90,42 @@ static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct 
     return 0;
 }
 
+/* Lists have a name a line, and runs a folder a name. */
+static bool name_is_safe(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127) return false;
+    return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
+}
+
+static int check_student(const char *name, const cJSON *json, struct kd_err *err)
+{
+    char where[300];
+    snprintf(where, sizeof where, "students.%.250s", name);
+    if (!name_is_safe(name) || strcmp(name, "teacher") == 0)
+        return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
+                                  "no control character, under 200 bytes) and not \"teacher\"", where);
+    return check_keys(json, where, student_keys, COUNT(student_keys), err);
+}
+
 /* Value as it stands in a name: numbers and words as they are, lists and objects as JSON. */
 static char *value_text(const cJSON *value, struct kd_err *err)
 {
     return cJSON_IsString(value) ? kd_strdup(value->valuestring, err) : kd_json_text(value, false, err);
 }
 
-/* The points of a sweep are its keys' combinations, the last key turning fastest. */
+/* The points of a sweep are its keys' combinations, the last key turning fastest. A point is checked like any student:
+ * its values may be no part of a folder's name, its keys may be mistyped. */
 static int expand(struct kd_experiment *x, const char *name, const cJSON *student, const cJSON *axis,
                   struct kd_err *err)
 {
     if (!axis) {
         cJSON *copy = cJSON_Duplicate(student, 1);
         cJSON_DeleteItemFromObjectCaseSensitive(copy, "sweep");
+        if (copy && check_student(name, copy, err) < 0) {
+            cJSON_Delete(copy);
+            return -1;
+        }
         return add_student(x, kd_strdup(name, err), copy, err);
     }
     if (!cJSON_IsArray(axis) || !axis->child)
@@ -125,11 +151,6 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
     return 0;
 }
 
-static bool name_is_safe(const char *name)
-{
-    return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
-}
-
 static int read_students(struct kd_experiment *x, struct kd_err *err)
 {
     const cJSON *students = cJSON_GetObjectItemCaseSensitive(x->json, "students"), *student;
@@ -137,15 +158,11 @@ static int read_students(struct kd_experiment *x, struct kd_err *err)
         return kd_fail_usage(err, "students: expected an object {\"name\": {...}}");
     cJSON_ArrayForEach(student, students)
     {
-        char where[300];
-        snprintf(where, sizeof where, "students.%.250s", student->string);
-        if (!name_is_safe(student->string) || strcmp(student->string, "teacher") == 0)
-            return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot) "
-                                      "and not \"teacher\"", where);
-        if (check_keys(student, where, student_keys, COUNT(student_keys), err) < 0) return -1;
+        if (check_student(student->string, student, err) < 0) return -1;
         const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
         if (sweep && !cJSON_IsObject(sweep))
-            return kd_fail_usage(err, "%s.sweep: expected an object {\"key\": [values]}", where);
+            return kd_fail_usage(err, "students.%.250s.sweep: expected an object {\"key\": [values]}",
+                                 student->string);
         if (expand(x, student->string, student, sweep ? sweep->child : NULL, err) < 0) return -1;
     }
     return 0;
@@ -267,8 +284,8 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
     static const char *const augment[] = {"augment"};
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(job, s);
-    if (read_section(&s[2], x->json, "", "data", NULL, 0, err) < 0 || !object)
-        return object ? -1 : 0;
+    if (read_section(&s[2], x->json, "", "data", NULL, 0, err) < 0) return -1;
+    if (!object) return 0;
     char train[400];
     snprintf(train, sizeof train, "%.300s.train", where);
     if (read_section(&s[2], object, where, "data", NULL, 0, err) < 0 ||
@@ -392,7 +409,9 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
     int status = 0;
     for (size_t i = 0; i < x->n_seeds && status == 0; i++) {
         cJSON *seed = cJSON_CreateNumber((double)x->seeds[i]);
-        if (!seed || !cJSON_AddItemToArray(seeds, seed)) status = kd_fail(err, "not enough memory for seeds");
+        if (seed && cJSON_AddItemToArray(seeds, seed)) continue;
+        cJSON_Delete(seed);
+        status = kd_fail(err, "not enough memory for seeds");
     }
     for (size_t i = 0; i < x->n_students && status == 0; i++)
         status = kd_json_attach(students, x->students[i].name,
@@ -404,9 +423,12 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
     }
     if (status == 0 && cJSON_HasObjectItem(x->json, "teacher"))
         status = kd_json_attach(out, "teacher", job_json(x, "teacher", false, err), err);
-    if (status == 0 && cJSON_HasObjectItem(x->json, "soften"))
-        status = kd_json_attach(out, "soften",
-                                cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(x->json, "soften"), 1), err);
+    const cJSON *soften = cJSON_GetObjectItemCaseSensitive(x->json, "soften");
+    if (status == 0 && soften) {
+        cJSON *copy = cJSON_Duplicate(soften, 1);
+        status = copy ? kd_json_add(out, "soften", copy, err)
+                      : kd_fail(err, "not enough memory for \"soften\"");
+    }
     if (status == 0) {
         status = kd_json_attach(out, "students", students, err);
         students = NULL;

@@ -48,6 +48,17 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, con
     return 0;
 }
 
+int kd_classes_suit(const char *who, size_t classes, const struct kd_images *images, struct kd_err *err)
+{
+    if (!images->labels || images->classes <= classes) return 0;
+    for (uint32_t i = 0; i < images->n; i++)
+        if (images->labels[i] >= 0 && (size_t)images->labels[i] >= classes)
+            return kd_fail(err, "%s: classes 0 to %zu are known, but image %u of %s:%s has label %d", who, classes - 1,
+                           i, images->source, images->split, (int)images->labels[i]);
+    return kd_fail(err, "%s: knows %zu classes, %s:%s has %u", who, classes, images->source, images->split,
+                   images->classes);
+}
+
 int kd_model_suits(const struct kd_model *model, const struct kd_images *images, struct kd_err *err)
 {
     const struct kd_network *net = model->net;
@@ -55,8 +66,5 @@ int kd_model_suits(const struct kd_model *model, const struct kd_images *images,
         return kd_fail(err, "%s takes images of %ux%ux%u, %s:%s has %ux%ux%u", model->path,
                        net->input.c, net->input.h, net->input.w, images->source, images->split,
                        images->c, images->h, images->w);
-    if (images->labels && net->classes < images->classes)
-        return kd_fail(err, "%s knows %u classes, %s:%s has %u", model->path, net->classes,
-                       images->source, images->split, images->classes);
-    return 0;
+    return kd_classes_suit(model->path, net->classes, images, err);
 }

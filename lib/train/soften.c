@@ -3,10 +3,12 @@
 #include "kd/nn/model.h"
 #include "kd/train/targets.h"
 
+#include <math.h>
 #include <string.h>
 
 static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
 {
+    if (!json && !err->text[0]) return kd_fail(err, "not enough memory for %s", key); /* cJSON does not say why */
     char *text = json ? kd_json_text(json, false, err) : NULL;
     int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
     kd_free(text);
@@ -42,7 +44,10 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
     if (what->views && set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
     const struct kd_reals *t = &what->temperatures;
-    return t->n ? set_json(f, "kd.temperature", cJSON_CreateDoubleArray(t->v, (int)t->n), err) : 0;
+    if (!t->n) return 0;
+    cJSON *list = cJSON_CreateDoubleArray(t->v, (int)t->n);
+    return list ? set_json(f, "kd.temperature", list, err)
+                : kd_fail(err, "not enough memory for a list of temperatures");
 }
 
 struct arrays { /* owned until the file is written */
@@ -59,7 +64,12 @@ static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, str
         return kd_tensorfile_add(f, "logits", KD_F32, dims, shape + 3 - dims, a->logits, err);
     a->half = kd_alloc(n, sizeof *a->half, "half-precision logits", err);
     if (!a->half) return -1;
-    for (size_t i = 0; i < n; i++) a->half[i] = kd_float_to_half(a->logits[i]);
+    for (size_t i = 0; i < n; i++) {
+        a->half[i] = kd_float_to_half(a->logits[i]);
+        if (!isfinite(kd_half_to_float(a->half[i])))
+            return kd_fail(err, "logit %g does not fit half precision; leave --half out",
+                           (double)a->logits[i]);
+    }
     return kd_tensorfile_add(f, "logits", KD_F16, dims, shape + 3 - dims, a->half, err);
 }
 

@@ -5,12 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool is_npy(const char *path)
-{
-    size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".npy") == 0;
-}
-
 static const char *text_of(const cJSON *object, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -39,7 +33,9 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
 {
     const char *kind = kd_tensorfile_meta(f, "kd.kind"), *data = kd_tensorfile_meta(f, "kd.data");
     if (kind && strcmp(kind, "soft-targets") != 0)
-        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them", kind);
+        return kd_fail(err, "it holds %s, not soft targets; kd-soften writes them",
+                       strcmp(kind, "model") == 0 ? "a model" : kind);
+    if (kd_format_check(f, err) < 0) return -1;
     if (!data) {
         if (force) return 0;
         return kd_fail(err, "it does not say which images it was made for (no kd.data); --force takes "
@@ -83,10 +79,11 @@ static int check_shape(const struct kd_tensor *t, const struct kd_images *images
                        struct kd_targets *out, struct kd_err *err)
 {
     size_t rows = t->dims == 3 ? t->shape[1] : t->shape[0];
-    if ((t->dims != 2 && t->dims != 3) || rows != images->n)
-        return kd_fail(err, "%s has %u dimensions and %zu rows; expected [%u, classes] for %s:%s",
-                       t->name[0] ? t->name : "the array", t->dims, t->dims ? rows : 0, images->n,
-                       images->source, images->split);
+    if ((t->dims != 3 && (t->dims != 2 || out->probabilities)) || rows != images->n)
+        return kd_fail(err, "%s has %u dimensions and %zu rows; expected [%s%u, classes] for %s:%s",
+                       t->name[0] ? t->name : "the array", t->dims, t->dims ? rows : 0,
+                       out->probabilities ? "temperatures, " : "", images->n, images->source,
+                       images->split);
     out->n = rows;
     out->classes = t->shape[t->dims - 1];
     out->views = t->dims == 3 && !out->probabilities ? t->shape[0] : 1;
@@ -136,7 +133,8 @@ static int check_views(const struct kd_tensorfile *f, const struct kd_job *job, 
     if (status == 0)
         status = kd_opts_from_json(&section, cJSON_GetObjectItemCaseSensitive(json, "augment"),
                                    "kd.views.augment", NULL, 0, err);
-    out->seed = cJSON_IsNumber(seed) && seed->valuedouble >= 0 ? (uint64_t)seed->valuedouble : 0;
+    double number = cJSON_IsNumber(seed) ? seed->valuedouble : 0;
+    out->seed = number >= 0 && number <= 9007199254740992.0 ? (uint64_t)number : 0;
     cJSON_Delete(json);
     if (status < 0) return -1;
     out->augmented = true;
@@ -168,7 +166,7 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
 {
     *out = (struct kd_targets){0};
     struct kd_tensorfile f;
-    int status = is_npy(path) ? kd_npy_read(path, NULL, &f, err) : kd_tensorfile_read(path, NULL, &f, err);
+    int status = kd_tensorfile_read_any(path, NULL, &f, err);
     if (status < 0) return -1;
     if (take(&f, images, job, force, out, err) < 0) {
         status = kd_err_context(err, "%s", path);

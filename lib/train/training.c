@@ -130,7 +130,7 @@ static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *c
     int status = line ? kd_json_add_number(out, "epoch", chosen->epoch, err) : -1;
     static const char *const keys[] = {"train", "train_eval", "valid"};
     for (int i = 0; i < 3 && status == 0; i++)
-        status = kd_json_add(out, keys[i], cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
+        status = kd_json_attach(out, keys[i], cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
     if (status == 0)
         status = kd_json_add_number(out, "parameters", (double)s->trainer.net->parameters, err);
     if (status == 0) status = kd_json_add_number(out, "macs", (double)s->trainer.net->macs, err);
@@ -213,9 +213,7 @@ static int build(struct session *s, struct kd_err *err)
         return kd_fail_usage(err, "%s:%s has no labels: only soft targets can be learnt, with --alpha 1",
                              im->source, im->split);
     uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
-    if (classes < im->classes)
-        return kd_fail(err, "the soft targets know %u classes, %s:%s has %u", classes, im->source,
-                       im->split, im->classes);
+    if (kd_classes_suit("the soft targets", classes, im, err) < 0) return -1;
     cJSON *layers = kd_network_layers(t->job->network, err);
     if (!layers) return -1;
     struct kd_shape input = {im->c, im->h, im->w, false};

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "kd/nn/gemm.h"
 #include "nets.h"
 
 enum { BATCH = 7 };
@@ -408,13 +409,82 @@ static void masks_differ(void **state)
     close_case(&f);
 }
 
+#define CONV(filters, rest) "{\"kind\":\"conv2d\",\"filters\":" #filters rest "}"
+#define TAIL "\"flatten\",{\"kind\":\"dense\"}]"
+#define MAPS(c, h, w) {c, h, w, false}
+
+/* Convolutions by each of the three algorithms, alone and on top of another, whose weights test the input's gradient. */
+static void conv2d(void **state)
+{
+    (void)state;
+    static const struct net_case cases[] = {
+        {"[" CONV(5, "") "," TAIL, MAPS(1, 6, 5), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, ",\"bias\":false") "," TAIL, MAPS(3, 6, 5), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(4, ",\"kernel\":2,\"stride\":2") "," CONV(3, ",\"kernel\":2,\"padding\":1") "," TAIL,
+         MAPS(2, 7, 6), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(6, ",\"kernel\":5,\"padding\":2,\"stride\":3") "," CONV(4, ",\"kernel\":1") "," TAIL,
+         MAPS(3, 9, 8), 2, true, 0.25, 3e-5, 1},
+        {"[" CONV(6, ",\"kernel\":1") "," CONV(6, ",\"groups\":2,\"padding\":1") ","
+         CONV(4, ",\"groups\":2,\"kernel\":1") "," TAIL, MAPS(2, 5, 4), 2, true, 0.25, 3e-5, 1},
+        {"[" CONV(6, ",\"kernel\":1") "," CONV(6, ",\"groups\":6,\"padding\":1,\"stride\":2") "," TAIL,
+         MAPS(2, 5, 7), 2, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, ",\"groups\":5,\"kernel\":2") "," TAIL, MAPS(5, 4, 4), 2, true, 0.25, 3e-5, 1},
+        {"[" CONV(4, ",\"init\":\"dirac\",\"padding\":1") "," CONV(4, ",\"init\":\"glorot\"") "," TAIL,
+         MAPS(3, 5, 5), 2, true, 0.25, 3e-5, 1},
+        /* Winograd: 16 channels and more, pictures that do and do not fill the tiles, paddings 0, 1, 2 */
+        {"[" CONV(16, "") "," CONV(16, ",\"padding\":1") "," TAIL, MAPS(2, 6, 7), 2, true, 0.25, 1e-4, 7},
+        {"[" CONV(16, ",\"padding\":1") "," CONV(32, "") "," CONV(16, ",\"padding\":2,\"bias\":false") "," TAIL,
+         MAPS(1, 8, 8), 2, true, 0.25, 1e-4, 53},
+        {"[" CONV(16, ",\"kernel\":1") ",\"relu\"," CONV(48, ",\"padding\":1") ",\"tanh\"," TAIL,
+         MAPS(3, 13, 5), 2, true, 1.0 / 512, 5e-3, 97},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i]);
+}
+
+static void maps(void **state)
+{
+    (void)state;
+#define NORM "\"batchnorm\""
+#define RES(body) "{\"kind\":\"residual\",\"body\":[" body "]}"
+    static const struct net_case cases[] = {
+        {"[" CONV(5, "") ",{\"kind\":\"avgpool\"}," TAIL, MAPS(2, 8, 7), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") ",{\"kind\":\"avgpool\",\"kernel\":3,\"stride\":2,\"padding\":1}," TAIL, MAPS(2, 8, 7), 3,
+         true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") ",\"global_avgpool\"," TAIL, MAPS(2, 6, 7), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") ",{\"kind\":\"maxpool\"}," TAIL, MAPS(2, 8, 7), 3, true, 1.0 / 512, 2e-3, 1},
+        {"[" CONV(5, "") ",\"relu\",{\"kind\":\"maxpool\",\"kernel\":3,\"stride\":2,\"padding\":1}," TAIL,
+         MAPS(2, 8, 7), 3, true, 1.0 / 512, 2e-3, 1},
+        {"[" CONV(5, "") ",\"global_maxpool\"," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 512, 2e-3, 1},
+        {"[{\"kind\":\"maxpool\"}," CONV(5, "") "," TAIL, MAPS(3, 8, 8), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3, false, 1.0 / 256, 5e-3, 1},
+        {"[" NORM "," CONV(5, "") "," TAIL, MAPS(3, 6, 7), 3, true, 1.0 / 64, 3e-3, 1},
+        {"[" CONV(16, "") "," NORM ",\"gelu\",{\"kind\":\"dropout\",\"rate\":0.25}," CONV(16, "") "," TAIL,
+         MAPS(1, 8, 8), 3, true, 1.0 / 256, 5e-3, 29},
+        {"[" CONV(3, "") ",{\"kind\":\"scale\",\"by\":0.125},\"tanh\",\"flatten\",{\"kind\":\"dense\"},"
+         "{\"kind\":\"scale\",\"by\":-3}]", MAPS(2, 5, 5), 3, true, 1.0 / 128, 5e-3, 1},
+        {"[" CONV(4, "") "," RES(CONV(4, ",\"padding\":1") ",\"tanh\"," CONV(4, ",\"padding\":1")) ",\"tanh\"," TAIL,
+         MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[" RES("\"tanh\"," CONV(2, ",\"padding\":1") ",\"gelu\"") "," TAIL, MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[" CONV(4, "") ",{\"kind\":\"residual\",\"body\":[" CONV(6, ",\"stride\":2,\"padding\":1") "," NORM
+         ",\"tanh\"],\"shortcut\":[" CONV(6, ",\"kernel\":1,\"stride\":2,\"bias\":false") "," NORM "]},\"tanh\"," TAIL,
+         MAPS(2, 6, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[\"flatten\",{\"kind\":\"dense\",\"units\":9}," RES("\"tanh\",{\"kind\":\"dense\",\"units\":9}," RES("\"tanh\""))
+         ",{\"kind\":\"dense\"}]", MAPS(1, 3, 3), 3, true, 1.0 / 256, 5e-3, 1},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conv2d),
+        cmocka_unit_test(maps),
         cmocka_unit_test(dense),       cmocka_unit_test(relu),         cmocka_unit_test(leaky_relu),
         cmocka_unit_test(gelu),        cmocka_unit_test(tanh_),        cmocka_unit_test(dropout),
         cmocka_unit_test(batchnorm),   cmocka_unit_test(stacks),       cmocka_unit_test(same_bits),
         cmocka_unit_test(short_batch), cmocka_unit_test(masks_differ),
     };
+    kd_blas_init();
     return cmocka_run_group_tests_name("gradient", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@ int kd_main(int argc, char **argv);
 #define main kd_main
 #include "../../cmd/main.c"
 #undef main
+#include <cblas.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -44,6 +45,7 @@ static int probe(struct kd_run *r, struct kd_err *err)
 }
 
 const struct kd_program kd_program = {.name = "kd-probe",
+                                      .computes = true,
                                       .usage = "[OPTION]... [A [B]]",
                                       .summary = "Tries main().",
                                       .details = "Examples:\n  kd-probe\n",

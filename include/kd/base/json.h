@@ -32,8 +32,10 @@ const cJSON *kd_json_get(const cJSON *root, const char *path);
 /* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null.
  * A key that is there already gets the new value. */
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */
-/* The same for a value that was just made: NULL means that making it failed, with err filled. */
+/* The same for a value that was just made, by cJSON or by a function that takes err: NULL means that making it
+ * failed, and is no null. */
 int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err);
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);
+int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n, struct kd_err *err);
 #endif

@@ -52,6 +52,14 @@ struct kd_kernels {
     void (*adam)(float *w, float *m, float *v, const float *g, size_t n, const struct kd_adam_step *s);
     double (*sum_squares)(const float *x, size_t n);
     void (*scale)(float *x, size_t n, float by);
+    void (*add)(float *y, const float *x, size_t n, float by);  /* y += by x */
+    void (*mul_add)(float *y, const float *a, const float *b, size_t n); /* y += a b */
+    /* Winograd F(4x4, 3x3); n channels, a multiple of 16 (filters: up to 16). See lib/nn/isa/winograd.c. */
+    void (*winograd_input)(float *v, size_t stride, const float *const px[36], size_t n);
+    void (*winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias, size_t n);
+    void (*winograd_output_back)(float *d, size_t stride, const float *const px[16], size_t n);
+    void (*winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated, size_t n);
+    void (*winograd_filter_back)(float *w, size_t step, const float *u, size_t stride, size_t n);
     void (*exp_double)(double *x, size_t n); /* in place; relative error below 4e-16, 0 below -708 */
 };
 

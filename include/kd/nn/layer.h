@@ -1,24 +1,26 @@
 /* Layers: a kind plus one row of operations, forward beside backward.
  *
- * Data between layers is [batch][features], features in C,H,W order. Layers come in two sorts:
+ * What flows between layers is a matrix: flat features are [images][features]; maps are [images * h * w][channels], channels last, so
+ * that every layer works along rows of contiguous channels. (Files and the input are in C,H,W order; the chain converts.)
  *
- *   - anchors (dense, batchnorm, ...) write a new array, and say into how many parts their work is cut; a part
- *     makes one tile (some columns of all rows) of the output;
- *   - elementwise layers (relu, dropout, ...) follow an anchor and work on its tile while that is warm.
- *
+ * Layers come in two sorts:
+ *   - anchors (dense, conv2d, batchnorm, pooling, residual, ...) write a new matrix;
+ *   - elementwise layers (relu, dropout, ...) follow an anchor and work on a tile of it while that is warm.
  * So a network is a chain of stages, each an anchor and the elementwise layers behind it:
  *
  *      input | dropout      flatten      dense relu dropout      dense
  *      `-- stage 0 -------------------'  `-- stage 1 ------'     `- stage 2
  *
- * Backward, stage s makes the gradient of its input tile by tile, and the elementwise layers of stage s-1 are undone on that
- * same tile. Nothing is cut by the number of threads.
+ * How an anchor's work is shared out is its own matter (enum kd_cut), but never depends on the number of threads.
+ * Backward, stage s makes the gradient of its input tile by tile, and the elementwise layers of stage s-1 are undone on
+ * that same tile.
  *
  * Adding a layer: a file with its kind, a line in lib/nn/layers.c, a member in the union, a gradient test. */
 #ifndef KD_NN_LAYER_H
 #define KD_NN_LAYER_H
 #include "kd/base/mem.h"
 #include "kd/base/option.h"
+#include "kd/base/pool.h"
 #include "kd/base/rng.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,22 +33,26 @@ static inline size_t kd_shape_size(struct kd_shape s)
 {
     return (size_t)s.c * s.h * s.w;
 }
+static inline size_t kd_shape_pixels(struct kd_shape s)
+{
+    return (size_t)s.h * s.w;
+}
 
 enum { KD_PARAM_DIMS = 4 };
 struct kd_param { /* a named array that is saved with the model */
-    char name[80];  /* "1.weight" */
+    char name[80];  /* "1.weight", "4.body.0.bias" */
     unsigned index; /* place in the network's list */
     unsigned dims;
     size_t shape[KD_PARAM_DIMS];
     size_t count;
     float *value, *grad;   /* [shape]; grad NULL where it is not trained */
-    bool trained;          /* false: running statistics */
+    bool trained;          /* false: running statistics, frozen weights */
     bool decays;           /* weight decay applies: weights, not biases or norms */
     double max_norm;       /* > 0: every row shape[0] is kept to this Euclidean length */
 };
 
-struct kd_tile { /* columns col0 .. col0+cols-1 of rows 0 .. rows-1 */
-    size_t rows, col0, cols;
+struct kd_tile { /* columns col0 .. col0+cols-1 of rows row0 .. row0+rows-1 of a matrix */
+    size_t row0, rows, col0, cols;
 };
 
 /* One pass over a batch. */
@@ -54,19 +60,52 @@ struct kd_pass {
     bool training;            /* dropout on, batch statistics, and what backward needs is kept */
     uint64_t seed;            /* of dropout */
     uint32_t epoch;
-    const uint32_t *sample;   /* [rows] place of each row's image in its source; NULL where not training */
-    size_t rows;
+    const uint32_t *sample;   /* [rows] place of each image in its source; NULL where not training */
+    size_t rows;              /* images */
 };
 
+/* Told, on a worker, that grad[from .. from+count) of p is final and that value may be changed there: no later work of
+ * this backward pass reads it. Ranges are whole rows (shape[0]) of p. */
+struct kd_gradient_sink {
+    void (*ready)(void *ctx, struct kd_param *p, size_t from, size_t count);
+    void *ctx;
+};
+
+/* For layers that share out their work themselves: what they need, and what is to be done to each of their tiles
+ * (elementwise layers forward, or those of the stage below backward) once it is written. */
+struct kd_job_of_layer {
+    struct kd_pool *pool;
+    const struct kd_pass *pass;
+    const struct kd_gradient_sink *sink; /* backward; may be NULL */
+    void (*finish)(void *ctx, struct kd_tile t); /* rows of whole images, all columns */
+    void *ctx;
+};
+
+enum kd_cut {
+    KD_BY_COLUMNS, /* forward, backward: some columns of all rows */
+    KD_BY_IMAGES,  /* all columns of some images' rows */
+    KD_BY_ITSELF   /* run and run_back are called once, with the pool */
+};
 enum kd_keeps { /* what an elementwise layer's backward needs of its arrays */
     KD_KEEPS_NOTHING, KD_KEEPS_SIGN, KD_KEEPS_OUTPUT, KD_KEEPS_INPUT
 };
 
+struct kd_chain;
 struct kd_dense {
     int64_t units; /* 0 in JSON: the number of classes */
     bool bias;
     int init;      /* 0 he, 1 glorot */
     double max_norm;
+};
+struct kd_conv2d {
+    int64_t filters, kernel, stride, padding, groups;
+    bool bias;
+    int init;      /* 0 he, 1 glorot, 2 dirac */
+    double max_norm;
+    size_t scratch; /* floats of save, planned */
+};
+struct kd_pooling {
+    int64_t kernel, stride, padding;
 };
 struct kd_dropout {
     double rate;
@@ -77,54 +116,83 @@ struct kd_activation {
 struct kd_batchnorm {
     double momentum, epsilon;
 };
+struct kd_scale {
+    double by;
+};
+struct kd_residual {
+    cJSON *body, *shortcut; /* layer lists; shortcut NULL: the input itself */
+    struct kd_chain *body_chain, *shortcut_chain;
+    float *scratch; /* [batch][input or output, the larger] */
+};
+
+struct kd_build { /* what is known while layers are made */
+    uint32_t classes;
+    unsigned next_number;
+};
 
 struct kd_layer_kind;
 struct kd_layer {
     const struct kd_layer_kind *kind;
-    unsigned number;  /* place in the layer list */
-    char name[64];    /* "3" */
+    unsigned number;  /* in order of making, residual bodies included: dropout draws by it */
+    char name[64];    /* "3", "4.body.0" */
     struct kd_shape in, out;
     union {
         struct kd_dense dense;
+        struct kd_conv2d conv2d;
+        struct kd_pooling pooling;
         struct kd_dropout dropout;
         struct kd_activation activation;
         struct kd_batchnorm batchnorm;
+        struct kd_scale scale;
+        struct kd_residual residual;
     } u;
     struct kd_param param[4];
     unsigned n_params;
-    unsigned parts;     /* into which an anchor's output is cut */
-    /* Planned by the network; [batch][features]. An elementwise layer in place has x == y. */
-    float *x, *y;       /* input, output */
-    float *dx, *dy;     /* their gradients; NULL where not needed */
-    void *save;         /* save_bytes of the layer's own */
+    unsigned parts;      /* into which an anchor's output is cut */
+    /* Planned by the chain. */
+    size_t pixels, cols; /* the output matrix: rows an image, columns */
+    float *x, *y;        /* input, output; an elementwise layer in place has x == y */
+    float *dx, *dy;      /* their gradients; NULL where not needed */
+    void *save;          /* save_bytes of the layer's own */
 };
 
 struct kd_layer_kind {
     const char *name;
-    const struct kd_option *rows; /* JSON keys besides "kind"; offsets into the union */
+    const struct kd_option *rows; /* JSON keys besides "kind"; offsets into struct kd_layer */
     size_t n_rows;
     /* out, params (names, shapes) and parts from in. Errors say which layer and which shapes. */
-    int (*shape)(struct kd_layer *l, uint32_t classes, struct kd_err *err);
+    int (*shape)(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
     /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no parameters. */
     void (*init)(struct kd_layer *l, uint64_t seed, uint32_t first_param);
     uint64_t (*macs)(const struct kd_layer *l); /* multiply-adds an image; NULL: 0 */
     size_t (*save_bytes)(const struct kd_layer *l, size_t batch); /* NULL: 0 */
+    void (*release)(struct kd_layer *l);        /* NULL: nothing of its own */
     /* elementwise only */
     bool elementwise, keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
     enum kd_keeps keeps;
+    /* anchors: */
+    enum kd_cut cut;
+    /* Layers that hold chains plan these once x, y, dx and dy are known. NULL: nothing to plan. */
+    int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
     /* y's tile from x. */
     void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx (input columns), and whatever of the
-     * parameters' gradients comes with it. */
+    /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the parameters' gradients
+     * comes with it. */
     void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* Anchor: gradients of the parameters, part by part (parts of l->parts). NULL: backward made them. */
+    /* Anchor cut by columns: gradients of the parameters, part by part (of l->parts). NULL: backward made them. */
     void (*gradient)(struct kd_layer *l, const struct kd_pass *p, unsigned part);
+    /* KD_BY_ITSELF: forward; dx; and after dx the parameters' gradients, telling the sink. */
+    void (*run)(struct kd_layer *l, const struct kd_job_of_layer *job);
+    void (*run_back)(struct kd_layer *l, const struct kd_job_of_layer *job);
+    void (*run_gradient)(struct kd_layer *l, const struct kd_job_of_layer *job);
 };
 
 /* Kind by name, with "did you mean"; NULL with err. */
 const struct kd_layer_kind *kd_layer_kind_find(const char *name, struct kd_err *err);
 /* Part `part` of `parts` of n columns, in steps of 16: equal to within 16. */
 struct kd_tile kd_tile_of(size_t rows, size_t n, unsigned parts, unsigned part);
+/* Part of `images` images of `pixels` rows each, all `cols` columns. */
+struct kd_tile kd_tile_of_images(size_t images, size_t pixels, size_t cols, unsigned parts, unsigned part);
 /* Into how many parts n columns of `work` multiply-adds in all are cut, by size alone. */
 unsigned kd_parts_for(size_t n, double work);
 #endif

@@ -11,16 +11,17 @@
 #include "kd/nn/network.h"
 
 #define KD_FORMAT "1" /* of the files written; readers refuse a higher one */
+int kd_format_check(const struct kd_tensorfile *file, struct kd_err *err); /* kd.format, where there is one */
 
 struct kd_model {
-    char *path; /* as asked for */
+    char *path; /* of the file */
     struct kd_network *net;
     struct kd_normalize normalize;
     cJSON *metadata; /* flat object of strings */
     char fingerprint[KD_FINGERPRINT];
 };
 
-/* Refused: other kinds of file, missing or surplus tensors, shapes that differ from kd.network's, values that are not
+/* A folder stands for the model.safetensors in it, or else its checkpoint.safetensors. Refused: other kinds of file, missing or surplus tensors, shapes that differ from kd.network's, values that are not
  * finite (which tensor, which element). */
 int kd_model_read(const char *path, struct kd_model *out, struct kd_err *err);
 int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struct kd_model *out,

@@ -12,34 +12,23 @@
 #define KD_NN_NETWORK_H
 #include "kd/base/json.h"
 #include "kd/base/pool.h"
-#include "kd/nn/layer.h"
-
-struct kd_stage {
-    struct kd_layer *anchor;        /* NULL: the input itself, with elementwise layers on it */
-    struct kd_layer **after;        /* elementwise layers behind it */
-    unsigned n_after, parts;        /* parts of the output */
-    size_t features;                /* of its output */
-    float *out, *dout;              /* [batch][features] */
-};
+#include "kd/nn/chain.h"
 
 struct kd_network {
     struct kd_shape input;
     uint32_t classes;
     cJSON *json;                    /* {"input","classes","layers"}, every parameter spelled out */
-    struct kd_layer *layers;
-    unsigned n_layers;
+    struct kd_chain chain;          /* the layers */
     struct kd_param **params;       /* all, in layer order; trained and running ones */
     unsigned n_params;
     size_t parameters;              /* trained numbers in all */
     uint64_t macs;                  /* multiply-adds an image */
+    struct kd_slab values;          /* of the parameters */
+    struct kd_slab gradients;
     /* after a plan */
     size_t batch;
     bool training;
-    float *in, *out, *dout;         /* [batch][features of input], [batch][classes] twice */
-    struct kd_stage *stages;
-    unsigned n_stages;
-    struct kd_layer **stage_layers; /* what stages[].after point into */
-    struct kd_slab values, memory;  /* parameters; activations, gradients, scratch */
+    float *in, *out, *dout;         /* [batch][C,H,W] the images; [batch][classes] twice */
 };
 
 /* `spec`: a list of layers, the name of a standard network ("mlp-800-800"), or the path of a JSON file holding a list or
@@ -59,12 +48,6 @@ size_t kd_network_plan_bytes(const struct kd_network *net); /* parameters and pl
 
 void kd_network_forward(struct kd_network *net, struct kd_pool *pool, const struct kd_pass *pass);
 
-/* Told, on a worker, that grad[from .. from+count) of p is final and that value may be changed there: no later work of
- * this backward pass reads it. Ranges are whole rows (shape[0]) of p. */
-struct kd_gradient_sink {
-    void (*ready)(void *ctx, struct kd_param *p, size_t from, size_t count);
-    void *ctx;
-};
 void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const struct kd_pass *pass,
                          const struct kd_gradient_sink *sink);
 

@@ -25,6 +25,8 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, con
                const struct kd_progress *progress, float *logits, struct kd_err *err);
 /* Do these images suit this model? Names both and says in what they differ. */
 int kd_model_suits(const struct kd_model *model, const struct kd_images *images, struct kd_err *err);
+/* Labels within 0 .. classes-1 of `who`, or which image has which label. */
+int kd_classes_suit(const char *who, size_t classes, const struct kd_images *images, struct kd_err *err);
 
 #define KD_ECE_BINS 15
 struct kd_bin { /* images whose confidence lies in (b/15, (b+1)/15] */

@@ -31,4 +31,11 @@ void KD_HERE(kd_norm_apply)(float *y, const float *x, size_t stride, size_t rows
 void KD_HERE(kd_norm_back)(float *dx, const float *dy, const float *x, size_t stride, size_t rows,
                            size_t cols, const float *mean, const float *rstd, const float *weight,
                            float *dweight, float *dbias, int use_batch_stats);
+void KD_HERE(kd_winograd_input)(float *v, size_t stride, const float *const px[36], size_t n);
+void KD_HERE(kd_winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias,
+                                 size_t n);
+void KD_HERE(kd_winograd_output_back)(float *d, size_t stride, const float *const px[16], size_t n);
+void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated,
+                                 size_t n);
+void KD_HERE(kd_winograd_filter_back)(float *w, size_t step, const float *u, size_t stride, size_t n);
 #endif

@@ -65,6 +65,16 @@ static void scale(float *x, size_t n, float by)
     for (size_t i = 0; i < n; i++) x[i] *= by;
 }
 
+static void add(float *y, const float *x, size_t n, float by)
+{
+    for (size_t i = 0; i < n; i++) y[i] += by * x[i];
+}
+
+static void mul_add(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] += a[i] * b[i];
+}
+
 extern const struct kd_kernels KD_HERE(kd_kernels);
 const struct kd_kernels KD_HERE(kd_kernels) = {
     .name = KD_TEXT(KD_ISA),
@@ -85,5 +95,12 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
     .adam = adam,
     .sum_squares = sum_squares,
     .scale = scale,
+    .add = add,
+    .mul_add = mul_add,
+    .winograd_input = KD_HERE(kd_winograd_input),
+    .winograd_output = KD_HERE(kd_winograd_output),
+    .winograd_output_back = KD_HERE(kd_winograd_output_back),
+    .winograd_filter = KD_HERE(kd_winograd_filter),
+    .winograd_filter_back = KD_HERE(kd_winograd_filter_back),
     .exp_double = KD_HERE(kd_exp_double),
 };

@@ -1,0 +1,192 @@
+/* Where every array of a chain lies. Planned in two passes over the same code: the first adds sizes up, the second takes
+ * pieces from the slab. */
+#include "kd/nn/chain.h"
+#include "layers.h"
+
+struct planner {
+    struct kd_slab *slab;
+    bool taking;
+};
+
+static void *piece(struct planner *p, size_t bytes)
+{
+    if (p->taking) return kd_slab_take(p->slab, bytes);
+    kd_slab_plan(p->slab, bytes);
+    return NULL;
+}
+
+static size_t stage_bytes(const struct kd_chain *chain, const struct kd_stage *s)
+{
+    return chain->batch * s->pixels * s->cols * sizeof(float);
+}
+
+static size_t widest(const struct kd_chain *chain, unsigned from)
+{
+    size_t most = 0;
+    for (unsigned i = from; i < chain->n_stages; i++)
+        if (stage_bytes(chain, &chain->stages[i]) > most) most = stage_bytes(chain, &chain->stages[i]);
+    return most;
+}
+
+/* An elementwise layer may overwrite its input unless backward still needs what is there. */
+static bool may_overwrite(const struct kd_layer *l, const struct kd_layer *before)
+{
+    if (l->kind->keeps == KD_KEEPS_INPUT) return false;
+    if (!before || before->kind->keeps == KD_KEEPS_NOTHING || before->kind->keeps == KD_KEEPS_INPUT)
+        return true;
+    return before->kind->keeps == KD_KEEPS_SIGN && l->kind->keeps_sign;
+}
+
+/* The input of an inner chain is read again by what holds the chain. */
+static void plan_after(struct kd_chain *chain, struct kd_stage *s, struct planner *p)
+{
+    bool borrowed = chain->inner && s == chain->stages;
+    for (unsigned i = 0; i < s->n_after; i++) {
+        struct kd_layer *l = s->after[i];
+        bool fresh = borrowed && i == 0;
+        if (chain->training && !may_overwrite(l, i ? s->after[i - 1] : NULL)) fresh = true;
+        l->x = s->out;
+        if (fresh) s->out = piece(p, stage_bytes(chain, s));
+        l->y = s->out;
+    }
+}
+
+/* Without training, two arrays serve in turn. */
+static void plan_values(struct kd_chain *chain, struct planner *p)
+{
+    float *turn[2] = {NULL, NULL};
+    if (!chain->training)
+        for (int i = 0; i < 2; i++) turn[i] = piece(p, widest(chain, 0));
+    for (unsigned i = 0; i < chain->n_stages; i++) {
+        struct kd_stage *s = &chain->stages[i];
+        if (i == 0 && chain->inner)
+            s->out = chain->in;
+        else
+            s->out = chain->training ? piece(p, stage_bytes(chain, s)) : turn[i % 2];
+        if (i == 0) chain->in = s->out;
+        if (s->anchor) {
+            s->anchor->x = chain->stages[i - 1].out;
+            s->anchor->y = s->out;
+        }
+        plan_after(chain, s, p);
+    }
+    chain->out = chain->stages[chain->n_stages - 1].out;
+}
+
+/* While stage s-1 makes the gradient of its input, stage s still reads that of its output: three arrays in turn. The
+ * gradient of the images themselves is never made. */
+static void plan_gradients(struct kd_chain *chain, struct planner *p)
+{
+    float *turn[3];
+    for (int i = 0; i < 3; i++) turn[i] = piece(p, widest(chain, 1));
+    for (unsigned i = 0; i < chain->n_stages; i++) {
+        struct kd_stage *s = &chain->stages[i];
+        s->dout = i ? turn[i % 3] : chain->inner ? chain->din : NULL;
+        if (s->anchor) {
+            s->anchor->dy = s->dout;
+            s->anchor->dx = s->anchor == chain->converter ? NULL : chain->stages[i - 1].dout;
+        }
+        for (unsigned j = 0; j < s->n_after; j++) s->after[j]->dx = s->after[j]->dy = s->dout;
+    }
+    /* What comes before a converter is the images. */
+    if (chain->converter) {
+        chain->stages[1].dout = NULL;
+        if (chain->n_stages > 2) chain->stages[2].anchor->dx = NULL;
+    }
+    chain->dout = chain->stages[chain->n_stages - 1].dout;
+}
+
+static void plan_memory(struct kd_chain *chain, struct planner *p)
+{
+    plan_values(chain, p);
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        struct kd_layer *l = &chain->layers[i];
+        if (l->kind->save_bytes && (chain->training || !l->kind->elementwise))
+            l->save = piece(p, l->kind->save_bytes(l, chain->batch));
+    }
+    if (chain->training) plan_gradients(chain, p);
+}
+
+/* ---- stages ---- */
+
+static void add_stage(struct kd_chain *chain, struct kd_layer *anchor, struct kd_layer **after)
+{
+    struct kd_shape out = anchor->out;
+    anchor->pixels = out.flat ? 1 : kd_shape_pixels(out);
+    anchor->cols = out.c;
+    chain->stages[chain->n_stages++] = (struct kd_stage){.anchor = anchor, .after = after,
+        .parts = anchor->parts, .pixels = anchor->pixels, .cols = anchor->cols};
+}
+
+/* Images come in C,H,W order; the layers inside want channels last. */
+static int convert(struct kd_chain *chain, struct kd_layer **after, struct kd_err *err)
+{
+    chain->converter = kd_alloc(1, sizeof *chain->converter, "a converter", err);
+    if (!chain->converter) return -1;
+    *chain->converter = (struct kd_layer){.kind = &kd_layer_channels_last, .in = chain->input,
+                                          .out = chain->input, .parts = 4};
+    add_stage(chain, chain->converter, after);
+    return 0;
+}
+
+static int plan_stages(struct kd_chain *chain, struct kd_err *err)
+{
+    chain->stages = kd_alloc(chain->n_layers + 2, sizeof *chain->stages, "stages", err);
+    chain->stage_layers = kd_alloc(chain->n_layers, sizeof *chain->stage_layers, "stages", err);
+    if (!chain->stages || !chain->stage_layers) return -1;
+    struct kd_shape in = chain->input;
+    bool images = !chain->inner && !in.flat; /* in C,H,W order, seen as flat */
+    bool several = in.c > 1 && kd_shape_pixels(in) > 1;
+    struct kd_stage *first = &chain->stages[chain->n_stages++];
+    *first = (struct kd_stage){.after = chain->stage_layers, .pixels = images ? 1 : kd_shape_pixels(in),
+                               .cols = images ? kd_shape_size(in) : in.c, .parts = 4};
+    if (first->pixels == 1) first->parts = kd_parts_for(first->cols, 1e4 * (double)first->cols);
+    struct kd_layer **next = chain->stage_layers;
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        struct kd_layer *l = &chain->layers[i];
+        struct kd_stage *last = &chain->stages[chain->n_stages - 1];
+        bool still_images = images && last == first;
+        if (l->kind->elementwise) {
+            l->pixels = last->pixels;
+            l->cols = last->cols;
+            *next++ = l;
+            last->n_after++;
+        } else if (l->kind == &kd_layer_flatten && (still_images || kd_shape_pixels(l->in) == 1)) {
+            images = false; /* a view: the same numbers, seen as flat */
+        } else {
+            if (still_images && several && convert(chain, next, err) < 0) return -1;
+            add_stage(chain, l, next);
+        }
+    }
+    return 0;
+}
+
+int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd_err *err)
+{
+    if (!chain->stages && plan_stages(chain, err) < 0) return -1;
+    kd_slab_release(&chain->memory);
+    chain->batch = batch;
+    chain->training = training;
+    struct planner count = {&chain->memory, false}, take = {&chain->memory, true};
+    plan_memory(chain, &count);
+    if (kd_slab_open(&chain->memory, "activations and gradients; try a smaller --batch", err) < 0)
+        return -1;
+    plan_memory(chain, &take);
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        struct kd_layer *l = &chain->layers[i];
+        if (l->kind->plan && l->kind->plan(l, batch, training, err) < 0) return -1;
+    }
+    return 0;
+}
+
+size_t kd_chain_bytes(const struct kd_chain *chain)
+{
+    size_t bytes = chain->memory.planned;
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        const struct kd_layer *l = &chain->layers[i];
+        if (l->kind != &kd_layer_residual) continue;
+        bytes += kd_chain_bytes(l->u.residual.body_chain);
+        if (l->u.residual.shortcut_chain) bytes += kd_chain_bytes(l->u.residual.shortcut_chain);
+    }
+    return bytes;
+}

@@ -1,0 +1,44 @@
+/* Convolution, channels last, by three algorithms. Private to nn/.
+ *
+ * x [images*h*w][in], y [images*oh*ow][out], weights as PyTorch has them [out][in/groups][k][k]; cross-correlation:
+ *     y[p][o] = bias[o] + sum over taps t and channels i of x[p stride + t - padding][i] w[o][i][t]
+ * The algorithm is chosen by shape alone (kd_conv_algorithm). */
+#ifndef KD_LIB_NN_CONV_H
+#define KD_LIB_NN_CONV_H
+#include "kd/nn/layer.h"
+
+struct kd_conv_shape {
+    size_t in, out, groups, kernel, stride, padding, h, w, oh, ow;
+};
+enum kd_conv_algorithm { KD_CONV_GEMM, KD_CONV_WINOGRAD, KD_CONV_DEPTHWISE };
+enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s);
+
+struct kd_conv { /* one call */
+    struct kd_conv_shape s;
+    size_t images;
+    const float *x, *weight, *bias, *dy; /* bias NULL: none */
+    float *y, *dx, *dweight, *dbias;
+    float *scratch;
+    const struct kd_job_of_layer *job;
+};
+size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch); /* floats */
+void kd_conv_gemm_forward(const struct kd_conv *c);
+void kd_conv_gemm_input(const struct kd_conv *c);
+void kd_conv_gemm_weight(const struct kd_conv *c);
+
+size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch);
+void kd_conv_winograd_forward(const struct kd_conv *c);
+void kd_conv_winograd_input(const struct kd_conv *c);
+void kd_conv_winograd_weight(const struct kd_conv *c);
+
+size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch);
+void kd_conv_depthwise_forward(const struct kd_conv *c);
+void kd_conv_depthwise_input(const struct kd_conv *c);
+void kd_conv_depthwise_weight(const struct kd_conv *c);
+
+/* Rows of whole images that part `part` of `parts` has. */
+static inline size_t kd_conv_from(size_t images, unsigned parts, unsigned part)
+{
+    return images * part / parts;
+}
+#endif

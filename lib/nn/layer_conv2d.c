@@ -1,0 +1,216 @@
+/* conv2d: cross-correlation with zero padding, as PyTorch's Conv2d; see conv.h for the equation. */
+#include "conv.h"
+#include "kd/nn/kernels.h"
+#include "layers.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIELD(f) offsetof(struct kd_layer, u.conv2d.f)
+static const struct kd_option rows[] = {
+    {.key = "filters", .kind = KD_OPT_INT, .offset = FIELD(filters), .preset = "0", .min = 0,
+     .max = 1 << 20, .metavar = "N", .help = "output channels"},
+    {.key = "kernel", .kind = KD_OPT_INT, .offset = FIELD(kernel), .preset = "3", .min = 1, .max = 255,
+     .metavar = "N", .help = "height and width of a filter"},
+    {.key = "stride", .kind = KD_OPT_INT, .offset = FIELD(stride), .preset = "1", .min = 1, .max = 255,
+     .metavar = "N", .help = "step between output pixels"},
+    {.key = "padding", .kind = KD_OPT_INT, .offset = FIELD(padding), .preset = "0", .min = 0, .max = 255,
+     .metavar = "N", .help = "zeros around the input"},
+    {.key = "groups", .kind = KD_OPT_INT, .offset = FIELD(groups), .preset = "1", .min = 1,
+     .max = 1 << 20, .metavar = "N", .help = "channels in so many groups, each seen by its own filters"},
+    {.key = "bias", .kind = KD_OPT_BOOL, .offset = FIELD(bias), .preset = "true", .help = "add a bias"},
+    {.key = "init", .kind = KD_OPT_CHOICE, .offset = FIELD(init), .preset = "he",
+     .choices = "he|glorot|dirac", .metavar = "KIND", .help = "initialization of the weights"},
+    {.key = "max_norm", .kind = KD_OPT_REAL, .offset = FIELD(max_norm), .preset = "0", .min = 0,
+     .max = 1e6, .metavar = "LENGTH", .help = "keep each filter to this length; 0: off"},
+};
+
+static struct kd_conv_shape conv_shape(const struct kd_layer *l)
+{
+    const struct kd_conv2d *c = &l->u.conv2d;
+    return (struct kd_conv_shape){l->in.c, l->out.c, (size_t)c->groups, (size_t)c->kernel,
+                                  (size_t)c->stride, (size_t)c->padding, l->in.h, l->in.w, l->out.h,
+                                  l->out.w};
+}
+
+/* Winograd wants whole vectors of channels, and pictures that fill its tiles. */
+enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
+{
+    if (s->groups > 1 && s->groups == s->in && s->in == s->out) return KD_CONV_DEPTHWISE;
+    if (s->kernel == 3 && s->stride == 1 && s->groups == 1 && s->padding <= 2 && s->in % 16 == 0 &&
+        s->out % 16 == 0 && s->in <= 4096 && s->out <= 4096 && s->oh >= 4 && s->ow >= 4)
+        return KD_CONV_WINOGRAD;
+    return KD_CONV_GEMM;
+}
+
+static const struct algorithm {
+    size_t (*scratch)(const struct kd_conv_shape *s, size_t batch);
+    void (*forward)(const struct kd_conv *c);
+    void (*input)(const struct kd_conv *c);
+    void (*weight)(const struct kd_conv *c);
+} algorithms[] = {
+    [KD_CONV_GEMM] = {kd_conv_gemm_scratch, kd_conv_gemm_forward, kd_conv_gemm_input, kd_conv_gemm_weight},
+    [KD_CONV_WINOGRAD] = {kd_conv_winograd_scratch, kd_conv_winograd_forward, kd_conv_winograd_input,
+                          kd_conv_winograd_weight},
+    [KD_CONV_DEPTHWISE] = {kd_conv_depthwise_scratch, kd_conv_depthwise_forward,
+                           kd_conv_depthwise_input, kd_conv_depthwise_weight},
+};
+
+static const struct algorithm *algorithm_of(const struct kd_layer *l)
+{
+    struct kd_conv_shape s = conv_shape(l);
+    return &algorithms[kd_conv_algorithm(&s)];
+}
+
+static int conv_out(const struct kd_layer *l, uint32_t size, uint32_t *out, struct kd_err *err)
+{
+    const struct kd_conv2d *c = &l->u.conv2d;
+    int64_t room = (int64_t)size + 2 * c->padding - c->kernel;
+    if (room < 0)
+        return kd_fail_usage(err, "its input is %ux%ux%u: too small for a %lldx%lld kernel with padding %lld",
+                             l->in.c, l->in.h, l->in.w, (long long)c->kernel, (long long)c->kernel,
+                             (long long)c->padding);
+    *out = (uint32_t)(room / c->stride + 1);
+    return 0;
+}
+
+static int conv_check(struct kd_layer *l, struct kd_err *err)
+{
+    struct kd_conv2d *c = &l->u.conv2d;
+    if (l->in.flat) return kd_fail_usage(err, "its input is %u flat features; it wants maps, before \"flatten\"", l->in.c);
+    if (!c->filters) return kd_fail_usage(err, "\"filters\" is missing: how many output channels?");
+    if (l->in.c % c->groups || c->filters % c->groups)
+        return kd_fail_usage(err, "groups %lld divides not both the %u channels of its input and its %lld "
+                                  "filters", (long long)c->groups, l->in.c, (long long)c->filters);
+    if ((double)l->in.c * (double)c->filters * (double)(c->kernel * c->kernel) > 4e9)
+        return kd_fail_usage(err, "more weights than kd allows (4e9)");
+    return 0;
+}
+
+static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
+{
+    (void)build;
+    struct kd_conv2d *c = &l->u.conv2d;
+    if (conv_check(l, err) < 0) return -1;
+    l->out = (struct kd_shape){(uint32_t)c->filters, 0, 0, false};
+    if (conv_out(l, l->in.h, &l->out.h, err) < 0 || conv_out(l, l->in.w, &l->out.w, err) < 0) return -1;
+    if ((double)l->out.c * l->out.h * l->out.w > 1e9)
+        return kd_fail_usage(err, "its output of %ux%ux%u is larger than kd allows", l->out.c, l->out.h,
+                             l->out.w);
+    size_t k = (size_t)c->kernel, in = l->in.c / (size_t)c->groups;
+    struct kd_param *w = kd_layer_add_param(l, "weight", (size_t)c->filters, in);
+    w->dims = 4;
+    w->shape[2] = w->shape[3] = k;
+    w->count *= k * k;
+    w->decays = true;
+    w->max_norm = c->max_norm;
+    if (c->bias) kd_layer_add_param(l, "bias", (size_t)c->filters, 0);
+    l->parts = 4;
+    return 0;
+}
+
+/* He and Glorot as for dense, a filter's taps counting as inputs. dirac: the first filters pass their channel on, the
+ * others are He's. */
+static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
+{
+    struct kd_param *w = &l->param[0];
+    size_t out = w->shape[0], in = w->shape[1], taps = w->shape[2] * w->shape[3], row = in * taps;
+    float he = (float)sqrt(2.0 / (double)row);
+    float glorot = (float)sqrt(6.0 / (double)(row + out / (size_t)l->u.conv2d.groups * taps));
+    for (size_t o = 0; o < out; o++) {
+        struct kd_rng r = kd_rng_for(seed, KD_FOR_INIT, first_param, (uint32_t)o);
+        bool dirac = l->u.conv2d.init == 2 && o < in;
+        for (size_t i = 0; i < row; i++)
+            w->value[o * row + i] = dirac ? 0
+                                    : l->u.conv2d.init == 1 ? glorot * (2 * kd_rng_uniform(&r) - 1)
+                                                            : he * kd_rng_normal(&r);
+        if (dirac) w->value[o * row + o * taps + taps / 2] = 1;
+    }
+    if (l->u.conv2d.bias) memset(l->param[1].value, 0, out * sizeof(float));
+}
+
+static uint64_t conv_macs(const struct kd_layer *l)
+{
+    return (uint64_t)kd_shape_pixels(l->out) * l->param[0].count;
+}
+
+/* The algorithm's scratch, and four parts' sums for the bias. */
+static size_t conv_save_bytes(const struct kd_layer *l, size_t batch)
+{
+    struct kd_conv_shape s = conv_shape(l);
+    return (algorithm_of(l)->scratch(&s, batch) + 4 * l->out.c) * sizeof(float);
+}
+
+static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *job)
+{
+    bool bias = l->u.conv2d.bias;
+    return (struct kd_conv){.s = conv_shape(l), .images = job->pass->rows, .x = l->x, .y = l->y,
+                            .dx = l->dx, .dy = l->dy, .weight = l->param[0].value,
+                            .bias = bias ? l->param[1].value : NULL, .dweight = l->param[0].grad,
+                            .dbias = bias ? l->param[1].grad : NULL,
+                            .scratch = (float *)l->save + 4 * l->out.c, .job = job};
+}
+
+static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
+{
+    struct kd_conv c = call_of(l, job);
+    algorithm_of(l)->forward(&c);
+}
+
+static void conv_run_back(struct kd_layer *l, const struct kd_job_of_layer *job)
+{
+    struct kd_conv c = call_of(l, job);
+    if (l->dx) algorithm_of(l)->input(&c);
+}
+
+struct learning {
+    struct kd_layer *l;
+    const struct kd_job_of_layer *job;
+};
+
+static void bias_part(void *arg, unsigned part)
+{
+    const struct learning *s = arg;
+    struct kd_tile t = kd_tile_of_images(s->job->pass->rows, s->l->pixels, s->l->cols, 4, part);
+    kd_kernels()->sum_rows((float *)s->l->save + part * s->l->cols, s->l->dy + t.row0 * s->l->cols,
+                           s->l->cols, t.rows, t.cols);
+}
+
+static void tell_part(void *arg, unsigned part)
+{
+    const struct learning *s = arg;
+    for (unsigned i = 0; i < s->l->n_params; i++) {
+        struct kd_param *p = &s->l->param[i];
+        size_t row = p->count / p->shape[0], from = p->shape[0] * part / 8, to = p->shape[0] * (part + 1) / 8;
+        if (p->trained && to > from) s->job->sink->ready(s->job->sink->ctx, p, from * row, (to - from) * row);
+    }
+}
+
+static void conv_run_gradient(struct kd_layer *l, const struct kd_job_of_layer *job)
+{
+    struct kd_conv c = call_of(l, job);
+    struct learning s = {l, job};
+    if (c.dweight) algorithm_of(l)->weight(&c);
+    if (c.dbias) {
+        const float *sums = l->save;
+        kd_pool_run(job->pool, 4, bias_part, &s);
+        memcpy(c.dbias, sums, l->cols * sizeof(float));
+        for (unsigned part = 1; part < 4; part++) kd_kernels()->add(c.dbias, sums + part * l->cols, l->cols, 1);
+    }
+    if (job->sink) kd_pool_run(job->pool, 8, tell_part, &s);
+}
+
+const struct kd_layer_kind kd_layer_conv2d = {
+    .name = "conv2d",
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+    .shape = conv_shape_of,
+    .init = conv_init,
+    .macs = conv_macs,
+    .save_bytes = conv_save_bytes,
+    .cut = KD_BY_ITSELF,
+    .run = conv_run,
+    .run_back = conv_run_back,
+    .run_gradient = conv_run_gradient,
+};

@@ -1,0 +1,132 @@
+/* residual: y = body(x) + shortcut(x), the shortcut being x itself where none is given (He et al. 2016, equations 1 and 2).
+ * A layer that holds chains; dx is the sum of what both give back. */
+#include "kd/nn/chain.h"
+#include "kd/nn/kernels.h"
+#include "layers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FIELD(f) offsetof(struct kd_layer, u.residual.f)
+static const struct kd_option rows[] = {
+    {.key = "body", .kind = KD_OPT_JSON, .offset = FIELD(body), .metavar = "LAYERS", .help = "a list of layers"},
+    {.key = "shortcut", .kind = KD_OPT_JSON, .offset = FIELD(shortcut), .metavar = "LAYERS",
+     .help = "a list of layers beside it; left out: the input itself"},
+};
+
+static int build_chain(struct kd_layer *l, const cJSON *list, const char *which, struct kd_chain **out,
+                       struct kd_build *build, struct kd_err *err)
+{
+    char where[100], prefix[100];
+    snprintf(where, sizeof where, "%s.%s", l->name, which);
+    snprintf(prefix, sizeof prefix, "%s.%s.", l->name, which);
+    *out = kd_alloc(1, sizeof **out, "a residual block", err);
+    if (!*out) return -1;
+    (*out)->inner = true;
+    return kd_chain_build(*out, list, l->in, where, prefix, build, err);
+}
+
+static bool same(struct kd_shape a, struct kd_shape b)
+{
+    return a.c == b.c && a.h == b.h && a.w == b.w && a.flat == b.flat;
+}
+
+static int residual_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
+{
+    struct kd_residual *r = &l->u.residual;
+    if (!cJSON_IsArray(r->body)) return kd_fail_usage(err, "\"body\" is missing: a list of layers");
+    if (build_chain(l, r->body, "body", &r->body_chain, build, err) < 0) return -1;
+    struct kd_shape out = r->body_chain->output, beside = l->in;
+    if (cJSON_IsArray(r->shortcut)) {
+        if (build_chain(l, r->shortcut, "shortcut", &r->shortcut_chain, build, err) < 0) return -1;
+        beside = r->shortcut_chain->output;
+    }
+    if (!same(out, beside))
+        return kd_fail_usage(err, "its body gives %ux%ux%u, its shortcut %ux%ux%u: they cannot be added; give a "
+                                  "shortcut like [{\"kind\": \"conv2d\", \"kernel\": 1, ...}]",
+                             out.c, out.h, out.w, beside.c, beside.h, beside.w);
+    l->out = out;
+    l->parts = 4;
+    return 0;
+}
+
+static void residual_release(struct kd_layer *l)
+{
+    struct kd_residual *r = &l->u.residual;
+    struct kd_chain *chains[] = {r->body_chain, r->shortcut_chain};
+    for (int i = 0; i < 2; i++) {
+        if (chains[i]) kd_chain_release(chains[i]);
+        kd_free(chains[i]);
+    }
+    cJSON_Delete(r->body);
+    cJSON_Delete(r->shortcut);
+}
+
+/* save: the shortcut's share of dx, where there is a shortcut. */
+static size_t residual_save_bytes(const struct kd_layer *l, size_t batch)
+{
+    return l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float) : 0;
+}
+
+static int residual_plan(struct kd_layer *l, size_t batch, bool training, struct kd_err *err)
+{
+    struct kd_residual *r = &l->u.residual;
+    r->body_chain->in = l->x;
+    r->body_chain->din = training ? l->dx : NULL;
+    if (kd_chain_plan(r->body_chain, batch, training, err) < 0 || !r->shortcut_chain)
+        return r->shortcut_chain ? -1 : 0;
+    r->shortcut_chain->in = l->x;
+    r->shortcut_chain->din = training && l->dx ? l->save : NULL;
+    return kd_chain_plan(r->shortcut_chain, batch, training, err);
+}
+
+struct adding {
+    struct kd_layer *l;
+    const struct kd_job_of_layer *job;
+    float *to;
+    const float *a, *b;
+    size_t pixels, cols;
+};
+
+static void add_part(void *arg, unsigned part)
+{
+    const struct adding *s = arg;
+    struct kd_tile t = kd_tile_of_images(s->job->pass->rows, s->pixels, s->cols, 4, part);
+    size_t at = t.row0 * s->cols, n = t.rows * s->cols;
+    if (!n) return;
+    if (s->to != s->a) memcpy(s->to + at, s->a + at, n * sizeof(float));
+    kd_kernels()->add(s->to + at, s->b + at, n, 1);
+    s->job->finish(s->job->ctx, t);
+}
+
+static void residual_run(struct kd_layer *l, const struct kd_job_of_layer *job)
+{
+    struct kd_residual *r = &l->u.residual;
+    kd_chain_forward(r->body_chain, job->pool, job->pass);
+    if (r->shortcut_chain) kd_chain_forward(r->shortcut_chain, job->pool, job->pass);
+    struct adding s = {l, job, l->y, r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
+                       l->pixels, l->cols};
+    kd_pool_run(job->pool, 4, add_part, &s);
+}
+
+static void residual_run_back(struct kd_layer *l, const struct kd_job_of_layer *job)
+{
+    struct kd_residual *r = &l->u.residual;
+    size_t bytes = job->pass->rows * kd_shape_size(l->out) * sizeof(float);
+    memcpy(r->body_chain->dout, l->dy, bytes);
+    kd_chain_backward(r->body_chain, job->pool, job->pass, job->sink);
+    if (r->shortcut_chain) {
+        memcpy(r->shortcut_chain->dout, l->dy, bytes);
+        kd_chain_backward(r->shortcut_chain, job->pool, job->pass, job->sink);
+    }
+    if (!l->dx) return;
+    struct adding s = {l, job, l->dx, l->dx, r->shortcut_chain ? (const float *)l->save : l->dy,
+                       kd_shape_pixels(l->in), l->in.c};
+    kd_pool_run(job->pool, 4, add_part, &s);
+}
+
+const struct kd_layer_kind kd_layer_residual = {
+    .name = "residual", .rows = rows, .n_rows = 2, .shape = residual_shape, .release = residual_release,
+    .save_bytes = residual_save_bytes, .plan = residual_plan, .cut = KD_BY_ITSELF, .run = residual_run,
+    .run_back = residual_run_back,
+};

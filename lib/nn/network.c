@@ -1,0 +1,174 @@
+/* A network: a chain whose parameters lie in one slab. */
+#include "kd/nn/network.h"
+
+#include <string.h>
+
+enum { MOST_CLASSES = 1 << 20 };
+
+static void count_params(void *ctx, struct kd_layer *l)
+{
+    struct kd_network *net = ctx;
+    net->n_params += l->n_params;
+    if (l->kind->macs) net->macs += l->kind->macs(l);
+}
+
+static void list_params(void *ctx, struct kd_layer *l)
+{
+    struct kd_network *net = ctx;
+    for (unsigned j = 0; j < l->n_params; j++) {
+        struct kd_param *p = &l->param[j];
+        p->index = net->n_params;
+        net->params[net->n_params++] = p;
+        if (p->trained) net->parameters += p->count;
+        kd_slab_plan(&net->values, p->count * sizeof(float));
+    }
+}
+
+static int lay_parameters(struct kd_network *net, struct kd_err *err)
+{
+    kd_chain_each(&net->chain, count_params, net);
+    net->params = kd_alloc(net->n_params, sizeof *net->params, "a list of parameters", err);
+    if (!net->params) return -1;
+    net->n_params = 0;
+    kd_chain_each(&net->chain, list_params, net);
+    if (kd_slab_open(&net->values, "the network's parameters", err) < 0) return -1;
+    for (unsigned i = 0; i < net->n_params; i++)
+        net->params[i]->value = kd_slab_take(&net->values, net->params[i]->count * sizeof(float));
+    return 0;
+}
+
+static int check_output(const struct kd_network *net, struct kd_err *err)
+{
+    const struct kd_chain *c = &net->chain;
+    if (c->output.flat && c->output.c == net->classes) return 0;
+    unsigned last = c->n_layers - 1;
+    return kd_fail_usage(err, "network[%u] (%s): the last layer gives %ux%ux%u, but there are %u classes; end "
+                              "with {\"kind\": \"dense\"}", last, c->layers[last].kind->name, c->output.c,
+                         c->output.h, c->output.w, net->classes);
+}
+
+static int describe(struct kd_network *net, struct kd_err *err)
+{
+    double dims[] = {net->input.c, net->input.h, net->input.w};
+    net->json = cJSON_CreateObject();
+    if (kd_json_add_numbers(net->json, "input", dims, 3, err) < 0 ||
+        kd_json_add_number(net->json, "classes", net->classes, err) < 0)
+        return -1;
+    return kd_json_attach(net->json, "layers", kd_chain_to_json(&net->chain, err), err);
+}
+
+struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,
+                                    struct kd_err *err)
+{
+    if (!input.c || !input.h || !input.w || !classes || classes > MOST_CLASSES ||
+        (double)input.c * input.h * input.w > 1e9) {
+        kd_fail_usage(err, "network: %ux%ux%u images and %u classes are out of range", input.c, input.h,
+                      input.w, classes);
+        return NULL;
+    }
+    struct kd_network *net = kd_alloc(1, sizeof *net, "a network", err);
+    if (!net) return NULL;
+    net->input = input;
+    net->classes = classes;
+    struct kd_build build = {.classes = classes};
+    if (kd_chain_build(&net->chain, layers, input, "network", "", &build, err) < 0 ||
+        check_output(net, err) < 0 || lay_parameters(net, err) < 0 || describe(net, err) < 0) {
+        kd_network_free(net);
+        return NULL;
+    }
+    return net;
+}
+
+/* A whole number in 1..most, or 0. */
+static uint32_t small_number(const cJSON *item, double most)
+{
+    double v = cJSON_IsNumber(item) ? item->valuedouble : 0;
+    return v >= 1 && v <= most && v == (double)(uint32_t)v ? (uint32_t)v : 0;
+}
+
+struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err)
+{
+    const cJSON *input = cJSON_GetObjectItemCaseSensitive(json, "input");
+    struct kd_shape shape = {small_number(cJSON_GetArrayItem(input, 0), 1e6),
+                             small_number(cJSON_GetArrayItem(input, 1), 1e6),
+                             small_number(cJSON_GetArrayItem(input, 2), 1e6), false};
+    uint32_t classes = small_number(cJSON_GetObjectItemCaseSensitive(json, "classes"), MOST_CLASSES);
+    if (!shape.c || !shape.h || !shape.w || !classes) {
+        kd_fail(err, "kd.network: expected \"input\": [C,H,W] and \"classes\": N");
+        return NULL;
+    }
+    return kd_network_build(cJSON_GetObjectItemCaseSensitive(json, "layers"), shape, classes, err);
+}
+
+struct seeding {
+    uint64_t seed;
+    uint32_t param;
+};
+
+static void init_layer(void *ctx, struct kd_layer *l)
+{
+    struct seeding *s = ctx;
+    if (l->kind->init) l->kind->init(l, s->seed, s->param);
+    s->param += l->n_params;
+}
+
+void kd_network_init(struct kd_network *net, uint64_t seed)
+{
+    struct seeding s = {seed, 0};
+    kd_chain_each(&net->chain, init_layer, &s);
+}
+
+/* Gradients lie in a slab of their own, which only training has. */
+static int plan_gradients(struct kd_network *net, bool training, struct kd_err *err)
+{
+    kd_slab_release(&net->gradients);
+    for (unsigned i = 0; i < net->n_params; i++) net->params[i]->grad = NULL;
+    if (!training) return 0;
+    for (unsigned i = 0; i < net->n_params; i++)
+        if (net->params[i]->trained)
+            kd_slab_plan(&net->gradients, net->params[i]->count * sizeof(float));
+    if (kd_slab_open(&net->gradients, "gradients", err) < 0) return -1;
+    for (unsigned i = 0; i < net->n_params; i++)
+        if (net->params[i]->trained)
+            net->params[i]->grad = kd_slab_take(&net->gradients, net->params[i]->count * sizeof(float));
+    return 0;
+}
+
+int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct kd_err *err)
+{
+    if (plan_gradients(net, training, err) < 0) return -1;
+    if (kd_chain_plan(&net->chain, batch, training, err) < 0) return -1;
+    net->batch = batch;
+    net->training = training;
+    net->in = net->chain.in;
+    net->out = net->chain.out;
+    net->dout = net->chain.dout;
+    return 0;
+}
+
+size_t kd_network_plan_bytes(const struct kd_network *net)
+{
+    return net->values.planned + net->gradients.planned + kd_chain_bytes(&net->chain);
+}
+
+void kd_network_forward(struct kd_network *net, struct kd_pool *pool, const struct kd_pass *pass)
+{
+    kd_chain_forward(&net->chain, pool, pass);
+}
+
+void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const struct kd_pass *pass,
+                         const struct kd_gradient_sink *sink)
+{
+    kd_chain_backward(&net->chain, pool, pass, sink);
+}
+
+void kd_network_free(struct kd_network *net)
+{
+    if (!net) return;
+    kd_chain_release(&net->chain);
+    kd_slab_release(&net->values);
+    kd_slab_release(&net->gradients);
+    kd_free(net->params);
+    cJSON_Delete(net->json);
+    kd_free(net);
+}

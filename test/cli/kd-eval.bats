@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# kd-eval: figures, splits, what stands for a model, and whole experiments.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    unset OPENBLAS_CORETYPE
+    cd "$BATS_FILE_TMPDIR"
+    small_set
+    kd-train-teacher --data idx:set --layers 32 --epochs 5 --validation 40 --quiet -o T >/dev/null
+    kd-train-student --data idx:set --layers 4 --epochs 5 --quiet -o S >/dev/null
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_TEST_TMPDIR"
+    for f in set T S; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
+}
+
+@test "many models, one aligned table" {
+    run --separate-stderr kd-eval T S/model.safetensors T/model.safetensors
+    [ "$status" -eq 0 ] && [ -z "$stderr" ] && [ "${#lines[@]}" -eq 4 ]
+    [[ "${lines[0]}" =~ ^model\ +data\ +images\ +top-1\ %\ +top-5\ %\ +errors\ +NLL\ +ECE\ +parameters\ +multiply-adds$ ]]
+    [[ "${lines[1]}" == T/model.safetensors*" idx:set:test "*" 100 "*" 25450 "* ]]
+    [ "${lines[1]}" = "${lines[3]}" ]
+    [ "$(awk '{print length}' <<<"$output" | sort -u | wc -l)" -eq 1 ]
+}
+
+@test "--json: one line a model, rates are fractions, figures agree with each other" {
+    kd-eval T S --json >lines
+    [ "$(wc -l <lines)" -eq 2 ]
+    jq -es 'all(.[]; (keys - ["fingerprint"]) == (["agreement", "data", "ece", "errors", "macs", "model", "n", "nll", "parameters",
+        "split", "top1", "top5"]) and .top1 <= .top5 and .top5 <= 1 and .errors == (.n - .n * .top1 | round))' lines
+    kd-eval T --json --confusion >one
+    jq -e '.n == ([.confusion[][]] | add) and .errors == .n - ([.confusion[range(10)] | .] | [range(10) as $i | .[$i][$i]] | add)' one
+    kd-eval T --json --time | jq -e '.latency_ms > 0 and .throughput > 0'
+}
+
+@test "the figures are those that soft targets and labels give" {
+    kd-soften --model T --data idx:set:test --quiet -o s >/dev/null
+    tail -c 4000 s | od -An -v -tf4 -w40 | sed 's/^ *//; s/  */,/g; s/.*/[&]/' >logits
+    tail -c 100 set/t10k-labels-idx1-ubyte | od -An -v -tu1 -w1 | tr -d ' ' >labels
+    paste -d' ' labels logits | sed 's/ /,/; s/.*/[&]/' | jq -s '
+        map(.[0] as $y | .[1] as $z | ($z | max) as $m
+            | {right: ($z[$y] == $m), nll: (([$z[] | . - $m | exp] | add | log) + $m - $z[$y])})
+        | {errors: (map(select(.right | not)) | length), nll: (map(.nll) | add / length)}' >mine
+    kd-eval T --json | jq -e --slurpfile m mine '.errors == $m[0].errors and (.nll - $m[0].nll | fabs) < 1e-4'
+}
+
+@test "--split: train, and validation as the model's training carved it" {
+    kd-eval T --split train --json | jq -e '.n == 240 and .split == "train"'
+    kd-eval T --split validation --json >v
+    jq -e '.n == 40 and .split == "validation"' v
+    epoch=$(meta T/model.safetensors kd.metrics | jq .epoch)
+    [ "$(jq .top1 v)" = "$(jq "select(.epoch == $epoch) | .valid.top1" T/log.jsonl)" ]
+    refused 2 "S/model.safetensors was trained without validation images" -- kd-eval S --split validation
+    refused 2 "--data idx:set:test is the split test, but --split asks for train" -- kd-eval S --split train --data idx:set:test
+    refused 2 "--split=valid: expected test, train or validation" -- kd-eval S --split valid
+}
+
+@test "--reference: agreement, 1 with itself" {
+    kd-eval T S --reference T --json | jq -es '.[0].agreement == 1 and .[1].agreement < 1 and .[1].agreement > 0'
+    [[ "$(kd-eval S --reference T)" == *"agree %"* ]]
+}
+
+@test "-o takes the table or the lines, and makes the folder" {
+    run --separate-stderr kd-eval T S --json -o sub/lines
+    [ "$output" = sub/lines ] && [ "$(wc -l <sub/lines)" -eq 2 ]
+    kd-eval T -o sub/table >/dev/null
+    [ "$(cat sub/table)" = "$(kd-eval T -o -)" ]
+}
+
+@test "--save writes eval.json beside each model; standard input has no such place" {
+    cp -rL T t
+    kd-eval t --save --json >line
+    cmp line t/eval.json
+    kd-eval - --save --json <T/model.safetensors | jq -e '.model == "-"'
+    [ ! -e eval.json ]
+}
+
+@test "--experiment: models that are there, test and validation, against their teacher; --update" {
+    echo '{"name": "x", "seeds": 2, "data": {"source": "idx:set", "validation": 40}, "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
+        "students": {"a b": {"network": "mlp-4", "train": {"epochs": 1}}}}' >x.json
+    kd-train-teacher x.json -q
+    kd-train-student x.json -q --seed 1
+    kd-eval --experiment x.json --json >lines
+    [ "$(wc -l <lines)" -eq 6 ]
+    jq -es 'map(select(.split == "test")) | length == 3 and all(.confusion | length == 10)' lines
+    jq -es '[.[] | select(.model | startswith("runs/x/students/a b/s1/")) | .agreement] | length == 2 and all(type == "number")' lines
+    [ "$(cat runs/x/teacher/s1/eval.json "runs/x/students/a b/s1/eval.json" runs/x/teacher/s2/eval.json | sort)" = "$(sort lines)" ]
+    [ -z "$(kd-eval --experiment x.json --update --json)" ]
+    kd-train-student x.json -q --seed 1 --set 'students.a b.train.epochs=2'
+    [ "$(kd-eval --experiment x.json --update --json | jq -r .model | sort -u)" = "runs/x/students/a b/s1/model.safetensors" ]
+    refused 2 "not both" -- kd-eval T --experiment x.json
+    refused 2 "no model is given" -- kd-eval
+}

@@ -1,0 +1,132 @@
+#!/usr/bin/env bats
+# kd-soften: one teacher and several, every form of output, --show, and what it must refuse.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    unset OPENBLAS_CORETYPE
+    cd "$BATS_FILE_TMPDIR"
+    small_set
+    for seed in 1 2; do
+        kd-train-teacher --data idx:set --layers 16 --epochs 2 --seed $seed --quiet -o T$seed >/dev/null
+    done
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_TEST_TMPDIR"
+    for f in set T1 T2; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
+}
+soften() { kd-soften --data idx:set --quiet --no-provenance "$@"; }
+shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq -c 'del(.__metadata__) | map_values([.dtype, .shape])'; }
+
+@test "logits of the whole split in source order, with data and parents" {
+    run --separate-stderr soften -m T1 -o sub/soft.safetensors
+    [ "$status" -eq 0 ] && [ "$output" = sub/soft.safetensors ] && [ -z "$stderr" ]
+    [ "$(shapes sub/soft.safetensors)" = '{"logits":["F32",[240,10]]}' ]
+    [ "$(meta sub/soft.safetensors kd.kind)" = soft-targets ]
+    [ "$(meta sub/soft.safetensors kd.parents)" = "[\"$(kd-eval T1 --json | jq -r .fingerprint)\"]" ]
+    meta sub/soft.safetensors kd.data | jq -e --arg p "$(kd-data inspect idx:set --json | jq -r .pixels)" \
+        '.pixels == $p and .n == 240 and .split == "train"'
+    kd-soften -m T1 --data idx:set:test -o test.safetensors
+    [ "$(shapes test.safetensors)" = '{"logits":["F32",[100,10]]}' ]
+    kd-soften -m T1 --data idx:set --split test -o other.safetensors
+    [ "$(meta other.safetensors kd.data)" = "$(meta test.safetensors kd.data)" ]
+}
+
+@test "--show prints one image's soft targets, softer at higher temperatures, as a table and as JSON" {
+    run --separate-stderr soften -m T1 --show 7 -T 1,4,20
+    [ "$status" -eq 0 ] && [ "${#lines[@]}" -eq 11 ]
+    [[ "${lines[0]}" == class*logit*T=1*T=4*T=20 ]]
+    [ "$(grep -c -- '<- label' <<<"$output")" -eq 1 ]
+    soften -m T1 --show 7 -T 1,4,20 --json | jq -e '.image == 7 and (.logits | length) == 10 and
+        ([.soft_targets[].temperature] == [1, 4, 20]) and
+        (.soft_targets | all((.probabilities | add) > 0.9999 and (.probabilities | add) < 1.0001)) and
+        ([.soft_targets[].probabilities | max] | .[0] > .[1] and .[1] > .[2])'
+    refused 2 "--show=240" "0 to 239" -- soften -m T1 --show 240
+    refused 2 "--show=-1" -- soften -m T1 --show -1
+}
+
+@test "--probabilities beside or instead of logits; --half; views" {
+    soften -m T1 --probabilities -T 1,4 -o p
+    [ "$(shapes p)" = '{"logits":["F32",[240,10]],"probabilities":["F32",[2,240,10]]}' ]
+    [ "$(meta p kd.temperature)" = '[1,4]' ]
+    soften -m T1 --no-logits --probabilities -T 4 --half -o q
+    [ "$(shapes q)" = '{"probabilities":["F32",[1,240,10]]}' ]
+    kd-train-student --data idx:set --layers 4 -e 1 -q -S q -T 4 -o s
+    refused 1 "q: it holds probabilities at temperatures [4], not at the student's 5" -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q -S q -T 5 -o kept
+    soften -m T1 --half -o h
+    [ "$(shapes h)" = '{"logits":["F16",[240,10]]}' ]
+    soften -m T1 --views 3 --shift 2 -o v
+    [ "$(shapes v)" = '{"logits":["F32",[3,240,10]]}' ]
+    kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 2 -o s
+    refused 1 "(shift 2)" "(shift 1)" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 1 -o kept
+    refused 1 "made for plain images" "--fixed-teacher" -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 -o kept
+    kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 --fixed-teacher -o s
+    refused 2 "--probabilities needs temperatures" -- soften -m T1 --probabilities -o kept/x
+    refused 2 "--views" "--shift 2" -- soften -m T1 --views 2 -o kept/x
+}
+
+@test "several teachers: the weighted mean of logits, or of probabilities at the temperatures given" {
+    mean() { jq -sce --argjson a "$1" --argjson b "$2" '[.[0][], .[1][]] as $z | [range(10) | ($a * $z[.] + $b * $z[. + 10]) / ($a + $b)]' a b; }
+    near() { jq -ne --argjson x "$1" --argjson y "$2" '[range(10) | ($x[.] - $y[.]) | fabs] | max < 1e-5'; }
+    soften -m T1 --show 3 --json | jq -c .logits >a
+    soften -m T2 --show 3 --json | jq -c .logits >b
+    near "$(soften -m T1 -m T2 --show 3 --json | jq -c .logits)" "$(mean 1 1)"
+    near "$(soften -m T1 -m T2 -w 3,1 --show 3 --json | jq -c .logits)" "$(mean 3 1)"
+    soften -m T1 -m T2 -o two
+    meta two kd.parents | jq -e 'length == 2'
+    kd-train-student --data idx:set --layers 4 -e 1 -q --no-provenance -S two -o from-file
+    kd-train-student --data idx:set --layers 4 -e 1 -q --no-provenance -t T1 -t T2 -o on-the-spot
+    cmp from-file/model.safetensors on-the-spot/model.safetensors
+    for t in 1 2; do soften -m T$t --show 3 -T 2 --json | jq -c '.soft_targets[0].probabilities' >"$(tr 12 ab <<<$t)"; done
+    soften -m T1 -m T2 --average probabilities -T 2 -o averaged
+    [ "$(meta averaged kd.average)" = probabilities ] && [ "$(shapes averaged)" = '{"probabilities":["F32",[1,240,10]]}' ]
+    tail -c 9600 averaged | od -An -v -tf4 -w40 | sed -n 4p | jq -sc . >row
+    near "$(cat row)" "$(mean 1 1)"
+    refused 1 "temperatures [2]" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S averaged -T 4 -o kept
+    refused 2 "--weights has 1 numbers for 2 models" -- soften -m T1 -m T2 -w 1 -o kept/x
+    refused 2 "T1/model.safetensors: weight 0" -- soften -m T1 -m T2 -w 0,1 -o kept/x
+}
+
+@test "an experiment: each seed's teacher, where the students look; --update passes over what is current" {
+    echo '{"name": "x", "seeds": 2, "data": {"source": "idx:set"}, "soften": {"half": true},
+        "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}' >x.json
+    refused 1 "runs/x/teacher/s1/model.safetensors: not there yet; train it with kd-train-teacher x.json --seed 1" -- \
+        kd-soften x.json -q
+    kd-train-teacher x.json -q
+    run --separate-stderr kd-soften x.json -q
+    [ "$output" = "$(printf 'runs/x/soft/s%s/teacher.safetensors\n' 1 2)" ]
+    [ "$(shapes runs/x/soft/s2/teacher.safetensors)" = '{"logits":["F16",[240,10]]}' ]
+    [ -z "$(kd-soften x.json -q --update)" ]
+    kd-train-teacher x.json -q --seed 2 --set teacher.train.epochs=2
+    [ "$(kd-soften x.json -q --update)" = runs/x/soft/s2/teacher.safetensors ]
+    refused 2 "--output takes one file" "2 seeds" -- kd-soften x.json -o kept/x
+    refused 2 "not both" -- kd-soften x.json --model T1
+}
+
+@test "what it cannot do is told in one line, and earlier files stay" {
+    mkdir kept && soften -m T1 -o kept/soft.safetensors
+    refused 2 "no teacher is given" -- kd-soften -q
+    refused 2 "--output" -- soften -m T1
+    refused 2 "no images are given" -- kd-soften -m T1 -o kept/soft.safetensors
+    refused 1 "missing: there is no such file" -- soften -m missing -o kept/soft.safetensors
+    refused 1 "kept/soft.safetensors: it holds soft-targets, not a model" -- soften -m kept/soft.safetensors -o kept/soft.safetensors
+    mkdir empty
+    refused 1 "empty: no model.safetensors and no checkpoint.safetensors in this folder" -- \
+        soften -m empty -o kept/soft.safetensors
+    kd-data convert idx:set --to idx -o small --keep 0 -q
+    printf '\0\0\010\003\0\0\0\002\0\0\0\003\0\0\0\003abcdefghiabcdefghi' >small/train-images-idx3-ubyte
+    printf '\0\0\010\001\0\0\0\002\0\001' >small/train-labels-idx1-ubyte
+    refused 1 "T1/model.safetensors takes images of 1x28x28, idx:small:train has 1x3x3" -- \
+        kd-soften -m T1 --data idx:small -o kept/soft.safetensors
+    : >file
+    refused 1 "file: is a file, and a folder is needed here" -- soften -m T1 -o file/soft.safetensors
+    if [ -e /dev/full ]; then
+        refused 1 "/dev/full: cannot write: No space left on device" -- soften -m T1 -o /dev/full
+        status=0
+        soften -m T1 -o - >/dev/full 2>errors || status=$?
+        [ "$status" -eq 1 ] && [ "$(cat errors)" = "kd-soften: standard output: cannot write: No space left on device" ]
+    fi
+}

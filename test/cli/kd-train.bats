@@ -1,0 +1,246 @@
+#!/usr/bin/env bats
+# kd-train-teacher and kd-train-student: from options and from experiments, stopped and resumed, listed and run by xargs.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    unset OPENBLAS_CORETYPE
+    cd "$BATS_FILE_TMPDIR"
+    small_set
+    kd-train-teacher --data idx:set --layers 16 --epochs 2 --quiet -o T >/dev/null
+    kd-soften --model T --data idx:set --quiet -o soft.safetensors >/dev/null
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_TEST_TMPDIR"
+    for f in set T soft.safetensors; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
+    cat >x.json <<'JSON'
+{"name": "x", "seeds": [3, 1], "data": {"source": "idx:set", "validation": 40},
+ "teacher": {"network": "mlp-16", "train": {"epochs": 1}},
+ "students": {
+   "late": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {"from": "a b, c"}},
+   "a b, c": {"network": "mlp-4", "train": {"epochs": 1}},
+   "it's \"q\"": {"network": "mlp-4", "train": {"epochs": 1}},
+   "kd": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {"from": "teacher"},
+          "sweep": {"distill.temperature": [1, 2.5], "train.optimizer": ["sgd", {"kind": "adamw"}]}}}}
+JSON
+}
+train() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet "$@"; }
+config() { meta "$1" kd.config | jq -c "$2"; }
+
+@test "without an experiment: model and log where --output says, runs/quick otherwise" {
+    run --separate-stderr train -o sub/dir
+    [ "$status" -eq 0 ] && [ "$output" = sub/dir/model.safetensors ] && [ -z "$stderr" ]
+    [ "$(ls sub/dir | xargs)" = "log.jsonl model.safetensors" ]
+    train -o sub/m.safetensors
+    [ "$(ls sub | xargs)" = "dir m.log.jsonl m.safetensors" ]
+    train -o - >m
+    [ "$(kd-eval m --json | jq -r .fingerprint)" = "$(kd-eval sub/dir --json | jq -r .fingerprint)" ]
+    [ "$(train)" = runs/quick/model.safetensors ]
+    [ "$(kd-train-teacher --data idx:set --layers 4 -e 1 -q)" = runs/quick/teacher/s1/model.safetensors ]
+}
+
+@test "messages go to standard error: the table of layers, a line an epoch; nothing with --quiet" {
+    run --separate-stderr kd-train-student --data idx:set --layers 8 --epochs 2 --validation 40 -o m
+    [ "$output" = m/model.safetensors ]
+    [[ "$stderr" == *"1 dense"*"6,280"*"total"*"6,370"* ]]
+    [ "$(grep -c 'epoch [12]/2: loss .*valid' <<<"$stderr")" -eq 2 ]
+    [[ "$stderr" != *$'\r'* ]] && [[ "$stderr" != *$'\033'* ]]
+}
+
+@test "--json tells the model and the figures of the epoch kept" {
+    train --validation 40 -e 3 -o m --json >line
+    [ "$(wc -l <line)" -eq 1 ]
+    jq -e '.model == "m/model.safetensors" and .name == "student" and .seed == 1 and (.valid.top1 | type) == "number"' line
+    [ "$(jq -r .fingerprint line)" = "$(kd-eval m --json | jq -r .fingerprint)" ]
+    epoch=$(jq .epoch line)
+    [ "$(jq -c .valid line)" = "$(jq -c "select(.epoch == $epoch).valid" m/log.jsonl)" ]
+    [ "$(meta m/model.safetensors kd.metrics | jq -c .valid)" = "$(jq -c .valid line)" ]
+    [ "$(jq -s '[.[].valid.top1] | max' m/log.jsonl)" = "$(jq .valid.top1 line)" ]
+}
+
+@test "log.jsonl has a line an epoch with every key" {
+    train --validation 40 -e 3 --teacher T -o m
+    jq -es 'length == 3 and [.[].epoch] == [1, 2, 3] and [.[].step] == [2, 4, 6]' m/log.jsonl
+    jq -es 'all(.[]; (.lr > 0) and (.train | keys) == ["hard", "loss", "soft", "top1"] and
+        (.train_eval | keys) == ["loss", "top1", "top5"] and (.valid | keys) == ["loss", "top1", "top5"] and
+        (.seconds > 0) and (.images_per_second > 0) and
+        ((.train.loss - 0.9 * .train.soft - 0.1 * .train.hard) | fabs) < 1e-6)' m/log.jsonl
+    train -e 1 -o plain
+    jq -e '.valid == null and .train.soft == null and .train.loss == .train.hard' plain/log.jsonl
+}
+
+@test "default < experiment < --set < option, as kd.config has it" {
+    for a in "" "--set teacher.train.epochs=2" "--set teacher.train.epochs=2 --epochs 3"; do
+        kd-train-teacher x.json -q --seed 1 $a -o "m$((++n))"
+    done
+    [ "$(for i in 1 2 3; do config m$i/model.safetensors .train.epochs; done | xargs)" = "1 2 3" ]
+    [ "$(config m1/model.safetensors '[.train.batch, .seed, .experiment, .teacher]')" = '[100,1,"x","teacher"]' ]
+    kd-train-student x.json -q --seed 1 --student 'a b, c' --set 'students.a b, c.train.batch=50' -o s
+    [ "$(config s/model.safetensors '[.train.batch, .train.epochs, .data.validation]')" = '[50,1,40]' ]
+    [ ! -e runs ]
+    kd-train-teacher x.json -q --seed 1 --set teacher.train.batch=7
+    [ "$(jq .teacher.train.batch runs/x/experiment.json)" = 7 ]
+    kd-train-student x.json -q --seed 1 --student 'a b, c' -l 0.5
+    [ "$(jq '.students["a b, c"].train.learning_rate' runs/x/experiment.json)" = 0.001 ]
+}
+
+@test "a resolved experiment runs again and says the same" {
+    kd-train-teacher x.json -q --seed 1
+    cp runs/x/experiment.json again.json
+    run --separate-stderr kd-train-teacher again.json -q --seed 1 --update
+    [ "$status" -eq 0 ] && [ -z "$output" ]
+    cmp again.json runs/x/experiment.json
+}
+
+@test "--list names sweeps and seeds, parents first; --ready and --update leave out what cannot or need not be" {
+    kd-train-student x.json --list >all
+    [ "$(wc -l <all)" -eq 14 ]
+    [ "$(grep -n "'a b, c' --seed 3" all | cut -d: -f1)" -lt "$(grep -n -- "--student late --seed 3" all | cut -d: -f1)" ]
+    grep -qxF -- "--student kd,temperature=2.5,optimizer=sgd --seed 3" all
+    grep -qxF -- "--student 'kd,temperature=1,optimizer={\"kind\":\"adamw\"}' --seed 1" all
+    kd-train-student x.json --list --ready >ready
+    [ "$(wc -l <ready)" -eq 4 ]
+    [ ! -e runs ]
+    [ "$(kd-train-teacher x.json --list | xargs)" = "--seed 3 --seed 1" ]
+    kd-train-teacher x.json -q
+    [ -z "$(kd-train-teacher x.json --list --update)" ]
+    while kd-train-student x.json --list --ready --update >todo && [ -s todo ]; do
+        [ "$((++rounds))" -le 2 ]
+        xargs -P 2 -L 1 kd-train-student x.json -q --threads 1 <todo
+    done
+    [ "$rounds" -eq 2 ]
+    [ "$(find runs/x/students -name model.safetensors | wc -l)" -eq 14 ]
+    [ -f "runs/x/students/it's \"q\"/s3/model.safetensors" ] && [ -f "runs/x/students/a b, c/s1/model.safetensors" ]
+    [ -z "$(kd-train-student x.json --list --update)" ]
+    # another teacher makes its students out of date, and theirs alone
+    kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2
+    kd-train-student x.json --list --update --set teacher.train.epochs=2 >todo
+    [ "$(grep -c 'kd,temperature=.* --seed 3$' todo)" -eq 4 ] && [ "$(wc -l <todo)" -eq 4 ]
+    [ "$(kd-train-student x.json --list --update --set 'students.late.train.epochs=2' --student late | wc -l)" -eq 2 ]
+}
+
+@test "points of a sweep have names that folders can have" {
+    echo '["flatten", "dense"]' >linear.json
+    sweep() { echo "{\"data\": {\"source\": \"idx:set\"}, \"students\": {\"a\": {\"train\": {\"epochs\": 1}, \"sweep\": $1}}}" >s.json; }
+    sweep '{"network": ["mlp-4", "linear.json"]}'
+    kd-train-student s.json -q
+    [ "$(ls runs/s/students | xargs)" = "a,network=linear.json a,network=mlp-4" ]
+    sweep '{"network": ["nets/linear.json"]}'
+    refused 2 "s.json: students.a,network=nets/linear.json: a student's name is a folder's name" -- kd-train-student s.json --list
+    sweep "{\"network\": [[$(printf '"flatten",%.0s' {1..40})\"dense\"]]}"
+    refused 2 "under 200 bytes" -- kd-train-student s.json --list
+    sweep '{"train.epochs": [1, 1]}'
+    refused 2 's.json: students: two of them are named "a,epochs=1"' -- kd-train-student s.json --list
+}
+
+@test "a line of --list is what a shell reads, too" {
+    eval "words=($(kd-train-student x.json --list | grep 'it.*seed 1'))"
+    [ "${#words[@]}" -eq 4 ] && [ "${words[1]}" = "it's \"q\"" ]
+}
+
+@test "a student learns from another student, from a file, and from several with weights" {
+    train --from T -o one
+    [ "$(meta one/model.safetensors kd.parents)" = "[\"$(kd-eval T --json | jq -r .fingerprint)\"]" ]
+    kd-train-student x.json -q --seed 1 --student 'a b, c'
+    kd-train-student x.json -q --seed 1 --student late
+    parent=$(kd-eval 'runs/x/students/a b, c/s1' --json | jq -r .fingerprint)
+    [ "$(meta runs/x/students/late/s1/model.safetensors kd.parents)" = "[\"$parent\"]" ]
+    kd-train-student x.json -q --seed 1 --student late -o two \
+        --set 'students.late.distill.from=["T",{"from":"a b, c","weight":3}]'
+    [ "$(meta two/model.safetensors kd.parents | jq -c .[1])" = "\"$parent\"" ]
+    train --from soft.safetensors -o three
+    kd-train-student x.json -q --seed 1 --student late -o four --set students.late.distill.from=soft.safetensors
+}
+
+@test "soft targets of a run folder are used, unless another teacher made them" {
+    kd-train-teacher x.json -q --seed 1
+    kd-soften x.json -q --seed 1
+    kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd --no-provenance -o with-file
+    mv runs/x/soft away
+    kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd --no-provenance -o without
+    cmp with-file/model.safetensors without/model.safetensors
+    mv away runs/x/soft
+    kd-train-teacher x.json -q --seed 1 --set teacher.train.epochs=2
+    refused 1 "runs/x/soft/s1/teacher.safetensors: made by another teacher than runs/x/teacher/s1/model.safetensors" \
+        "kd-soften x.json" -- kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd
+}
+
+@test "without labels: alpha 1 alone, and the labels are not looked at" {
+    refused 2 "unlabelled" "alpha" -- train --unlabelled -S soft.safetensors -o kept
+    train --unlabelled -S soft.safetensors -a 1 --no-provenance -o a
+    jq -e '.train.hard == null and .train.top1 == null and .train.loss == .train.soft' a/log.jsonl
+    cp -rL set other
+    dd if=/dev/zero of=other/train-labels-idx1-ubyte bs=1 seek=8 count=100 conv=notrunc status=none
+    kd-train-student --data idx:other --layers 8 --epochs 1 -q --unlabelled -S soft.safetensors -a 1 -o b
+    [ "$(kd-eval a --json --data idx:set:test | jq .nll)" = "$(kd-eval b --json --data idx:set:test | jq .nll)" ]
+}
+
+long="--data digits --layers 64 --epochs 14 --validation 500 --no-provenance --quiet"
+# stopped SIGNAL: a training whose log has two lines gets SIGNAL; its exit status is in $stopped
+stopped() {
+    local attempt
+    for attempt in 1 2 3; do
+        rm -rf cut
+        set -m # so that a job in the background does not ignore SIGINT
+        kd-train-teacher $long -o cut &
+        set +m
+        wait_for [ -s cut/log.jsonl ]
+        kill -s "$1" $!
+        stopped=0
+        wait $! || stopped=$?
+        if [ "$stopped" -ne 0 ]; then return 0; fi # else it was through before the signal came
+    done
+}
+
+@test "SIGINT and SIGTERM: a checkpoint and 130 or 143; resumed, the same bits as without interruption" {
+    kd-train-teacher $long -o whole
+    for signal in INT TERM; do
+        stopped $signal
+        [ "$stopped" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
+        [ "$(ls -A cut | xargs)" = "checkpoint.safetensors log.jsonl" ]
+        jq -es . cut/log.jsonl >/dev/null
+        [ "$(wc -l <cut/log.jsonl)" -lt 14 ]
+        [ "$(kd-eval cut --json | jq .n)" -eq 5000 ]
+        kd-train-teacher $long -o cut --resume --threads 1
+        diff -r whole cut
+    done
+}
+
+@test "--resume refuses another configuration, and starts afresh where there is no checkpoint" {
+    stopped TERM
+    mkdir kept && cp cut/* kept
+    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" -- \
+        kd-train-teacher $long --resume -o kept --learning-rate 0.5
+    refused 1 "kept/checkpoint.safetensors" -- kd-train-teacher $long --resume -o kept --seed 2
+    head -c 2000 cut/checkpoint.safetensors >kept/checkpoint.safetensors
+    refused 1 "kept/checkpoint.safetensors: cut short" -- kd-train-teacher $long --resume -o kept
+    train --resume -o new
+    [ -f new/model.safetensors ]
+}
+
+@test "a training that runs: its checkpoint is evaluated, softened and learnt from" {
+    set -m
+    kd-train-teacher --data idx:set --layers 32 --epochs 1000000 --validation 40 --checkpoint-every 100steps --quiet -o run &
+    set +m
+    wait_for [ -s run/checkpoint.safetensors ]
+    kd-eval run --json >line
+    kd-soften --model run/checkpoint.safetensors --data idx:set --quiet -o s
+    kd-eval run --split validation --json | jq -e '.n == 40 and .split == "validation"'
+    train -S s -o m
+    kill -0 $! # it still runs
+    kill -TERM $!
+    wait $! || stopped=$?
+    [ "$stopped" -eq 143 ]
+    jq -e '.model == "run/checkpoint.safetensors" and .n == 100 and .top1 > 0.2' line
+    [ "$(meta s kd.parents | jq length)" -eq 1 ]
+}
+
+@test "options that would be without effect are refused" {
+    refused 2 "--temperature is for soft targets" "--teacher" -- train -T 4 -o kept
+    refused 2 "--soft-targets or --teacher, not both" -- train -S soft.safetensors -t T -o kept
+    refused 2 "--ready goes with --list" -- kd-train-student x.json --ready
+    refused 2 "--list needs an experiment" -- kd-train-student --list
+    refused 2 "--output takes one model" "7 students" "--student" -- kd-train-student x.json -o kept
+    refused 2 "did you mean --network" -- train --netwrok mlp-4 -o kept
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# The storeys of lib/ use only those below them, and BLAS has one door. Over the #include lines.
+bats_require_minimum_version 1.5.0
+
+setup() { root=$BATS_TEST_DIRNAME/../..; }
+
+# Storeys that may stand in "kd/STOREY/..." of a storey's files.
+allowed() {
+    case $1 in
+    base) echo base ;;
+    data) echo base data ;;
+    nn) echo base data nn ;;
+    train) echo base data nn train ;;
+    report) echo base data report ;;
+    esac
+}
+
+# Every breach under folder $1, one a line.
+breaches() {
+    local file storey line name s
+    cd "$1"
+    find lib include/kd -name '*.[ch]' | sort | while read -r file; do
+        storey=${file#lib/} storey=${storey#include/kd/} storey=${storey%%/*}
+        [ -n "$(allowed "$storey")" ] || echo "$file: no storey of this name"
+        grep -hoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+' "$file" | sed 's/.*["<]//' |
+            while read -r name; do
+                case $name in
+                kd/*)
+                    s=${name#kd/} s=${s%%/*}
+                    [[ " $(allowed "$storey") " == *" $s "* ]] || echo "$file: $name is not below $storey"
+                    [ -e "include/$name" ] || echo "$file: $name is not there"
+                    ;;
+                */../* | ../*) echo "$file: $name leaves its folder" ;;
+                esac
+            done
+    done
+    grep -rlE 'cblas|openblas_' lib include cmd --include='*.[ch]' | grep -v '^lib/nn/gemm.c$' |
+        sed 's,$,: BLAS belongs to lib/nn/gemm.c,'
+}
+
+@test "each storey includes only storeys below it, and BLAS only lib/nn/gemm.c" {
+    run breaches "$root"
+    [ -z "$output" ] || { echo "$output" >&2; false; }
+}
+
+@test "a breach is found" {
+    mkdir -p "$BATS_TEST_TMPDIR"/{lib/{base,nn,report,extra},include/kd/{base,nn,train},cmd}
+    cd "$BATS_TEST_TMPDIR"
+    touch include/kd/base/err.h include/kd/nn/gemm.h include/kd/train/loss.h
+    echo '#include "kd/base/err.h"' >lib/nn/good.c
+    echo '#include <cblas.h>' >lib/nn/gemm.c
+    run breaches .
+    [ "$output" = "" ]
+    echo '#include "kd/nn/gemm.h"' >lib/base/up.c
+    echo '#  include "kd/train/loss.h"' >include/kd/nn/up.h
+    echo '#include "kd/nn/gemm.h"' >lib/report/side.c
+    echo '#include "../base/private.h"' >lib/nn/out.c
+    echo '#include <cblas.h>' >cmd/main.c
+    touch lib/extra/x.c
+    run breaches .
+    [[ "$output" == *"lib/base/up.c: kd/nn/gemm.h is not below base"* ]]
+    [[ "$output" == *"include/kd/nn/up.h: kd/train/loss.h is not below nn"* ]]
+    [[ "$output" == *"lib/report/side.c: kd/nn/gemm.h is not below report"* ]]
+    [[ "$output" == *"lib/nn/out.c: ../base/private.h leaves its folder"* ]]
+    [[ "$output" == *"cmd/main.c: BLAS belongs to lib/nn/gemm.c"* ]]
+    [[ "$output" == *"lib/extra/x.c: no storey of this name"* ]]
+    [ "${#lines[@]}" -eq 6 ]
+}
