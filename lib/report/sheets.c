@@ -107,29 +107,27 @@ int kd_misclassified_add(const struct kd_report *report, size_t run, struct kd_c
 {
     const struct kd_result *r = kd_result_shown(report, run, has_answers);
     struct kd_logits l;
-    struct kd_images images = {0};
+    const struct kd_images *images = NULL;
     struct kd_chart *chart;
     char title[300];
     size_t n;
     if (!r || !kd_logits_read(report, r, &l)) return 0;
     struct wrong *list = find_wrong(&l, &n, err);
     int status = list ? 0 : -1;
-    if (status == 0 && n && kd_samples_load(report, r, report->split, set, &images)) {
-        if (kd_samples_are(&images, l.data) && images.n == l.n) {
-            size_t shown = n < MOST ? n : MOST, rows = (shown + COLUMNS - 1) / COLUMNS;
-            kd_model_title("Errors", report, r, title);
-            chart = kd_chart_add(set, "misclassified", 2 * LEFT + CELL * COLUMNS - 14,
-                                 TOP + 132 * (double)rows + 20, err, title);
-            status = chart ? draw_wrong(&chart->canvas, &images, &l, list, shown, err) : -1;
-            snprintf(title, sizeof title,
-                     "%zu of %zu errors among %zu %s images, the surest first. Below each: its "
-                     "class; what it is taken for, and how surely.",
-                     shown, n, l.n, report->split);
-            if (status == 0)
-                kd_canvas_text(&chart->canvas, 16, 46, title,
-                               (struct kd_type){.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT});
-        }
-        kd_images_release(&images);
+    if (status == 0 && n) images = kd_samples_load(report, r, report->split, set);
+    if (images && kd_samples_are(images, l.data) && images->n == l.n) {
+        size_t shown = n < MOST ? n : MOST, rows = (shown + COLUMNS - 1) / COLUMNS;
+        kd_model_title("Errors", report, r, title);
+        chart = kd_chart_add(set, "misclassified", 2 * LEFT + CELL * COLUMNS - 14,
+                             TOP + 132 * (double)rows + 20, err, title);
+        status = chart ? draw_wrong(&chart->canvas, images, &l, list, shown, err) : -1;
+        snprintf(title, sizeof title,
+                 "%zu of %zu errors among %zu %s images, the surest first. Below each: its "
+                 "class; what it is taken for, and how surely.",
+                 shown, n, l.n, report->split);
+        if (status == 0)
+            kd_canvas_text(&chart->canvas, 16, 46, title,
+                           (struct kd_type){.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT});
     }
     kd_free(list);
     kd_logits_release(&l);
@@ -223,21 +221,20 @@ int kd_samples_add(const struct kd_report *report, size_t run, struct kd_chart_s
 {
     struct kd_augment augment;
     const struct kd_result *r = augmented(report, run, &augment);
-    struct kd_images images;
+    const struct kd_images *images = r ? kd_samples_load(report, r, "train", set) : NULL;
     char title[300];
     int status = 0;
-    if (!r || !kd_samples_load(report, r, "train", set, &images)) return 0;
+    if (!images) return 0;
     size_t rows = kd_augment_active(&augment) ? 4 : 1;
     uint32_t probe[CLASSES];
-    if (of_each_class(&images, probe) && strcmp(images.split, "train") == 0) {
+    if (of_each_class(images, probe) && strcmp(images->split, "train") == 0) {
         kd_model_title(rows > 1 ? "Training images and their augmentation" : "Training images",
                        report, r, title);
         struct kd_chart *c =
             kd_chart_add(set, "samples", 2 * LEFT + 76 + (SMALL + 12) * CLASSES - 12,
                          TOP + (SMALL + 14) * (double)rows + 30, err, title);
         uint64_t seed = r->seed >= 0 && r->seed < 9.1e15 ? (uint64_t)r->seed : 0;
-        status = c ? draw_samples(&c->canvas, &images, seed, &augment, rows, err) : -1;
+        status = c ? draw_samples(&c->canvas, images, seed, &augment, rows, err) : -1;
     }
-    kd_images_release(&images);
     return status;
 }

@@ -261,7 +261,7 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
                          bool *drawn, struct kd_err *err)
 {
     struct kept kept[MODELS];
-    struct kd_images images = {0};
+    const struct kd_images *images;
     struct answers a = {.models = keep_answers(report, run, kept)};
     char title[300];
     int status = 0;
@@ -276,14 +276,12 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
             a.name[m] = r->name;
             a.ink[m] = KD_INK_SERIES + (r->role == KD_ROLE_TEACHER ? 0 : r->distilled ? 2 : 1);
         }
-        if (kd_samples_load(report, kept[0].r, report->split, set, &images) &&
-            kd_samples_are(&images, kept[0].l.data) && images.n == a.n)
-            a.images = &images;
+        images = kd_samples_load(report, kept[0].r, report->split, set);
+        if (images && kd_samples_are(images, kept[0].l.data) && images->n == a.n) a.images = images;
         snprintf(title, sizeof title, "Soft targets: %.120s, %.40s images, seed %.0f",
                  report->runs[run].name, report->split, kept[0].r->seed);
         status = draw(title, &a, set, err);
     }
-    kd_images_release(&images);
     for (size_t m = 0; m < a.models; m++) kd_logits_release(&kept[m].l);
     return status;
 }
