@@ -115,8 +115,7 @@ static int check_operands(const struct kd_args *args, struct kd_err *err)
     return 0;
 }
 
-/* A word as a shell reads it back. */
-static int quote(struct kd_bytes *out, const char *word, struct kd_err *err)
+int kd_quote(struct kd_bytes *out, const char *word, struct kd_err *err)
 {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
@@ -134,7 +133,7 @@ static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err
     int status = kd_bytes_add(&out, kd_program.name, wanted ? strlen(kd_program.name) : 0, err);
     for (int i = 1; wanted && status == 0 && i < argc; i++) {
         status = kd_bytes_add(&out, " ", 1, err);
-        if (status == 0) status = quote(&out, argv[i], err);
+        if (status == 0) status = kd_quote(&out, argv[i], err);
     }
     if (status == 0) return out.data;
     kd_bytes_release(&out);

@@ -51,6 +51,8 @@ extern const struct kd_program kd_program;
 
 /* A message for people on standard error, "kd-eval: text", unless --quiet; clears the bar first. */
 void kd_say(struct kd_run *run, const char *format, ...) KD_PRINTF(2, 3);
+/* Append a word as a shell, or xargs, reads it back. */
+int kd_quote(struct kd_bytes *out, const char *word, struct kd_err *err);
 /* Set after SIGINT or SIGTERM: the signal's number. Long work looks at it between steps. */
 extern volatile int kd_stopping;
 /* Standard output, checked: text as printf, and the flush at the end (main does it). */

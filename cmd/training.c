@@ -29,7 +29,7 @@ static const struct kd_option rows[] = {
 };
 static const struct kd_option student_rows[] = {
     {"student", 0, NULL, KD_OPT_TEXTS, OPTION(students), .metavar = "NAME",
-     .help = "this student of the experiment; may be repeated; default all"},
+     .help = "this student of the experiment, with all points of its sweep; may be repeated; default all"},
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, OPTION(soft_targets), .metavar = "FILE",
      .help = "learn from this file (.safetensors, .npy, or - for a pipe)"},
     {"teacher", 't', NULL, KD_OPT_TEXTS, OPTION(teachers), .metavar = "MODEL",
@@ -67,7 +67,6 @@ struct work {
     struct kd_images images; /* of the job before, kept while its source stays the same */
     char *loaded;
     struct kd_targets targets;
-    double last_drawn;
 };
 
 static int load_images(struct work *w, struct kd_err *err)
@@ -309,9 +308,10 @@ static int train(struct work *w, const char *name, uint64_t seed, bool only_ask,
     if (status == 0 && !only_ask) {
         status = kd_training_run(&t, err);
         if (status == 0) status = tell_result(w, &t, err);
-        if (status == 1)
-            kd_say(w->run, "stopped; the same command with --resume goes on from %s",
-                   t.checkpoint_path ? t.checkpoint_path : "the start");
+        if (status == 1 && t.checkpoint_path)
+            kd_say(w->run, "stopped; the same command with --resume goes on from %s", t.checkpoint_path);
+        else if (status == 1)
+            kd_say(w->run, "stopped; of a model for standard output nothing is kept");
     }
     kd_training_release(&t);
     kd_free(output);
@@ -340,16 +340,6 @@ static bool is_ready(const struct work *w, uint64_t seed)
     return true;
 }
 
-/* One word of a shell or of xargs, which both join quoted pieces and take ' within "". */
-static int print_word(const char *word, struct kd_err *err)
-{
-    if (*word && !strpbrk(word, " \t'\"\\$&|;<>()*?[]{}~`#!")) return kd_print(err, "%s", word);
-    int status = kd_print(err, "'");
-    for (const char *p = word; *p && status == 0; p++)
-        status = kd_print(err, *p == '\'' ? "'\"'\"'" : "%c", *p);
-    return status == 0 ? kd_print(err, "'") : -1;
-}
-
 static int list(struct work *w, const char *name, uint64_t seed, struct kd_err *err)
 {
     bool ready = is_ready(w, seed);
@@ -359,10 +349,11 @@ static int list(struct work *w, const char *name, uint64_t seed, struct kd_err *
         if (status < 0) err->text[0] = 0; /* what cannot be found out now is to be done */
         if (status == 1) return 0;
     }
-    if (w->student && (kd_print(err, "--student ") < 0 || print_word(name, err) < 0 ||
-                       kd_print(err, " ") < 0))
-        return -1;
-    return kd_print(err, "--seed %llu\n", (unsigned long long)seed);
+    struct kd_bytes word = {0};
+    int status = w->student ? kd_quote(&word, name, err) : 0;
+    if (status == 0 && w->student) status = kd_print(err, "--student %s ", word.data);
+    kd_bytes_release(&word);
+    return status == 0 ? kd_print(err, "--seed %llu\n", (unsigned long long)seed) : -1;
 }
 
 static int each_seed(struct work *w, const char *name, struct kd_err *err)
@@ -410,27 +401,60 @@ static int check_options(const struct work *w, struct kd_err *err)
     return 0;
 }
 
+/* Is it the student `asked`, or a point of its sweep? */
+static bool is_meant(const struct work *w, const char *name, const char *asked)
+{
+    const cJSON *students = cJSON_GetObjectItemCaseSensitive(w->x->json, "students");
+    const cJSON *json = cJSON_GetObjectItemCaseSensitive(students, asked);
+    size_t n = strlen(asked);
+    return strcmp(name, asked) == 0 || (cJSON_GetObjectItemCaseSensitive(json, "sweep") &&
+                                        strncmp(name, asked, n) == 0 && name[n] == ',');
+}
+
+/* Places of the students asked for; a NULL is an error. */
+static size_t *pick_students(const struct work *w, size_t *n, struct kd_err *err)
+{
+    const struct kd_texts *asked = &training_options.students;
+    size_t all = w->x->n_students, *picked = kd_alloc(all * (asked->n + 1), sizeof *picked, "a list of students", err);
+    *n = 0;
+    for (size_t i = 0; picked && !asked->n && i < all; i++) picked[(*n)++] = i;
+    for (size_t a = 0; picked && a < asked->n; a++) {
+        size_t before = *n;
+        for (size_t i = 0; i < all; i++)
+            if (is_meant(w, w->x->students[i].name, asked->v[a])) picked[(*n)++] = i;
+        if (*n > before) continue;
+        kd_experiment_student(w->x, asked->v[a], err); /* knows what to say */
+        kd_free(picked);
+        picked = NULL;
+    }
+    return picked;
+}
+
+static int each_student(struct work *w, struct kd_err *err)
+{
+    size_t n, seeds = kd_args_has(&w->run->args, "seed") ? 1 : w->x->n_seeds;
+    if (!w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
+    size_t *picked = pick_students(w, &n, err);
+    if (!picked) return -1;
+    int status = 0;
+    if (w->run->common.output && n * seeds > 1)
+        status = kd_fail_usage(err, "--output takes one model, but %zu students with %zu seeds are asked for; "
+                                    "choose with --student and --seed", n, seeds);
+    for (size_t i = 0; i < 2 * n && status == 0 && !kd_stopping; i++) { /* all are checked, then all are trained */
+        const char *name = w->x->students[picked[i % n]].name;
+        status = (i < n ? check_job : each_seed)(w, name, err);
+    }
+    kd_free(picked);
+    return status;
+}
+
 static int each_name(struct work *w, struct kd_err *err)
 {
-    const struct kd_texts asked = training_options.students;
-    const bool lacks = w->path && !w->student && !kd_experiment_knows(w->x, "teacher");
-    if (lacks) return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no \"teacher\"", w->path);
-    if (!w->student || !w->path) {
-        const char *name = w->student ? "student" : "teacher";
-        return check_job(w, name, err) < 0 ? -1 : each_seed(w, name, err);
-    }
-    if (!asked.n && !w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
-    size_t n = asked.n ? asked.n : w->x->n_students, seeds = w->x->n_seeds;
-    if (w->run->common.output && (n > 1 || (seeds > 1 && !kd_args_has(&w->run->args, "seed"))))
-        return kd_fail_usage(err, "--output takes one model, but %zu students with %zu seeds are asked for; "
-                                  "choose with --student and --seed", n, seeds);
-    for (size_t i = 0; i < 2 * n && !kd_stopping; i++) { /* all are checked, then all are trained */
-        /* prepare_job replaces the options that `asked` points into, so names come from the experiment */
-        const char *name = asked.n ? training_options.students.v[i % n] : w->x->students[i % n].name;
-        const struct kd_student *s = kd_experiment_student(w->x, name, err);
-        if (!s || (i < n ? check_job(w, s->name, err) : each_seed(w, s->name, err)) < 0) return -1;
-    }
-    return 0;
+    const char *name = w->student ? "student" : "teacher";
+    if (w->path && w->student) return each_student(w, err);
+    if (w->path && !kd_experiment_knows(w->x, name))
+        return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no \"teacher\"", w->path);
+    return check_job(w, name, err) < 0 ? -1 : each_seed(w, name, err);
 }
 
 static int write_resolved(const struct work *w, struct kd_err *err)

@@ -31,16 +31,17 @@ say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 # Trains what `PROGRAM EXPERIMENT --list` names, side by side; -u passes over what is current.
 train() {
     program=$1; shift
-    list=$("$program" "$experiment" --runs "$runs" "$@" --list --ready --update)
+    list=$("$program" "$experiment" --runs "$runs" "$@" --list --ready --update) || exit 1
     [ -n "$list" ] || return 1
     say "$program: $(printf '%s\n' "$list" | wc -l) to train, $jobs at once"
     printf '%s\n' "$list" | xargs -L 1 -P "$jobs" \
-        "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet --threads "$threads" >&2
+        "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet --threads "$threads" >&2 ||
+        { say "$program failed; the same command goes on from here"; exit 1; }
 }
 
 train kd-train-teacher "$@" || true
 if [ -n "$(kd-train-teacher "$experiment" "$@" --list)" ]; then
-    kd-soften "$experiment" --runs "$runs" "$@" --update --quiet >&2
+    kd-soften "$experiment" --runs "$runs" "$@" --update --quiet >&2 || exit 1
 fi
 # Students may learn from students: again, until nothing is left that could be trained.
 while train kd-train-student "$@"; do :; done

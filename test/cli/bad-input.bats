@@ -126,7 +126,10 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     refused 2 'students.a: network[0] (dense): its input is 1x28x28, not flat; put "flatten" before it' -- network '["dense"]'
     refused 2 'network[1] (dense): the last layer gives 7x1x1, but there are 10 classes' -- \
         network '["flatten", {"kind": "dense", "units": 7}]'
-    refused 2 'network[0] (batchnorm): its input is 1x28x28, not flat' -- network '["batchnorm", "flatten", "dense"]'
+    refused 2 'network[1] (conv2d): its input is 784 flat features; it wants maps' -- \
+        network '["flatten", {"kind": "conv2d", "filters": 2}, "dense"]'
+    refused 2 'network[0] (conv2d): its input is 1x28x28: too small for a 99x99 kernel' -- \
+        network '[{"kind": "conv2d", "filters": 2, "kernel": 99}, "flatten", "dense"]'
     refused 2 'expected a list of 1 to' -- network '[]'
     tensors m "{$one,$(info 1.weight '[2,1]' 0 8)}" zeros
     refused 1 "m: 1.weight: its shape [2,1] is not the network's [1,1]" -- evaluate m

@@ -120,6 +120,14 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ "$(kd-train-student x.json --list --update --set 'students.late.train.epochs=2' --student late | wc -l)" -eq 2 ]
 }
 
+@test "--student takes a student, all points of its sweep, or one point" {
+    [ "$(kd-train-student x.json --list --student kd | wc -l)" -eq 8 ]
+    [ "$(kd-train-student x.json --list --student kd,temperature=1,optimizer=sgd --student late --seed 3)" = \
+        "$(printf -- '--student %s --seed 3\n' kd,temperature=1,optimizer=sgd late)" ]
+    refused 2 'x has no student "a b c"; did you mean "a b, c"?' -- kd-train-student x.json --list --student 'a b c'
+    refused 2 'x has no student "kd,temperature=1"' -- kd-train-student x.json --list --student kd,temperature=1
+}
+
 @test "points of a sweep have names that folders can have" {
     echo '["flatten", "dense"]' >linear.json
     sweep() { echo "{\"data\": {\"source\": \"idx:set\"}, \"students\": {\"a\": {\"train\": {\"epochs\": 1}, \"sweep\": $1}}}" >s.json; }

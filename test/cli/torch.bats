@@ -24,9 +24,18 @@ compare() {
         "batchnorm", "relu", {"kind": "dense", "units": 33, "init": "glorot"}, "gelu",
         {"kind": "dense", "units": 17, "max_norm": 2}, {"kind": "leaky_relu", "slope": 0.2},
         {"kind": "batchnorm", "epsilon": 0.01}, "tanh", {"kind": "dense"}]'
-    sed -i 's/torch.nn.GELU/torch.nn.ReLU/' "$(cp -r "$torch" copy && echo copy/kd_torch.py)"
+    sed -i 's/nn.GELU/nn.ReLU/' "$(cp -r "$torch" copy && echo copy/kd_torch.py)"
     run python3 copy/check_torch.py model.safetensors soft.safetensors images.safetensors
     [ "$status" -eq 1 ] # and it would tell
+}
+
+@test "a convolutional model gives the same logits in PyTorch" {
+    compare '[{"kind": "conv2d", "filters": 16, "padding": 1, "bias": false}, "batchnorm", "relu",
+        {"kind": "residual", "body": [{"kind": "conv2d", "filters": 16, "padding": 1}, "relu", {"kind": "conv2d", "filters": 16, "groups": 16, "padding": 1}]},
+        {"kind": "maxpool", "kernel": 3, "stride": 2, "padding": 1},
+        {"kind": "residual", "body": [{"kind": "conv2d", "filters": 20, "stride": 2, "padding": 1}],
+         "shortcut": [{"kind": "conv2d", "filters": 20, "kernel": 1, "stride": 2}]},
+        {"kind": "avgpool"}, "flatten", "dense", {"kind": "scale", "by": 0.5}]'
 }
 
 @test "a standard network gives the same logits in PyTorch" {

@@ -7,14 +7,15 @@ bats_require_minimum_version 1.5.0
 setup_file() {
     unset OPENBLAS_CORETYPE
     export FAIL
-    FAIL=$(cd "$BATS_TEST_DIRNAME/../.." && realpath -q "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so") && [ -e "$FAIL" ] ||
-        skip "the library that makes calls fail is not built here"
+    FAIL=$(cd "$BATS_TEST_DIRNAME/../.." && realpath -m "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so")
+    [ -e "$FAIL" ] || return 0
     cd "$BATS_FILE_TMPDIR"
     kd-data convert digits:train digits:test --fraction 0.002 --to idx -o set --quiet >/dev/null
     kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o T >/dev/null
     kd-soften --model T --data idx:set -o soft --quiet >/dev/null
 }
 setup() {
+    [ -e "$FAIL" ] || skip "the library that makes calls fail is not built for this kind of program"
     unset OPENBLAS_CORETYPE KD_DATA
     cd "$BATS_TEST_TMPDIR"
     for f in set T soft; do ln -s "$BATS_FILE_TMPDIR/$f" .; done

@@ -13,36 +13,74 @@ import torch
 from safetensors import safe_open
 
 
-def layer(spec, width):
-    """The module for one layer of kd.network, and how many features come out of it."""
+class Scale(torch.nn.Module):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, x):
+        return self.by * x
+
+
+class Residual(torch.nn.Module):
+    """y = body(x) + shortcut(x); parameters are named N.body.0.weight and N.shortcut.0.weight, as in kd's files."""
+
+    def __init__(self, body, shortcut=None):
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, x):
+        return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
+
+
+def layer(spec, shape, classes):
+    """The module for one layer of kd.network (defaults filled in), for one image's shape (C, H, W) or (features,)."""
     if isinstance(spec, str):
         spec = {"kind": spec}
-    kind = spec["kind"]
+    nn, kind, get = torch.nn, spec["kind"], spec.get
     if kind == "dense":
-        return torch.nn.Linear(width, spec["units"], bias=spec["bias"]), spec["units"]
+        return nn.Linear(shape[0], get("units") or classes, bias=get("bias", True))
+    if kind == "conv2d":
+        return nn.Conv2d(shape[0], spec["filters"], get("kernel", 3), get("stride", 1), get("padding", 0),
+                         groups=get("groups", 1), bias=get("bias", True))
     if kind == "batchnorm":
-        return torch.nn.BatchNorm1d(width, eps=spec["epsilon"], momentum=spec["momentum"]), width
+        norm = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
+        return norm(shape[0], eps=get("epsilon", 1e-5), momentum=get("momentum", 0.1))
+    if kind in ("maxpool", "avgpool"):
+        pool = nn.MaxPool2d if kind == "maxpool" else nn.AvgPool2d
+        return pool(get("kernel", 2), get("stride") or None, get("padding", 0))
+    if kind == "residual":
+        shortcut = get("shortcut")
+        return Residual(sequence(spec["body"], shape, classes), sequence(shortcut, shape, classes) if shortcut else None)
     simple = {
-        "flatten": torch.nn.Flatten,
-        "relu": torch.nn.ReLU,
-        "leaky_relu": lambda: torch.nn.LeakyReLU(spec["slope"]),
-        "gelu": torch.nn.GELU,
-        "tanh": torch.nn.Tanh,
-        "dropout": lambda: torch.nn.Dropout(spec["rate"]),
+        "flatten": nn.Flatten,
+        "relu": nn.ReLU,
+        "leaky_relu": lambda: nn.LeakyReLU(get("slope", 0.01)),
+        "gelu": nn.GELU,
+        "tanh": nn.Tanh,
+        "dropout": lambda: nn.Dropout(get("rate", 0.5)),
+        "global_avgpool": lambda: nn.AdaptiveAvgPool2d(1),
+        "global_maxpool": lambda: nn.AdaptiveMaxPool2d(1),
+        "scale": lambda: Scale(get("by", 1)),
     }
     if kind not in simple:
         raise ValueError(f"kd_torch knows no layer kind {kind!r}")
-    return simple[kind](), width
+    return simple[kind]()
+
+
+def sequence(layers, shape, classes):
+    modules, x = [], torch.zeros(1, *shape)
+    for spec in layers:
+        module = layer(spec, tuple(x.shape[1:]), classes)
+        with torch.no_grad():
+            x = module.eval()(x)
+        modules.append(module.train())
+    return torch.nn.Sequential(*modules)
 
 
 def build(network):
     """nn.Sequential from what a model file holds under kd.network; every layer counts, flatten too."""
-    c, h, w = network["input"]
-    width, modules = c * h * w, []
-    for spec in network["layers"]:
-        module, width = layer(spec, width)
-        modules.append(module)
-    return torch.nn.Sequential(*modules)
+    return sequence(network["layers"], network["input"], network["classes"])
 
 
 def normalizer(values, channels):
@@ -64,8 +102,8 @@ def load(path):
         state = {k: f.get_tensor(k) for k in f.keys() if not k.startswith("kd.state.")}
     network = json.loads(meta["kd.network"])
     net = build(network)
-    for i, module in enumerate(net):  # PyTorch counts batches, kd does not
-        if isinstance(module, torch.nn.BatchNorm1d):
-            state[f"{i}.num_batches_tracked"] = torch.tensor(0)
+    for name in net.state_dict():  # PyTorch counts batches, kd does not
+        if name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor(0)
     net.load_state_dict(state, strict=True)
     return net.eval(), normalizer(json.loads(meta["kd.normalize"]), network["input"][0])

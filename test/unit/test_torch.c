@@ -196,6 +196,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE("linear"), CASE("relu"), CASE("gelu"),      CASE("tanh"),
         CASE("leaky"),  CASE("norm"), CASE("norm_eval"), CASE("mixed"),
+        CASE("conv"),   CASE("winograd"), CASE("pools"), CASE("norm2d"),
+        CASE("norm2d_eval"), CASE("residual"),
     };
     kd_blas_init();
     return cmocka_run_group_tests_name("torch", tests, NULL, NULL);
