@@ -3,6 +3,7 @@
 #include "kd/base/file.h"
 #include "kd/report/tables.h"
 #include "plot.h"
+#include "samples.h"
 #include "util.h"
 #include <math.h>
 #include <stdint.h>
@@ -83,6 +84,7 @@ void kd_charts_release(struct kd_chart_set *set)
         kd_canvas_release(&set->charts[i].canvas);
     }
     kd_free(set->charts);
+    kd_samples_release(set);
     kd_free(set->left_out);
     *set = (struct kd_chart_set){0};
 }
@@ -95,12 +97,13 @@ int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, str
         kd_confusion_add, kd_reliability_add, kd_soft_bars_add, kd_misclassified_add,
         kd_samples_add,   kd_weights_add};
     *set = (struct kd_chart_set){0};
-    for (size_t run = 0; run < report->n_runs; run++)
+    for (size_t run = 0; run < report->n_runs && run < KD_DRAWN_RUNS; run++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
             if (kinds[k](report, run, set, err) < 0) {
                 kd_charts_release(set);
                 return -1;
             }
+    kd_samples_release(set); /* the drawings have what they need */
     return 0;
 }
 

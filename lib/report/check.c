@@ -1,5 +1,6 @@
 /* What a reader of the report must know about the runs: models not trained yet, trainings cut
  * short, evaluations missing, logs that broke. */
+#include "figure.h"
 #include "kd/base/json.h"
 #include "read.h"
 #include "util.h"
@@ -127,6 +128,10 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
         for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
             if (note_where(report, run, checks[i].what, checks[i].is, err) < 0) return -1;
     }
+    if (report->n_runs > KD_DRAWN_RUNS &&
+        kd_report_note(report, err, "Charts show the first %d of %zu runs; name fewer for the others.",
+                       KD_DRAWN_RUNS, report->n_runs) < 0)
+        return -1;
     for (size_t i = 0; i < report->n_results; i++) {
         const struct kd_log *log = &report->results[i].log;
         if (log->bad && kd_report_note(report, err, "%s (%zu unreadable %s left out).",

@@ -4,15 +4,19 @@
 #include "kd/report/canvas.h"
 #include "kd/report/report.h"
 
+enum { KD_DRAWN_RUNS = 16 }; /* runs side by side that charts are drawn of; tables have them all */
+
 struct kd_chart {
     char *name;  /* of the file, without ending */
     char *title; /* as it stands above the drawing */
     struct kd_canvas canvas;
 };
+struct kd_samples;
 struct kd_chart_set {
     struct kd_chart *charts;
     size_t n, room;
-    char *left_out; /* why pictures of data are not among them, or NULL */
+    struct kd_samples *samples; /* images read last, by split: runs side by side often share them */
+    char *left_out;             /* why pictures of data are not among them, or NULL */
 };
 int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err);
 void kd_charts_release(struct kd_chart_set *set);

@@ -158,7 +158,7 @@ void kd_panel_frame(const struct kd_panel *p, const struct kd_panel_words *words
         title.bold = false;
     }
     title.upward = true;
-    if (words->y) kd_canvas_text(p->c, p->x - 50, p->y + p->h / 2, words->y, title);
+    if (words->y) kd_canvas_text(p->c, p->x - 53, p->y + p->h / 2, words->y, title);
 }
 
 void kd_text_fit(const char *text, double size, double width, char out[160])

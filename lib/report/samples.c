@@ -7,19 +7,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool kd_samples_load(const struct kd_report *report, const struct kd_result *r, const char *split,
-                     struct kd_chart_set *set, struct kd_images *out)
+struct kd_samples { /* [0] training, [1] other images */
+    struct kd_images images[2];
+    char *key[2]; /* what was asked for; NULL: nothing yet */
+    bool there[2];
+};
+
+static const struct kd_images *load(struct kd_chart_set *set, int place, const char *source,
+                                    const struct kd_images_options *o)
 {
     struct kd_err why = {0}, ignored;
-    cJSON *data = r->data ? kd_json_parse(r->data, strlen(r->data), "kd.config", &why) : NULL;
+    struct kd_samples *s = set->samples;
+    if (!s) s = set->samples = kd_alloc(1, sizeof *s, "images", &ignored);
+    char *key = s ? kd_format(&ignored, "%s\n%s\n%s", source, o->default_split,
+                              o->data_dir ? o->data_dir : "")
+                  : NULL;
+    if (!key) return NULL;
+    if (s->key[place] && strcmp(s->key[place], key) == 0) {
+        kd_free(key);
+        return s->there[place] ? &s->images[place] : NULL;
+    }
+    if (s->there[place]) kd_images_release(&s->images[place]);
+    kd_free(s->key[place]);
+    s->key[place] = key;
+    s->there[place] = kd_images_load(source, o, &s->images[place], &why) == 0;
+    if (!s->there[place] && !set->left_out) set->left_out = kd_strdup(why.text, &ignored);
+    return s->there[place] ? &s->images[place] : NULL;
+}
+
+void kd_samples_release(struct kd_chart_set *set)
+{
+    for (int place = 0; set->samples && place < 2; place++) {
+        if (set->samples->there[place]) kd_images_release(&set->samples->images[place]);
+        kd_free(set->samples->key[place]);
+    }
+    kd_free(set->samples);
+    set->samples = NULL;
+}
+
+const struct kd_images *kd_samples_load(const struct kd_report *report, const struct kd_result *r,
+                                        const char *split, struct kd_chart_set *set)
+{
+    struct kd_err ignored;
+    cJSON *data = r->data ? kd_json_parse(r->data, strlen(r->data), "kd.config", &ignored) : NULL;
     const char *test = kd_text_at(data, "test"), *source = kd_text_at(data, "source");
     const char *folder = report->data_dir ? report->data_dir : kd_text_at(data, "data_dir");
     const struct kd_images_options o = {.data_dir = folder, .default_split = split};
     if (test && strcmp(split, "test") == 0) source = test;
-    bool loaded = source && kd_images_load(source, &o, out, &why) == 0;
-    if (!loaded && source && !set->left_out) set->left_out = kd_strdup(why.text, &ignored);
+    const struct kd_images *images =
+        source ? load(set, strcmp(split, "train") != 0, source, &o) : NULL;
     cJSON_Delete(data);
-    return loaded;
+    return images;
 }
 
 bool kd_samples_are(const struct kd_images *images, const char *data)

@@ -4,10 +4,11 @@
 #include "figure.h"
 #include "kd/data/images.h"
 
-/* Data of a model for a split, as its configuration names it. False where it cannot be had; why is
- * kept in set->left_out. */
-bool kd_samples_load(const struct kd_report *report, const struct kd_result *r, const char *split,
-                     struct kd_chart_set *set, struct kd_images *out);
+/* Data of a model for a split, as its configuration names it; valid until the next is asked for.
+ * NULL where it cannot be had; why is kept in set->left_out. */
+const struct kd_images *kd_samples_load(const struct kd_report *report, const struct kd_result *r,
+                                        const char *split, struct kd_chart_set *set);
+void kd_samples_release(struct kd_chart_set *set);
 /* Are these the images that kd.data of a file speaks of? */
 bool kd_samples_are(const struct kd_images *images, const char *data);
 /* rgb [h][w][3] of pixels [c][h][w] that are gray (any number of channels but 3: the first) or

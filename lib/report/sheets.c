@@ -62,20 +62,27 @@ static struct wrong *find_wrong(const struct kd_logits *l, size_t *n, struct kd_
     return list;
 }
 
-/* An image with two lines below it, in column and row of a sheet. */
+/* An image with lines below it, in column and row of a sheet. */
 static void put_image(struct kd_canvas *c, const uint8_t *rgb, const struct kd_images *images,
-                      double x, double y, const char *first, const char *second, const char *tip)
+                      double x, double y, const char *const lines[3], const char *tip)
 {
     double most = fmax(images->h, images->w);
     double w = SIDE * images->w / most, h = SIDE * images->h / most;
     char fitted[160];
     kd_canvas_image(c, x + (SIDE - w) / 2, y + (SIDE - h) / 2, w, h, rgb, images->h, images->w, tip);
-    kd_text_fit(first, KD_TEXT_SIZE, CELL - 4, fitted);
-    kd_canvas_text(c, x + SIDE / 2, y + SIDE + 15, fitted,
-                   (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 0.5});
-    kd_text_fit(second, KD_TEXT_SIZE, CELL - 4, fitted);
-    kd_canvas_text(c, x + SIDE / 2, y + SIDE + 30, fitted,
-                   (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 0.5, .ink = KD_INK_SERIES + 2});
+    for (int i = 0; i < 3 && lines[i]; i++) {
+        kd_text_fit(lines[i], KD_TEXT_SIZE, CELL - 4, fitted);
+        kd_canvas_text(c, x + SIDE / 2, y + SIDE + 15 * (i + 1), fitted,
+                       (struct kd_type){.size = KD_TEXT_SIZE,
+                                        .anchor = 0.5,
+                                        .ink = i ? KD_INK_SERIES + 2 : KD_INK_TEXT});
+    }
+}
+
+/* Names of classes have a line each. */
+static double row_height(const struct kd_images *images)
+{
+    return images->class_names ? 148 : 132;
 }
 
 static int draw_wrong(struct kd_canvas *c, const struct kd_images *images,
@@ -83,20 +90,23 @@ static int draw_wrong(struct kd_canvas *c, const struct kd_images *images,
                       struct kd_err *err)
 {
     uint8_t *rgb = kd_alloc((size_t)images->h * images->w, 3, "an image", err);
-    char truth[48], taken[48], first[64], second[80], tip[200];
+    char truth[48], taken[48], first[64], second[96], third[32], tip[200];
+    const bool named = images->class_names != NULL;
+    const char *const lines[3] = {first, second, named ? third : NULL};
     int status = rgb ? 0 : -1;
     for (size_t i = 0; i < n && status == 0; i++) {
         const struct wrong *w = &list[i];
         status = kd_samples_one(images, w->sample, rgb, err);
         kd_class_name(images, (size_t)l->labels[w->sample], truth);
         kd_class_name(images, w->taken_for, taken);
-        snprintf(first, sizeof first, "true: %s", truth);
-        snprintf(second, sizeof second, "%s, %.1f %%", taken, 100 * w->confidence);
+        snprintf(first, sizeof first, "%s%s", named ? "" : "true: ", truth);
+        snprintf(third, sizeof third, "%.1f %%", 100 * w->confidence);
+        snprintf(second, sizeof second, "%s%s%s", taken, named ? "" : ", ", named ? "" : third);
         snprintf(tip, sizeof tip, "image %u: %s taken for %s, %.2f %%", (unsigned)w->sample, truth,
                  taken, 100 * w->confidence);
         if (status == 0)
             put_image(c, rgb, images, LEFT + CELL * (double)(i % COLUMNS),
-                      TOP + 132 * (double)(i / COLUMNS), first, second, tip);
+                      TOP + row_height(images) * (double)(i / COLUMNS), lines, tip);
     }
     kd_free(rgb);
     return status;
@@ -107,29 +117,27 @@ int kd_misclassified_add(const struct kd_report *report, size_t run, struct kd_c
 {
     const struct kd_result *r = kd_result_shown(report, run, has_answers);
     struct kd_logits l;
-    struct kd_images images = {0};
+    const struct kd_images *images = NULL;
     struct kd_chart *chart;
     char title[300];
     size_t n;
     if (!r || !kd_logits_read(report, r, &l)) return 0;
     struct wrong *list = find_wrong(&l, &n, err);
     int status = list ? 0 : -1;
-    if (status == 0 && n && kd_samples_load(report, r, report->split, set, &images)) {
-        if (kd_samples_are(&images, l.data) && images.n == l.n) {
-            size_t shown = n < MOST ? n : MOST, rows = (shown + COLUMNS - 1) / COLUMNS;
-            kd_model_title("Errors", report, r, title);
-            chart = kd_chart_add(set, "misclassified", 2 * LEFT + CELL * COLUMNS - 14,
-                                 TOP + 132 * (double)rows + 20, err, title);
-            status = chart ? draw_wrong(&chart->canvas, &images, &l, list, shown, err) : -1;
-            snprintf(title, sizeof title,
-                     "%zu of %zu errors among %zu %s images, the surest first. Below each: its "
-                     "class; what it is taken for, and how surely.",
-                     shown, n, l.n, report->split);
-            if (status == 0)
-                kd_canvas_text(&chart->canvas, 16, 46, title,
-                               (struct kd_type){.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT});
-        }
-        kd_images_release(&images);
+    if (status == 0 && n) images = kd_samples_load(report, r, report->split, set);
+    if (images && kd_samples_are(images, l.data) && images->n == l.n) {
+        size_t shown = n < MOST ? n : MOST, rows = (shown + COLUMNS - 1) / COLUMNS;
+        kd_model_title("Errors", report, r, title);
+        chart = kd_chart_add(set, "misclassified", 2 * LEFT + CELL * COLUMNS - 14,
+                             TOP + row_height(images) * (double)rows + 20, err, title);
+        status = chart ? draw_wrong(&chart->canvas, images, &l, list, shown, err) : -1;
+        snprintf(title, sizeof title,
+                 "%zu of %zu errors among %zu %s images, the surest first. Below each: its "
+                 "class; what it is taken for, and how surely.",
+                 shown, n, l.n, report->split);
+        if (status == 0)
+            kd_canvas_text(&chart->canvas, 16, 46, title,
+                           (struct kd_type){.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT});
     }
     kd_free(list);
     kd_logits_release(&l);
@@ -223,21 +231,20 @@ int kd_samples_add(const struct kd_report *report, size_t run, struct kd_chart_s
 {
     struct kd_augment augment;
     const struct kd_result *r = augmented(report, run, &augment);
-    struct kd_images images;
+    const struct kd_images *images = r ? kd_samples_load(report, r, "train", set) : NULL;
     char title[300];
     int status = 0;
-    if (!r || !kd_samples_load(report, r, "train", set, &images)) return 0;
+    if (!images) return 0;
     size_t rows = kd_augment_active(&augment) ? 4 : 1;
     uint32_t probe[CLASSES];
-    if (of_each_class(&images, probe) && strcmp(images.split, "train") == 0) {
+    if (of_each_class(images, probe) && strcmp(images->split, "train") == 0) {
         kd_model_title(rows > 1 ? "Training images and their augmentation" : "Training images",
                        report, r, title);
         struct kd_chart *c =
             kd_chart_add(set, "samples", 2 * LEFT + 76 + (SMALL + 12) * CLASSES - 12,
                          TOP + (SMALL + 14) * (double)rows + 30, err, title);
         uint64_t seed = r->seed >= 0 && r->seed < 9.1e15 ? (uint64_t)r->seed : 0;
-        status = c ? draw_samples(&c->canvas, &images, seed, &augment, rows, err) : -1;
+        status = c ? draw_samples(&c->canvas, images, seed, &augment, rows, err) : -1;
     }
-    kd_images_release(&images);
     return status;
 }

@@ -155,6 +155,26 @@ static int draw_sample(struct kd_canvas *c, const struct answers *a, size_t samp
     return status;
 }
 
+/* "0 airplane, 1 automobile, ..." */
+static void name_classes(struct kd_canvas *c, const struct answers *a, double left, double y,
+                         double width)
+{
+    char text[640] = "", class[48], fitted[160];
+    size_t used = 0;
+    for (size_t i = 0; i < a->classes && used < 560; i++) {
+        kd_class_name(a->images, i, class);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", i ? ", " : "", i, class);
+    }
+    kd_text_fit(text, KD_TEXT_SIZE - 1, width, fitted);
+    kd_canvas_text(c, left, y, fitted,
+                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+}
+
+static bool classes_named(const struct answers *a)
+{
+    return a->images && a->images->class_names;
+}
+
 static void draw_words(struct kd_canvas *c, const struct answers *a, double left, double y,
                        double width)
 {
@@ -166,6 +186,7 @@ static void draw_words(struct kd_canvas *c, const struct answers *a, double left
                    "softmax(z / T) over the classes. Images that the teacher is sure of at T = 1, "
                    "yet finds most alike to a second class.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    if (classes_named(a)) name_classes(c, a, left, y + 29, width);
 }
 
 static int draw(const char *title, const struct answers *a, struct kd_chart_set *set,
@@ -181,7 +202,8 @@ static int draw(const char *title, const struct answers *a, struct kd_chart_set 
     if (rows == 0) return 0;
     double end = 66 + row * (double)rows;
     struct kd_chart *chart =
-        kd_chart_add(set, "soft-targets", width, end + (a->models > 1 ? 52 : 30), err, title);
+        kd_chart_add(set, "soft-targets", width, end + (a->models > 1 ? 52 : 30) + (classes_named(a) ? 17 : 0),
+                     err, title);
     if (!chart) return -1;
     for (size_t i = 0; i < rows; i++) {
         for (size_t k = 0; k < COLUMNS; k++) {
@@ -261,7 +283,7 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
                          bool *drawn, struct kd_err *err)
 {
     struct kept kept[MODELS];
-    struct kd_images images = {0};
+    const struct kd_images *images;
     struct answers a = {.models = keep_answers(report, run, kept)};
     char title[300];
     int status = 0;
@@ -276,14 +298,12 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
             a.name[m] = r->name;
             a.ink[m] = KD_INK_SERIES + (r->role == KD_ROLE_TEACHER ? 0 : r->distilled ? 2 : 1);
         }
-        if (kd_samples_load(report, kept[0].r, report->split, set, &images) &&
-            kd_samples_are(&images, kept[0].l.data) && images.n == a.n)
-            a.images = &images;
+        images = kd_samples_load(report, kept[0].r, report->split, set);
+        if (images && kd_samples_are(images, kept[0].l.data) && images->n == a.n) a.images = images;
         snprintf(title, sizeof title, "Soft targets: %.120s, %.40s images, seed %.0f",
                  report->runs[run].name, report->split, kept[0].r->seed);
         status = draw(title, &a, set, err);
     }
-    kd_images_release(&images);
     for (size_t m = 0; m < a.models; m++) kd_logits_release(&kept[m].l);
     return status;
 }

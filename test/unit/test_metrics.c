@@ -35,6 +35,14 @@ static void by_hand(void **state)
     is(m.loss, (a - 2 + a - 1 + b - 3 + c - 1) / 4);
     double p = exp(2 - a), q = exp(5 - b), r = exp(1 - c); /* 0.665, 0.787, 0.422: three bins */
     is(m.ece, (fabs(1 - 2 * p) + q + 1 - r) / 4);
+    assert_int_equal(m.bins[9].n, 2); /* 0.665 is in (9/15, 10/15] */
+    is(m.bins[9].confidence, p);
+    is(m.bins[9].accuracy, 0.5);
+    is(m.bins[11].confidence, q);
+    is(m.bins[11].accuracy, 0);
+    is(m.bins[6].confidence, r);
+    is(m.bins[6].accuracy, 1);
+    assert_int_equal(m.bins[0].n, 0);
 }
 
 static void nothing(void **state)

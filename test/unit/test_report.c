@@ -1,6 +1,7 @@
 #include "../../lib/report/figures.h"
 #include "../../lib/report/util.h"
 #include "kd/base/json.h"
+#include "kd/data/picture.h"
 #include "kd/report/canvas.h"
 #include "kd/report/log.h"
 #include "kd/report/table.h"
@@ -228,6 +229,50 @@ static void a_drawing_as_svg(void **state)
     kd_canvas_release(&c);
 }
 
+static void a_picture_in_a_drawing_keeps_its_pixels(void **state)
+{
+    (void)state;
+    static const uint8_t pixels[2][2][3] = {{{255, 0, 0}, {0, 200, 0}}, {{0, 0, 9}, {7, 8, 9}}};
+    struct kd_canvas c;
+    struct kd_bytes png = {0}, svg = {0};
+    struct kd_picture back;
+    kd_canvas_init(&c, 30, 20);
+    kd_canvas_image(&c, 10, 0, 20, 20, pixels[0][0], 2, 2, "two & two");
+    assert_int_equal(kd_canvas_svg(&c, true, &svg, &err), 0);
+    assert_non_null(strstr(svg.data, "href=\"data:image/png;base64,iVBORw0KGgo"));
+    assert_non_null(strstr(svg.data, "<title>two &amp; two</title></image>"));
+    if (kd_canvas_has_cairo()) {
+        assert_int_equal(kd_canvas_png(&c, 2, &png, &err), 0);
+        assert_int_equal(kd_picture_decode(png.data, png.size, "drawing", 1 << 20, &back, &err), 0);
+        assert_int_equal(back.w, 60);
+        assert_int_equal(back.h, 40);
+        for (size_t y = 0; y < 40; y++)
+            for (size_t x = 20; x < 60; x++)
+                assert_memory_equal(back.pixels + 3 * (y * 60 + x), pixels[y / 20][(x - 20) / 20], 3);
+        assert_int_equal(back.pixels[0], 255); /* paper */
+        kd_picture_release(&back);
+    }
+    kd_bytes_release(&png);
+    kd_bytes_release(&svg);
+    kd_canvas_release(&c);
+}
+
+static void long_names_are_shortened_and_wrapped(void **state)
+{
+    (void)state;
+    struct kd_bytes out = {0};
+    char *name = kd_name_short("kd,network=mlp-9,learning_rate=0.1,temperature=2,alpha=0.5", &err);
+    assert_string_equal(name, "kd,mlp-9,rate=0.1,T=2,\xCE\xB1=0.5");
+    kd_free(name);
+    assert_int_equal(kd_text_piece("ab,cdef", 5), 3);
+    assert_int_equal(kd_text_piece("abcdefg", 5), 5);
+    assert_int_equal(kd_text_piece("abc", 5), 3);
+    assert_int_equal(kd_text_piece("\xE6\x97\xA5\xE6\x9C\xAC", 1), 3); /* one at least, whole */
+    assert_int_equal(kd_text_wrap(&out, "one two three", 2, 9, &err), 0);
+    assert_string_equal(out.data, "  one\n  two\n  three\n");
+    kd_bytes_release(&out);
+}
+
 static void the_table_of_figures_is_full(void **state)
 {
     (void)state;
@@ -247,6 +292,8 @@ int main(void)
         cmocka_unit_test(numbers_read_back_and_group),
         cmocka_unit_test(text_is_made_harmless),
         cmocka_unit_test(a_drawing_as_svg),
+        cmocka_unit_test(a_picture_in_a_drawing_keeps_its_pixels),
+        cmocka_unit_test(long_names_are_shortened_and_wrapped),
         cmocka_unit_test(the_table_of_figures_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

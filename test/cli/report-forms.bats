@@ -1,0 +1,157 @@
+#!/usr/bin/env bats
+# What kd-report writes of a run that was trained: the files parse, and all hold the numbers that kd-eval --json gives.
+bats_require_minimum_version 1.5.0
+
+NAME="=1+1, \"<b>\" & 'x' 日本 \$y_#%"
+
+setup_file() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_FILE_TMPDIR"
+    jq -n --arg name "$NAME" '{name: "=2+2 <i>&ö", seeds: 2, data: {source: "digits", validation: 500, fraction: 0.1},
+        teacher: {network: "mlp-60", train: {epochs: 4, augment: {shift: 2}}},
+        students: {plain: {network: "mlp-20", train: {epochs: 3}},
+            ($name): {network: "mlp-20", train: {epochs: 3}, distill: {from: "teacher", temperature: 4, alpha: 0.9}}}}' >x.json
+    kd-train-teacher x.json -q && kd-train-student x.json -q && kd-eval -x x.json -q --time >/dev/null
+    kd-report x.json --all >written
+    kd-report x.json >table
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_FILE_TMPDIR"
+    run=runs/"=2+2 <i>&ö"
+    out=$run/report
+}
+has_cairo() { [ -e "$out/confusion.png" ]; }
+has_workbook() { [ -e "$out/report.xlsx" ]; }
+xml() { awk -f "$BATS_TEST_DIRNAME/xml.awk" "$@"; }
+
+# Every model anew by kd-eval, a line each: seed, top1, errors, nll, ece, folder.
+evaluated() {
+    kd-eval --json "$run"/teacher/s? "$run"/students/*/s? |
+        jq -r '.model |= rtrimstr("/model.safetensors") | [(.model[-1:]), .top1, .errors, .nll, .ece, .model] | @tsv'
+}
+
+@test "the checker of XML tells broken documents" {
+    printf '<?xml version="1.0"?>\n<a b="&lt;"><c/>&amp;</a>\n' >good.xml
+    xml good.xml
+    for bad in '<a><b></a></b>' '<a' '<a b=1/>' '<a>&nbsp;</a>' '<a b="1" b="2"/>' '<a/><b/>' 'x<a/>' '<a/>x' '<a>' '<a b="&"/>' ''; do
+        printf '%s' "$bad" >bad.xml
+        run xml bad.xml
+        [ "$status" -eq 1 ] || [ -z "$bad" ]
+    done
+}
+
+@test "drawings, workbook parts and the page's drawings are well-formed XML; the files are those written" {
+    [ "$(wc -l <written)" -eq "$(ls "$out" | wc -l)" ]
+    for kind in learning-curves accuracy-parameters confusion reliability soft-targets misclassified samples weights weights-2; do
+        [ -s "$out/$kind.svg" ]
+    done
+    xml "$out"/*.svg
+    awk '/<figure/ { n++; next } /<\/figure>/ { close(f); on = 0; next } /<svg xmlns/ { f = "fig" n ".svg"; on = 1 } on && n { print >f }' "$out/report.html"
+    [ "$(ls fig*.svg | wc -l)" -eq "$(ls "$out"/*.svg | wc -l)" ]
+    xml fig*.svg
+    if has_workbook && command -v unzip >/dev/null; then
+        rm -rf parts && unzip -q "$out/report.xlsx" -d parts
+        find parts -type f \( -name '*.xml' -o -name '*.rels' \) -print0 | xargs -0 awk -f "$BATS_TEST_DIRNAME/xml.awk"
+    fi
+    if command -v xmllint >/dev/null; then xmllint --noout "$out"/*.svg fig*.svg; fi
+}
+
+@test "PNG files decode through libpng at the size of their drawing" {
+    has_cairo || skip "built without Cairo"
+    for f in "$out"/*.png; do
+        rm -rf one && mkdir -p one/class && cp "$f" one/class/
+        size=$(sed -n 's/.*<svg [^>]* width="\([0-9]*\)" height="\([0-9]*\)".*/\1 \2/p;q' <(grep -m1 '<svg' "${f%.png}.svg"))
+        shape=$(kd-data inspect png:one | sed -n 's/^shape *\([0-9x]*\).*/\1/p')
+        [ "$shape" = "3x$((${size#* } * 2))x$((${size% *} * 2))" ]
+    done
+}
+
+@test "PDF files hold their words" {
+    has_cairo || skip "built without Cairo"
+    command -v pdftotext >/dev/null || skip "no pdftotext (poppler-utils)"
+    for f in "$out"/*.pdf; do
+        pdftotext "$f" words
+        grep -qF '=2+2 <i>&ö' words
+    done
+    pdftotext "$out/soft-targets.pdf" words
+    grep -qF '=1+1, "<b>" &' words
+}
+
+@test "numbers in every form are those of kd-eval --json, to the digit" {
+    n=0
+    kd-report "$run" --csv --table seeds >seeds.csv
+    kd-report "$run" --json >r.json
+    diff seeds.csv "$out/seeds.csv"
+    diff r.json "$out/report.json"
+    if has_workbook && command -v unzip >/dev/null; then rm -rf parts && unzip -q "$out/report.xlsx" -d parts; fi
+    while IFS=$'\t' read -r seed top1 errors nll ece folder; do
+        n=$((n + 1))
+        jq -e --arg f "$folder" --argjson t "$top1" --argjson e "$errors" --argjson n "$nll" --argjson c "$ece" \
+            '[.seeds[] | select(.folder == $f) | .top1 == $t and .errors == $e and .nll == $n and .ece == $c] == [true]' r.json
+        grep -F ",$top1,$errors," seeds.csv | grep -qF ",$nll,$ece," # CSV
+        for v in "$top1" "$errors" "$nll" "$ece"; do grep -qF "data-v=\"$v\"" "$out/report.html"; done
+        [ ! -d parts ] || for v in "$top1" "$errors" "$nll" "$ece"; do
+            cat parts/xl/worksheets/*.xml | grep -qF "<v>$(printf %.16G "$v")</v>"
+        done
+        echo "$top1 $errors ${folder%/s?}" >>means
+    done < <(evaluated)
+    [ "$n" -eq 6 ]
+    # Means and spreads over the seeds, as people read them.
+    sort -k3 means | awk '{ k = $0; sub(/^[^ ]* [^ ]* /, "", k); n[k]++; s[k] += 100 * $1; q[k] += 1e4 * $1 * $1; e[k] += $2 }
+        END { for (k in n) { v = (q[k] - s[k] ^ 2 / n[k]) / (n[k] - 1); printf "%.2f ± %.2f\n", s[k] / n[k], sqrt(v > 0 ? v : 0) } }' >shown
+    [ "$(wc -l <shown)" -eq 3 ]
+    diff table <(sed -n p "$out/report.txt")
+    while read -r shown; do
+        for f in table "$out/report.md" "$out/report.html"; do grep -qF "$shown" "$f"; done
+        grep -qF "${shown/±/\$\\pm\$}" "$out/report.tex"
+    done <shown
+}
+
+@test "charts hold the numbers of the model they name" {
+    best=$(kd-report "$run" --best)
+    eval "$(kd-eval --json "$best" | jq -r '"errors=\(.errors) ece=\(.ece) n=\(.n)"')"
+    grep -qF "40 of $errors errors among $n test images" "$out/misclassified.svg"
+    grep -qF "calibration error $(awk -v e="$ece" 'BEGIN { printf "%.2f", 100 * e }') %." "$out/reliability.svg"
+    kd-eval --json --confusion "$best" | jq -r '.confusion | to_entries[] | .value[.key]' | while read -r right; do
+        grep -qF ">$right</text>" "$out/confusion.svg"
+    done
+    # Bins: all images are in one, and the error they give is the one reported.
+    kd-eval --json --confusion "$best" | jq -e --argjson n "$n" '(.bins | length) == 15 and ([.bins[][0]] | add) == $n and
+        (([.bins[] | .[0] * (.[1] - .[2]) | fabs] | add) / $n - .ece | fabs) < 1e-12 and
+        (([.bins[] | .[0] * .[2]] | add) / $n - .top1 | fabs) < 1e-12'
+}
+
+@test "one seed: McNemar's test over the images, from the answers beside eval.json" {
+    rm -rf one && mkdir one && cp -r "$run" one/ && one=one/${run#runs/}
+    rm -r "$one"/teacher/s2 "$one"/students/*/s2
+    verdict=$(kd-report "$one" --table differences --csv)
+    [[ "$verdict" =~ one\ pair:\ ([0-9]+)\ against\ ([0-9]+)\ images ]]
+    ahead=$((BASH_REMATCH[1] - BASH_REMATCH[2]))
+    [ "$ahead" -eq $(($(jq -s '.[0].errors' "$one/students/plain/s1/eval.json") - $(jq -s '.[0].errors' "$one/students/$NAME/s1/eval.json"))) ]
+    kd-report "$one" | grep -q "McNemar's exact test"
+    # Answers of another model than eval.json speaks of are not taken.
+    sed -i 's/"fingerprint":"../"fingerprint":"zz/' "$one/students/plain/s1/eval.json"
+    kd-report "$one" | grep -q "one pair: no interval"
+}
+
+@test "images that are not found leave their pictures out, and say so" {
+    cp -r "$run" gone
+    LC_ALL=C find gone -name model.safetensors -exec sed -i 's/source\\":\\"digits/source\\":\\"mnist0/g' {} +
+    run --separate-stderr kd-report gone --charts -o charts
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"pictures of data are left out: "* ]]
+    [ ! -e charts/misclassified.svg ]
+    [ -s charts/weights.svg ]
+    [ -s charts/soft-targets.svg ]
+}
+
+@test "kd-eval --update evaluates anew what lacks its answers or its times" {
+    rm -rf u && mkdir u && cp -r "$run" u/
+    rm "u/${run#runs/}/students/plain/s1/logits.safetensors"
+    [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 2 ] # test and validation
+    [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 0 ]
+    sed -i 's/"latency_ms":[^,]*,//' "u/${run#runs/}/teacher/s1/eval.json"
+    [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 0 ]
+    [ "$(kd-eval -x x.json --runs u --update --time --json 2>/dev/null | wc -l)" -eq 4 ] # the student anew without times
+}
