@@ -205,6 +205,25 @@ static int restore(struct session *s, struct kd_err *err)
     return status;
 }
 
+/* Where the number of classes is not published but read off the labels, one wrong label makes hundreds of classes. */
+static int check_labels(const struct kd_images *im, struct kd_err *err)
+{
+    uint32_t distinct = 0, last = 0;
+    if (!im->labels) return 0;
+    bool *seen = kd_alloc(im->classes, sizeof *seen, "classes", err);
+    if (!seen) return -1;
+    for (uint32_t i = 0; i < im->n; i++) {
+        if (im->labels[i] < 0) continue;
+        distinct += !seen[im->labels[i]];
+        seen[im->labels[i]] = true;
+        if ((uint32_t)im->labels[i] + 1 == im->classes) last = i;
+    }
+    kd_free(seen);
+    if (im->classes <= 4 * distinct + 20) return 0;
+    return kd_fail(err, "%s:%s: image %u has label %u, which makes %u classes, but only %u of them occur; is "
+                        "that label wrong?", im->source, im->split, last, im->classes - 1, im->classes, distinct);
+}
+
 static int build(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
@@ -213,6 +232,7 @@ static int build(struct session *s, struct kd_err *err)
         return kd_fail_usage(err, "%s:%s has no labels: only soft targets can be learnt, with --alpha 1",
                              im->source, im->split);
     uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
+    if (!t->targets && check_labels(im, err) < 0) return -1;
     if (kd_classes_suit("the soft targets", classes, im, err) < 0) return -1;
     cJSON *layers = kd_network_layers(t->job->network, err);
     if (!layers) return -1;

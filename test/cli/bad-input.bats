@@ -52,6 +52,7 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
 }
 @test "a label out of range" {
     { printf "\0\0\010\001\0\0\0\360"; head -c 239 /dev/zero; printf "\377"; } >set/train-labels-idx1-ubyte
+    refused 1 "idx:set:train: image 239 has label 255, which makes 256 classes" -- train --data idx:set
     refused 1 "the soft targets: classes 0 to 9 are known, but image 239 of idx:set:train has label 255" -- \
         train --data idx:set -S kept/soft.safetensors
     refused 1 "kept/model.safetensors: classes 0 to 9 are known, but image 239 of idx:set:train has label 255" -- \
