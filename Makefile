@@ -102,7 +102,7 @@ $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OU
 $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
-$(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o
+$(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/training_targets.o
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
@@ -116,6 +116,13 @@ $(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
 
 test: all units
 	MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh
+# How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads.
+BENCH ?=
+bench: $(OUT)/bench/bench
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $< $(BENCH)
+$(OUT)/bench/%: $(OUT)/test/bench/%.o $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 asan:
 	$(MAKE) MODE=asan test
 tsan:

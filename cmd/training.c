@@ -59,17 +59,7 @@ __attribute__((constructor)) static void count_rows(void)
 
 /* ---- one invocation ---- */
 
-struct work {
-    struct kd_run *run;
-    struct kd_experiment *x;
-    const char *path; /* of the experiment, or NULL */
-    bool student;
-    struct kd_images images; /* of the job before, kept while its source stays the same */
-    char *loaded;
-    struct kd_targets targets;
-};
-
-static int load_images(struct work *w, struct kd_err *err)
+static int load_images(struct training_work *w, struct kd_err *err)
 {
     struct kd_job *job = &training_job;
     if (!job->data.source)
@@ -84,7 +74,7 @@ static int load_images(struct work *w, struct kd_err *err)
 }
 
 /* What is wrong with a training's settings is told with the experiment and the model it is about. */
-static int in_experiment(const struct work *w, int status, struct kd_err *err)
+static int in_experiment(const struct training_work *w, int status, struct kd_err *err)
 {
     if (status < 0 && w->path && err->kind == KD_ERR_USAGE)
         kd_err_context(err, "%s: %s%s", w->path, w->student ? "students." : "", training_job.name);
@@ -92,7 +82,7 @@ static int in_experiment(const struct work *w, int status, struct kd_err *err)
 }
 
 /* Experiment, then flags; --layers and --network name the network anew. */
-static int prepare_job(struct work *w, const char *name, struct kd_err *err)
+static int prepare_job(struct training_work *w, const char *name, struct kd_err *err)
 {
     struct kd_job *job = &training_job;
     const struct training_options *o = &training_options;
@@ -113,135 +103,11 @@ static int prepare_job(struct work *w, const char *name, struct kd_err *err)
     return job->network ? 0 : -1;
 }
 
-/* ---- soft targets ---- */
-
-static bool is_soft_file(const char *path)
-{
-    size_t n = strlen(path);
-    if (n > 4 && strcmp(path + n - 4, ".npy") == 0) return true;
-    struct kd_tensorfile f;
-    struct kd_err ignored;
-    if (kd_tensorfile_read(path, NULL, &f, &ignored) < 0) return false;
-    const char *kind = kd_tensorfile_meta(&f, "kd.kind");
-    bool soft = kind && strcmp(kind, "soft-targets") == 0;
-    kd_tensorfile_release(&f);
-    return soft;
-}
-
-static char *model_of(const struct work *w, const char *from, uint64_t seed, struct kd_err *err)
-{
-    if (!kd_experiment_knows(w->x, from)) return kd_strdup(from, err);
-    char *folder = kd_experiment_place(w->x, from, strcmp(from, "teacher") != 0, seed, err);
-    char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
-    kd_free(folder);
-    return path;
-}
-
-static int add_teacher(const struct work *w, struct kd_teachers *teachers, const char *from, double weight,
-                       uint64_t seed, struct kd_err *err)
-{
-    char *path = model_of(w, from, seed, err);
-    if (!path) return -1;
-    int status = kd_teachers_add(teachers, path, weight, err);
-    if (status < 0 && !kd_path_exists(path) && kd_experiment_knows(w->x, from))
-        status = kd_fail(err, "%s: not there yet; train it with kd-train-%s %s%s%s --seed %llu", path,
-                         strcmp(from, "teacher") == 0 ? "teacher" : "student", w->path,
-                         strcmp(from, "teacher") == 0 ? "" : " --student ",
-                         strcmp(from, "teacher") == 0 ? "" : from, (unsigned long long)seed);
-    else if (status < 0 && !kd_path_exists(path) && w->path && strcmp(path, "-") != 0)
-        status = kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, "
-                                    "and there is no such file", from);
-    kd_free(path);
-    return status;
-}
-
-static int add_listed(const struct work *w, struct kd_teachers *teachers, const cJSON *from, uint64_t seed,
-                      struct kd_err *err)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, from)
-    {
-        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
-        const cJSON *weight = cJSON_GetObjectItemCaseSensitive(item, "weight");
-        if (!cJSON_IsString(name) || (weight && !cJSON_IsNumber(weight)))
-            return kd_fail_usage(err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
-        if (add_teacher(w, teachers, name->valuestring, weight ? weight->valuedouble : 1, seed, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* Soft targets in the run folder must come from the teacher that lies there now. */
-static int check_parent(const struct work *w, const char *from, const char *soft, uint64_t seed,
-                        struct kd_err *err)
-{
-    struct kd_model model;
-    char *path = model_of(w, from, seed, err);
-    if (!path) return -1;
-    int status = 0;
-    if (kd_path_exists(path)) {
-        status = kd_model_read(path, &model, err);
-        const cJSON *parent = cJSON_GetArrayItem(w->targets.parents, 0);
-        if (status == 0 && (!cJSON_IsString(parent) || strcmp(parent->valuestring, model.fingerprint) != 0))
-            status = kd_fail(err, "%s: made by another teacher than %s; run kd-soften %s", soft, path,
-                             w->path ? w->path : "again");
-        if (status == 0 || model.net) kd_model_release(&model);
-    }
-    kd_free(path);
-    return status;
-}
-
-static int targets_by_name(struct work *w, const char *from, uint64_t seed, struct kd_teachers *teachers,
-                           struct kd_err *err)
-{
-    bool known = kd_experiment_knows(w->x, from);
-    char *soft = known ? kd_experiment_soft(w->x, from, seed, err) : kd_strdup(from, err);
-    if (!soft) return -1;
-    int status = -1;
-    bool views = training_job.augment.shift > 0 && !training_job.distill.fixed_teacher;
-    if (known ? kd_path_exists(soft) && !views : is_soft_file(soft)) {
-        status = kd_targets_read(soft, &w->images, &training_job, training_options.force, &w->targets, err);
-        if (status == 0 && known) status = check_parent(w, from, soft, seed, err);
-    } else
-        status = add_teacher(w, teachers, from, 1, seed, err);
-    kd_free(soft);
-    return status;
-}
-
-static int find_targets(struct work *w, uint64_t seed, struct kd_err *err)
-{
-    const struct training_options *o = &training_options;
-    const struct kd_job *job = &training_job;
-    struct kd_teachers teachers = {0};
-    int status = 0;
-    kd_targets_release(&w->targets);
-    if (!job->distilled) return 0;
-    if (o->soft_targets)
-        return kd_targets_read(o->soft_targets, &w->images, job, o->force, &w->targets, err);
-    for (size_t i = 0; i < o->teachers.n && status == 0; i++)
-        status = kd_teachers_add(&teachers, o->teachers.v[i], 1, err);
-    if (!o->teachers.n) {
-        const cJSON *from = job->distill.from;
-        if (cJSON_IsString(from))
-            status = targets_by_name(w, from->valuestring, seed, &teachers, err);
-        else if (cJSON_IsArray(from))
-            status = add_listed(w, &teachers, from, seed, err);
-        else
-            status = kd_fail_usage(err, "distill.from: expected a name or a list; or give --teacher or "
-                                        "--soft-targets");
-    }
-    if (status == 0 && teachers.n)
-        status = kd_targets_from_teachers(&teachers, &w->images, job, w->run->pool, &w->run->progress,
-                                          &w->targets, err);
-    kd_teachers_release(&teachers);
-    return status;
-}
-
 /* ---- messages ---- */
 
 static void say_start(void *ctx, const struct kd_network *net)
 {
-    struct work *w = ctx;
+    struct training_work *w = ctx;
     struct kd_bytes table = {0};
     struct kd_err ignored;
     if (w->run->common.quiet || kd_network_summary(net, &table, &ignored) < 0) return;
@@ -252,7 +118,7 @@ static void say_start(void *ctx, const struct kd_network *net)
 
 static void say_epoch(void *ctx, const struct kd_epoch_log *log)
 {
-    struct work *w = ctx;
+    struct training_work *w = ctx;
     char valid[64] = "";
     if (log->valid.n)
         snprintf(valid, sizeof valid, ", valid %.2f %% (loss %.4f)", 100 * log->valid.top1, log->valid.loss);
@@ -261,7 +127,7 @@ static void say_epoch(void *ctx, const struct kd_epoch_log *log)
            log->seconds, log->images_per_second);
 }
 
-static int tell_result(struct work *w, const struct kd_training *t, struct kd_err *err)
+static int tell_result(struct training_work *w, const struct kd_training *t, struct kd_err *err)
 {
     const struct kd_epoch_log *c = &t->chosen;
     if (c->valid.n)
@@ -286,7 +152,7 @@ static int tell_result(struct work *w, const struct kd_training *t, struct kd_er
 
 /* ---- trainings ---- */
 
-static char *output_of(const struct work *w, const char *name, uint64_t seed, struct kd_err *err)
+static char *output_of(const struct training_work *w, const char *name, uint64_t seed, struct kd_err *err)
 {
     if (w->run->common.output) return kd_strdup(w->run->common.output, err);
     if (!w->path && w->student) return kd_strdup(w->x->folder, err);
@@ -294,7 +160,7 @@ static char *output_of(const struct work *w, const char *name, uint64_t seed, st
 }
 
 /* 1 where there is nothing to do. */
-static int train(struct work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
+static int train(struct training_work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
 {
     char *output = output_of(w, name, seed, err);
     struct kd_training t = {.job = &training_job, .seed = seed, .experiment = w->x->name,
@@ -302,7 +168,7 @@ static int train(struct work *w, const char *name, uint64_t seed, bool only_ask,
                             .resume = training_options.resume, .pool = w->run->pool,
                             .stop = &kd_stopping, .progress = &w->run->progress,
                             .on_start = say_start, .on_epoch = say_epoch, .ctx = w};
-    int status = output && load_images(w, err) == 0 ? find_targets(w, seed, err) : -1;
+    int status = output && load_images(w, err) == 0 ? training_targets(w, seed, err) : -1;
     t.targets = training_job.distilled ? &w->targets : NULL;
     if (status == 0 && training_options.update) status = kd_training_is_current(&t, err);
     if (status == 0 && !only_ask) {
@@ -318,31 +184,9 @@ static int train(struct work *w, const char *name, uint64_t seed, bool only_ask,
     return in_experiment(w, status, err);
 }
 
-static bool teacher_is_there(const struct work *w, const char *from, uint64_t seed)
+static int list(struct training_work *w, const char *name, uint64_t seed, struct kd_err *err)
 {
-    struct kd_err ignored;
-    char *path = model_of(w, from, seed, &ignored);
-    bool there = path && kd_path_exists(path);
-    kd_free(path);
-    return there;
-}
-
-static bool is_ready(const struct work *w, uint64_t seed)
-{
-    const cJSON *from = training_job.distill.from, *item;
-    if (!training_job.distilled) return true;
-    if (cJSON_IsString(from)) return teacher_is_there(w, from->valuestring, seed);
-    cJSON_ArrayForEach(item, from)
-    {
-        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
-        if (cJSON_IsString(name) && !teacher_is_there(w, name->valuestring, seed)) return false;
-    }
-    return true;
-}
-
-static int list(struct work *w, const char *name, uint64_t seed, struct kd_err *err)
-{
-    bool ready = is_ready(w, seed);
+    bool ready = training_is_ready(w, seed);
     if (!ready && training_options.ready) return 0;
     if (ready && training_options.update) {
         int status = train(w, name, seed, true, err);
@@ -356,7 +200,7 @@ static int list(struct work *w, const char *name, uint64_t seed, struct kd_err *
     return status == 0 ? kd_print(err, "--seed %llu\n", (unsigned long long)seed) : -1;
 }
 
-static int each_seed(struct work *w, const char *name, struct kd_err *err)
+static int each_seed(struct training_work *w, const char *name, struct kd_err *err)
 {
     uint64_t one = (uint64_t)w->run->common.seed;
     bool given = kd_args_has(&w->run->args, "seed");
@@ -371,7 +215,7 @@ static int each_seed(struct work *w, const char *name, struct kd_err *err)
 }
 
 /* What can be told wrong before the first training is, rather than hours into a series. */
-static int check_job(struct work *w, const char *name, struct kd_err *err)
+static int check_job(struct training_work *w, const char *name, struct kd_err *err)
 {
     if (prepare_job(w, name, err) < 0) return -1;
     cJSON *layers = kd_network_layers(training_job.network, err);
@@ -381,7 +225,7 @@ static int check_job(struct work *w, const char *name, struct kd_err *err)
 }
 
 /* Options that would do nothing are a mistake in the command. */
-static int check_options(const struct work *w, struct kd_err *err)
+static int check_options(const struct training_work *w, struct kd_err *err)
 {
     static const char *const soft[] = {"temperature", "alpha", "fixed-teacher", "average", "force"};
     const struct training_options *o = &training_options;
@@ -402,7 +246,7 @@ static int check_options(const struct work *w, struct kd_err *err)
 }
 
 /* Is it the student `asked`, or a point of its sweep? */
-static bool is_meant(const struct work *w, const char *name, const char *asked)
+static bool is_meant(const struct training_work *w, const char *name, const char *asked)
 {
     const cJSON *students = cJSON_GetObjectItemCaseSensitive(w->x->json, "students");
     const cJSON *json = cJSON_GetObjectItemCaseSensitive(students, asked);
@@ -412,7 +256,7 @@ static bool is_meant(const struct work *w, const char *name, const char *asked)
 }
 
 /* Places of the students asked for; a NULL is an error. */
-static size_t *pick_students(const struct work *w, size_t *n, struct kd_err *err)
+static size_t *pick_students(const struct training_work *w, size_t *n, struct kd_err *err)
 {
     const struct kd_texts *asked = &training_options.students;
     size_t all = w->x->n_students, *picked = kd_alloc(all * (asked->n + 1), sizeof *picked, "a list of students", err);
@@ -430,7 +274,7 @@ static size_t *pick_students(const struct work *w, size_t *n, struct kd_err *err
     return picked;
 }
 
-static int each_student(struct work *w, struct kd_err *err)
+static int each_student(struct training_work *w, struct kd_err *err)
 {
     size_t n, seeds = kd_args_has(&w->run->args, "seed") ? 1 : w->x->n_seeds;
     if (!w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
@@ -448,7 +292,7 @@ static int each_student(struct work *w, struct kd_err *err)
     return status;
 }
 
-static int each_name(struct work *w, struct kd_err *err)
+static int each_name(struct training_work *w, struct kd_err *err)
 {
     const char *name = w->student ? "student" : "teacher";
     if (w->path && w->student) return each_student(w, err);
@@ -457,7 +301,7 @@ static int each_name(struct work *w, struct kd_err *err)
     return check_job(w, name, err) < 0 ? -1 : each_seed(w, name, err);
 }
 
-static int write_resolved(const struct work *w, struct kd_err *err)
+static int write_resolved(const struct training_work *w, struct kd_err *err)
 {
     if (!w->path || training_options.list || w->run->common.output) return 0;
     cJSON *json = kd_experiment_resolved(w->x, err);
@@ -478,7 +322,7 @@ static int write_resolved(const struct work *w, struct kd_err *err)
 
 int training_program(struct kd_run *run, bool student, struct kd_err *err)
 {
-    struct work w = {.run = run, .student = student};
+    struct training_work w = {.run = run, .student = student};
     struct training_options *o = &training_options;
     w.path = run->args.n_operands ? run->args.operands[0] : NULL;
     if (check_options(&w, err) < 0) return -1;

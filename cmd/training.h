@@ -23,5 +23,20 @@ extern struct training_options training_options;
 enum { TEACHER_SECTIONS = 4, STUDENT_SECTIONS = 6 };
 extern struct kd_opt_section training_sections[STUDENT_SECTIONS];
 
+struct training_work { /* one invocation */
+    struct kd_run *run;
+    struct kd_experiment *x;
+    const char *path; /* of the experiment, or NULL */
+    bool student;
+    struct kd_images images; /* of the job before, kept while its source stays the same */
+    char *loaded;
+    struct kd_targets targets;
+};
+
+/* The soft targets of training_job into w->targets; nothing where it is not distilled. (training_targets.c) */
+int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err);
+/* Are the models there that training_job learns from? */
+bool training_is_ready(const struct training_work *w, uint64_t seed);
+
 int training_program(struct kd_run *run, bool student, struct kd_err *err);
 #endif

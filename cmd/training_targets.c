@@ -1,0 +1,150 @@
+/* Where a student's soft targets come from: options, else what "distill.from" of the experiment names. */
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+#include "training.h"
+
+#include <string.h>
+
+static bool is_soft_file(const char *path)
+{
+    size_t n = strlen(path);
+    if (n > 4 && strcmp(path + n - 4, ".npy") == 0) return true;
+    struct kd_tensorfile f;
+    struct kd_err ignored;
+    if (kd_tensorfile_read(path, NULL, &f, &ignored) < 0) return false;
+    const char *kind = kd_tensorfile_meta(&f, "kd.kind");
+    bool soft = kind && strcmp(kind, "soft-targets") == 0;
+    kd_tensorfile_release(&f);
+    return soft;
+}
+
+static char *model_of(const struct training_work *w, const char *from, uint64_t seed, struct kd_err *err)
+{
+    if (!kd_experiment_knows(w->x, from)) return kd_strdup(from, err);
+    char *folder = kd_experiment_place(w->x, from, strcmp(from, "teacher") != 0, seed, err);
+    char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    kd_free(folder);
+    return path;
+}
+
+static int add_teacher(const struct training_work *w, struct kd_teachers *teachers, const char *from, double weight,
+                       uint64_t seed, struct kd_err *err)
+{
+    char *path = model_of(w, from, seed, err);
+    if (!path) return -1;
+    int status = kd_teachers_add(teachers, path, weight, err);
+    if (status < 0 && !kd_path_exists(path) && kd_experiment_knows(w->x, from))
+        status = kd_fail(err, "%s: not there yet; train it with kd-train-%s %s%s%s --seed %llu", path,
+                         strcmp(from, "teacher") == 0 ? "teacher" : "student", w->path,
+                         strcmp(from, "teacher") == 0 ? "" : " --student ",
+                         strcmp(from, "teacher") == 0 ? "" : from, (unsigned long long)seed);
+    else if (status < 0 && !kd_path_exists(path) && w->path && strcmp(path, "-") != 0)
+        status = kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, "
+                                    "and there is no such file", from);
+    kd_free(path);
+    return status;
+}
+
+static int add_listed(const struct training_work *w, struct kd_teachers *teachers, const cJSON *from, uint64_t seed,
+                      struct kd_err *err)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from)
+    {
+        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
+        const cJSON *weight = cJSON_GetObjectItemCaseSensitive(item, "weight");
+        if (!cJSON_IsString(name) || (weight && !cJSON_IsNumber(weight)))
+            return kd_fail_usage(err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
+        if (add_teacher(w, teachers, name->valuestring, weight ? weight->valuedouble : 1, seed, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Soft targets in the run folder must come from the teacher that lies there now. */
+static int check_parent(const struct training_work *w, const char *from, const char *soft, uint64_t seed,
+                        struct kd_err *err)
+{
+    struct kd_model model;
+    char *path = model_of(w, from, seed, err);
+    if (!path) return -1;
+    int status = 0;
+    if (kd_path_exists(path)) {
+        status = kd_model_read(path, &model, err);
+        const cJSON *parent = cJSON_GetArrayItem(w->targets.parents, 0);
+        if (status == 0 && (!cJSON_IsString(parent) || strcmp(parent->valuestring, model.fingerprint) != 0))
+            status = kd_fail(err, "%s: made by another teacher than %s; run kd-soften %s", soft, path,
+                             w->path ? w->path : "again");
+        if (status == 0 || model.net) kd_model_release(&model);
+    }
+    kd_free(path);
+    return status;
+}
+
+static int targets_by_name(struct training_work *w, const char *from, uint64_t seed, struct kd_teachers *teachers,
+                           struct kd_err *err)
+{
+    bool known = kd_experiment_knows(w->x, from);
+    char *soft = known ? kd_experiment_soft(w->x, from, seed, err) : kd_strdup(from, err);
+    if (!soft) return -1;
+    int status = -1;
+    bool views = kd_augment_active(&training_job.augment) && !training_job.distill.fixed_teacher;
+    if (known ? kd_path_exists(soft) && !views : is_soft_file(soft)) {
+        status = kd_targets_read(soft, &w->images, &training_job, training_options.force, &w->targets, err);
+        if (status == 0 && known) status = check_parent(w, from, soft, seed, err);
+    } else
+        status = add_teacher(w, teachers, from, 1, seed, err);
+    kd_free(soft);
+    return status;
+}
+
+int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err)
+{
+    const struct training_options *o = &training_options;
+    const struct kd_job *job = &training_job;
+    struct kd_teachers teachers = {0};
+    int status = 0;
+    kd_targets_release(&w->targets);
+    if (!job->distilled) return 0;
+    if (o->soft_targets)
+        return kd_targets_read(o->soft_targets, &w->images, job, o->force, &w->targets, err);
+    for (size_t i = 0; i < o->teachers.n && status == 0; i++)
+        status = kd_teachers_add(&teachers, o->teachers.v[i], 1, err);
+    if (!o->teachers.n) {
+        const cJSON *from = job->distill.from;
+        if (cJSON_IsString(from))
+            status = targets_by_name(w, from->valuestring, seed, &teachers, err);
+        else if (cJSON_IsArray(from))
+            status = add_listed(w, &teachers, from, seed, err);
+        else
+            status = kd_fail_usage(err, "distill.from: expected a name or a list; or give --teacher or "
+                                        "--soft-targets");
+    }
+    if (status == 0 && teachers.n)
+        status = kd_targets_from_teachers(&teachers, &w->images, job, w->run->pool, &w->run->progress,
+                                          &w->targets, err);
+    kd_teachers_release(&teachers);
+    return status;
+}
+
+static bool teacher_is_there(const struct training_work *w, const char *from, uint64_t seed)
+{
+    struct kd_err ignored;
+    char *path = model_of(w, from, seed, &ignored);
+    bool there = path && kd_path_exists(path);
+    kd_free(path);
+    return there;
+}
+
+bool training_is_ready(const struct training_work *w, uint64_t seed)
+{
+    const cJSON *from = training_job.distill.from, *item;
+    if (!training_job.distilled) return true;
+    if (cJSON_IsString(from)) return teacher_is_there(w, from->valuestring, seed);
+    cJSON_ArrayForEach(item, from)
+    {
+        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
+        if (cJSON_IsString(name) && !teacher_is_there(w, name->valuestring, seed)) return false;
+    }
+    return true;
+}
