@@ -1,13 +1,16 @@
 #include "figures.h"
 #include <math.h>
 
-const struct kd_result *kd_teacher_of(const struct kd_report *report, size_t run)
+const struct kd_result *kd_teacher_of(const struct kd_report *report, const struct kd_result *of)
 {
+    const struct kd_result *first = NULL;
     for (size_t i = 0; i < report->n_results; i++) {
         const struct kd_result *r = &report->results[i];
-        if (r->run == run && r->role == KD_ROLE_TEACHER && isfinite(r->parameters)) return r;
+        if (r->run != of->run || r->role != KD_ROLE_TEACHER || !isfinite(r->parameters)) continue;
+        if (r->seed == of->seed) return r;
+        if (!first) first = r;
     }
-    return NULL;
+    return first;
 }
 
 #define FROM_RESULT(name, field)                                                                   \
@@ -43,14 +46,14 @@ static double agreement(const struct kd_report *report, const struct kd_result *
 
 static double compression(const struct kd_report *report, const struct kd_result *r)
 {
-    const struct kd_result *teacher = kd_teacher_of(report, r->run);
+    const struct kd_result *teacher = kd_teacher_of(report, r);
     if (!teacher || !(r->parameters > 0)) return NAN;
     return teacher->parameters / r->parameters;
 }
 
 static double speedup(const struct kd_report *report, const struct kd_result *r)
 {
-    const struct kd_result *teacher = kd_teacher_of(report, r->run);
+    const struct kd_result *teacher = kd_teacher_of(report, r);
     if (!teacher) return NAN;
     return latency_ms(report, teacher) / latency_ms(report, r);
 }

@@ -11,7 +11,8 @@ struct kd_figure {
 };
 enum { KD_N_FIGURES = 20 };
 extern const struct kd_figure kd_figures[KD_N_FIGURES];
-const struct kd_result *kd_teacher_of(const struct kd_report *report, size_t run);
+/* The teacher of the same run and seed, or the run's first; NULL where there is none. */
+const struct kd_result *kd_teacher_of(const struct kd_report *report, const struct kd_result *of);
 /* (student - plain) / (teacher - plain) of the means of top-1; NaN where that has no meaning. */
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry);
 #endif

@@ -41,16 +41,17 @@ static int write_table(const struct kd_report *report, const struct kd_writer *w
     return status;
 }
 
-static int write_path(const struct kd_report *report, const struct kd_writer *writer,
-                      int (*write)(const struct kd_report *, const char *, struct kd_err *),
-                      const char *name, struct kd_err *err)
+#ifdef KD_HAVE_XLSXWRITER
+static int write_workbook(const struct kd_report *report, const struct kd_writer *writer,
+                          struct kd_err *err)
 {
-    char *path = kd_path_join(err, writer->folder, name);
-    int status = path ? write(report, path, err) : -1;
+    char *path = kd_path_join(err, writer->folder, "report.xlsx");
+    int status = path ? kd_workbook_write(report, path, err) : -1;
     if (status == 0 && writer->wrote) status = writer->wrote(writer->ctx, path, err);
     kd_free(path);
     return status;
 }
+#endif
 
 /* Charts and page: what is drawn is made once for both. */
 static int write_drawn(const struct kd_report *report, const struct kd_writer *writer,
@@ -86,9 +87,10 @@ int kd_report_write_all(const struct kd_report *report, const struct kd_writer *
         return -1;
     if (write_drawn(report, writer, err) < 0) return -1;
 #ifdef KD_HAVE_XLSXWRITER
-    if (write_path(report, writer, kd_workbook_write, "report.xlsx", err) < 0) return -1;
-#endif
+    return write_workbook(report, writer, err);
+#else
     return 0;
+#endif
 }
 
 const char *kd_report_missing_forms(void)

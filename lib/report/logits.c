@@ -52,7 +52,8 @@ bool kd_logits_read(const struct kd_report *report, const struct kd_result *r,
     struct kd_err ignored = {0};
     *out = (struct kd_logits){0};
     char *path = e ? kd_path_join(&ignored, r->folder, KD_RESULT_LOGITS) : NULL;
-    bool read = path && kd_path_exists(path) && kd_tensorfile_read(path, &limits, &f, &ignored) == 0;
+    bool read =
+        path && kd_path_exists(path) && kd_tensorfile_read(path, &limits, &f, &ignored) == 0;
     kd_free(path);
     if (!read) return false;
     bool good = is_of(&f, e) && take(&f, out);

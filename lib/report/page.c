@@ -10,7 +10,7 @@
 static const char style[] =
     "body{margin:0;background:var(--k0);color:var(--k1);font:16px/1.5 'Helvetica Neue',Arial,"
     "'DejaVu Sans',sans-serif}\n"
-    "main{max-width:1080px;margin:0 auto;padding:16px}\n"
+    "main{max-width:1180px;margin:0 auto;padding:16px}\n"
     "h1{font-size:26px;line-height:1.2;margin:16px 0 8px}h2{font-size:20px;margin:32px 0 8px}\n"
     /* shades at the edges where there is more to see */
     ".scroll,figure{overflow-x:auto;background:linear-gradient(90deg,var(--k0) 40%,transparent) 0 0/"

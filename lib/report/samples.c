@@ -1,6 +1,6 @@
 #include "samples.h"
-#include "kd/data/batch.h"
 #include "kd/base/json.h"
+#include "kd/data/batch.h"
 #include "plot.h"
 #include <math.h>
 #include <stdio.h>

@@ -69,7 +69,8 @@ static void put_image(struct kd_canvas *c, const uint8_t *rgb, const struct kd_i
     double most = fmax(images->h, images->w);
     double w = SIDE * images->w / most, h = SIDE * images->h / most;
     char fitted[160];
-    kd_canvas_image(c, x + (SIDE - w) / 2, y + (SIDE - h) / 2, w, h, rgb, images->h, images->w, tip);
+    kd_canvas_image(c, x + (SIDE - w) / 2, y + (SIDE - h) / 2, w, h, rgb, images->h, images->w,
+                    tip);
     for (int i = 0; i < 3 && lines[i]; i++) {
         kd_text_fit(lines[i], KD_TEXT_SIZE, CELL - 4, fitted);
         kd_canvas_text(c, x + SIDE / 2, y + SIDE + 15 * (i + 1), fitted,
@@ -160,8 +161,8 @@ static const struct kd_result *augmented(const struct kd_report *report, size_t 
         if (!first) first = r;
         const cJSON *job = cJSON_GetObjectItemCaseSensitive(x, "teacher");
         if (r->role == KD_ROLE_STUDENT)
-            job = cJSON_GetObjectItemCaseSensitive(
-                cJSON_GetObjectItemCaseSensitive(x, "students"), r->name);
+            job = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(x, "students"),
+                                                   r->name);
         const cJSON *a = job ? kd_json_get(job, "train.augment") : NULL;
         struct kd_opt_section s = {"", kd_augment_rows, kd_augment_rows_n, augment};
         if (kd_opts_preset(&s, 1, &ignored) < 0) continue;

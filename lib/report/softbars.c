@@ -20,7 +20,7 @@
 static const double temperatures[] = {1, 4, 20};
 #define COLUMNS (sizeof temperatures / sizeof *temperatures)
 
-struct answers { /* of models to the same samples; the first is the teacher */
+struct answers {            /* of models to the same samples; the first is the teacher */
     const float *z[MODELS]; /* [n][classes] each */
     const char *name[MODELS];
     int ink[MODELS];
@@ -125,7 +125,7 @@ static void draw_bars(const struct kd_panel *p, const struct answers *a, size_t 
                            p->y + p->h - y, (struct kd_pen){.ink = ink}, text);
         }
     }
-    for (size_t c = 0; c < a->classes; c += a->classes > 14 ? 5 : 1) {
+    for (size_t c = 0; c<a->classes; c += a->classes> 14 ? 5 : 1) {
         snprintf(text, sizeof text, "%zu", c);
         kd_canvas_text(p->c, p->x + step * ((double)c + 0.5), p->y + p->h + 15, text,
                        (struct kd_type){.size = KD_TEXT_SIZE - 1,
@@ -163,7 +163,8 @@ static void name_classes(struct kd_canvas *c, const struct answers *a, double le
     size_t used = 0;
     for (size_t i = 0; i < a->classes && used < 560; i++) {
         kd_class_name(a->images, i, class);
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", i ? ", " : "", i, class);
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", i ? ", " : "", i, class);
     }
     kd_text_fit(text, KD_TEXT_SIZE - 1, width, fitted);
     kd_canvas_text(c, left, y, fitted,
@@ -202,8 +203,8 @@ static int draw(const char *title, const struct answers *a, struct kd_chart_set 
     if (rows == 0) return 0;
     double end = 66 + row * (double)rows;
     struct kd_chart *chart =
-        kd_chart_add(set, "soft-targets", width, end + (a->models > 1 ? 52 : 30) + (classes_named(a) ? 17 : 0),
-                     err, title);
+        kd_chart_add(set, "soft-targets", width,
+                     end + (a->models > 1 ? 52 : 30) + (classes_named(a) ? 17 : 0), err, title);
     if (!chart) return -1;
     for (size_t i = 0; i < rows; i++) {
         for (size_t k = 0; k < COLUMNS; k++) {

@@ -46,9 +46,9 @@ end:
 static const struct {
     const char *key;
     bool spread;
-} further[] = {{"name", false},     {"top5", true},        {"nll", true},
-               {"ece", true},       {"gap_recovered", false}, {"macs", false},
-               {"bytes", false},    {"latency_ms", false}, {"speedup", false},
+} further[] = {{"name", false},      {"top5", true},           {"nll", true},
+               {"ece", true},        {"gap_recovered", false}, {"macs", false},
+               {"bytes", false},     {"latency_ms", false},    {"speedup", false},
                {"throughput", false}};
 
 int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,

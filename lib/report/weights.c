@@ -91,10 +91,9 @@ static int draw(const struct kd_report *report, const struct kd_result *r, const
     size_t n = t->n < MOST ? t->n : MOST, rows = (n + COLUMNS - 1) / COLUMNS, size;
     uint8_t *rgb = kd_alloc(t->h * t->wide, 3, "weights", err);
     kd_model_title("First-layer weights", report, r, text);
-    struct kd_chart *chart =
-        rgb ? kd_chart_add(set, "weights", 40 + CELL * COLUMNS, 62 + CELL * (double)rows + 12, err,
-                           text)
-            : NULL;
+    struct kd_chart *chart = rgb ? kd_chart_add(set, "weights", 40 + CELL * COLUMNS,
+                                                62 + CELL * (double)rows + 12, err, text)
+                                 : NULL;
     size = t->c * t->h * t->wide;
     for (size_t i = 0; chart && i < n; i++) {
         double most = 0;

@@ -35,10 +35,13 @@ static lxw_format *with_numbers(lxw_workbook *w, const char *numbers)
 
 static int formats_make(struct kd_book *b)
 {
-    static const char *const numbers[] = {
-        [KD_CELL_TEXT] = "@",     [KD_CELL_COUNT] = "#,##0", [KD_CELL_POINTS] = "+0.00%;-0.00%",
-        [KD_CELL_RATE] = "0.00%", [KD_CELL_REAL] = "0.0###", [KD_CELL_RATIO] = "0.00\"x\"",
-        [KD_CELL_MEASURE] = "0.0000##"};
+    static const char *const numbers[] = {[KD_CELL_TEXT] = "@",
+                                          [KD_CELL_COUNT] = "#,##0",
+                                          [KD_CELL_POINTS] = "+0.00%;-0.00%",
+                                          [KD_CELL_RATE] = "0.00%",
+                                          [KD_CELL_REAL] = "0.0###",
+                                          [KD_CELL_RATIO] = "0.00\"x\"",
+                                          [KD_CELL_MEASURE] = "0.0000##"};
     b->head = workbook_add_format(b->workbook);
     b->head_right = workbook_add_format(b->workbook);
     b->marked = workbook_add_format(b->workbook);
@@ -66,7 +69,7 @@ static int formats_make(struct kd_book *b)
 }
 
 int kd_book_text(struct kd_book *b, lxw_worksheet *sheet, uint32_t row, uint16_t column,
-                      const char *text, lxw_format *format)
+                 const char *text, lxw_format *format)
 {
     struct kd_bytes clean = {0};
     int status = kd_text_plain(&clean, text, b->err);
@@ -120,7 +123,8 @@ static void set_heights(lxw_worksheet *sheet, const struct kd_table *t, size_t c
 
 /* Head, a row frozen, a column for each that has something; a spread gets a column of its own.
  * Where each of the table's columns went is told in at[] (UINT16_MAX: left out). */
-static int write_table(struct kd_book *b, lxw_worksheet *sheet, const struct kd_table *t, uint16_t *at)
+static int write_table(struct kd_book *b, lxw_worksheet *sheet, const struct kd_table *t,
+                       uint16_t *at)
 {
     uint16_t x = 0;
     char title[96];
@@ -132,8 +136,8 @@ static int write_table(struct kd_book *b, lxw_worksheet *sheet, const struct kd_
         size_t length = strlen(col->title);
         bool percent = length > 2 && strcmp(col->title + length - 2, " %") == 0;
         snprintf(title, sizeof title, "%.*s", (int)(percent ? length - 2 : length), col->title);
-        if (kd_book_text(b, sheet, 0, x, title, col->kind == KD_CELL_TEXT ? b->head : b->head_right) <
-            0)
+        if (kd_book_text(b, sheet, 0, x, title,
+                         col->kind == KD_CELL_TEXT ? b->head : b->head_right) < 0)
             return -1;
         double width = col->kind == KD_CELL_TEXT ? text_width(t, c) : 12;
         worksheet_set_column(sheet, x, x, width, NULL);
@@ -142,8 +146,7 @@ static int write_table(struct kd_book *b, lxw_worksheet *sheet, const struct kd_
             bool marked = col->kind == KD_CELL_TEXT && kd_table_is_marked(t, r);
             if (cell->text) {
                 lxw_format *format = marked ? b->marked : width >= WIDEST ? b->wrap : b->text;
-                if (kd_book_text(b, sheet, r + 1, x, cell->text, format) < 0)
-                    return -1;
+                if (kd_book_text(b, sheet, r + 1, x, cell->text, format) < 0) return -1;
             } else if (isfinite(cell->value)) {
                 worksheet_write_number(sheet, r + 1, x, cell->value,
                                        col->kind == KD_CELL_REAL ? NULL : b->by_kind[col->kind]);
@@ -299,8 +302,8 @@ static int write_sweep(struct kd_book *b, const struct kd_report *report)
                 double top1 = kd_entry_stats(report, e, kd_figure_top1).mean;
                 if (group[i] != g) continue;
                 kd_size_words(r->parameters, text);
-                if (kd_book_text(b, sheet, 0, column, text[0] ? text : "students",
-                                 b->head_right) < 0) {
+                if (kd_book_text(b, sheet, 0, column, text[0] ? text : "students", b->head_right) <
+                    0) {
                     kd_free(group);
                     kd_free(best);
                     return -1;

@@ -108,6 +108,20 @@ evaluated() {
     done <shown
 }
 
+@test "cost: times and sizes are those measured, compression and speed-up stand against the teacher of the seed" {
+    kd-report "$run" --json >r.json
+    jq -r '.seeds[].folder' r.json | while read -r f; do
+        bytes=$(wc -c <"$f/model.safetensors")
+        teacher=$(jq -s '.[0].latency_ms' "$run/teacher/${f##*/}/eval.json")
+        jq -s -e --arg f "$f" --argjson b "$bytes" --argjson t "$teacher" --slurpfile r r.json '.[0] as $e | $r[0].seeds[] |
+            select(.folder == $f) | .bytes == $b and .latency_ms == $e.latency_ms and .throughput == $e.throughput and
+            .macs == $e.macs and .parameters == $e.parameters and .agreement == (if .role == "teacher" then null else $e.agreement end) and
+            .speedup == $t / $e.latency_ms' "$f/eval.json" >/dev/null
+    done
+    jq -e '[.models[] | select(.role == "teacher") | .speedup == 1 and .compression == 1] == [true]' r.json
+    jq -e '(.models[0].top1 - .models[1].top1) as $gap | .models[2] | .gap_recovered == null or $gap > 0' r.json
+}
+
 @test "charts hold the numbers of the model they name" {
     best=$(kd-report "$run" --best)
     eval "$(kd-eval --json "$best" | jq -r '"errors=\(.errors) ece=\(.ece) n=\(.n)"')"
