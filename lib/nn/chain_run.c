@@ -49,8 +49,13 @@ static void finish_forward(void *ctx, struct kd_tile t)
     do_after(r->stage, r->pass, t);
 }
 
+/* Fewer images than this are done before another thread has woken. The parts stay the same, and so do the bits. */
+enum { WORTH_WAKING = 4 };
+
 void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass)
 {
+    if (pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 && !chain->converter)
+        pool = NULL;
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct region r = {.pass = pass, .stage = &chain->stages[i]};
         struct kd_layer *l = r.stage->anchor;
