@@ -208,7 +208,7 @@ static struct evaluation *add_result(struct work *w, struct kd_err *err)
         w->results = more;
         w->room = room;
     }
-    w->results[w->n] = (struct result){.agreement = NAN, .latency_ms = NAN, .throughput = NAN};
+    w->results[w->n] = (struct evaluation){.agreement = NAN, .latency_ms = NAN, .throughput = NAN};
     return &w->results[w->n++];
 }
 
