@@ -6,7 +6,6 @@
 #include "evaluation.h"
 #include "program.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
