@@ -11,6 +11,7 @@ home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
 -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
+"$home/scripts/setup.sh"
 make -s -C "$home" all
 export PATH="$home/bin:$PATH"
 experiment=$home/configs/digits.json

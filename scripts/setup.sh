@@ -8,7 +8,8 @@ have() { pkg-config --exists "$1" 2>/dev/null; }
 missing=
 need() { missing="$missing $1"; }
 
-command -v cc >/dev/null || command -v gcc >/dev/null || need gcc
+command -v make >/dev/null || need make
+command -v cc >/dev/null || command -v gcc >/dev/null || need "gcc libc6-dev"
 command -v ar >/dev/null || need binutils
 command -v pkg-config >/dev/null || need pkg-config
 have openblas || need libopenblas-dev
@@ -22,7 +23,6 @@ have xlsxwriter || need libxlsxwriter-dev
 have cmocka || need libcmocka-dev
 command -v bats >/dev/null || need bats
 command -v jq >/dev/null || need jq
-command -v prove >/dev/null || need perl
 
 [ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
