@@ -76,12 +76,12 @@ static void cell(char *out, size_t size, const char *format, double v)
         snprintf(out, size, format, v); /* formats are this file's own */
 }
 
-enum { COLUMNS = 12, CELL = 32 };
+enum { COLUMNS = 12, CELL = 96 };
 
 static void fill_row(const struct evaluation *r, char row[COLUMNS][CELL])
 {
     bool seen = r->m.n > 0;
-    snprintf(row[0], CELL, "%.20s:%.10s", r->data, r->split);
+    snprintf(row[0], CELL, "%.80s:%.10s", r->data, r->split);
     snprintf(row[1], CELL, "%" PRIu64, r->m.n);
     cell(row[2], CELL, "%.2f", seen ? 100 * r->m.top1 : NAN);
     cell(row[3], CELL, "%.2f", seen ? 100 * r->m.top5 : NAN);
