@@ -59,7 +59,8 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
     }
     size_t batch = (size_t)c->batch;
     if (kd_network_plan(t->net, batch, true, err) < 0 ||
-        kd_optimizer_init(&t->optimizer, c, t->net, err) < 0)
+        kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
+        kd_average_init(&t->average, c, t->net, err) < 0)
         return -1;
     lay(t, false);
     if (kd_slab_open(&t->slab, "training", err) < 0) return -1;
@@ -73,6 +74,7 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
 void kd_trainer_close(struct kd_trainer *t)
 {
     kd_optimizer_release(&t->optimizer);
+    kd_average_release(&t->average);
     kd_slab_release(&t->slab);
     kd_free(t->best_values);
     t->best_values = NULL;
@@ -143,6 +145,7 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
     kd_network_backward(t->net, t->pool, &pass, kd_optimizer_begin(&t->optimizer, rate));
     kd_optimizer_finish(&t->optimizer, t->pool);
+    kd_average_update(&t->average, t->optimizer.t, t->pool);
     t->step++;
     return 0;
 }
@@ -198,10 +201,13 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
         .seconds = seconds,
         .images_per_second = seconds > 0 ? rows / seconds : 0,
     };
-    if (evaluate(t, t->train->images, t->eval_index, t->n_train_eval, &t->last.train_eval, err) < 0 ||
-        evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err) < 0)
-        return -1;
-    if (t->last.valid.n) remember_best(t);
+    kd_average_swap(&t->average);
+    int status = evaluate(t, t->train->images, t->eval_index, t->n_train_eval, &t->last.train_eval, err);
+    if (status == 0)
+        status = evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err);
+    if (status == 0 && t->last.valid.n) remember_best(t);
+    kd_average_swap(&t->average);
+    if (status < 0) return -1;
     t->sums = (struct kd_loss_sums){0};
     t->step = 0;
     t->epoch++;
@@ -218,7 +224,10 @@ static int checkpoint(struct kd_trainer *t, struct kd_err *err)
 {
     if (!t->on_checkpoint) return 0;
     t->checkpointed = kd_seconds();
-    return t->on_checkpoint(t->ctx, err);
+    kd_average_swap(&t->average);
+    int status = t->on_checkpoint(t->ctx, err);
+    kd_average_swap(&t->average);
+    return status;
 }
 
 static int checkpoint_if_due(struct kd_trainer *t, const struct kd_interval *every, struct kd_err *err)
@@ -256,9 +265,9 @@ int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
 
 void kd_trainer_choose(struct kd_trainer *t)
 {
-    if (!t->best_values || !t->best.epoch) return;
-    for (unsigned i = 0; i < t->net->n_params; i++)
-        memcpy(t->net->params[i]->value, t->best_values[i], t->net->params[i]->count * sizeof(float));
+    float *const *chosen = t->best_values && t->best.epoch ? t->best_values : t->average.value;
+    for (unsigned i = 0; chosen && i < t->net->n_params; i++)
+        memcpy(t->net->params[i]->value, chosen[i], t->net->params[i]->count * sizeof(float));
 }
 
 const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t)
