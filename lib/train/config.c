@@ -31,7 +31,7 @@ const struct kd_option kd_train_rows[] = {
      .help = "weight decay of sgd apart from the gradient and its momentum"},
     {"weight-decay", 0, "weight_decay", KD_OPT_REAL, T(weight_decay), .preset = "0", .min = 0,
      .max = 1e3, .metavar = "D",
-     .help = "decay of weights (not biases); added to the gradient, or apart from it with adamw or --decoupled"},
+     .help = "decay of weights (not biases); added to the gradient, or apart from it where decoupled"},
     {"clip-norm", 0, "clip_norm", KD_OPT_REAL, T(clip_norm), .preset = "0", .min = 0, .max = 1e9,
      .metavar = "LENGTH", .help = "shorten gradients longer than this; 0 is off"},
     {"label-smoothing", 0, "label_smoothing", KD_OPT_REAL, T(label_smoothing), .preset = "0",

@@ -421,6 +421,22 @@ static void averages(void **state)
     kd_job_release(&job);
 }
 
+/* The average is looked at, not trained on: the training is the one without it, what is evaluated is not. */
+static void average_apart(void **state)
+{
+    (void)state;
+    struct kd_job job = {0};
+    struct run with = {.name = "whole", .seed = 1}, without = {.name = "other", .seed = 1};
+    job_make(&job, false, averaged);
+    job.train.keep = KD_LAST;
+    trained(&job, &with);
+    job.train.ema.decay = 0;
+    trained(&job, &without);
+    assert_true(with.chosen.loss == without.chosen.loss);
+    assert_true(with.chosen.valid.loss != without.chosen.valid.loss);
+    kd_job_release(&job);
+}
+
 /* The rule of kd/train/average.h, in double; frozen weights keep their bits. */
 static void average_rule(void **state)
 {
@@ -558,6 +574,7 @@ int main(void)
         cmocka_unit_test(written_while_training),
         cmocka_unit_test(checkpoints_refused),
         cmocka_unit_test(averages),
+        cmocka_unit_test(average_apart),
         cmocka_unit_test(average_rule),
         cmocka_unit_test(loss_that_explodes),
     };
