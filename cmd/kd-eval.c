@@ -3,9 +3,9 @@
 #include "kd/train/experiment.h"
 #include "kd/train/predict.h"
 #include "kd/train/targets.h"
+#include "evaluation.h"
 #include "program.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -48,23 +48,13 @@ static const struct kd_option rows[] = {
 };
 static struct kd_opt_section sections[] = {{"Evaluation", rows, sizeof rows / sizeof *rows, &options}};
 
-struct result {
-    char *model, *data, *split;
-    struct kd_metrics m;
-    size_t parameters, classes;
-    uint64_t macs;
-    double agreement, latency_ms, throughput; /* NAN: not measured */
-    uint32_t *confusion;
-    char fingerprint[KD_FINGERPRINT];
-};
-
 struct work {
     struct kd_run *run;
     struct kd_images images;
     char *loaded;
     struct kd_model reference; /* net NULL: none */
     char *reference_path;
-    struct result *results;
+    struct evaluation *results;
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */
     struct kd_bytes text;  /* the table or JSON lines not yet told */
@@ -171,7 +161,7 @@ static int save_logits(const struct work *w, const struct kd_model *model, const
     return status;
 }
 
-static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on, struct result *r,
+static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on, struct evaluation *r,
                    struct kd_err *err)
 {
     size_t classes = model->net->classes;
@@ -207,154 +197,28 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     return status;
 }
 
-/* ---- telling ---- */
-
-static int add_number_or_null(cJSON *o, const char *key, double v, struct kd_err *err)
-{
-    return isnan(v) ? kd_json_add(o, key, NULL, err) : kd_json_add_number(o, key, v, err);
-}
-
-static cJSON *matrix(const struct result *r, struct kd_err *err)
-{
-    cJSON *rows_json = cJSON_CreateArray();
-    for (size_t i = 0; rows_json && i < r->classes; i++) {
-        cJSON *row = cJSON_CreateArray();
-        bool whole = row && cJSON_AddItemToArray(rows_json, row);
-        for (size_t j = 0; whole && j < r->classes; j++)
-            whole = cJSON_AddItemToArray(row, cJSON_CreateNumber(r->confusion[i * r->classes + j]));
-        if (!whole) {
-            cJSON_Delete(rows_json);
-            rows_json = NULL;
-        }
-    }
-    if (!rows_json) kd_fail(err, "not enough memory for a confusion matrix");
-    return rows_json;
-}
-
-static cJSON *bins_json(const struct result *r, struct kd_err *err)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (int b = 0; list && b < KD_ECE_BINS; b++) {
-        const struct kd_bin *bin = &r->m.bins[b];
-        const double row[] = {(double)bin->n, bin->confidence, bin->accuracy};
-        cJSON *json = cJSON_CreateDoubleArray(row, 3);
-        if (json && cJSON_AddItemToArray(list, json)) continue;
-        cJSON_Delete(list);
-        list = NULL;
-    }
-    if (!list) kd_fail(err, "not enough memory for the bins of an evaluation");
-    return list;
-}
-
-static char *result_json(const struct result *r, struct kd_err *err)
-{
-    const struct {
-        const char *key;
-        double v;
-    } numbers[] = {{"n", (double)r->m.n}, {"parameters", (double)r->parameters}, {"macs", (double)r->macs},
-                   {"top1", r->m.n ? r->m.top1 : NAN}, {"top5", r->m.n ? r->m.top5 : NAN},
-                   {"errors", r->m.n ? (double)r->m.errors : NAN}, {"nll", r->m.n ? r->m.loss : NAN},
-                   {"ece", r->m.n ? r->m.ece : NAN}, {"agreement", r->agreement}};
-    cJSON *o = cJSON_CreateObject();
-    int status = kd_json_add_text(o, "model", r->model, err);
-    if (status == 0) status = kd_json_add_text(o, "data", r->data, err);
-    if (status == 0) status = kd_json_add_text(o, "split", r->split, err);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)
-        status = add_number_or_null(o, numbers[i].key, numbers[i].v, err);
-    if (status == 0 && !isnan(r->latency_ms)) {
-        status = kd_json_add_number(o, "latency_ms", r->latency_ms, err);
-        if (status == 0) status = kd_json_add_number(o, "throughput", r->throughput, err);
-    }
-    if (status == 0 && options.tta)
-        status = kd_json_add_text(o, "tta", kd_tta_name((enum kd_tta)options.tta), err);
-    if (status == 0) status = kd_json_add_text(o, "fingerprint", r->fingerprint, err);
-    if (status == 0 && r->confusion) status = kd_json_attach(o, "confusion", matrix(r, err), err);
-    if (status == 0 && r->confusion) status = kd_json_attach(o, "bins", bins_json(r, err), err);
-    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
-    cJSON_Delete(o);
-    return text;
-}
-
-static void cell(char *out, size_t size, const char *format, double v)
-{
-    if (isnan(v))
-        snprintf(out, size, "-");
-    else
-        snprintf(out, size, format, v); /* formats are this file's own */
-}
-
-enum { COLUMNS = 12, CELL = 32 };
-
-static void fill_row(const struct result *r, char row[COLUMNS][CELL])
-{
-    bool seen = r->m.n > 0;
-    snprintf(row[0], CELL, "%.20s:%.10s", r->data, r->split);
-    snprintf(row[1], CELL, "%" PRIu64, r->m.n);
-    cell(row[2], CELL, "%.2f", seen ? 100 * r->m.top1 : NAN);
-    cell(row[3], CELL, "%.2f", seen ? 100 * r->m.top5 : NAN);
-    cell(row[4], CELL, "%.0f", seen ? (double)r->m.errors : NAN);
-    cell(row[5], CELL, "%.4f", seen ? r->m.loss : NAN);
-    cell(row[6], CELL, "%.4f", seen ? r->m.ece : NAN);
-    cell(row[7], CELL, "%.2f", 100 * r->agreement);
-    snprintf(row[8], CELL, "%zu", r->parameters);
-    snprintf(row[9], CELL, "%" PRIu64, r->macs);
-    cell(row[10], CELL, "%.3f", r->latency_ms);
-    cell(row[11], CELL, "%.0f", r->throughput);
-}
-
-static const char *const heads[COLUMNS] = {"data", "images", "top-1 %", "top-5 %", "errors", "NLL", "ECE",
-                                           "agree %", "parameters", "multiply-adds", "ms/image", "images/s"};
-
-static int add_table(struct work *w, struct kd_err *err)
-{
-    size_t width[COLUMNS], name = 5;
-    char row[COLUMNS][CELL];
-    bool shown[COLUMNS];
-    for (int c = 0; c < COLUMNS; c++) {
-        width[c] = strlen(heads[c]);
-        shown[c] = c < 7 || c == 8 || c == 9;
-    }
-    for (size_t i = 0; i < w->n; i++) {
-        fill_row(&w->results[i], row);
-        if (strlen(w->results[i].model) > name) name = strlen(w->results[i].model);
-        for (int c = 0; c < COLUMNS; c++) {
-            if (strlen(row[c]) > width[c]) width[c] = strlen(row[c]);
-            if (strcmp(row[c], "-") != 0) shown[c] = true;
-        }
-    }
-    for (size_t i = 0; i <= w->n; i++) { /* row 0 is the heading */
-        if (i) fill_row(&w->results[i - 1], row);
-        if (kd_bytes_format(&w->text, err, "%-*s", (int)name, i ? w->results[i - 1].model : "model") < 0) return -1;
-        for (int c = 0; c < COLUMNS; c++)
-            if (shown[c] && kd_bytes_format(&w->text, err, c == 0 ? "  %-*s" : "  %*s", (int)width[c],
-                                            i ? row[c] : heads[c]) < 0)
-                return -1;
-        if (kd_bytes_format(&w->text, err, "\n") < 0) return -1;
-    }
-    return 0;
-}
-
 /* ---- models ---- */
 
-static struct result *add_result(struct work *w, struct kd_err *err)
+static struct evaluation *add_result(struct work *w, struct kd_err *err)
 {
     if (w->n == w->room) {
         size_t room = w->room ? 2 * w->room : 16;
-        struct result *more = kd_alloc(room, sizeof *more, "results", err);
+        struct evaluation *more = kd_alloc(room, sizeof *more, "results", err);
         if (!more) return NULL;
         if (w->n) memcpy(more, w->results, w->n * sizeof *more);
         kd_free(w->results);
         w->results = more;
         w->room = room;
     }
-    w->results[w->n] = (struct result){.agreement = NAN, .latency_ms = NAN, .throughput = NAN};
+    w->results[w->n] = (struct evaluation){.agreement = NAN, .latency_ms = NAN, .throughput = NAN,
+                                            .tta = (enum kd_tta)options.tta};
     return &w->results[w->n++];
 }
 
 static int evaluate(struct work *w, struct kd_model *model, const char *split, struct kd_err *err)
 {
     struct kd_subset on = {0};
-    struct result *r = add_result(w, err);
+    struct evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
     if (status == 0) status = kd_model_suits(model, &w->images, err);
     if (status == 0) {
@@ -369,7 +233,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
         status = r->model && r->data && r->split ? measure(w, model, &on, r, err) : -1;
     }
     if (status == 0 && (w->run->common.json || SAVING)) {
-        char *text = result_json(r, err);
+        char *text = evaluation_json(r, err);
         status = text ? kd_bytes_format(&w->saved, err, "%s\n", text) : -1;
         if (status == 0 && w->run->common.json) {
             status = kd_bytes_format(&w->text, err, "%s\n", text);
@@ -511,7 +375,7 @@ static int run(struct kd_run *r, struct kd_err *err)
     if (status == 0 && options.experiment) status = evaluate_experiment(&w, err);
     for (size_t i = 0; i < r->args.n_operands && status == 0 && !kd_stopping; i++)
         status = evaluate_operand(&w, r->args.operands[i], err);
-    if (status == 0 && !r->common.json && w.n) status = add_table(&w, err);
+    if (status == 0 && !r->common.json && w.n) status = evaluation_table(w.results, w.n, &w.text, err);
     if (status == 0 && !kd_stopping) status = tell(&w, true, err);
     for (size_t i = 0; i < w.n; i++) {
         kd_free(w.results[i].model);

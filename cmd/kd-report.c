@@ -22,6 +22,7 @@ enum form {
 static struct config {
     bool best, log, last, csv, markdown, latex, charts, page, workbook, all;
     int format, table;
+    struct kd_texts set;
     char *columns, *sort, *filter, *runs, *data_dir;
 } config;
 
@@ -35,6 +36,8 @@ static const struct kd_option what[] = {
      .help = "take the newest run, one made on the spot included"},
     {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = "runs", .metavar = "FOLDER",
      .help = "folder of the run folders, where --last looks and an experiment's run lies"},
+    {"set", 's', NULL, KD_OPT_TEXTS, AT(set), .metavar = "KEY=VALUE",
+     .help = "override a key of the experiment, as it was when it was trained"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, AT(data_dir), .metavar = "DIR",
      .help = "where named data is found for pictures, instead of $KD_DATA or ./data"},
 };
@@ -261,7 +264,7 @@ static int show(struct kd_run *run, const struct kd_report *report, struct kd_er
 static char *folder_of(const char *operand, struct kd_err *err)
 {
     if (!ends_with(operand, ".json")) return kd_strdup(operand, err);
-    struct kd_experiment *x = kd_experiment_open(operand, config.runs, NULL, err);
+    struct kd_experiment *x = kd_experiment_open(operand, config.runs, &config.set, err);
     char *folder = x ? kd_strdup(x->folder, err) : NULL;
     kd_experiment_close(x);
     return folder;

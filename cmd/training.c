@@ -220,8 +220,37 @@ static int check_job(struct training_work *w, const char *name, struct kd_err *e
     if (prepare_job(w, name, err) < 0) return -1;
     cJSON *layers = kd_network_layers(training_job.network, err);
     int status = layers ? kd_job_check(&training_job, err) : -1;
+    if (status == 0) status = training_check_sources(w, &training_job, err);
+    const struct kd_images *im = &w->images;
+    if (status == 0 && w->loaded && training_job.data.source && strcmp(w->loaded, training_job.data.source) == 0) {
+        struct kd_shape input = {im->c, im->h, im->w, false};
+        struct kd_network *net = kd_network_build(layers, input, im->classes, err);
+        status = net ? 0 : -1;
+        kd_network_free(net);
+    }
     cJSON_Delete(layers);
     return in_experiment(w, status, err);
+}
+
+/* A series starts with a look at all of its experiment, whichever program is first; the images of the teacher, or of the
+ * first student, tell whether the networks' shapes fit. */
+static int check_all(struct training_work *w, struct kd_err *err)
+{
+    bool student = w->student, teacher = kd_experiment_knows(w->x, "teacher");
+    int status = 0;
+    if (!w->path || kd_args_has(&w->run->args, "seed")) return 0;
+    for (size_t i = 0; i <= w->x->n_students && status == 0; i++) {
+        const char *name = i ? w->x->students[i - 1].name : "teacher";
+        w->student = i > 0;
+        if (!i && !teacher) continue;
+        status = prepare_job(w, name, err);
+        if (status == 0 && !w->loaded && (!training_options.list || training_options.update) &&
+            training_job.data.source)
+            status = load_images(w, err);
+        if (status == 0) status = check_job(w, name, err);
+    }
+    w->student = student;
+    return status;
 }
 
 /* Options that would do nothing are a mistake in the command. */
@@ -277,7 +306,8 @@ static size_t *pick_students(const struct training_work *w, size_t *n, struct kd
 static int each_student(struct training_work *w, struct kd_err *err)
 {
     size_t n, seeds = kd_args_has(&w->run->args, "seed") ? 1 : w->x->n_seeds;
-    if (!w->x->n_students) return kd_fail_usage(err, "%s: it has no students", w->path);
+    if (!w->x->n_students)
+        return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no students", w->path);
     size_t *picked = pick_students(w, &n, err);
     if (!picked) return -1;
     int status = 0;
@@ -329,6 +359,7 @@ int training_program(struct kd_run *run, bool student, struct kd_err *err)
     w.x = kd_experiment_open(w.path, o->runs, &o->set, err);
     int status = w.x ? write_resolved(&w, err) : -1;
     if (status < 0 && w.x && w.path) kd_err_context(err, "%s", w.path);
+    if (status == 0) status = check_all(&w, err);
     if (status == 0) status = each_name(&w, err);
     kd_targets_release(&w.targets);
     kd_images_release(&w.images);

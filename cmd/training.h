@@ -35,6 +35,8 @@ struct training_work { /* one invocation */
 
 /* The soft targets of training_job into w->targets; nothing where it is not distilled. (training_targets.c) */
 int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err);
+/* Can what "distill.from" names exist at all? */
+int training_check_sources(const struct training_work *w, const struct kd_job *job, struct kd_err *err);
 /* Are the models there that training_job learns from? */
 bool training_is_ready(const struct training_work *w, uint64_t seed);
 

@@ -127,6 +127,26 @@ int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err)
     return status;
 }
 
+/* One name of "distill.from": a model of the experiment, or a file that is there. */
+static int check_source(const struct training_work *w, const cJSON *from, struct kd_err *err)
+{
+    const cJSON *name = cJSON_IsObject(from) ? cJSON_GetObjectItemCaseSensitive(from, "from") : from;
+    if (!cJSON_IsString(name))
+        return kd_fail_usage(err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
+    if (kd_experiment_knows(w->x, name->valuestring) || kd_path_exists(name->valuestring)) return 0;
+    return kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, and there "
+                              "is no such file", name->valuestring);
+}
+
+int training_check_sources(const struct training_work *w, const struct kd_job *job, struct kd_err *err)
+{
+    const cJSON *from = job->distill.from, *item;
+    if (!job->distilled || training_options.soft_targets || training_options.teachers.n) return 0;
+    if (!cJSON_IsArray(from)) return check_source(w, from, err);
+    cJSON_ArrayForEach(item, from) if (check_source(w, item, err) < 0) return -1;
+    return 0;
+}
+
 static bool teacher_is_there(const struct training_work *w, const char *from, uint64_t seed)
 {
     struct kd_err ignored;

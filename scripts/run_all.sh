@@ -11,6 +11,7 @@ home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
 -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
+"$home/scripts/setup.sh"
 make -s -C "$home" all
 export PATH="$home/bin:$PATH"
 experiment=$home/configs/digits.json
@@ -21,6 +22,7 @@ runs=${RUNS:-runs}
 cores=$(getconf _NPROCESSORS_ONLN)
 free=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo 2>/dev/null || true)
 jobs=${JOBS:-$cores}
+case $jobs in *[!0-9]* | "") echo "run_all.sh: JOBS=$jobs: expected a number" >&2; exit 2 ;; esac
 if [ -z "${JOBS:-}" ] && [ -n "$free" ] && [ "$free" -lt "$jobs" ]; then jobs=$free; fi
 [ "$jobs" -ge 1 ] || jobs=1
 threads=$((cores / jobs))
@@ -34,10 +36,28 @@ train() {
     list=$("$program" "$experiment" --runs "$runs" "$@" --list --ready --update) || exit 1
     [ -n "$list" ] || return 1
     say "$program: $(printf '%s\n' "$list" | wc -l) to train, $jobs at once"
-    printf '%s\n' "$list" | xargs -L 1 -P "$jobs" \
-        "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet --threads "$threads" >&2 ||
-        { say "$program failed; the same command goes on from here"; exit 1; }
+    printf '%s\n' "$list" >"$todo"
+    xargs -L 1 -P "$jobs" "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet \
+        --threads "$threads" <"$todo" >&2 &
+    running=$!
+    wait "$running" || { say "$program failed; once that is mended the same command goes on from here"; exit 1; }
+    running=
 }
+# Asked to stop: the trainings are asked too; they leave checkpoints, and the next call goes on from there.
+stop() {
+    if [ -n "$running" ]; then
+        for p in $(cat "/proc/$running/task/$running/children" 2>/dev/null); do kill -TERM "$p" 2>/dev/null || true; done
+        kill -TERM "$running" 2>/dev/null || true
+        wait "$running" 2>/dev/null || true
+    fi
+    say "stopped; the same command goes on from here"
+    exit "$1"
+}
+running=
+todo=$(mktemp)
+trap 'rm -f "$todo"' EXIT
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 train kd-train-teacher "$@" || true
 if [ -n "$(kd-train-teacher "$experiment" "$@" --list)" ]; then
@@ -48,6 +68,6 @@ while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
 kd-eval --experiment "$experiment" --runs "$runs" "$@" --update --time --quiet >/dev/null
-kd-report "$experiment" --runs "$runs"
+kd-report "$experiment" --runs "$runs" "$@"
 echo
-kd-report "$experiment" --runs "$runs" --all --quiet
+kd-report "$experiment" --runs "$runs" "$@" --all --quiet

@@ -72,7 +72,7 @@ static int read_info(struct reader *r, const cJSON *info)
                        t->name);
     if (read_dtype(r, info, t) < 0 || read_shape(r, info, t) < 0) return -1;
     size_t bytes;
-    if (kd_shape_size(t->shape, t->dims, t->dtype, &t->count, &bytes) < 0)
+    if (kd_tensor_extent(t->shape, t->dims, t->dtype, &t->count, &bytes) < 0)
         return kd_fail(r->err, "%s: tensor %.200s: its shape is larger than memory", r->name,
                        t->name);
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(info, "data_offsets");

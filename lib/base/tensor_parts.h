@@ -6,7 +6,7 @@
 #define KD_CHECKSUMS "kd.checksums" /* key of the metadata */
 
 /* Elements and bytes of a shape; -1 where they do not fit a size_t. */
-int kd_shape_size(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
+int kd_tensor_extent(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
                   size_t *bytes);
 
 /* A further tensor, named and otherwise zero; NULL with err filled. Valid until the next is added.

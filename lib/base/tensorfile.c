@@ -27,7 +27,7 @@ const char *kd_dtype_name(enum kd_dtype d)
     return dtypes[d].name;
 }
 
-int kd_shape_size(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
+int kd_tensor_extent(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
                   size_t *bytes)
 {
     *count = 1;
@@ -137,7 +137,7 @@ int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype d
     if (dims > KD_MAX_DIMS)
         return kd_fail(err, "tensor %s: %u dimensions, at most %d can be written", name, dims,
                        KD_MAX_DIMS);
-    if (kd_shape_size(shape, dims, dtype, &count, &bytes) < 0)
+    if (kd_tensor_extent(shape, dims, dtype, &count, &bytes) < 0)
         return kd_fail(err, "tensor %s: its shape is larger than memory", name);
     if (strcmp(name, "__metadata__") == 0 || kd_tensorfile_find(f, name))
         return kd_fail(err, "tensor %s: a file cannot hold a second one of this name", name);
@@ -149,15 +149,4 @@ int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype d
     if (dims) memcpy(t->shape, shape, dims * sizeof *shape);
     t->data = (void *)(uintptr_t)data; /* only read, as `borrowed` says */
     return 0;
-}
-
-int kd_tensorfile_read_any(const char *path, const struct kd_tensorfile_limits *limits,
-                           struct kd_tensorfile *out, struct kd_err *err)
-{
-    struct kd_bytes bytes;
-    *out = (struct kd_tensorfile){0};
-    if (kd_file_read(path, kd_limit_of(limits), &bytes, err) < 0) return -1;
-    if (bytes.size >= 6 && memcmp(bytes.data, "\x93NUMPY", 6) == 0)
-        return kd_npy_parse(&bytes, kd_input_name(path), out, err);
-    return kd_tensorfile_parse(&bytes, kd_input_name(path), limits, out, err);
 }

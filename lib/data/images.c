@@ -49,6 +49,8 @@ static int unknown_source(const char *spec, size_t size, struct kd_err *err)
     char typed[64];
     for (unsigned i = 0; i < N_KINDS; i++) names[i] = kinds[i].name;
     snprintf(typed, sizeof typed, "%.*s", (int)(size < 63 ? size : 63), spec);
+    if (kd_path_exists(spec)) /* a place without its kind */
+        return kd_fail_usage(err, "data '%s': say what it is: png:%s, idx:%s or tensors:%s", spec, spec, spec, spec);
     const char *near = kd_nearest(typed, names, N_KINDS);
     return kd_fail_usage(err,
                          "data '%s': no such source '%s'%s%s%s; sources are mnist, fashion, "

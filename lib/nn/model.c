@@ -183,10 +183,12 @@ static int set_json(struct kd_tensorfile *file, const char *key, const cJSON *js
 int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *normalize,
                      struct kd_tensorfile *file, struct kd_err *err)
 {
+    char fingerprint[KD_FINGERPRINT];
     cJSON *json = kd_normalize_to_json(normalize, err);
     int status = set_json(file, "kd.normalize", json, err);
     cJSON_Delete(json);
-    if (status < 0 || set_json(file, "kd.network", net->json, err) < 0 ||
+    if (status < 0 || kd_model_fingerprint(net, normalize, fingerprint, err) < 0 ||
+        kd_tensorfile_set(file, "kd.fingerprint", fingerprint, err) < 0 || set_json(file, "kd.network", net->json, err) < 0 ||
         kd_tensorfile_set(file, "kd.kind", "model", err) < 0 ||
         kd_tensorfile_set(file, "kd.format", KD_FORMAT, err) < 0 ||
         kd_tensorfile_set(file, "kd.version", KD_VERSION, err) < 0)

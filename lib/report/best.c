@@ -48,10 +48,10 @@ struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_e
     return kd_stats_of(x, n);
 }
 
-static double median(const struct kd_report *report, const struct kd_entry *entry,
-                     double (*get)(const struct kd_report *, const struct kd_result *))
+static double mean(const struct kd_report *report, const struct kd_entry *entry,
+                   double (*get)(const struct kd_report *, const struct kd_result *))
 {
-    return kd_entry_stats(report, entry, get).median;
+    return kd_entry_stats(report, entry, get).mean;
 }
 
 /* Negative: a before b. NaN comes last. */
@@ -64,13 +64,13 @@ static int rank(double a, double b)
 static bool better(const struct kd_report *report, const struct kd_entry *a,
                    const struct kd_entry *b)
 {
-    int order = rank(-median(report, a, kd_figure_valid), -median(report, b, kd_figure_valid));
+    int order = rank(-mean(report, a, kd_figure_valid), -mean(report, b, kd_figure_valid));
     if (!order)
         order =
-            rank(median(report, a, kd_figure_valid_loss), median(report, b, kd_figure_valid_loss));
+            rank(mean(report, a, kd_figure_valid_loss), mean(report, b, kd_figure_valid_loss));
     if (!order)
         order =
-            rank(median(report, a, kd_figure_parameters), median(report, b, kd_figure_parameters));
+            rank(mean(report, a, kd_figure_parameters), mean(report, b, kd_figure_parameters));
     return order < 0;
 }
 
@@ -81,7 +81,7 @@ const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || r->role != KD_ROLE_STUDENT) continue;
-        if (isnan(median(report, e, kd_figure_valid))) continue;
+        if (isnan(mean(report, e, kd_figure_valid))) continue;
         if (!best || better(report, e, best)) best = e;
     }
     return best;

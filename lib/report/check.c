@@ -83,7 +83,12 @@ static bool no_model(const struct kd_report *report, const struct kd_result *r)
 }
 static bool no_evaluation(const struct kd_report *report, const struct kd_result *r)
 {
-    return r->model && !kd_result_on(r, report->split);
+    return r->model && !r->stale && !kd_result_on(r, report->split);
+}
+static bool is_stale(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->stale;
 }
 static bool no_log(const struct kd_report *report, const struct kd_result *r)
 {
@@ -121,6 +126,7 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
         bool (*is)(const struct kd_report *, const struct kd_result *);
     } checks[] = {{"training unfinished, no model file", no_model},
                   {missing, no_evaluation},
+                  {"trained anew since its evaluation, which kd-eval --experiment repeats", is_stale},
                   {"no log", no_log},
                   {"training loss is not a number", not_finite}};
     for (size_t run = 0; run < report->n_runs; run++) {

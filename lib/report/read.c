@@ -120,6 +120,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     if (meta_text(meta, "kd.network", &r->network, err) < 0 ||
         meta_text(meta, "kd.command", &r->command, err) < 0 ||
         meta_text(meta, "kd.version", &r->version, err) < 0 ||
+        meta_text(meta, "kd.fingerprint", &r->fingerprint, err) < 0 ||
         meta_text(meta, "kd.parents", &r->parents, err) < 0)
         goto end;
     if (r->parents && (strcmp(r->parents, "[]") == 0 || strcmp(r->parents, "{}") == 0 ||
@@ -222,6 +223,15 @@ static int add_evaluation(struct kd_result *r, const cJSON *line, struct kd_err 
     return 0;
 }
 
+static void free_evaluation(struct kd_evaluation *e)
+{
+    kd_free(e->data);
+    kd_free(e->split);
+    kd_free(e->fingerprint);
+    kd_free(e->confusion);
+    kd_free(e->bins);
+}
+
 static int read_evaluations(struct kd_report *report, struct kd_result *r, const char *path,
                             struct kd_err *err)
 {
@@ -247,6 +257,22 @@ static int read_evaluations(struct kd_report *report, struct kd_result *r, const
     }
     kd_bytes_release(&text);
     return status;
+}
+
+/* Evaluations of the model that lay here before say nothing about the one that lies here now. */
+static void drop_stale(struct kd_result *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->n_evaluations; i++) {
+        struct kd_evaluation e = r->evaluations[i];
+        if (!r->fingerprint || !e.fingerprint || strcmp(e.fingerprint, r->fingerprint) == 0) {
+            r->evaluations[kept++] = e;
+            continue;
+        }
+        r->stale = true;
+        free_evaluation(&e);
+    }
+    r->n_evaluations = kept;
 }
 
 /* What the model file does not say, the evaluations and the log may. */
@@ -288,6 +314,7 @@ int kd_result_read(struct kd_report *report, struct kd_result *r, struct kd_err 
         if (!r->has_log && kd_report_note(report, err, "%s.", why.text) < 0) goto end;
     }
     if (kd_path_exists(eval) && read_evaluations(report, r, eval, err) < 0) goto end;
+    drop_stale(r);
     fill_gaps(r);
     status = 0;
 end:
@@ -299,14 +326,10 @@ end:
 void kd_result_release(struct kd_result *r)
 {
     for (size_t i = 0; i < r->n_evaluations; i++) {
-        kd_free(r->evaluations[i].data);
-        kd_free(r->evaluations[i].split);
-        kd_free(r->evaluations[i].fingerprint);
-        kd_free(r->evaluations[i].confusion);
-        kd_free(r->evaluations[i].bins);
+        free_evaluation(&r->evaluations[i]);
     }
     char *texts[] = {r->name, r->folder,  r->model,   r->network,
-                     r->data, r->command, r->version, r->parents};
+                     r->data, r->command, r->version, r->parents, r->fingerprint};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     kd_free(r->evaluations);
     kd_log_release(&r->log);

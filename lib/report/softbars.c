@@ -255,7 +255,7 @@ static size_t keep_answers(const struct kd_report *report, size_t run, struct ke
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run) continue;
         if (r->role == KD_ROLE_TEACHER && !teacher) teacher = e;
-        double score = kd_entry_stats(report, e, kd_figure_valid).median;
+        double score = kd_entry_stats(report, e, kd_figure_valid).mean;
         if (r->role == KD_ROLE_TEACHER || !kd_entry_distilled(report, e)) continue;
         if (student && !(score > best)) continue;
         student = e;

@@ -218,7 +218,7 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
 {
     struct kd_bytes heading = {0}, notes = {0};
     const char *legend = view->form == KD_FORM_TERMINAL
-                             ? "  * best on validation; kd-report --best prints its path\n"
+                             ? "  * best mean on validation; kd-report --best prints its path\n"
                              : "\nBold: best student on validation.\n";
     int status = -1;
     if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)

@@ -354,7 +354,7 @@ static int write_about(struct kd_book *b, const struct kd_report *report)
         "their mean. \"Better by more than the spread\": the interval excludes zero.",
         "Sweep: mean top-1 of the distilled students of a size at a T; of several the "
         "one best on validation.",
-        "best: the student with the highest median top-1 over its seeds on validation. Test "
+        "best: the student with the highest mean top-1 over its seeds on validation. Test "
         "figures choose nothing.",
         "gap closed: (distilled - plain) / (teacher - plain) of mean top-1."};
     lxw_worksheet *sheet = kd_book_sheet(b, "About");

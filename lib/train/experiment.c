@@ -2,35 +2,17 @@
 #include "kd/train/predict.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "experiment_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SEEDS = 10000, MOST_STUDENTS = 20000 };
+enum { MOST_SEEDS = 10000 };
 
 static const char *const top_keys[] = {"name", "seeds", "data", "teacher", "soften", "students"};
 static const char *const teacher_keys[] = {"network", "train", "data"};
-static const char *const student_keys[] = {"network", "train", "data", "distill", "sweep"};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
-
-/* Unknown keys of an object whose members are read one by one. */
-static int check_keys(const cJSON *object, const char *where, const char *const *keys, size_t n,
-                      struct kd_err *err)
-{
-    if (!cJSON_IsObject(object)) return kd_fail_usage(err, "%s: expected an object {...}", where);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, object)
-    {
-        size_t i = 0;
-        while (i < n && strcmp(keys[i], item->string) != 0) i++;
-        if (i < n) continue;
-        const char *near = kd_nearest(item->string, keys, (unsigned)n);
-        return kd_fail_usage(err, "%s%sunknown key \"%s\"%s%s%s", where, *where ? ": " : "", item->string,
-                             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-    }
-    return 0;
-}
 
 /* ---- seeds ---- */
 
@@ -62,149 +44,6 @@ static int read_seeds(struct kd_experiment *x, struct kd_err *err)
     return 0;
 }
 
-/* ---- students and sweeps ---- */
-
-static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct kd_err *err)
-{
-    if (!name || !json || x->n_students >= MOST_STUDENTS) {
-        kd_free(name);
-        cJSON_Delete(json);
-        return x->n_students >= MOST_STUDENTS
-                   ? kd_fail_usage(err, "students: more than %d with their sweeps", MOST_STUDENTS)
-                   : kd_fail(err, "not enough memory for a list of students");
-    }
-    for (size_t i = 0; i < x->n_students; i++)
-        if (strcmp(x->students[i].name, name) == 0) {
-            kd_fail_usage(err, "students: two of them are named \"%s\"", name);
-            kd_free(name);
-            cJSON_Delete(json);
-            return -1;
-        }
-    struct kd_student *students = realloc(x->students, (x->n_students + 1) * sizeof *students);
-    if (!students) {
-        kd_free(name);
-        cJSON_Delete(json);
-        return kd_fail(err, "not enough memory for a list of students");
-    }
-    x->students = students;
-    x->students[x->n_students++] = (struct kd_student){name, json};
-    return 0;
-}
-
-/* Lists have a name a line, and runs a folder a name. */
-static bool name_is_safe(const char *name)
-{
-    for (const char *p = name; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 127) return false;
-    return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
-}
-
-static int check_student(const char *name, const cJSON *json, struct kd_err *err)
-{
-    char where[300];
-    snprintf(where, sizeof where, "students.%.250s", name);
-    if (!name_is_safe(name) || strcmp(name, "teacher") == 0)
-        return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
-                                  "no control character, under 200 bytes) and not \"teacher\"", where);
-    return check_keys(json, where, student_keys, COUNT(student_keys), err);
-}
-
-/* Value as it stands in a name: numbers and words as they are, lists and objects as JSON. */
-static char *value_text(const cJSON *value, struct kd_err *err)
-{
-    return cJSON_IsString(value) ? kd_strdup(value->valuestring, err) : kd_json_text(value, false, err);
-}
-
-/* The points of a sweep are its keys' combinations, the last key turning fastest. A point is checked like any student:
- * its values may be no part of a folder's name, its keys may be mistyped. */
-static int expand(struct kd_experiment *x, const char *name, const cJSON *student, const cJSON *axis,
-                  struct kd_err *err)
-{
-    if (!axis) {
-        cJSON *copy = cJSON_Duplicate(student, 1);
-        cJSON_DeleteItemFromObjectCaseSensitive(copy, "sweep");
-        if (copy && check_student(name, copy, err) < 0) {
-            cJSON_Delete(copy);
-            return -1;
-        }
-        return add_student(x, kd_strdup(name, err), copy, err);
-    }
-    if (!cJSON_IsArray(axis) || !axis->child)
-        return kd_fail_usage(err, "students.%s.sweep.%s: expected a list of values", name, axis->string);
-    const cJSON *value;
-    cJSON_ArrayForEach(value, axis)
-    {
-        const char *dot = strrchr(axis->string, '.');
-        char *text = value_text(value, err);
-        char *point = text ? kd_format(err, "%s,%s=%s", name, dot ? dot + 1 : axis->string, text) : NULL;
-        cJSON *copy = cJSON_Duplicate(student, 1), *put = cJSON_Duplicate(value, 1);
-        int status = point && copy && put ? 0 : kd_fail(err, "not enough memory for a sweep");
-        if (status == 0)
-            status = kd_json_set(copy, axis->string, put, err);
-        else
-            cJSON_Delete(put);
-        if (status == 0) status = expand(x, point, copy, axis->next, err);
-        kd_free(text);
-        kd_free(point);
-        cJSON_Delete(copy);
-        if (status < 0) return -1;
-    }
-    return 0;
-}
-
-static int read_students(struct kd_experiment *x, struct kd_err *err)
-{
-    const cJSON *students = cJSON_GetObjectItemCaseSensitive(x->json, "students"), *student;
-    if (students && !cJSON_IsObject(students))
-        return kd_fail_usage(err, "students: expected an object {\"name\": {...}}");
-    cJSON_ArrayForEach(student, students)
-    {
-        if (check_student(student->string, student, err) < 0) return -1;
-        const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
-        if (sweep && !cJSON_IsObject(sweep))
-            return kd_fail_usage(err, "students.%.250s.sweep: expected an object {\"key\": [values]}",
-                                 student->string);
-        if (expand(x, student->string, student, sweep ? sweep->child : NULL, err) < 0) return -1;
-    }
-    return 0;
-}
-
-/* ---- dependencies ---- */
-
-static bool names(const cJSON *from, const char *name)
-{
-    if (cJSON_IsString(from)) return strcmp(from->valuestring, name) == 0;
-    if (cJSON_IsObject(from)) return names(cJSON_GetObjectItemCaseSensitive(from, "from"), name);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, from) if (names(item, name)) return true;
-    return false;
-}
-
-static bool depends(const struct kd_student *a, const struct kd_student *b)
-{
-    return names(kd_json_get(a->json, "distill.from"), b->name);
-}
-
-/* Parents before children, otherwise in the order of the file. */
-static int sort_students(struct kd_experiment *x, struct kd_err *err)
-{
-    for (size_t done = 0; done < x->n_students; done++) {
-        size_t pick = done;
-        for (; pick < x->n_students; pick++) {
-            size_t j = done;
-            while (j < x->n_students && (j == pick || !depends(&x->students[pick], &x->students[j]))) j++;
-            if (j == x->n_students && !depends(&x->students[pick], &x->students[pick])) break;
-        }
-        if (pick == x->n_students)
-            return kd_fail_usage(err, "students.%s.distill.from: these students teach each other in a circle",
-                                 x->students[done].name);
-        struct kd_student s = x->students[pick];
-        memmove(&x->students[done + 1], &x->students[done], (pick - done) * sizeof s);
-        x->students[done] = s;
-    }
-    return 0;
-}
-
 /* ---- opening ---- */
 
 static char *default_name(const char *path, struct kd_err *err)
@@ -218,7 +57,7 @@ static char *default_name(const char *path, struct kd_err *err)
 static int read_name(struct kd_experiment *x, const char *path, const char *runs, struct kd_err *err)
 {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(x->json, "name");
-    if (name && (!cJSON_IsString(name) || !name_is_safe(name->valuestring)))
+    if (name && (!cJSON_IsString(name) || !kd_experiment_name_ok(name->valuestring)))
         return kd_fail_usage(err, "name: expected a folder's name (no \"/\", no leading dot)");
     x->name = name ? kd_strdup(name->valuestring, err) : default_name(path, err);
     if (!x->name) return -1;
@@ -234,9 +73,8 @@ static int read_all(struct kd_experiment *x, const char *path, const char *runs,
     int status = cJSON_IsObject(x->json) ? 0 : kd_fail_usage(err, "expected an object {...}");
     for (size_t i = 0; sets && i < sets->n && status == 0; i++)
         status = kd_json_assign(x->json, sets->v[i], err);
-    if (status < 0 || check_keys(x->json, "", top_keys, COUNT(top_keys), err) < 0 ||
-        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 || read_students(x, err) < 0 ||
-        sort_students(x, err) < 0)
+    if (status < 0 || kd_experiment_keys(x->json, "", top_keys, COUNT(top_keys), err) < 0 ||
+        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 || kd_experiment_students(x, err) < 0)
         return path ? kd_err_context(err, "%s", path) : -1;
     return 0;
 }
@@ -321,7 +159,7 @@ int kd_experiment_job(const struct kd_experiment *x, const char *name, bool stud
         object = NULL;
         for (size_t i = 0; i < x->n_students; i++)
             if (strcmp(x->students[i].name, name) == 0) object = x->students[i].json;
-    } else if (object && check_keys(object, where, teacher_keys, COUNT(teacher_keys), err) < 0)
+    } else if (object && kd_experiment_keys(object, where, teacher_keys, COUNT(teacher_keys), err) < 0)
         return -1;
     return read_job(x, object, where, job, err);
 }

@@ -331,3 +331,17 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     chmod 700 full/report
     [ "$before" = "$(md5sum full/report/report.md)" ]
 }
+
+@test "an evaluation of the model that lay there before is passed over, with a note" {
+    cat >again.json <<'JSON'
+{"name": "again", "data": {"source": "digits", "fraction": 0.02, "validation": 100},
+ "students": {"plain": {"network": "mlp-4", "train": {"epochs": 1}}}}
+JSON
+    kd-train-student again.json -q && kd-eval -x again.json -q >/dev/null
+    run kd-report again.json
+    [[ "$output" != *"trained anew since"* ]]
+    kd-train-student again.json -q --set students.plain.train.epochs=2
+    run kd-report again.json
+    [[ "$output" == *"trained anew since its evaluation"*"plain s1"* ]]
+    [[ "$(kd-report again.json --csv --columns top1 | tail -n 1)" != 0.* ]]
+}

@@ -252,3 +252,20 @@ stopped() {
     refused 2 "--output takes one model" "7 students" "--student" -- kd-train-student x.json -o kept
     refused 2 "did you mean --network" -- train --netwrok mlp-4 -o kept
 }
+
+@test "an experiment is looked at whole before anything is trained: teachers, networks, shapes" {
+    cat >whole.json <<'JSON'
+{"name": "whole", "data": {"source": "digits"}, "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
+ "students": {"plain": {"network": "mlp-4"}, "kd": {"network": "mlp-4", "distill": {"from": "teacher"}}}}
+JSON
+    run --separate-stderr kd-train-teacher whole.json -q --set students.kd.distill.from=teecher
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'students.kd: distill.from: "teecher" is neither a student nor the teacher'* ]]
+    run --separate-stderr kd-train-teacher whole.json -q --set students.kd.network=mpl-4
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'students.kd: unknown network "mpl-4"'* ]]
+    run --separate-stderr kd-train-teacher whole.json -q --set 'students.kd.network=[{"kind": "conv2d", "filters": 2, "kernel": 50}, "flatten", "dense"]'
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'students.kd: network[0] (conv2d): its input is 1x28x28'* ]]
+    [ ! -e runs/whole/teacher ]
+}

@@ -17,13 +17,11 @@ setup_file() {
     [ "$KD_BIN" = "$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/bin" ] || skip "README is tried with the release build"
     cd "$CHECKOUT"
     [ -e block-06.sh ]
-    for block in block-*.sh; do
-        echo "# $block" >&2
-        sh -eu "$block"
-    done
+    cat block-*.sh >all.sh # one shell for all: what is exported in one serves the next
+    sh -eu all.sh
     # what the ten jobs promise
     [ -s runs/quick/model.safetensors ]
-    [ "$(head -n 1 digits.csv | cut -d, -f1-2)" != "" ]
+    [ "$(head -n 1 runs/digits.csv | cut -d, -f1-2)" != "" ]
     [ -s runs/digits/report/learning-curves.png ]
 }
 

@@ -1,7 +1,7 @@
 /* A model: a network with its values and the normalization its input wants, as one safetensors file.
  *
  * Parameters are named as PyTorch's nn.Sequential would name them. Metadata: kd.kind = "model", kd.format, kd.version, kd.network,
- * kd.normalize, and what the writer adds (kd.config, kd.command, kd.metrics, kd.data, kd.parents). A checkpoint is a
+ * kd.normalize, kd.fingerprint, and what the writer adds (kd.config, kd.command, kd.metrics, kd.data, kd.parents). A checkpoint is a
  * model file with further tensors named kd.state.*; reading it as a model passes over them. */
 #ifndef KD_NN_MODEL_H
 #define KD_NN_MODEL_H

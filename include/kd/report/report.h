@@ -45,7 +45,8 @@ struct kd_result { /* one trained model: one seed */
     size_t n_evaluations, evaluations_room;
     struct kd_log log;
     bool has_log;
-    char *command, *version, *parents; /* as the model file says, or NULL */
+    char *command, *version, *parents, *fingerprint; /* as the model file says, or NULL */
+    bool stale; /* it was trained anew after its evaluation, which is passed over */
 };
 
 struct kd_entry { /* the seeds of one model of one run: results[first .. first + n - 1], by seed */
