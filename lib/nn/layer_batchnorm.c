@@ -97,6 +97,6 @@ static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, stru
 }
 
 const struct kd_layer_kind kd_layer_batchnorm = {
-    .name = "batchnorm", .rows = rows, .n_rows = 3, .shape = batchnorm_shape, .init = batchnorm_init,
+    .name = "batchnorm", .statistics = true, .rows = rows, .n_rows = 3, .shape = batchnorm_shape, .init = batchnorm_init,
     .save_bytes = batchnorm_save_bytes, .forward = batchnorm_forward, .backward = batchnorm_backward,
 };

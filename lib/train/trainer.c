@@ -39,12 +39,34 @@ static void lay(struct kd_trainer *t, bool taking)
         t->best_values[i] = piece(t, taking, t->net->params[i]->count * sizeof(float));
 }
 
+static void find_statistics(void *ctx, struct kd_layer *l)
+{
+    const struct kd_layer **found = ctx;
+    if (!*found && l->kind->statistics && kd_shape_pixels(l->in) == 1) *found = l;
+}
+
+/* Of one value the variance is 0, and everything becomes the bias. */
+static int check_statistics(const struct kd_trainer *t, struct kd_err *err)
+{
+    const struct kd_layer *needs = NULL;
+    uint32_t batch = (uint32_t)t->job->train.batch, n = t->train->n;
+    kd_chain_each(&t->net->chain, find_statistics, &needs);
+    if (!needs || (batch > 1 && n % batch != 1)) return 0;
+    if (batch == 1 || n == 1)
+        return kd_fail_usage(err, "train.batch: layer %s (%s) learns from the differences within a batch and cannot from "
+                                  "one image; set a larger batch (--batch)", needs->name, needs->kind->name);
+    return kd_fail_usage(err, "train.batch=%u: of %u training images one is left for an epoch's last step, and layer %s "
+                              "(%s) cannot learn from one; set another batch (--batch)", batch, n, needs->name,
+                         needs->kind->name);
+}
+
 static int check(const struct kd_trainer *t, struct kd_err *err)
 {
     if (!t->train->n) return kd_fail_usage(err, "data: no training images are left");
     if (t->targets && t->targets->classes != t->net->classes)
         return kd_fail(err, "the soft targets know %zu classes, the student %u", t->targets->classes,
                        t->net->classes);
+    if (check_statistics(t, err) < 0) return -1;
     return kd_job_check(t->job, err);
 }
 

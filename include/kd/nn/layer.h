@@ -173,6 +173,7 @@ struct kd_layer_kind {
     /* elementwise only */
     bool elementwise, keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
     enum kd_keeps keeps;
+    bool statistics; /* of the batch, in training: wants two values a channel at least */
     /* anchors: */
     enum kd_cut cut;
     /* Layers that hold chains plan these once x, y, dx and dy are known. NULL: nothing to plan. */
