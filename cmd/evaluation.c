@@ -60,6 +60,7 @@ char *evaluation_json(const struct evaluation *r, struct kd_err *err)
         status = kd_json_add_number(o, "latency_ms", r->latency_ms, err);
         if (status == 0) status = kd_json_add_number(o, "throughput", r->throughput, err);
     }
+    if (status == 0 && r->tta) status = kd_json_add_text(o, "tta", kd_tta_name(r->tta), err);
     if (status == 0) status = kd_json_add_text(o, "fingerprint", r->fingerprint, err);
     if (status == 0 && r->confusion) status = kd_json_attach(o, "confusion", matrix(r, err), err);
     if (status == 0 && r->confusion) status = kd_json_attach(o, "bins", bins_json(r, err), err);

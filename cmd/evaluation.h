@@ -13,6 +13,7 @@ struct evaluation {
     uint64_t macs;
     double agreement, latency_ms, throughput; /* NAN: not measured */
     uint32_t *confusion;
+    enum kd_tta tta;
     char fingerprint[KD_FINGERPRINT];
 };
 

@@ -13,6 +13,7 @@ static struct options {
     char *data, *data_dir, *split, *reference, *experiment, *runs;
     struct kd_texts set;
     bool confusion, timing, save, update;
+    int tta; /* enum kd_tta */
 } options;
 #define SAVING (options.save || options.experiment)
 
@@ -26,6 +27,8 @@ static const struct kd_option rows[] = {
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
      .help = "also the share of images on which a model agrees with this one"},
+    {"tta", 0, NULL, KD_OPT_CHOICE, O(tta), .preset = "none", .choices = kd_tta_choices, .metavar = "COPIES",
+     .help = "average logits over copies of an image: mirrored, and shifted by a pixel"},
     {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
      .help = "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
              "confidence, accuracy"},
@@ -168,8 +171,8 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     int status = logits && labels ? 0 : -1;
     for (uint32_t i = 0; i < on->n && status == 0; i++) labels[i] = kd_subset_label(on, i);
     if (status == 0)
-        status = kd_predict(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
-                            &w->run->progress, logits, err);
+        status = kd_predict_tta(model->net, &model->normalize, &view, on->index, on->n, (enum kd_tta)options.tta,
+                                w->run->pool, &w->run->progress, logits, err);
     if (status == 0 && (options.confusion || SAVING)) {
         r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         if (!r->confusion) status = -1;
@@ -180,8 +183,8 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     }
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
         other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
-        status = other ? kd_predict(w->reference.net, &w->reference.normalize, &view, on->index, on->n,
-                                    w->run->pool, NULL, other, err)
+        status = other ? kd_predict_tta(w->reference.net, &w->reference.normalize, &view, on->index, on->n,
+                                        (enum kd_tta)options.tta, w->run->pool, NULL, other, err)
                        : -1;
         if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
     }
@@ -207,7 +210,8 @@ static struct evaluation *add_result(struct work *w, struct kd_err *err)
         w->results = more;
         w->room = room;
     }
-    w->results[w->n] = (struct evaluation){.agreement = NAN, .latency_ms = NAN, .throughput = NAN};
+    w->results[w->n] = (struct evaluation){.agreement = NAN, .latency_ms = NAN, .throughput = NAN,
+                                            .tta = (enum kd_tta)options.tta};
     return &w->results[w->n++];
 }
 
@@ -262,6 +266,16 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
 
 /* ---- a whole experiment ---- */
 
+/* With the copies asked for now, or without? */
+static bool has_tta(const char *text)
+{
+    struct kd_err ignored;
+    char *key = kd_format(&ignored, "\"tta\":\"%s\"", kd_tta_name((enum kd_tta)options.tta));
+    bool has = key && (options.tta ? strstr(text, key) != NULL : strstr(text, "\"tta\":") == NULL);
+    kd_free(key);
+    return has;
+}
+
 static bool is_evaluated(const char *model_path, const struct kd_model *model)
 {
     struct kd_err ignored;
@@ -271,6 +285,7 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model)
     bool same = path && logits && kd_path_exists(path) && kd_path_exists(logits) &&
                 kd_file_read(path, 1 << 24, &text, &ignored) == 0 && text.size &&
                 strstr(text.data, model->fingerprint) && strstr(text.data, "\"bins\"") &&
+                has_tta(text.data) &&
                 (!options.timing || strstr(text.data, "\"latency_ms\""));
     kd_bytes_release(&text);
     kd_free(path);

@@ -183,6 +183,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
                              .augment = options.augment, .seed = (uint64_t)c->views_seed,
                              .command = w->run->command};
     w->teachers.average = options.average;
+    w->teachers.tta = c->tta;
     if (w->showing) return show(w, err);
     if (c->probabilities || options.average || !options.logits) what.temperatures = c->temperature;
     if (c->probabilities && !c->temperature.n)
@@ -207,7 +208,9 @@ static bool is_current(const struct work *w, const char *path)
     cJSON *identity = kd_images_identity(&w->images, &ignored);
     char *a = now ? kd_json_text(now, false, &ignored) : NULL;
     char *b = identity ? kd_json_text(identity, false, &ignored) : NULL;
-    bool same = a && b && parents && data && strcmp(a, parents) == 0 && strcmp(b, data) == 0;
+    const char *tta = kd_tensorfile_meta(&f, "kd.tta"), *asked = kd_tta_name((enum kd_tta)options.soften.tta);
+    bool same = a && b && parents && data && strcmp(a, parents) == 0 && strcmp(b, data) == 0 &&
+                strcmp(tta ? tta : "none", asked) == 0;
     kd_free(a);
     kd_free(b);
     cJSON_Delete(now);

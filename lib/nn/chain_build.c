@@ -22,6 +22,20 @@ static int read_layer(struct kd_layer *l, const cJSON *item, struct kd_err *err)
     return kd_opts_from_json(&section, item, "", besides, 1, err);
 }
 
+int kd_layer_freeze(struct kd_layer *l, struct kd_err *err)
+{
+    for (size_t i = 0; i < l->freeze.n; i++) {
+        struct kd_param *found = NULL;
+        for (unsigned j = 0; j < l->n_params; j++)
+            if (strcmp(strrchr(l->param[j].name, '.') + 1, l->freeze.v[i]) == 0) found = &l->param[j];
+        if (!found || found->role == KD_STATISTIC)
+            return kd_fail_usage(err, "\"freeze\": it has no \"%s\" to train; expected weight or bias%s",
+                                 l->freeze.v[i], l->n_params > 1 ? "" : " (this layer has no bias)");
+        found->trained = false;
+    }
+    return 0;
+}
+
 static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
 {
     if (!l->kind->n_rows) {
@@ -38,6 +52,7 @@ static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
         return NULL;
     }
     int status = 0;
+    if (!l->freeze.n) cJSON_DeleteItemFromObjectCaseSensitive(rest, "freeze"); /* as files were before there was one */
     for (cJSON *item; status == 0 && (item = cJSON_DetachItemViaPointer(rest, rest->child));)
         status = kd_json_add(object, item->string, item, err);
     cJSON_Delete(rest);
@@ -80,7 +95,7 @@ int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape 
         if (snprintf(l->name, sizeof l->name, "%s%u", prefix, i) >= (int)sizeof l->name)
             return kd_fail_usage(err, "%s[%u]: residual blocks are nested too deep", where, i);
         if (read_layer(l, item, err) < 0) return kd_err_context(err, "%s[%u]", where, i);
-        if (l->kind->shape(l, build, err) < 0)
+        if (l->kind->shape(l, build, err) < 0 || kd_layer_freeze(l, err) < 0)
             return kd_err_context(err, "%s[%u] (%s)", where, i, l->kind->name);
         chain->output = l->out;
     }
@@ -100,9 +115,12 @@ void kd_chain_each(const struct kd_chain *chain, void (*visit)(void *ctx, struct
 
 void kd_chain_release(struct kd_chain *chain)
 {
-    for (unsigned i = 0; i < chain->n_layers; i++)
-        if (chain->layers[i].kind && chain->layers[i].kind->release)
-            chain->layers[i].kind->release(&chain->layers[i]);
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        struct kd_layer *l = &chain->layers[i];
+        if (l->kind && l->kind->release) l->kind->release(l);
+        for (size_t j = 0; j < l->freeze.n; j++) kd_free(l->freeze.v[j]);
+        kd_free(l->freeze.v);
+    }
     kd_slab_release(&chain->memory);
     kd_free(chain->stages);
     kd_free(chain->stage_layers);

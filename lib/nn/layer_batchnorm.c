@@ -13,6 +13,7 @@ static const struct kd_option rows[] = {
      .max = 1, .metavar = "M", .help = "share of the batch's statistics in the running ones"},
     {.key = "epsilon", .kind = KD_OPT_REAL, .offset = FIELD(epsilon), .preset = "1e-5", .min = 1e-12,
      .max = 1, .metavar = "E", .help = "added to the variance"},
+    KD_FREEZE_ROW,
 };
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
@@ -23,10 +24,14 @@ static int batchnorm_shape(struct kd_layer *l, struct kd_build *build, struct kd
     (void)err;
     size_t n = l->in.c;
     l->out = l->in;
-    kd_layer_add_param(l, "weight", n, 0);
-    kd_layer_add_param(l, "bias", n, 0);
-    kd_layer_add_param(l, "running_mean", n, 0)->trained = false;
-    kd_layer_add_param(l, "running_var", n, 0)->trained = false;
+    kd_layer_add_param(l, "weight", n, 0)->role = KD_NORM_WEIGHT;
+    kd_layer_add_param(l, "bias", n, 0)->role = KD_NORM_BIAS;
+    kd_layer_add_param(l, "running_mean", n, 0);
+    kd_layer_add_param(l, "running_var", n, 0);
+    for (unsigned i = RUNNING_MEAN; i <= RUNNING_VAR; i++) {
+        l->param[i].role = KD_STATISTIC;
+        l->param[i].trained = false;
+    }
     l->parts = kd_parts_for(n, 1e4 * (double)n * (double)kd_shape_pixels(l->in));
     return 0;
 }
@@ -41,11 +46,11 @@ static void batchnorm_init(struct kd_layer *l, uint64_t seed, uint32_t first_par
     }
 }
 
-/* save: mean and 1/sqrt(var + epsilon) that this pass used, [2][channels] */
+/* save: mean and 1/sqrt(var + epsilon) that this pass used, and a place for gradients that nobody wants, [4][channels] */
 static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch)
 {
     (void)batch;
-    return 2 * (size_t)l->out.c * sizeof(float);
+    return 4 * (size_t)l->out.c * sizeof(float);
 }
 
 static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *mean, float *rstd)
@@ -82,13 +87,16 @@ static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struc
 static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     size_t n = l->in.c;
-    const float *mean = (const float *)l->save + t.col0, *rstd = (const float *)l->save + n + t.col0;
+    float *saved = l->save;
+    const float *mean = saved + t.col0, *rstd = saved + n + t.col0;
+    float *dweight = l->param[WEIGHT].grad ? l->param[WEIGHT].grad : saved + 2 * n;
+    float *dbias = l->param[BIAS].grad ? l->param[BIAS].grad : saved + 3 * n;
     kd_kernels()->norm_back(l->dx ? l->dx + t.col0 : NULL, l->dy + t.col0, l->x + t.col0, n, t.rows,
                             t.cols, mean, rstd, l->param[WEIGHT].value + t.col0,
-                            l->param[WEIGHT].grad + t.col0, l->param[BIAS].grad + t.col0, p->training);
+                            dweight + t.col0, dbias + t.col0, p->training);
 }
 
 const struct kd_layer_kind kd_layer_batchnorm = {
-    .name = "batchnorm", .rows = rows, .n_rows = 2, .shape = batchnorm_shape, .init = batchnorm_init,
+    .name = "batchnorm", .statistics = true, .rows = rows, .n_rows = 3, .shape = batchnorm_shape, .init = batchnorm_init,
     .save_bytes = batchnorm_save_bytes, .forward = batchnorm_forward, .backward = batchnorm_backward,
 };

@@ -21,10 +21,13 @@ static const struct kd_option rows[] = {
      .max = 1 << 20, .metavar = "N", .help = "channels in so many groups, each seen by its own filters"},
     {.key = "bias", .kind = KD_OPT_BOOL, .offset = FIELD(bias), .preset = "true", .help = "add a bias"},
     {.key = "init", .kind = KD_OPT_CHOICE, .offset = FIELD(init), .preset = "he",
-     .choices = "he|glorot|dirac", .metavar = "KIND", .help = "initialization of the weights"},
+     .choices = "he|glorot|dirac|whiten", .metavar = "KIND", .help = "initialization of the weights"},
     {.key = "max_norm", .kind = KD_OPT_REAL, .offset = FIELD(max_norm), .preset = "0", .min = 0,
      .max = 1e6, .metavar = "LENGTH", .help = "keep each filter to this length; 0: off"},
+    KD_FREEZE_ROW,
 };
+
+enum { HE, GLOROT, DIRAC, WHITEN }; /* as init's choices */
 
 static struct kd_conv_shape conv_shape(const struct kd_layer *l)
 {
@@ -83,6 +86,12 @@ static int conv_check(struct kd_layer *l, struct kd_err *err)
     if (l->in.c % c->groups || c->filters % c->groups)
         return kd_fail_usage(err, "groups %lld divides not both the %u channels of its input and its %lld "
                                   "filters", (long long)c->groups, l->in.c, (long long)c->filters);
+    if (c->init == WHITEN && strcmp(l->name, "0") != 0)
+        return kd_fail_usage(err, "\"init\": \"whiten\" is for the first layer, whose input is the images themselves");
+    if (c->init == WHITEN && (c->groups != 1 || c->filters % 2 ||
+                              c->filters > 2 * (int64_t)l->in.c * c->kernel * c->kernel))
+        return kd_fail_usage(err, "\"init\": \"whiten\" wants one group and an even number of filters, at most %lld here",
+                             2 * (long long)l->in.c * (long long)(c->kernel * c->kernel));
     if ((double)l->in.c * (double)c->filters * (double)(c->kernel * c->kernel) > 4e9)
         return kd_fail_usage(err, "more weights than kd allows (4e9)");
     return 0;
@@ -111,7 +120,7 @@ static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_e
 }
 
 /* He and Glorot as for dense, a filter's taps counting as inputs. dirac: the first filters pass their channel on, the
- * others are He's. */
+ * others are He's. whiten: He's, until kd_network_whiten. */
 static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
 {
     struct kd_param *w = &l->param[0];
@@ -120,10 +129,10 @@ static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
     float glorot = (float)sqrt(6.0 / (double)(row + out / (size_t)l->u.conv2d.groups * taps));
     for (size_t o = 0; o < out; o++) {
         struct kd_rng r = kd_rng_for(seed, KD_FOR_INIT, first_param, (uint32_t)o);
-        bool dirac = l->u.conv2d.init == 2 && o < in;
+        bool dirac = l->u.conv2d.init == DIRAC && o < in;
         for (size_t i = 0; i < row; i++)
             w->value[o * row + i] = dirac ? 0
-                                    : l->u.conv2d.init == 1 ? glorot * (2 * kd_rng_uniform(&r) - 1)
+                                    : l->u.conv2d.init == GLOROT ? glorot * (2 * kd_rng_uniform(&r) - 1)
                                                             : he * kd_rng_normal(&r);
         if (dirac) w->value[o * row + o * taps + taps / 2] = 1;
     }

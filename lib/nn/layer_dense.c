@@ -18,12 +18,14 @@ static const struct kd_option rows[] = {
      .choices = "he|glorot", .metavar = "KIND", .help = "initialization of the weights"},
     {.key = "max_norm", .kind = KD_OPT_REAL, .offset = FIELD(max_norm), .preset = "0", .min = 0,
      .max = 1e6, .metavar = "LENGTH", .help = "keep each unit's incoming weights to this length; 0: off"},
+    KD_FREEZE_ROW,
 };
 
 struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t n_rows, size_t cols)
 {
     struct kd_param *p = &l->param[l->n_params++];
     *p = (struct kd_param){.dims = cols ? 2 : 1, .shape = {n_rows, cols}, .trained = true,
+                           .role = strcmp(name, "bias") == 0 ? KD_BIAS : KD_WEIGHT,
                            .count = n_rows * (cols ? cols : 1)};
     snprintf(p->name, sizeof p->name, "%s.%s", l->name, name);
     return p;
@@ -94,8 +96,10 @@ static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, unsigned
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
     struct kd_tile t = kd_tile_of(p->rows, out, l->parts, part);
     const float *dy = l->dy + t.col0;
-    kd_gemm_at(t.cols, in, t.rows, dy, out, l->x, in, 0.0f, l->param[0].grad + t.col0 * in, in);
-    if (l->u.dense.bias) kd_kernels()->sum_rows(l->param[1].grad + t.col0, dy, out, t.rows, t.cols);
+    if (l->param[0].grad)
+        kd_gemm_at(t.cols, in, t.rows, dy, out, l->x, in, 0.0f, l->param[0].grad + t.col0 * in, in);
+    if (l->u.dense.bias && l->param[1].grad)
+        kd_kernels()->sum_rows(l->param[1].grad + t.col0, dy, out, t.rows, t.cols);
 }
 
 const struct kd_layer_kind kd_layer_dense = {

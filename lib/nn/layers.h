@@ -11,6 +11,12 @@ extern const struct kd_layer_kind kd_layer_channels_last;
 
 /* out = in: the shape of elementwise layers. */
 int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
-/* Adds a parameter to the layer: "LAYER.NAME" of the given shape. */
+/* Adds a parameter to the layer: "LAYER.NAME" of the given shape, named "bias" a bias, else a weight. */
 struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t rows, size_t cols);
+/* The option of every layer with parameters to train. */
+#define KD_FREEZE_ROW                                                                                              \
+    {.key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze), .metavar = "NAMES",       \
+     .help = "parameters that are not trained"}
+/* After shape(): l->freeze told to the parameters. */
+int kd_layer_freeze(struct kd_layer *l, struct kd_err *err);
 #endif

@@ -19,7 +19,7 @@ static void list_params(void *ctx, struct kd_layer *l)
         struct kd_param *p = &l->param[j];
         p->index = net->n_params;
         net->params[net->n_params++] = p;
-        if (p->trained) net->parameters += p->count;
+        if (p->role != KD_STATISTIC) net->parameters += p->count;
         kd_slab_plan(&net->values, p->count * sizeof(float));
     }
 }

@@ -43,7 +43,7 @@ int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struc
         const struct kd_layer *l = &net->chain.layers[i];
         size_t count = 0;
         for (unsigned j = 0; j < l->n_params; j++)
-            if (l->param[j].trained) count += l->param[j].count;
+            if (l->param[j].role != KD_STATISTIC) count += l->param[j].count;
         uint64_t m = l->kind->macs ? l->kind->macs(l) : 0;
         snprintf(name, sizeof name, "%s %s", l->name, l->kind->name);
         shape_text(l->out, shape, sizeof shape);

@@ -139,6 +139,8 @@ static int each_tensor(const struct kd_trainer *t,
                      p->name);
             if (visit(ctx, name, p, t->optimizer.state[s][i], err) < 0) return -1;
         }
+        snprintf(name, sizeof name, "kd.state.current.%s", p->name);
+        if (t->average.net && visit(ctx, name, p, t->average.value[i], err) < 0) return -1;
         if (!t->best_values) continue;
         snprintf(name, sizeof name, "kd.state.best.%s", p->name);
         if (visit(ctx, name, p, t->best_values[i], err) < 0) return -1;
@@ -191,6 +193,7 @@ int kd_checkpoint_restore(const struct kd_tensorfile *file, struct kd_trainer *t
     cJSON *state = kd_json_parse(text, strlen(text), "kd.state", err);
     if (!state) return -1;
     int status = -1;
+    kd_average_swap(&t->average); /* the file has the average for its parameters */
     if (number(state, "seed") != (double)t->seed)
         kd_fail(err, "it belongs to seed %.0f, not %llu", number(state, "seed"),
                 (unsigned long long)t->seed);
@@ -202,6 +205,7 @@ int kd_checkpoint_restore(const struct kd_tensorfile *file, struct kd_trainer *t
         else
             status = (*log = kd_strdup(lines, err)) ? 0 : -1;
     }
+    kd_average_swap(&t->average);
     cJSON_Delete(state);
     return status;
 }

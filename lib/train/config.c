@@ -23,15 +23,21 @@ const struct kd_option kd_train_rows[] = {
      .max = 0.999999, .metavar = "B", .help = "decay of adam's mean of squared gradients"},
     {"epsilon", 0, "optimizer.epsilon", KD_OPT_REAL, T(optimizer.epsilon), .preset = "1e-8",
      .min = 1e-30, .max = 1, .metavar = "E", .help = "added to adam's denominator"},
+    {"bias-rate", 0, "optimizer.bias_rate", KD_OPT_REAL, T(optimizer.bias_rate), .preset = "1", .min = 0,
+     .max = 1e4, .metavar = "FACTOR", .help = "learning rate of biases, those of batchnorm too, as a multiple"},
+    {"norm-rate", 0, "optimizer.norm_rate", KD_OPT_REAL, T(optimizer.norm_rate), .preset = "1", .min = 0,
+     .max = 1e4, .metavar = "FACTOR", .help = "learning rate of batchnorm's weights, as a multiple"},
+    {"decoupled", 0, "optimizer.decoupled", KD_OPT_BOOL, T(optimizer.decoupled),
+     .help = "weight decay of sgd apart from the gradient and its momentum"},
     {"weight-decay", 0, "weight_decay", KD_OPT_REAL, T(weight_decay), .preset = "0", .min = 0,
      .max = 1e3, .metavar = "D",
-     .help = "decay of weights (not biases); added to the gradient, or decoupled with adamw"},
+     .help = "decay of weights (not biases); added to the gradient, or apart from it where decoupled"},
     {"clip-norm", 0, "clip_norm", KD_OPT_REAL, T(clip_norm), .preset = "0", .min = 0, .max = 1e9,
      .metavar = "LENGTH", .help = "shorten gradients longer than this; 0 is off"},
     {"label-smoothing", 0, "label_smoothing", KD_OPT_REAL, T(label_smoothing), .preset = "0",
      .min = 0, .max = 0.9999, .metavar = "S", .help = "share of the label spread over all classes"},
     {"schedule", 0, "schedule.kind", KD_OPT_CHOICE, T(schedule.kind), .preset = "cosine",
-     .choices = "constant|step|exponential|cosine|one_cycle", .metavar = "KIND",
+     .choices = "constant|step|exponential|cosine|one_cycle|triangular", .metavar = "KIND",
      .help = "how the learning rate changes"},
     {"warmup", 0, "schedule.warmup", KD_OPT_REAL, T(schedule.warmup), .preset = "0", .min = 0,
      .max = 1e6, .metavar = "EPOCHS", .help = "linear rise of the learning rate before the schedule"},
@@ -40,7 +46,15 @@ const struct kd_option kd_train_rows[] = {
     {"gamma", 0, "schedule.gamma", KD_OPT_REAL, T(schedule.gamma), .preset = "0.1", .min = 0, .max = 1,
      .metavar = "FACTOR", .help = "factor of each drop (step) or each epoch (exponential)"},
     {"final-rate", 0, "schedule.final", KD_OPT_REAL, T(schedule.final), .preset = "0", .min = 0,
-     .max = 1, .metavar = "SHARE", .help = "last learning rate of schedule cosine, as a share"},
+     .max = 1, .metavar = "SHARE", .help = "last learning rate of schedules cosine and triangular, as a share"},
+    {"start-rate", 0, "schedule.start", KD_OPT_REAL, T(schedule.start), .preset = "0", .min = 0,
+     .max = 1, .metavar = "SHARE", .help = "first learning rate of schedule triangular, as a share"},
+    {"peak", 0, "schedule.peak", KD_OPT_REAL, T(schedule.peak), .preset = "0.3", .min = 0, .max = 1,
+     .metavar = "SHARE", .help = "share of the training in which schedule triangular rises"},
+    {"ema-decay", 0, "ema.decay", KD_OPT_REAL, T(ema.decay), .preset = "0", .min = 0, .max = 0.999999,
+     .metavar = "D", .help = "keep a running average of the weights with this decay, and evaluate and save it"},
+    {"ema-every", 0, "ema.every", KD_OPT_INT, T(ema.every), .preset = "1", .min = 1, .max = 1e6,
+     .metavar = "STEPS", .help = "steps between updates of that average"},
     {"patience", 0, "patience", KD_OPT_INT, T(patience), .preset = "0", .min = 0, .max = 1e6,
      .metavar = "EPOCHS", .help = "stop after so many epochs without a better validation; 0 is off"},
     {"keep-epoch", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best", .choices = "best|last",
@@ -124,6 +138,9 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
                              t->schedule.warmup, (long long)t->epochs);
     if (t->optimizer.nesterov && (t->optimizer.kind != KD_SGD || t->optimizer.momentum <= 0))
         return kd_fail_usage(err, "train.optimizer.nesterov: needs optimizer sgd with momentum");
+    if (t->optimizer.decoupled && t->optimizer.kind != KD_SGD)
+        return kd_fail_usage(err, "train.optimizer.decoupled: is for optimizer sgd; adam with decay apart from "
+                                  "the gradient is adamw");
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");

@@ -1,4 +1,5 @@
 #include "kd/train/experiment.h"
+#include "kd/train/predict.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "experiment_parts.h"
@@ -203,6 +204,8 @@ const struct kd_option kd_soften_rows[] = {
      .help = "record logits of N augmented views of each image, which a student replays"},
     {"views-seed", 0, "views_seed", KD_OPT_INT, S(views_seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N", .help = "seed of the views"},
+    {"tta", 0, "tta", KD_OPT_CHOICE, S(tta), .preset = "none", .choices = kd_tta_choices, .metavar = "COPIES",
+     .help = "average each teacher's logits over copies of an image: mirrored, and shifted by a pixel"},
 };
 const size_t kd_soften_rows_n = sizeof kd_soften_rows / sizeof *kd_soften_rows;
 

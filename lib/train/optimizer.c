@@ -3,29 +3,37 @@
 
 #include <math.h>
 
+static double rate_of(const struct kd_optimizer *o, const struct kd_param *p)
+{
+    if (p->role == KD_BIAS || p->role == KD_NORM_BIAS) return o->rate * o->config->optimizer.bias_rate;
+    return p->role == KD_NORM_WEIGHT ? o->rate * o->config->optimizer.norm_rate : o->rate;
+}
+
 static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_t from, size_t count)
 {
     const struct kd_train_config *c = o->config;
     float *w = p->value + from, *first = o->state[0][p->index] + from;
-    double decay = p->decays ? c->weight_decay : 0;
+    double decay = p->decays ? c->weight_decay : 0, rate = rate_of(o, p);
     if (c->optimizer.kind == KD_SGD) {
-        struct kd_sgd_step step = {.rate = (float)o->rate,
+        bool apart = c->optimizer.decoupled && decay > 0;
+        struct kd_sgd_step step = {.rate = (float)rate,
                                    .momentum = (float)c->optimizer.momentum,
-                                   .decay = (float)decay,
+                                   .decay = apart ? 0 : (float)decay,
                                    .nesterov = c->optimizer.nesterov};
+        if (apart) kd_kernels()->scale(w, count, (float)(1 - rate * decay)); /* Loshchilov and Hutter 2019, algorithm 1 */
         kd_kernels()->sgd(w, first, p->grad + from, count, &step);
         return;
     }
     bool decoupled = c->optimizer.kind == KD_ADAMW;
     double t = (double)(o->t + 1);
     struct kd_adam_step step = {
-        .rate = (float)(o->rate / (1 - pow(c->optimizer.beta1, t))),
+        .rate = (float)(rate / (1 - pow(c->optimizer.beta1, t))),
         .beta1 = (float)c->optimizer.beta1,
         .beta2 = (float)c->optimizer.beta2,
         .epsilon = (float)c->optimizer.epsilon,
         .unbias2 = (float)(1 / sqrt(1 - pow(c->optimizer.beta2, t))),
         .decay = decoupled ? 0 : (float)decay,
-        .shrink = decoupled ? (float)(1 - o->rate * decay) : 1,
+        .shrink = decoupled ? (float)(1 - rate * decay) : 1,
     };
     kd_kernels()->adam(w, first, o->state[1][p->index] + from, p->grad + from, count, &step);
 }

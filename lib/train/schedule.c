@@ -15,6 +15,14 @@ static double one_cycle(double rate, double share)
     return half_cosine(rate, rate * final, (share - rising) / (1 - rising));
 }
 
+/* share: of the training, 0 at its first step. */
+static double triangular(const struct kd_train_config *c, double share)
+{
+    double start = c->schedule.start, peak = c->schedule.peak, final = c->schedule.final;
+    if (share < peak) return c->learning_rate * (start + (1 - start) * share / peak);
+    return c->learning_rate * (peak < 1 ? 1 + (final - 1) * (share - peak) / (1 - peak) : 1);
+}
+
 double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uint64_t per_epoch)
 {
     double rate = config->learning_rate, warmup = config->schedule.warmup;
@@ -30,6 +38,7 @@ double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uin
     case KD_EXPONENTIAL: return rate * pow(config->schedule.gamma, t);
     case KD_COSINE: return half_cosine(rate, rate * config->schedule.final, share);
     case KD_ONE_CYCLE: return one_cycle(rate, share);
+    case KD_TRIANGULAR: return triangular(config, share);
     }
     return rate;
 }

@@ -41,6 +41,7 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
         set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
         set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
         return -1;
+    if (teachers->tta && kd_tensorfile_set(f, "kd.tta", kd_tta_name((enum kd_tta)teachers->tta), err) < 0) return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
     if (what->views && set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
     const struct kd_reals *t = &what->temperatures;

@@ -138,11 +138,12 @@ static int check_views(const struct kd_tensorfile *f, const struct kd_job *job, 
     cJSON_Delete(json);
     if (status < 0) return -1;
     out->augmented = true;
-    if (memcmp(&out->augment, &job->augment, sizeof out->augment) != 0)
-        return kd_fail(err, "its views were augmented otherwise (shift %lld) than the student's images "
-                            "(shift %lld); give the student the same",
-                       (long long)out->augment.shift, (long long)job->augment.shift);
-    return 0;
+    if (kd_augment_same(&out->augment, &job->augment)) return 0;
+    char views[KD_AUGMENT_TEXT], own[KD_AUGMENT_TEXT];
+    kd_augment_text(&out->augment, views);
+    kd_augment_text(&job->augment, own);
+    return kd_fail(err, "its views were augmented otherwise (%s) than the student's images (%s); give the "
+                        "student the same", views, own);
 }
 
 static int take(const struct kd_tensorfile *f, const struct kd_images *images, const struct kd_job *job,

@@ -39,12 +39,34 @@ static void lay(struct kd_trainer *t, bool taking)
         t->best_values[i] = piece(t, taking, t->net->params[i]->count * sizeof(float));
 }
 
+static void find_statistics(void *ctx, struct kd_layer *l)
+{
+    const struct kd_layer **found = ctx;
+    if (!*found && l->kind->statistics && kd_shape_pixels(l->in) == 1) *found = l;
+}
+
+/* Of one value the variance is 0, and everything becomes the bias. */
+static int check_statistics(const struct kd_trainer *t, struct kd_err *err)
+{
+    const struct kd_layer *needs = NULL;
+    uint32_t batch = (uint32_t)t->job->train.batch, n = t->train->n;
+    kd_chain_each(&t->net->chain, find_statistics, &needs);
+    if (!needs || (batch > 1 && n % batch != 1)) return 0;
+    if (batch == 1 || n == 1)
+        return kd_fail_usage(err, "train.batch: layer %s (%s) learns from the differences within a batch and cannot from "
+                                  "one image; set a larger batch (--batch)", needs->name, needs->kind->name);
+    return kd_fail_usage(err, "train.batch=%u: of %u training images one is left for an epoch's last step, and layer %s "
+                              "(%s) cannot learn from one; set another batch (--batch)", batch, n, needs->name,
+                         needs->kind->name);
+}
+
 static int check(const struct kd_trainer *t, struct kd_err *err)
 {
     if (!t->train->n) return kd_fail_usage(err, "data: no training images are left");
     if (t->targets && t->targets->classes != t->net->classes)
         return kd_fail(err, "the soft targets know %zu classes, the student %u", t->targets->classes,
                        t->net->classes);
+    if (check_statistics(t, err) < 0) return -1;
     return kd_job_check(t->job, err);
 }
 
@@ -59,7 +81,8 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
     }
     size_t batch = (size_t)c->batch;
     if (kd_network_plan(t->net, batch, true, err) < 0 ||
-        kd_optimizer_init(&t->optimizer, c, t->net, err) < 0)
+        kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
+        kd_average_init(&t->average, c, t->net, err) < 0)
         return -1;
     lay(t, false);
     if (kd_slab_open(&t->slab, "training", err) < 0) return -1;
@@ -73,6 +96,7 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
 void kd_trainer_close(struct kd_trainer *t)
 {
     kd_optimizer_release(&t->optimizer);
+    kd_average_release(&t->average);
     kd_slab_release(&t->slab);
     kd_free(t->best_values);
     t->best_values = NULL;
@@ -143,6 +167,7 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
     kd_network_backward(t->net, t->pool, &pass, kd_optimizer_begin(&t->optimizer, rate));
     kd_optimizer_finish(&t->optimizer, t->pool);
+    kd_average_update(&t->average, t->optimizer.t, t->pool);
     t->step++;
     return 0;
 }
@@ -198,10 +223,13 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
         .seconds = seconds,
         .images_per_second = seconds > 0 ? rows / seconds : 0,
     };
-    if (evaluate(t, t->train->images, t->eval_index, t->n_train_eval, &t->last.train_eval, err) < 0 ||
-        evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err) < 0)
-        return -1;
-    if (t->last.valid.n) remember_best(t);
+    kd_average_swap(&t->average);
+    int status = evaluate(t, t->train->images, t->eval_index, t->n_train_eval, &t->last.train_eval, err);
+    if (status == 0)
+        status = evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err);
+    if (status == 0 && t->last.valid.n) remember_best(t);
+    kd_average_swap(&t->average);
+    if (status < 0) return -1;
     t->sums = (struct kd_loss_sums){0};
     t->step = 0;
     t->epoch++;
@@ -218,7 +246,10 @@ static int checkpoint(struct kd_trainer *t, struct kd_err *err)
 {
     if (!t->on_checkpoint) return 0;
     t->checkpointed = kd_seconds();
-    return t->on_checkpoint(t->ctx, err);
+    kd_average_swap(&t->average);
+    int status = t->on_checkpoint(t->ctx, err);
+    kd_average_swap(&t->average);
+    return status;
 }
 
 static int checkpoint_if_due(struct kd_trainer *t, const struct kd_interval *every, struct kd_err *err)
@@ -256,9 +287,9 @@ int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
 
 void kd_trainer_choose(struct kd_trainer *t)
 {
-    if (!t->best_values || !t->best.epoch) return;
-    for (unsigned i = 0; i < t->net->n_params; i++)
-        memcpy(t->net->params[i]->value, t->best_values[i], t->net->params[i]->count * sizeof(float));
+    float *const *chosen = t->best_values && t->best.epoch ? t->best_values : t->average.value;
+    for (unsigned i = 0; chosen && i < t->net->n_params; i++)
+        memcpy(t->net->params[i]->value, chosen[i], t->net->params[i]->count * sizeof(float));
 }
 
 const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t)

@@ -2,6 +2,7 @@
 #include "kd/base/file.h"
 #include "kd/base/json.h"
 #include "kd/nn/model.h"
+#include "kd/nn/whiten.h"
 #include "kd/train/checkpoint.h"
 
 #include <string.h>
@@ -241,7 +242,7 @@ static int build(struct session *s, struct kd_err *err)
     cJSON_Delete(layers);
     if (!s->trainer.net) return -1;
     kd_network_init(s->trainer.net, t->seed);
-    return 0;
+    return kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err);
 }
 
 static int open_session(struct session *s, struct kd_err *err)

@@ -217,3 +217,43 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     refused 1 "standard input: cut short: $size bytes expected, 20000 received" -- train --data idx:set --teacher - <part
     refused 2 "standard input can be read only once" -- kd-eval - - --data idx:set:test -q <kept/model.safetensors
 }
+# cifar: ten CIFAR-10 images, label i of image i, in ./cifar10 (each file has the same two)
+cifar() {
+    mkdir cifar10
+    for b in 1 2 3 4 5; do
+        { printf '\003'; head -c 3072 /dev/zero; printf '\011'; head -c 3072 /dev/urandom; } >cifar10/data_batch_$b.bin
+    done
+}
+@test "a CIFAR file cut short" {
+    cifar
+    head -c 6000 cifar10/data_batch_4.bin >cut
+    mv cut cifar10/data_batch_4.bin
+    refused 1 "cifar10/data_batch_4.bin" "truncated" -- train --data cifar10 --data-dir .
+}
+@test "a wrong label in a CIFAR file" {
+    cifar
+    printf '\012' | dd of=cifar10/data_batch_2.bin bs=1 seek=3073 conv=notrunc status=none
+    refused 1 "cifar10/data_batch_2.bin" "label 10 at byte 3073" -- train --data cifar10 --data-dir .
+}
+@test "a network too deep for its input" {
+    refused 2 'students.a: network[5] (maxpool): its input is 4x1x1' "2x2" -- network '[{"kind": "conv2d", "filters": 4},
+        "maxpool", "maxpool", "maxpool", {"kind": "maxpool", "kernel": 3}, "maxpool", "flatten", "dense"]'
+    refused 2 'network[2] (conv2d): its input is 4x2x2: too small for a 3x3 kernel' -- network '[{"kind": "conv2d",
+        "filters": 4, "stride": 9}, {"kind": "maxpool", "kernel": 2, "stride": 1}, {"kind": "conv2d", "filters": 4},
+        "flatten", "dense"]'
+}
+@test "groups that do not divide the channels" {
+    refused 2 'students.a: network[1] (conv2d): groups 3 divides not both the 4 channels of its input and its 6 filters' -- \
+        network '[{"kind": "conv2d", "filters": 4}, {"kind": "conv2d", "filters": 6, "groups": 3}, "flatten", "dense"]'
+    refused 2 'groups 4 divides not both' -- \
+        network '[{"kind": "conv2d", "filters": 4}, {"kind": "conv2d", "filters": 6, "groups": 4}, "flatten", "dense"]'
+}
+@test "batch norm on a batch of one" {
+    local norm='["flatten", {"kind": "dense", "units": 4}, "batchnorm", "relu", "dense"]'
+    refused 2 "layer 2 (batchnorm)" "--batch" "one image" -- kd-train-teacher --data idx:set --network "$norm" --batch 1 --quiet -o kept
+    refused 2 "train.batch=239: of 240 training images one is left" "layer 2 (batchnorm)" -- \
+        kd-train-teacher --data idx:set --network "$norm" --batch 239 --quiet -o kept
+    kd-train-teacher --data idx:set --network "$norm" --batch 238 --epochs 1 --quiet -o two # two are enough
+    kd-train-teacher --data idx:set --fraction 0.05 --batch 1 --epochs 1 --quiet -o maps --network \
+        '[{"kind": "conv2d", "filters": 2, "stride": 4}, "batchnorm", "relu", "flatten", "dense"]' # as are two pixels
+}

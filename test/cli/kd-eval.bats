@@ -57,6 +57,31 @@ setup() {
     refused 2 "--split=valid: expected test, train or validation" -- kd-eval S --split valid
 }
 
+@test "--tta: figures of averaged logits, named in the line; --update tells them apart" {
+    kd-eval T --json >plain
+    kd-eval T --json --tta mirror-shifts >shifts
+    jq -e '.tta == "mirror-shifts"' shifts
+    jq -e 'has("tta") | not' plain
+    kd-soften --model T --data idx:set:test --tta mirror-shifts --quiet -o s >/dev/null
+    kd-soften --model T --data idx:set:test --tta mirror --quiet -o m >/dev/null
+    [ "$(meta s kd.tta)" = mirror-shifts ]
+    ! cmp -s s m
+    tail -c 4000 s | od -An -v -tf4 -w40 | sed 's/^ *//; s/  */,/g; s/.*/[&]/' >logits
+    tail -c 100 set/t10k-labels-idx1-ubyte | od -An -v -tu1 -w1 | tr -d ' ' >labels
+    errors=$(paste -d' ' labels logits | sed 's/ /,/; s/.*/[&]/' | jq -s 'map(.[0] as $y | .[1] | select(.[$y] != max)) | length')
+    [ "$errors" = "$(jq .errors shifts)" ]
+    [ "$(jq .nll plain)" != "$(jq .nll shifts)" ]
+    cp -r "$BATS_FILE_TMPDIR/set" images
+    echo '{"data": {"source": "idx:images"}, "teacher": {"network": "mlp-4", "train": {"epochs": 1}}}' >x.json
+    kd-train-teacher x.json --quiet >/dev/null
+    [ "$(kd-eval --experiment x.json --json | wc -l)" -eq 1 ]
+    [ "$(kd-eval --experiment x.json --json --update --tta mirror | jq -r .tta)" = mirror ]
+    [ -z "$(kd-eval --experiment x.json --json --update --tta mirror)" ]
+    [ "$(kd-eval --experiment x.json --json --update --tta mirror-shifts | jq -r .tta)" = mirror-shifts ]
+    [ "$(kd-eval --experiment x.json --json --update | wc -l)" -eq 1 ]
+    refused 2 "--tta" "mirror-shifts" -- kd-eval T --tta shifts
+}
+
 @test "--reference: agreement, 1 with itself" {
     kd-eval T S --reference T --json | jq -es '.[0].agreement == 1 and .[1].agreement < 1 and .[1].agreement > 0'
     [[ "$(kd-eval S --reference T)" == *"agree %"* ]]

@@ -64,6 +64,17 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     refused 1 "made for plain images" "--fixed-teacher" -- \
         kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 -o kept
     kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 --fixed-teacher -o s
+    soften -m T1 --tta mirror -o t
+    cp t t1
+    soften -m T1 --tta mirror -o t --update
+    cmp t t1
+    soften -m T1 -o t --update # other logits: not the same file
+    [ "$(meta t kd.tta)" = null ]
+    ! cmp -s t t1
+    soften -m T1 --views 2 --flip random --cutout 4 --tta mirror -o v
+    [ "$(meta v kd.views | jq -c .augment)" = '{"shift":0,"fill":"zero","flip":"random","cutout":4}' ]
+    refused 1 "(shift 0, flip random, cutout 4)" "(shift 0, flip alternate)" -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q -S v --flip alternate -o kept
     refused 2 "--probabilities needs temperatures" -- soften -m T1 --probabilities -o kept/x
     refused 2 "--views" "--shift 2" -- soften -m T1 --views 2 -o kept/x
 }

@@ -155,6 +155,90 @@ static void test_pure(void **state)
     assert_true(kd_augment_active(&augment));
 }
 
+/* Where the mirror image of a line of n pixels shows at place i: walk and turn at the ends. */
+static int64_t walk(int64_t i, int64_t n)
+{
+    while (i < 0 || i >= n) i = n == 1 ? 0 : i < 0 ? -i : 2 * (n - 1) - i;
+    return i;
+}
+
+/* All kinds together against the rules, pixel by pixel: flip, then shift, then cutout. */
+static void check_all(const struct kd_augment *a, uint32_t epoch, uint32_t i)
+{
+    float out[SIZE], *at = out;
+    int64_t dx = 0, dy = 0, cx = -99, cy = -99;
+    kd_batch_fill(&images, &scale, a, 5, epoch, &i, 1, out);
+    struct kd_rng move = kd_rng_for(5, KD_FOR_AUGMENT, epoch, i);
+    struct kd_rng flip = kd_rng_for(5, KD_FOR_FLIP, a->flip == 2 ? 0 : epoch, i);
+    struct kd_rng cut = kd_rng_for(5, KD_FOR_CUTOUT, epoch, i);
+    bool flipped = a->flip && (kd_rng_below(&flip, 2) + (a->flip == 2 ? epoch : 0)) % 2;
+    if (a->shift) dx = (int64_t)kd_rng_below(&move, (uint32_t)(2 * a->shift + 1)) - a->shift;
+    if (a->shift) dy = (int64_t)kd_rng_below(&move, (uint32_t)(2 * a->shift + 1)) - a->shift;
+    if (a->cutout) cx = (int64_t)kd_rng_below(&cut, W) - a->cutout / 2;
+    if (a->cutout) cy = (int64_t)kd_rng_below(&cut, H) - a->cutout / 2;
+    for (unsigned c = 0; c < C; c++)
+        for (int64_t y = 0; y < H; y++)
+            for (int64_t x = 0; x < W; x++, at++) {
+                int64_t sy = y - dy, sx = x - dx;
+                if (a->fill == 1) sy = walk(sy, H), sx = walk(sx, W);
+                if (flipped && sx >= 0 && sx < W) sx = W - 1 - sx;
+                bool blank = x >= cx && x < cx + a->cutout && y >= cy && y < cy + a->cutout;
+                float want = blank ? 0 : expected(i, c, sy, sx);
+                if (fabsf(*at - want) > 1e-6f)
+                    fail_msg("shift %d fill %d flip %d cutout %d, epoch %u image %u (%u,%d,%d): %g not %g",
+                             (int)a->shift, a->fill, a->flip, (int)a->cutout, epoch, i, c, (int)y,
+                             (int)x, (double)*at, (double)want);
+            }
+}
+
+static void test_all_kinds(void **state)
+{
+    static const int64_t shifts[] = {0, 1, 3, 11}, cuts[] = {0, 1, 2, 3, 40};
+    (void)state;
+    for (unsigned k = 0; k < 2 * 4 * 2 * 3 * 5; k++) {
+        struct kd_augment a = {shifts[k / 2 % 4], (int)(k / 8 % 2), (int)(k / 16 % 3), cuts[k / 48]};
+        use(k % 2 ? KD_F32 : KD_U8);
+        for (uint32_t epoch = 0; epoch < 6; epoch++)
+            for (uint32_t i = 0; i < N; i++) check_all(&a, epoch, i);
+    }
+}
+
+/* alternate: half of the images are mirrored in the first epoch, and each is every second one. */
+static void test_alternate(void **state)
+{
+    const struct kd_augment augment = {.flip = 2};
+    float out[SIZE], plain[SIZE];
+    unsigned first = 0;
+    (void)state;
+    use(KD_U8);
+    for (uint32_t i = 0; i < N; i++) {
+        bool flipped[6];
+        kd_batch_fill(&images, &scale, NULL, 4, 0, &i, 1, plain);
+        for (uint32_t e = 0; e < 6; e++) {
+            kd_batch_fill(&images, &scale, &augment, 4, e, &i, 1, out);
+            flipped[e] = memcmp(out, plain, sizeof out) != 0;
+            if (e) assert_int_not_equal(flipped[e], flipped[e - 1]);
+        }
+        first += flipped[0];
+    }
+    assert_in_range(first, N / 4, N - N / 4);
+}
+
+static void test_compared(void **state)
+{
+    const struct kd_augment a = {2, 1, 2, 8};
+    struct kd_augment b = a;
+    char text[KD_AUGMENT_TEXT];
+    (void)state;
+    assert_true(kd_augment_same(&a, &b));
+    b.shift++, assert_false(kd_augment_same(&a, &b)), b = a;
+    b.fill = 0, assert_false(kd_augment_same(&a, &b)), b = a;
+    b.flip = 1, assert_false(kd_augment_same(&a, &b)), b = a;
+    b.cutout++, assert_false(kd_augment_same(&a, &b));
+    kd_augment_text(&a, text);
+    assert_string_equal(text, "shift 2, fill reflect, flip alternate, cutout 8");
+}
+
 static void test_normalize(void **state)
 {
     struct kd_normalize n;
@@ -238,7 +322,8 @@ int main(void)
         cmocka_unit_test(test_fill),           cmocka_unit_test(test_shift),
         cmocka_unit_test(test_shift_beyond),   cmocka_unit_test(test_shift_rule),
         cmocka_unit_test(test_pure),           cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_normalize_json),
+        cmocka_unit_test(test_normalize_json), cmocka_unit_test(test_all_kinds),
+        cmocka_unit_test(test_alternate),      cmocka_unit_test(test_compared),
     };
     return cmocka_run_group_tests(tests, make, NULL);
 }

@@ -57,7 +57,22 @@ static const char *const patient[] = {COMMON,
                                       "teacher.network=[\"flatten\",{\"kind\":\"dense\",\"units\":"
                                       "17,\"max_norm\":1},\"tanh\",{\"kind\":\"dense\"}]",
                                       NULL};
-static const char *const *const jobs[] = {sgd, adam, patient};
+/* What a network for CIFAR uses: all of it at once. */
+static const char *const averaged[] = {
+    COMMON,
+    "teacher.train.epochs=3",
+    "teacher.train.optimizer={\"kind\":\"sgd\",\"nesterov\":true,\"bias_rate\":4,\"norm_rate\":0.5,"
+    "\"decoupled\":true}",
+    "teacher.train.schedule={\"kind\":\"triangular\",\"start\":0.2,\"peak\":0.25,\"final\":0.1}",
+    "teacher.train.ema={\"decay\":0.9,\"every\":2}",
+    "teacher.train.weight_decay=0.01",
+    "teacher.train.augment={\"shift\":1,\"fill\":\"reflect\",\"flip\":\"alternate\",\"cutout\":2}",
+    "teacher.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":2,\"init\":\"whiten\",\"freeze\":"
+    "[\"weight\"]},\"gelu\",{\"kind\":\"batchnorm\",\"freeze\":\"weight\"},\"flatten\",{\"kind\":"
+    "\"dense\"}]",
+    NULL};
+static const char *const *const jobs[] = {sgd, adam, patient, averaged};
+enum { JOBS = sizeof jobs / sizeof *jobs };
 
 /* ---- running ---- */
 
@@ -161,7 +176,7 @@ static void same_training(const char *a, const char *b)
 static void stopped_anywhere(void **state)
 {
     (void)state;
-    for (unsigned j = 0; j < 3; j++) {
+    for (unsigned j = 0; j < JOBS; j++) {
         struct kd_job job = {0};
         struct run whole = {.name = "whole", .seed = 1};
         job_make(&job, false, jobs[j]);
@@ -192,7 +207,7 @@ static void stopped_anywhere(void **state)
 static void stopped_everywhere(void **state)
 {
     (void)state;
-    for (unsigned j = 0; j < 3; j++) {
+    for (unsigned j = 0; j < JOBS; j++) {
         struct kd_job job = {0};
         struct run whole = {.name = "whole", .seed = 5}, r = {.name = "cut", .seed = 5};
         job_make(&job, false, jobs[j]);
@@ -248,7 +263,7 @@ static void distilled(void **state)
 static void threads_and_seeds(void **state)
 {
     (void)state;
-    for (unsigned j = 0; j < 3; j++) {
+    for (unsigned j = 0; j < JOBS; j++) {
         struct kd_job job = {0};
         struct run whole = {.name = "whole", .seed = 1};
         job_make(&job, false, jobs[j]);
@@ -358,6 +373,109 @@ static void written_while_training(void **state)
     kd_job_release(&job);
 }
 
+static bool file_has(const char *name, const char *tensor)
+{
+    struct kd_tensorfile f;
+    if (kd_tensorfile_read(in_scratch(name), NULL, &f, &err) < 0) fail_msg("%s", err.text);
+    bool has = kd_tensorfile_find(&f, tensor) != NULL;
+    kd_tensorfile_release(&f);
+    return has;
+}
+
+/* Averaged and current weights both; nothing of what is frozen but its value; the log's validation figures are those
+ * of the model that is saved. */
+static void averages(void **state)
+{
+    (void)state;
+    struct kd_job job = {0};
+    struct run cut = {.name = "cut", .seed = 1, .stop_at = 7}, whole = {.name = "whole", .seed = 1};
+    struct kd_model last;
+    job_make(&job, false, averaged);
+    assert_int_equal(train(&job, &cut), 1);
+    static const char *const there_are[] = {"0.weight", "kd.state.current.0.weight", "kd.state.momentum.0.bias",
+                                            "kd.state.current.2.running_var", "kd.state.best.4.weight"};
+    for (unsigned i = 0; i < 5; i++) assert_true(file_has("cut.checkpoint.safetensors", there_are[i]));
+    assert_false(file_has("cut.checkpoint.safetensors", "kd.state.momentum.0.weight"));
+    assert_false(file_has("cut.checkpoint.safetensors", "kd.state.momentum.2.weight"));
+    for (int keep = 0; keep < 2; keep++) { /* the best epoch, the last one */
+        job.train.keep = keep;
+        trained(&job, &whole);
+        assert_false(file_has("whole.safetensors", "kd.state.current.0.weight"));
+        struct kd_subset train_set = {0}, valid = {0};
+        if (kd_model_read(in_scratch("whole.safetensors"), &last, &err) < 0 ||
+            kd_split_train(&images, &job.data, &train_set, &valid, &err) < 0)
+            fail_msg("%s", err.text);
+        struct kd_view view = {.images = &images};
+        struct kd_metrics m;
+        float logits[18 * SET_CLASSES];
+        int32_t labels[18];
+        assert_int_equal(valid.n, 18);
+        for (unsigned i = 0; i < 18; i++) labels[i] = images.labels[valid.index[i]];
+        assert_int_equal(kd_predict(last.net, &last.normalize, &view, valid.index, 18, NULL, NULL, logits, &err), 0);
+        kd_metrics_of(logits, labels, 18, SET_CLASSES, &m, NULL);
+        assert_true(fabs(m.loss - whole.chosen.valid.loss) < 1e-6);
+        kd_subset_release(&train_set);
+        kd_subset_release(&valid);
+        kd_model_release(&last);
+    }
+    kd_job_release(&job);
+}
+
+/* The average is looked at, not trained on: the training is the one without it, what is evaluated is not. */
+static void average_apart(void **state)
+{
+    (void)state;
+    struct kd_job job = {0};
+    struct run with = {.name = "whole", .seed = 1}, without = {.name = "other", .seed = 1};
+    job_make(&job, false, averaged);
+    job.train.keep = KD_LAST;
+    trained(&job, &with);
+    job.train.ema.decay = 0;
+    trained(&job, &without);
+    assert_true(with.chosen.loss == without.chosen.loss);
+    assert_true(with.chosen.valid.loss != without.chosen.valid.loss);
+    kd_job_release(&job);
+}
+
+/* The rule of kd/train/average.h, in double; frozen weights keep their bits. */
+static void average_rule(void **state)
+{
+    (void)state;
+    static const char layers[] = "[\"flatten\",{\"kind\":\"dense\",\"freeze\":\"weight\"},\"batchnorm\"]";
+    cJSON *json = kd_json_parse(layers, strlen(layers), "test", &err);
+    struct kd_network *net = kd_network_build(json, (struct kd_shape){1, 2, 2, false}, 3, &err);
+    struct kd_train_config c = {.ema = {.decay = 0.5, .every = 3}};
+    struct kd_average a;
+    double expected[6][16];
+    if (!net) fail_msg("%s", err.text);
+    kd_network_init(net, 1);
+    assert_int_equal(kd_average_init(&a, &c, net, &err), 0);
+    for (unsigned i = 0; i < net->n_params; i++)
+        for (size_t j = 0; j < net->params[i]->count; j++) expected[i][j] = (double)net->params[i]->value[j];
+    for (uint64_t step = 1; step <= 31; step++) {
+        double u = (double)(step / 3) - 1, d = fmin(0.5, (1 + u) / (10 + u));
+        for (unsigned i = 0; i < net->n_params; i++)
+            for (size_t j = 0; j < net->params[i]->count; j++) {
+                struct kd_param *p = net->params[i];
+                if (p->trained || p->role == KD_STATISTIC) p->value[j] += 0.1f * (float)(step % 5);
+                if (step % 3 == 0) expected[i][j] += (1 - d) * ((double)p->value[j] - expected[i][j]);
+            }
+        kd_average_update(&a, step, NULL);
+    }
+    float *own = net->params[1]->value;
+    kd_average_swap(&a);
+    for (unsigned i = 0; i < net->n_params; i++)
+        for (size_t j = 0; j < net->params[i]->count; j++) {
+            assert_true(fabs((double)net->params[i]->value[j] - expected[i][j]) < 1e-5);
+            if (net->params[i]->role == KD_WEIGHT) assert_true(net->params[i]->value[j] == a.value[i][j]);
+        }
+    kd_average_swap(&a);
+    assert_ptr_equal(net->params[1]->value, own);
+    kd_average_release(&a);
+    kd_network_free(net);
+    cJSON_Delete(json);
+}
+
 static void resume_refused(const struct kd_job *job, const struct run *how, const char *what)
 {
     struct run r = *how;
@@ -455,6 +573,9 @@ int main(void)
         cmocka_unit_test(readable_as_a_model),
         cmocka_unit_test(written_while_training),
         cmocka_unit_test(checkpoints_refused),
+        cmocka_unit_test(averages),
+        cmocka_unit_test(average_apart),
+        cmocka_unit_test(average_rule),
         cmocka_unit_test(loss_that_explodes),
     };
     kd_blas_init();

@@ -23,7 +23,8 @@ static struct kd_train_config config(enum kd_optimizer_kind kind)
 {
     return (struct kd_train_config){
         .optimizer = {
-            .kind = (int)kind, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}};
+            .kind = (int)kind, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
+            .bias_rate = 1, .norm_rate = 1}};
 }
 
 static void near(const char *what, size_t i, double got, double expected)
@@ -87,7 +88,9 @@ static void expected_step(const struct kd_train_config *c, double rate, double t
                           bool decays, struct one *x)
 {
     double decay = decays ? c->weight_decay : 0;
-    if (c->optimizer.kind != KD_ADAMW) g += decay * x->w;
+    bool apart = c->optimizer.kind == KD_ADAMW || c->optimizer.decoupled;
+    if (!apart) g += decay * x->w;
+    if (apart && c->optimizer.kind == KD_SGD) x->w -= rate * decay * x->w;
     if (c->optimizer.kind == KD_SGD) {
         x->m = c->optimizer.momentum * x->m + g;
         x->w -= rate * (c->optimizer.nesterov ? g + c->optimizer.momentum * x->m : x->m);
@@ -117,9 +120,10 @@ static void check_steps(const struct kd_train_config *c)
         if (c->clip_norm > 0 && norm > c->clip_norm) factor = c->clip_norm / norm;
         for (unsigned i = 0; i < net->n_params; i++) {
             struct kd_param *p = net->params[i];
-            bool weight = p->dims == 2;
+            bool weight = p->dims == 2, bias = strstr(p->name, "bias");
+            double own = weight ? rate : rate * (bias ? c->optimizer.bias_rate : c->optimizer.norm_rate);
             for (size_t j = 0; p->trained && j < p->count; j++)
-                expected_step(c, rate, s + 1, factor * (double)p->grad[j], weight, &x[i][j]);
+                expected_step(c, own, s + 1, factor * (double)p->grad[j], weight, &x[i][j]);
         }
         step(&o, net, rate);
         assert_int_equal(o.t, s + 1);
@@ -147,6 +151,15 @@ static void each_optimizer(void **state)
     struct kd_train_config c = config(KD_SGD);
     c.optimizer.momentum = 0;
     check_steps(&c);
+    for (unsigned i = 0; i < 3 * 4; i++) { /* rates of their own, decay apart */
+        c = config((enum kd_optimizer_kind)(i % 3));
+        c.optimizer.bias_rate = 2;
+        c.optimizer.norm_rate = 0.25;
+        c.weight_decay = 0.05;
+        c.optimizer.decoupled = i % 3 == 0 && i / 3 % 2;
+        c.clip_norm = i / 6 ? 0.5 : 0;
+        check_steps(&c);
+    }
     c = config(KD_ADAM);
     c.optimizer.beta1 = c.optimizer.beta2 = 0;
     c.optimizer.epsilon = 0.1;

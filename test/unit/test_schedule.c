@@ -83,10 +83,32 @@ static void one_cycle(void **state)
         assert_true(kd_schedule_rate(&c, s, PER_EPOCH) < kd_schedule_rate(&c, s + 1, PER_EPOCH));
 }
 
+static void triangular(void **state)
+{
+    (void)state;
+    struct kd_train_config c = config(KD_TRIANGULAR, 0);
+    c.schedule.start = 0.2;
+    c.schedule.peak = 0.25;
+    c.schedule.final = 0.1;
+    is(&c, 0, 0.1);
+    is(&c, 25, 0.3);
+    is(&c, 50, 0.5);
+    is(&c, 125, 0.5 * 0.55);
+    is(&c, 200, 0.05);
+    is(&c, 900, 0.05);
+    for (uint64_t s = 0; s < 200; s++)
+        assert_true((kd_schedule_rate(&c, s, PER_EPOCH) < kd_schedule_rate(&c, s + 1, PER_EPOCH)) == (s < 50));
+    c.schedule.peak = 0; /* down from the first step */
+    is(&c, 0, 0.5);
+    c.schedule.peak = 1;
+    is(&c, 100, 0.5 * 0.6);
+    is(&c, 200, 0.5);
+}
+
 static void warmup(void **state)
 {
     (void)state;
-    for (int kind = KD_CONSTANT; kind <= KD_ONE_CYCLE; kind++) {
+    for (int kind = KD_CONSTANT; kind <= KD_TRIANGULAR; kind++) {
         struct kd_train_config c = config((enum kd_schedule_kind)kind, 4);
         for (uint64_t s = 0; s < 40; s++) is(&c, s, 0.5 * (double)(s + 1) / 40);
     }
@@ -134,7 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant),  cmocka_unit_test(steps),     cmocka_unit_test(exponential),
-        cmocka_unit_test(cosine),    cmocka_unit_test(one_cycle), cmocka_unit_test(warmup),
+        cmocka_unit_test(cosine),    cmocka_unit_test(one_cycle), cmocka_unit_test(triangular), cmocka_unit_test(warmup),
         cmocka_unit_test(intervals),
     };
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

@@ -180,6 +180,7 @@ static void check_file(void **state)
     check_backward(&f);
     for (unsigned i = 0; i < 4; i++) {
         struct kd_train_config c = optimizers[i].config;
+        c.optimizer.bias_rate = c.optimizer.norm_rate = 1;
         c.weight_decay = number(&f, "decay");
         check_steps(&f, optimizers[i].kind, &c);
     }

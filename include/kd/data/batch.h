@@ -18,12 +18,20 @@ int kd_normalize_init(struct kd_normalize *n, const cJSON *config, const struct 
 cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err);
 int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char *where, struct kd_err *err);
 
-struct kd_augment { /* "augment" of a training; rows in kd_augment_rows */
-    int64_t shift;  /* pixels, each axis, uniform in -shift..shift, filled with raw 0 */
+/* "augment" of a training; rows in kd_augment_rows. First the flip, then the shift, then the cutout. */
+struct kd_augment {
+    int64_t shift;  /* pixels, each axis, uniform in -shift..shift */
+    int fill;       /* what comes in: 0 raw 0, 1 the image mirrored about its border pixels */
+    int flip;       /* left and right: 0 never, 1 drawn each epoch, 2 drawn once a sample, then turned every
+                       epoch (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds") */
+    int64_t cutout; /* side of a square that becomes normalized 0, the mean (DeVries and Taylor 2017) */
 };
 extern const struct kd_option kd_augment_rows[];
 extern const size_t kd_augment_rows_n;
 bool kd_augment_active(const struct kd_augment *a);
+bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b);
+#define KD_AUGMENT_TEXT 128
+void kd_augment_text(const struct kd_augment *a, char out[KD_AUGMENT_TEXT]); /* "shift 2, flip random" */
 
 /* out[j] = image index[j], j = 0..n-1, as [n][c*h*w] floats in C,H,W order. augment NULL: none. */
 void kd_batch_fill(const struct kd_images *images, const struct kd_normalize *normalize,

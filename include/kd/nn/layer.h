@@ -39,6 +39,7 @@ static inline size_t kd_shape_pixels(struct kd_shape s)
 }
 
 enum { KD_PARAM_DIMS = 4 };
+enum kd_param_role { KD_WEIGHT, KD_BIAS, KD_NORM_WEIGHT, KD_NORM_BIAS, KD_STATISTIC };
 struct kd_param { /* a named array that is saved with the model */
     char name[80];  /* "1.weight", "4.body.0.bias" */
     unsigned index; /* place in the network's list */
@@ -46,7 +47,8 @@ struct kd_param { /* a named array that is saved with the model */
     size_t shape[KD_PARAM_DIMS];
     size_t count;
     float *value, *grad;   /* [shape]; grad NULL where it is not trained */
-    bool trained;          /* false: running statistics, frozen weights */
+    enum kd_param_role role;
+    bool trained;          /* false: running statistics, frozen parameters */
     bool decays;           /* weight decay applies: weights, not biases or norms */
     double max_norm;       /* > 0: every row shape[0] is kept to this Euclidean length */
 };
@@ -100,7 +102,7 @@ struct kd_dense {
 struct kd_conv2d {
     int64_t filters, kernel, stride, padding, groups;
     bool bias;
-    int init;      /* 0 he, 1 glorot, 2 dirac */
+    int init;      /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
     double max_norm;
     size_t scratch; /* floats of save, planned */
 };
@@ -148,6 +150,7 @@ struct kd_layer {
     } u;
     struct kd_param param[4];
     unsigned n_params;
+    struct kd_texts freeze; /* names of parameters that stay as they were initialized */
     unsigned parts;      /* into which an anchor's output is cut */
     /* Planned by the chain. */
     size_t pixels, cols; /* the output matrix: rows an image, columns */
@@ -170,6 +173,7 @@ struct kd_layer_kind {
     /* elementwise only */
     bool elementwise, keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
     enum kd_keeps keeps;
+    bool statistics; /* of the batch, in training: wants two values a channel at least */
     /* anchors: */
     enum kd_cut cut;
     /* Layers that hold chains plan these once x, y, dx and dy are known. NULL: nothing to plan. */

@@ -21,7 +21,7 @@ struct kd_network {
     struct kd_chain chain;          /* the layers */
     struct kd_param **params;       /* all, in layer order; trained and running ones */
     unsigned n_params;
-    size_t parameters;              /* trained numbers in all */
+    size_t parameters;              /* numbers in all, frozen ones too, without running statistics */
     uint64_t macs;                  /* multiply-adds an image */
     struct kd_slab values;          /* of the parameters */
     struct kd_slab gradients;

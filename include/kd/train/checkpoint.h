@@ -1,5 +1,6 @@
 /* A training's state on disk: a model file (parameters as they are now) with further tensors kd.state.* and kd.state in its
- * metadata, from which a training goes on as if it had never stopped. */
+ * metadata, from which a training goes on as if it had never stopped. With an average of the weights, the parameters
+ * are the average, and the weights are kd.state.current.*. */
 #ifndef KD_TRAIN_CHECKPOINT_H
 #define KD_TRAIN_CHECKPOINT_H
 #include "kd/train/trainer.h"

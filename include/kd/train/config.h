@@ -5,7 +5,7 @@
 #include "kd/data/batch.h"
 
 enum kd_optimizer_kind { KD_SGD, KD_ADAM, KD_ADAMW };
-enum kd_schedule_kind { KD_CONSTANT, KD_STEP, KD_EXPONENTIAL, KD_COSINE, KD_ONE_CYCLE };
+enum kd_schedule_kind { KD_CONSTANT, KD_STEP, KD_EXPONENTIAL, KD_COSINE, KD_ONE_CYCLE, KD_TRIANGULAR };
 enum kd_choice_of_epoch { KD_BEST, KD_LAST };
 
 struct kd_train_config { /* "train" */
@@ -16,6 +16,8 @@ struct kd_train_config { /* "train" */
         double momentum;
         bool nesterov;
         double beta1, beta2, epsilon;
+        double bias_rate, norm_rate; /* learning rate of biases, of norms' weights, as a multiple */
+        bool decoupled;              /* sgd: decay apart from the gradient, as in adamw */
     } optimizer;
     double weight_decay; /* of weights, not of biases and norms */
     double clip_norm;    /* longest gradient over all parameters; 0: off */
@@ -25,8 +27,14 @@ struct kd_train_config { /* "train" */
         double warmup;    /* epochs of linear rise before it */
         double every;     /* epochs between steps */
         double gamma;     /* factor of a step, or of an epoch */
-        double final;     /* last rate as a share of the first: cosine */
+        double final;     /* last rate as a share of the largest: cosine, triangular */
+        double start;     /* first rate as a share of the largest: triangular */
+        double peak;      /* share of the training in which it rises: triangular */
     } schedule;
+    struct {
+        double decay;     /* 0: off */
+        int64_t every;    /* steps between updates */
+    } ema;                /* running average of the weights: kd/train/average.h */
     int64_t patience;     /* epochs without a better validation before stopping; 0: off */
     int keep;             /* enum kd_choice_of_epoch */
     int64_t train_eval;   /* images of the fixed training subset that is evaluated each epoch */

@@ -19,6 +19,7 @@ struct kd_soften_config { /* "soften" */
     bool probabilities, half;
     int64_t views;
     int64_t views_seed;
+    int tta; /* enum kd_tta */
 };
 extern const struct kd_option kd_soften_rows[];
 extern const size_t kd_soften_rows_n;

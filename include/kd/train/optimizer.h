@@ -1,4 +1,5 @@
-/* SGD with momentum and Nesterov, Adam, AdamW; weight decay; max-norm. Formulas beside the kernels (kd/nn/kernels.h).
+/* SGD with momentum and Nesterov, Adam, AdamW; weight decay, within the gradient or apart; rates of their own for
+ * biases and norms; max-norm. Formulas beside the kernels (kd/nn/kernels.h).
  *
  * Works range by range, so that a layer's weights are updated by the worker that has just made their gradient. */
 #ifndef KD_TRAIN_OPTIMIZER_H

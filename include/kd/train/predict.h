@@ -23,6 +23,17 @@ void kd_view_fill(const struct kd_view *view, const struct kd_normalize *normali
 int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, const struct kd_view *view,
                const uint32_t *index, size_t n, struct kd_pool *pool,
                const struct kd_progress *progress, float *logits, struct kd_err *err);
+/* Test-time augmentation: logits averaged over copies of each image, half of them mirrored left and right.
+ *   mirror         the image and its mirror image, half each
+ *   mirror_shifts  half the weight for these two; a quarter for both moved one pixel right and down, a quarter for both
+ *                  moved one left and up, their borders filled by reflection (Jordan 2024, multi-crop evaluation)
+ * They suit networks that learnt with such flips and shifts. */
+enum kd_tta { KD_TTA_NONE, KD_TTA_MIRROR, KD_TTA_MIRROR_SHIFTS };
+extern const char kd_tta_choices[]; /* "none|mirror|mirror-shifts" */
+const char *kd_tta_name(enum kd_tta tta);
+int kd_predict_tta(struct kd_network *net, const struct kd_normalize *normalize, const struct kd_view *view,
+                   const uint32_t *index, size_t n, enum kd_tta tta, struct kd_pool *pool,
+                   const struct kd_progress *progress, float *logits, struct kd_err *err);
 /* Do these images suit this model? Names both and says in what they differ. */
 int kd_model_suits(const struct kd_model *model, const struct kd_images *images, struct kd_err *err);
 /* Labels within 0 .. classes-1 of `who`, or which image has which label. */

@@ -10,6 +10,7 @@
  *   exponential  r gamma^t
  *   cosine       r (final + (1 - final) (1 + cos(pi t/E)) / 2)      Loshchilov and Hutter 2017, equation 5
  *   one_cycle    from r/25 to r over the first 30 %, then to r/250000, both by half cosines   Smith and Topin 2018
+ *   triangular   from r start to r over the first `peak` of the training, then to r final, both in straight lines
  * During warm-up, r (step + 1) / (warm-up steps). */
 double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uint64_t per_epoch);
 #endif

@@ -13,6 +13,7 @@ struct kd_teachers { /* models whose outputs are averaged with weights that sum 
     double *weights;
     size_t n;
     int average; /* 0 logits, 1 probabilities */
+    int tta;     /* enum kd_tta: of each model */
 };
 int kd_teachers_add(struct kd_teachers *t, const char *path, double weight, struct kd_err *err);
 void kd_teachers_release(struct kd_teachers *t);

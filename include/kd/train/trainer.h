@@ -7,10 +7,11 @@
  *     kd_trainer_choose(&t);                    // net now holds the epoch to keep
  *     kd_trainer_close(&t);
  *
- * Everything random is a pure function of (seed, epoch, image), so the state is: parameters, optimizer, best epoch so far, place
+ * Everything random is a pure function of (seed, epoch, image), so the state is: parameters, their average, optimizer, best epoch so far, place
  * (epoch and step) and the sums of the epoch under way. Nothing is allocated while training. */
 #ifndef KD_TRAIN_TRAINER_H
 #define KD_TRAIN_TRAINER_H
+#include "kd/train/average.h"
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
 #include "kd/train/targets.h"
@@ -34,7 +35,7 @@ struct kd_trainer {
     uint64_t seed;
     struct kd_pool *pool;
     const volatile int *stop;              /* looked at between steps; may be NULL */
-    /* Called at the end of each epoch, and when a checkpoint is due (all may be NULL). -1 ends the training. */
+    /* Called at the end of each epoch, and when a checkpoint is due, with the average in net (all may be NULL). -1 ends the training. */
     int (*on_epoch)(void *ctx, const struct kd_epoch_log *log, struct kd_err *err);
     int (*on_checkpoint)(void *ctx, struct kd_err *err);
     void *ctx;
@@ -42,6 +43,7 @@ struct kd_trainer {
 
     /* state: what a checkpoint holds */
     struct kd_optimizer optimizer;
+    struct kd_average average;             /* what is evaluated, remembered and saved, where there is one */
     uint32_t epoch;                        /* from 0: the one under way */
     uint32_t step;                         /* steps of it done */
     struct kd_loss_sums sums;              /* of it */
