@@ -127,6 +127,12 @@ static void say_epoch(void *ctx, const struct kd_epoch_log *log)
            log->seconds, log->images_per_second);
 }
 
+static void say_note(void *ctx, const char *text)
+{
+    struct training_work *w = ctx;
+    kd_say(w->run, "%s", text);
+}
+
 static int tell_result(struct training_work *w, const struct kd_training *t, struct kd_err *err)
 {
     const struct kd_epoch_log *c = &t->chosen;
@@ -167,7 +173,7 @@ static int train(struct training_work *w, const char *name, uint64_t seed, bool 
                             .images = &w->images, .output = output, .command = w->run->command,
                             .resume = training_options.resume, .pool = w->run->pool,
                             .stop = &kd_stopping, .progress = &w->run->progress,
-                            .on_start = say_start, .on_epoch = say_epoch, .ctx = w};
+                            .on_start = say_start, .on_epoch = say_epoch, .on_note = say_note, .ctx = w};
     int status = output && load_images(w, err) == 0 ? training_targets(w, seed, err) : -1;
     t.targets = training_job.distilled ? &w->targets : NULL;
     if (status == 0 && training_options.update) status = kd_training_is_current(&t, err);

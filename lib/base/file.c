@@ -1,4 +1,5 @@
 #include "kd/base/file.h"
+#include "temporary.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)1 << 30) /* some systems refuse a single read or write of 2 GiB */
@@ -159,41 +159,6 @@ int kd_folders_make(const char *path, struct kd_err *err)
 
 /* ---- writing ---- */
 
-/* Temporaries now in being. Whoever takes a name out of its slot owns it: the writer, which then
- * frees it, or a signal handler, which cannot free and leaves that to the end of the process. */
-#define SLOTS 64
-static _Atomic(char *) temporaries[SLOTS];
-
-static int temporary_register(char *name)
-{
-    for (unsigned i = 0; i < SLOTS; i++) {
-        char *none = NULL;
-        if (atomic_compare_exchange_strong(&temporaries[i], &none, name)) return 0;
-    }
-    return -1;
-}
-
-static void temporary_forget(char *name)
-{
-    for (unsigned i = 0; i < SLOTS; i++) {
-        char *expected = name;
-        if (atomic_compare_exchange_strong(&temporaries[i], &expected, NULL)) {
-            kd_free(name);
-            return;
-        }
-    }
-}
-
-void kd_outfile_abandon_all(void)
-{
-    int saved = errno;
-    for (unsigned i = 0; i < SLOTS; i++) {
-        char *name = atomic_exchange(&temporaries[i], NULL);
-        if (name) unlink(name);
-    }
-    errno = saved;
-}
-
 /* Folder part of path, with its last slash; "" where there is none. */
 static char *folder_of(const char *path, struct kd_err *err)
 {
@@ -206,20 +171,17 @@ static char *folder_of(const char *path, struct kd_err *err)
 static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_err *err)
 {
     for (int tries = 0; tries < 100; tries++) {
-        struct timespec now = {0};
-        clock_gettime(CLOCK_REALTIME, &now);
-        f->temporary = kd_format(err, "%s.kd-%ld-%llx%08lx.tmp", folder, (long)getpid(),
-                                 (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec);
+        f->temporary = kd_temporary_name(folder, err);
         if (!f->temporary) return -1;
-        if (temporary_register(f->temporary) < 0) {
+        if (kd_temporary_register(f->temporary) < 0) {
             kd_free(f->temporary);
             f->temporary = NULL;
-            return kd_fail(err, "%s: more than %d files are being written at once", f->path, SLOTS);
+            return kd_fail(err, "%s: more than %d files are being written at once", f->path, KD_TEMPORARIES);
         }
         f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0) return 0;
         int why = errno;
-        temporary_forget(f->temporary);
+        kd_temporary_forget(f->temporary);
         f->temporary = NULL;
         errno = why;
         if (why != EEXIST && why != EINTR) break;
@@ -332,7 +294,7 @@ int kd_outfile_commit(struct kd_outfile *f, struct kd_err *err)
         if (rename(f->temporary, f->path) < 0) {
             status = kd_fail_errno(err, "%s: cannot put the new file in place", f->path);
         } else {
-            temporary_forget(f->temporary);
+            kd_temporary_forget(f->temporary);
             f->temporary = NULL;
             folder_sync(f->path);
         }
@@ -347,7 +309,7 @@ void kd_outfile_discard(struct kd_outfile *f)
     if (f->fd >= 0 && f->fd != STDOUT_FILENO) close(f->fd);
     if (f->temporary) {
         unlink(f->temporary);
-        temporary_forget(f->temporary);
+        kd_temporary_forget(f->temporary);
     }
     kd_free(f->path);
     *f = (struct kd_outfile){.fd = -1};

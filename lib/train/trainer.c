@@ -2,6 +2,7 @@
 #include "kd/train/schedule.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* An epoch shorter than this is not worth a checkpoint of its own: resuming repeats it in no time. */
@@ -146,6 +147,36 @@ static size_t gather(struct kd_trainer *t)
     return rows;
 }
 
+/* The first parameter that is not finite (running means and variances of batch norm are parameters too), or NULL.
+ * 0 times a number is 0, and NAN where it is none: a sum says it for all in one pass. */
+static const char *broken_parameter(const struct kd_trainer *t)
+{
+    for (unsigned i = 0; i < t->net->n_params; i++) {
+        const struct kd_param *p = t->net->params[i];
+        float sum = 0;
+        for (size_t j = 0; j < p->count; j++) sum += 0 * p->value[j];
+        if (!isfinite(sum)) return p->name;
+    }
+    return NULL;
+}
+
+static int fail_numbers(const struct kd_trainer *t, uint32_t step, const char *parameter, struct kd_err *err)
+{
+    static const char hint[] = "lower --learning-rate (it is %g), set --clip-norm, or look at --normalize";
+    double rate = t->job->train.learning_rate;
+    char advice[160];
+    snprintf(advice, sizeof advice, hint, rate);
+    if (!parameter)
+        return kd_fail(err, "epoch %u, step %u: the loss is no longer finite; %s", t->epoch + 1, step, advice);
+    return kd_fail(err, "epoch %u, step %u: %s is no longer finite; %s", t->epoch + 1, step, parameter, advice);
+}
+
+static int check_parameters(const struct kd_trainer *t, struct kd_err *err)
+{
+    const char *broken = broken_parameter(t);
+    return broken ? fail_numbers(t, t->step, broken, err) : 0;
+}
+
 static int step(struct kd_trainer *t, struct kd_err *err)
 {
     size_t rows = gather(t);
@@ -159,10 +190,7 @@ static int step(struct kd_trainer *t, struct kd_err *err)
                                   t->targets ? t->teacher_rows : NULL,
                                   t->targets && t->targets->probabilities};
     kd_loss(&spec, &batch, t->net->dout, t->loss_scratch, &t->sums);
-    if (!isfinite(t->sums.loss))
-        return kd_fail(err, "epoch %u, step %u: the loss is no longer finite; lower --learning-rate (it is "
-                            "%g) or set --clip-norm", t->epoch + 1, t->step + 1,
-                       t->job->train.learning_rate);
+    if (!isfinite(t->sums.loss)) return fail_numbers(t, t->step + 1, broken_parameter(t), err);
     uint32_t steps = kd_trainer_steps(t);
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
     kd_network_backward(t->net, t->pool, &pass, kd_optimizer_begin(&t->optimizer, rate));
@@ -210,6 +238,7 @@ static void remember_best(struct kd_trainer *t)
 static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
 {
     const struct kd_loss_sums *s = &t->sums;
+    if (check_parameters(t, err) < 0) return -1;
     double rows = (double)s->rows, labelled = (double)s->labelled;
     double seconds = kd_seconds() - t->epoch_started;
     t->last = (struct kd_epoch_log){
@@ -245,6 +274,7 @@ static bool out_of_patience(const struct kd_trainer *t)
 static int checkpoint(struct kd_trainer *t, struct kd_err *err)
 {
     if (!t->on_checkpoint) return 0;
+    if (check_parameters(t, err) < 0) return -1;
     t->checkpointed = kd_seconds();
     kd_average_swap(&t->average);
     int status = t->on_checkpoint(t->ctx, err);

@@ -1,11 +1,15 @@
 #include "kd/train/training.h"
 #include "kd/base/file.h"
 #include "kd/base/json.h"
+#include "kd/base/lock.h"
 #include "kd/nn/model.h"
 #include "kd/nn/whiten.h"
 #include "kd/train/checkpoint.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- places ---- */
@@ -22,12 +26,17 @@ static int find_places(struct kd_training *t, struct kd_err *err)
         t->model_path = kd_strdup(out, err);
         t->log_path = kd_format(err, "%.*s.log.jsonl", stem, out);
         t->checkpoint_path = kd_format(err, "%.*s.checkpoint.safetensors", stem, out);
+        t->previous_path = kd_format(err, "%.*s.checkpoint.previous.safetensors", stem, out);
+        const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
+        t->lock_path = kd_format(err, "%.*s.%.*s.kd-lock", (int)(name - out), out, stem - (int)(name - out), name);
     } else {
         t->model_path = kd_path_join(err, out, "model.safetensors");
         t->log_path = kd_path_join(err, out, "log.jsonl");
         t->checkpoint_path = kd_path_join(err, out, "checkpoint.safetensors");
+        t->previous_path = kd_path_join(err, out, "checkpoint.previous.safetensors");
+        t->lock_path = kd_path_join(err, out, ".kd-lock");
     }
-    return t->model_path && t->log_path && t->checkpoint_path ? 0 : -1;
+    return t->model_path && t->log_path && t->checkpoint_path && t->previous_path && t->lock_path ? 0 : -1;
 }
 
 void kd_training_release(struct kd_training *t)
@@ -35,7 +44,9 @@ void kd_training_release(struct kd_training *t)
     kd_free(t->model_path);
     kd_free(t->log_path);
     kd_free(t->checkpoint_path);
-    t->model_path = t->log_path = t->checkpoint_path = NULL;
+    kd_free(t->previous_path);
+    kd_free(t->lock_path);
+    t->model_path = t->log_path = t->checkpoint_path = t->previous_path = t->lock_path = NULL;
 }
 
 /* ---- metadata ---- */
@@ -122,7 +133,9 @@ struct session {
     struct kd_subset train, valid;
     struct texts texts;
     struct kd_bytes log;
-    bool plain_times; /* write no times */
+    struct kd_lock lock;
+    bool newest_ours, previous_ours; /* the checkpoints that are there: whole ones of this training */
+    bool plain_times;                /* write no times */
 };
 
 static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *chosen, struct kd_err *err)
@@ -162,10 +175,27 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
     return status;
 }
 
+/* The last becomes the one before, under its new name first, so that there is always one. Best effort: the new
+ * one is worth more than the old. */
+static void keep_previous(const struct kd_training *t)
+{
+    unlink(t->previous_path);
+    if (link(t->checkpoint_path, t->previous_path) < 0 && errno != ENOENT) /* vfat has no links */
+        rename(t->checkpoint_path, t->previous_path);
+}
+
 static int on_checkpoint(void *ctx, struct kd_err *err)
 {
     struct session *s = ctx;
-    return s->t->checkpoint_path ? write_file(s, s->t->checkpoint_path, &s->trainer.last, true, err) : 0;
+    const struct kd_training *t = s->t;
+    if (!t->checkpoint_path) return 0;
+    if (s->newest_ours) {
+        keep_previous(t);
+        s->previous_ours = true;
+    }
+    if (write_file(s, t->checkpoint_path, &s->trainer.last, true, err) < 0) return -1;
+    if (!s->previous_ours) unlink(t->previous_path); /* of another training that was in this place */
+    return s->newest_ours = true, 0;
 }
 
 /* The log is rewritten whole: a reader never sees half a line, and a resumed training leaves no gap. */
@@ -183,14 +213,34 @@ static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *er
     return status;
 }
 
+/* The newest whole one of the two. 1: *path and *f are it; 0: there is none; -1: there is none that can be read. */
+static int open_checkpoint(struct session *s, const char **path, struct kd_tensorfile *f, struct kd_err *err)
+{
+    const struct kd_training *t = s->t;
+    struct kd_err second;
+    bool newest = kd_path_exists(t->checkpoint_path), previous = kd_path_exists(t->previous_path);
+    if (!newest && !previous) return 0;
+    *path = t->checkpoint_path;
+    if (newest && kd_tensorfile_read(*path, NULL, f, err) == 0) return s->newest_ours = true;
+    if (!previous) return -1;
+    *path = t->previous_path;
+    if (kd_tensorfile_read(*path, NULL, f, newest ? &second : err) < 0) return -1;
+    if (newest && t->on_note) {
+        kd_err_context(err, "going on from %s", *path);
+        t->on_note(t->ctx, err->text);
+    }
+    err->text[0] = '\0';
+    return s->previous_ours = true;
+}
+
 static int restore(struct session *s, struct kd_err *err)
 {
-    const char *path = s->t->checkpoint_path;
+    const char *path;
     struct kd_tensorfile f;
     char *log = NULL;
-    if (!s->t->resume || !path || !kd_path_exists(path)) return 0;
-    if (kd_tensorfile_read(path, NULL, &f, err) < 0) return -1;
-    int status = 0;
+    int status = s->t->resume && s->t->checkpoint_path ? open_checkpoint(s, &path, &f, err) : 0;
+    if (status <= 0) return status;
+    status = 0;
     if (!same(&f, "kd.config", s->texts.config) || !same(&f, "kd.data", s->texts.data) ||
         !same(&f, "kd.parents", s->texts.parents))
         status = kd_fail(err, "%s: it belongs to a training with another configuration, data or teacher; "
@@ -204,6 +254,20 @@ static int restore(struct session *s, struct kd_err *err)
     kd_free(log);
     kd_tensorfile_release(&f);
     return status;
+}
+
+/* The place is this process's alone from here on; what killed ones left in it goes. */
+static int occupy(struct session *s, struct kd_err *err)
+{
+    const char *path = s->t->lock_path;
+    if (!path) return 0;
+    if (kd_lock_take(&s->lock, path, err) < 0) return -1;
+    const char *slash = strrchr(path, '/');
+    char *folder = kd_format(err, "%.*s", slash ? (int)(slash - path + 1) : 0, path);
+    if (!folder) return -1;
+    kd_leftovers_remove(folder, time(NULL));
+    kd_free(folder);
+    return 0;
 }
 
 /* Where the number of classes is not published but read off the labels, one wrong label makes hundreds of classes. */
@@ -266,7 +330,7 @@ static int open_session(struct session *s, struct kd_err *err)
     r->ctx = s;
     r->progress = t->progress;
     s->plain_times = !t->command[0];
-    if (kd_trainer_open(r, err) < 0 || restore(s, err) < 0) return -1;
+    if (kd_trainer_open(r, err) < 0 || occupy(s, err) < 0 || restore(s, err) < 0) return -1;
     if (t->on_start) t->on_start(t->ctx, r->net);
     return 0;
 }
@@ -279,14 +343,16 @@ static int finish(struct session *s, struct kd_err *err)
     if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0 ||
         write_file(s, t->model_path, &t->chosen, false, err) < 0)
         return -1;
-    if (t->checkpoint_path && kd_path_exists(t->checkpoint_path) && unlink(t->checkpoint_path) < 0)
-        return kd_fail_errno(err, "%s: cannot be removed", t->checkpoint_path);
+    const char *const done_with[] = {t->previous_path, t->checkpoint_path};
+    for (int i = 0; i < 2; i++)
+        if (done_with[i] && unlink(done_with[i]) < 0 && errno != ENOENT)
+            return kd_fail_errno(err, "%s: cannot be removed", done_with[i]);
     return 0;
 }
 
 int kd_training_run(struct kd_training *t, struct kd_err *err)
 {
-    struct session s = {.t = t};
+    struct session s = {.t = t, .lock.fd = -1};
     int status = open_session(&s, err);
     if (status == 0) status = kd_trainer_run(&s.trainer, err);
     if (status == 0) status = finish(&s, err);
@@ -296,5 +362,6 @@ int kd_training_run(struct kd_training *t, struct kd_err *err)
     kd_subset_release(&s.valid);
     texts_release(&s.texts);
     kd_bytes_release(&s.log);
+    kd_lock_release(&s.lock);
     return status;
 }

@@ -206,7 +206,7 @@ stopped() {
     for signal in INT TERM; do
         stopped $signal
         [ "$stopped" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
-        [ "$(ls -A cut | xargs)" = "checkpoint.safetensors log.jsonl" ]
+        [[ $(ls -A cut | xargs) =~ ^(checkpoint.previous.safetensors )?checkpoint.safetensors\ log.jsonl$ ]]
         jq -es . cut/log.jsonl >/dev/null
         [ "$(wc -l <cut/log.jsonl)" -lt 14 ]
         [ "$(kd-eval cut --json | jq .n)" -eq 5000 ]
@@ -221,6 +221,7 @@ stopped() {
     refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" -- \
         kd-train-teacher $long --resume -o kept --learning-rate 0.5
     refused 1 "kept/checkpoint.safetensors" -- kd-train-teacher $long --resume -o kept --seed 2
+    rm -f kept/checkpoint.previous.safetensors
     head -c 2000 cut/checkpoint.safetensors >kept/checkpoint.safetensors
     refused 1 "kept/checkpoint.safetensors: cut short" -- kd-train-teacher $long --resume -o kept
     train --resume -o new

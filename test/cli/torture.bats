@@ -31,7 +31,7 @@ sums() { (cd "$1" && shopt -s dotglob && cksum -- * | while read -r sum size nam
 on_the_way() {
     case $1 in
     log.jsonl) cmp -s out/log.jsonl <(head -n "$(wc -l <out/log.jsonl)" good/log.jsonl) ;;
-    checkpoint.safetensors) kd-eval "out/$1" --data idx:set:test --quiet >/dev/null ;;
+    checkpoint.safetensors | checkpoint.previous.safetensors) kd-eval "out/$1" --data idx:set:test --quiet >/dev/null ;;
     *) false ;;
     esac
 }

@@ -3,6 +3,7 @@
  *     KD_FAIL=alloc:12    LD_PRELOAD=.../fail.so kd-eval model.safetensors ...
  *     KD_FAIL=write:3+    the third and all that follow (a full disk stays full)
  *     KD_FAIL=read:2:short    does half of what it was asked for;  :eintr  is interrupted once
+ *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename, and makes FILE while it does
  *     KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and "fired 0|1"
  *
  * Kinds: alloc (malloc, calloc, realloc, aligned_alloc, posix_memalign), open, read, write, fsync,
@@ -24,6 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum kind { ALLOC, OPEN, READ, WRITE, FSYNC, RENAME, CLOSE, KINDS };
@@ -64,6 +67,21 @@ static enum how verdict(enum kind kind, const void *caller)
     atomic_store(&kd_fail_fired, 1);
     errno = manner == INTERRUPT ? EINTR : kinds[kind].code;
     return manner;
+}
+
+/* Kills can be aimed at the moments in which a file is being written when these are long; FILE tells of them. */
+static const char *slow_mark;
+static long slow_ms;
+
+static void slow(void)
+{
+    if (!slow_ms) return;
+    struct timespec pause = {slow_ms / 1000, slow_ms % 1000 * 1000000};
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, slow_mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
+    nanosleep(&pause, NULL);
+    if (fd < 0) return;
+    syscall(SYS_close, fd);
+    syscall(SYS_unlinkat, AT_FDCWD, slow_mark, 0);
 }
 
 /* The function that would have been called without this library. */
@@ -143,6 +161,7 @@ ssize_t read(int fd, void *to, size_t size)
 ssize_t write(int fd, const void *from, size_t size)
 {
     NEXT(write)
+    slow();
     enum how how = verdict(WRITE, __builtin_return_address(0));
     if (how == FAIL || how == INTERRUPT) return -1;
     return real(fd, from, how == SHORT ? (size + 1) / 2 : size);
@@ -151,12 +170,14 @@ ssize_t write(int fd, const void *from, size_t size)
 int fsync(int fd)
 {
     NEXT(fsync)
+    slow();
     return REFUSED(FSYNC) ? -1 : real(fd);
 }
 
 int rename(const char *from, const char *to)
 {
     NEXT(rename)
+    slow();
     return REFUSED(RENAME) ? -1 : real(from, to);
 }
 
@@ -189,7 +210,12 @@ static void wrong(const char *text)
 
 __attribute__((constructor)) static void arm(void)
 {
-    const char *text = getenv("KD_FAIL");
+    const char *text = getenv("KD_FAIL"), *pause = getenv("KD_SLOW");
+    if (pause) {
+        char *end;
+        slow_ms = strtol(pause, &end, 10);
+        slow_mark = end + (*end == ':');
+    }
     dl_iterate_phdr(find_blas, NULL);
     if (text) {
         char *end;

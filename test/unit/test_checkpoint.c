@@ -539,6 +539,7 @@ static void checkpoints_refused(void **state)
         resume_refused(&job, &again, cases[i].what);
     }
     remove(in_scratch("cut.checkpoint.safetensors"));
+    remove(in_scratch("cut.checkpoint.previous.safetensors"));
     struct run fresh = {
         .name = "cut", .seed = 1, .resume = true}; /* nothing there: from the start */
     trained(&job, &fresh);

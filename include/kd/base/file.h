@@ -10,6 +10,7 @@
 #include "kd/base/mem.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 /* Bytes that a single input may have where nothing else is said. */
 #define KD_READ_LIMIT ((size_t)16 << 30)
@@ -34,6 +35,9 @@ int kd_file_write(const char *path, const void *data, size_t size, struct kd_err
 /* Async-signal-safe: unlinks the temporaries of the files now open for writing; for a handler that
  * is about to end the process. */
 void kd_outfile_abandon_all(void);
+/* Removes the temporaries that killed processes left in a folder ("": this one): last written by then, with the name kd
+ * gives them, and their process no longer there. */
+void kd_leftovers_remove(const char *folder, time_t until);
 
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */
 char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */

@@ -2,7 +2,8 @@
  *
  * Output is "-" (the model to standard output, no log), a path that ends in .safetensors (log and checkpoint beside it:
  * X.log.jsonl, X.checkpoint.safetensors), or a folder (model.safetensors, log.jsonl, checkpoint.safetensors). The checkpoint
- * goes when the model is there. */
+ * before the last stays as checkpoint.previous.safetensors, for the case that the last is damaged; both go when the model
+ * is there. While a training writes there, a second one of another process is refused. */
 #ifndef KD_TRAIN_TRAINING_H
 #define KD_TRAIN_TRAINING_H
 #include "kd/train/trainer.h"
@@ -21,9 +22,10 @@ struct kd_training {
     const struct kd_progress *progress;
     void (*on_start)(void *ctx, const struct kd_network *net);
     void (*on_epoch)(void *ctx, const struct kd_epoch_log *log);
+    void (*on_note)(void *ctx, const char *text); /* what one should know and no error is; may be NULL */
     void *ctx;
     /* found out */
-    char *model_path, *log_path, *checkpoint_path; /* log and checkpoint NULL with "-" */
+    char *model_path, *log_path, *checkpoint_path, *previous_path, *lock_path; /* but the model NULL with "-" */
     struct kd_epoch_log chosen;
     char fingerprint[KD_FINGERPRINT];
     bool resumed;

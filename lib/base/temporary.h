@@ -1,0 +1,14 @@
+/* Files that go with the process: those being written, and locks. Within lib/base alone. */
+#ifndef KD_LIB_BASE_TEMPORARY_H
+#define KD_LIB_BASE_TEMPORARY_H
+#include "kd/base/err.h"
+
+/* How many there may be at once. */
+#define KD_TEMPORARIES 64
+/* Takes `name` over (kd_free'd by forget); -1 where there are too many. A handler that ends the process unlinks
+ * what is registered. */
+int kd_temporary_register(char *name);
+void kd_temporary_forget(char *name);
+/* A name in `folder` ("" or with its last slash) that no other process and no other moment gives. */
+char *kd_temporary_name(const char *folder, struct kd_err *err);
+#endif
