@@ -81,6 +81,23 @@ static int check_parent(const struct training_work *w, const char *from, const c
     return status;
 }
 
+/* Will the soft targets that the experiment writes serve this student: plain images for plain images, recorded views
+ * for the same augmentation? Else its teacher is asked at each step. */
+static bool written_serve(const struct training_work *w)
+{
+    struct kd_err ignored;
+    struct kd_soften_config soften = {0};
+    struct kd_augment views = {0};
+    struct kd_opt_section s[] = {{"", kd_soften_rows, kd_soften_rows_n, &soften},
+                                 {"", kd_augment_rows, kd_augment_rows_n, &views}};
+    const struct kd_augment *own = &training_job.augment;
+    bool serve = kd_opts_preset(s, 2, &ignored) == 0 && kd_experiment_soften(w->x, &soften, &views, &ignored) == 0;
+    bool moves = kd_augment_active(own) && !training_job.distill.fixed_teacher;
+    if (serve) serve = moves ? soften.views > 0 && kd_augment_same(&views, own) : soften.views == 0;
+    kd_opts_release(s, 2);
+    return serve;
+}
+
 static int targets_by_name(struct training_work *w, const char *from, uint64_t seed, struct kd_teachers *teachers,
                            struct kd_err *err)
 {
@@ -88,8 +105,7 @@ static int targets_by_name(struct training_work *w, const char *from, uint64_t s
     char *soft = known ? kd_experiment_soft(w->x, from, seed, err) : kd_strdup(from, err);
     if (!soft) return -1;
     int status = -1;
-    bool views = kd_augment_active(&training_job.augment) && !training_job.distill.fixed_teacher;
-    if (known ? kd_path_exists(soft) && !views : is_soft_file(soft)) {
+    if (known ? kd_path_exists(soft) && written_serve(w) : is_soft_file(soft)) {
         status = kd_targets_read(soft, &w->images, &training_job, training_options.force, &w->targets, err);
         if (status == 0 && known) status = check_parent(w, from, soft, seed, err);
     } else

@@ -174,6 +174,29 @@ config() { meta "$1" kd.config | jq -c "$2"; }
         "kd-soften x.json" -- kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd
 }
 
+@test "an experiment's recorded views serve its students of the same augmentation, others ask the teacher" {
+    cat >v.json <<'JSON'
+{"name": "v", "data": {"source": "idx:set"}, "teacher": {"network": "mlp-16", "train": {"epochs": 1}},
+ "soften": {"views": 2, "augment": {"shift": 2, "flip": "alternate"}},
+ "students": {
+   "same": {"network": "mlp-4", "train": {"epochs": 3, "augment": {"shift": 2, "flip": "alternate"}}, "distill": {}},
+   "other": {"network": "mlp-4", "train": {"epochs": 1, "augment": {"shift": 2, "flip": "random"}}, "distill": {}},
+   "still": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {}}}}
+JSON
+    sed -i 's/"distill": {}/"distill": {"from": "teacher"}/' v.json
+    kd-train-teacher v.json -q
+    kd-soften v.json -q
+    kd-train-student v.json -q --no-provenance
+    cp -r runs/v/students from-views
+    kd-train-student v.json -q --no-provenance --student same -S runs/v/soft/s1/teacher.safetensors -o given
+    cmp given/log.jsonl from-views/same/s1/log.jsonl
+    rm -r runs/v/soft
+    kd-train-student v.json -q --no-provenance
+    cmp runs/v/students/other/s1/log.jsonl from-views/other/s1/log.jsonl
+    cmp runs/v/students/still/s1/log.jsonl from-views/still/s1/log.jsonl
+    ! cmp -s runs/v/students/same/s1/log.jsonl from-views/same/s1/log.jsonl
+}
+
 @test "without labels: alpha 1 alone, and the labels are not looked at" {
     refused 2 "unlabelled" "alpha" -- train --unlabelled -S soft.safetensors -o kept
     train --unlabelled -S soft.safetensors -a 1 --no-provenance -o a
