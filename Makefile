@@ -1,4 +1,4 @@
-# kd: see README.md. Targets: all test bench asan tsan fuzz lint install uninstall clean.
+# kd: see README.md. Targets: all test bench asan tsan valgrind torture fuzz lint install uninstall clean.
 # `make CC=clang`, `make MODE=asan`, `make V=1` to see the commands; each mode and compiler has its own folder under build/.
 
 VERSION := $(shell cat VERSION)
@@ -70,7 +70,7 @@ SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
 BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
 BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
-.PHONY: all test bench asan tsan fuzz lint install uninstall clean help units FORCE
+.PHONY: all test bench asan tsan fuzz torture valgrind lint install uninstall clean help units FORCE
 all: $(BINARIES)
 units: $(UNITS) $(TORTURE)
 
@@ -126,21 +126,49 @@ $(OUT)/bench/%: $(OUT)/test/bench/%.o $(OUT)/libkd.a
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 asan:
 	$(MAKE) MODE=asan test
+# The tests in which threads work: the pool itself, layers cut over it, whole trainings.
 tsan:
-	$(MAKE) MODE=tsan test
+	$(MAKE) MODE=tsan all units
+	MODE=tsan BIN=$(abspath build/tsan-$(notdir $(CC))/bin) UNIT_DIR=build/tsan-$(notdir $(CC))/unit scripts/test.sh \
+	  $(foreach t,pool gradient checkpoint,build/tsan-$(notdir $(CC))/unit/test_$(t))
 
-# make fuzz SECONDS=60: each parser under libFuzzer (clang); corpora stay in build/.
+# make fuzz SECONDS=60: each parser under libFuzzer (clang); corpora stay in build/. FUZZ='fuzz_log ...' chooses.
 SECONDS ?= 60
+FUZZ ?= $(FUZZ_SRC:test/fuzz/%.c=%)
 fuzz:
 	$(MAKE) MODE=fuzz CC=clang fuzz-programs
-	for t in $(FUZZ_SRC:test/fuzz/%.c=%); do mkdir -p build/corpus/$$t && \
-	  build/fuzz-clang/fuzz/$$t -max_total_time=$(SECONDS) -rss_limit_mb=2048 -print_final_stats=1 build/corpus/$$t test/fuzz/corpus/$$t \
-	  || exit 1; done
+	@for t in $(FUZZ); do mkdir -p build/corpus/$$t && \
+	  build/fuzz-clang/fuzz/$$t -max_total_time=$(SECONDS) -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/corpus/$$t- \
+	  build/corpus/$$t test/fuzz/corpus/$$t >build/corpus/$$t.log 2>&1 || { tail -n 40 build/corpus/$$t.log; exit 1; }; \
+	  echo "$$t: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/corpus/$$t.log) executions"; done; echo "crashes: 0"
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_SRC:test/fuzz/%.c=$(OUT)/fuzz/%)
-$(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkd.a
+$(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
+
+# make lint: clang-tidy (.clang-tidy says what for) and cppcheck over the sources; a finding is an error.
+LINT_SRC   := $(wildcard lib/*/*.c lib/nn/isa/*.c cmd/*.c)
+LINT_FLAGS := -Iinclude -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
+    $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
+LINT_JOBS  ?= 2
+lint:
+	@for p in clang-tidy cppcheck; do command -v $$p >/dev/null || { \
+	  echo "lint: $$p is missing; apt-get install -y clang-tidy cppcheck (brew install llvm cppcheck)" >&2; exit 1; }; done
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j $(LINT_JOBS) \
+	  $(LINT_FLAGS) lib cmd
+	@mkdir -p build; printf '%s\n' $(LINT_SRC) | xargs -P $(LINT_JOBS) -I FILE sh -c 'clang-tidy --quiet "$$@" 2>&1' tidy FILE -- \
+	  $(LINT_FLAGS) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) -std=c11 >build/lint.log || \
+	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' build/lint.log; exit 1; }
+	@echo "lint: no finding"
+
+# make torture: calls that fail one after another, and trainings killed KILLS times each; figures at the end.
+KILLS ?= 200
+torture: all units
+	@UNIT_DIR=$(abspath $(OUT)/unit) BIN=$(abspath $(BIN)) FAIL=$(abspath $(TORTURE)) scripts/torture.sh $(KILLS)
+# make valgrind: one whole small run of each program.
+valgrind: all
+	@BIN=$(abspath $(BIN)) scripts/valgrind.sh
 
 # What others need to build on libkd: the library, its headers (without those of the report), kd.pc.
 INSTALL ?= install

@@ -167,7 +167,7 @@ static int help(const char *folder, const char *name)
         errno = ENOENT;
         return cannot_run(name);
     }
-    if (name && strcmp(name, "kd")) {
+    if (name && strcmp(name, "kd") != 0) {
         const char *bare = strncmp(name, "kd-", 3) ? name : name + 3;
         if (!strcmp(bare, "help") || !strcmp(bare, "version")) return show_help();
         snprintf(page, sizeof page, "kd-%s", bare);

@@ -63,6 +63,7 @@ static void draw_curves(const struct kd_digits_skeleton *s, const struct place *
         if (s->joint[i].pass == KD_DIGITS_BEND && i + 1 < n &&
             s->joint[i + 1].pass != KD_DIGITS_PUT)
             d = joint[i + 1];
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): all joints up to n are filled above */
         int32_t dx = (c.x - b.x) / GRID, dy = (c.y - b.y) / GRID;
         int32_t pieces = 2 + kd_digits_root(dx * dx + dy * dy) / 12;
         for (int32_t p = 1; p <= pieces; p++) {
@@ -136,6 +137,7 @@ static void settle(struct kd_digits_trace *t, struct kd_rng *r)
     int32_t size = BOX + kd_digits_bell(r, 300);
     int32_t shift_x = kd_digits_bell(r, 250), shift_y = kd_digits_bell(r, 250);
     int32_t scale = side > 0 ? size * 1024 / side : 1024;
+    /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): a glyph has points */
     int32_t middle_x = (sx / (int32_t)t->n + (left + right) / 2) / 2;
     int32_t middle_y = (sy / (int32_t)t->n + (top + bottom) / 2) / 2;
     int32_t edge = KD_DIGITS_FINE * 5 / 2, far = KD_DIGITS_SIDE * KD_DIGITS_FINE - edge;

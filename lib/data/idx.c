@@ -217,6 +217,7 @@ static uint32_t classes_in(const struct kd_tensor *labels)
 {
     const unsigned char *l = labels->data;
     uint32_t top = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): count is 0 where there is no data */
     for (size_t i = 0; i < labels->count; i++) top = l[i] > top ? l[i] : top;
     return top + 1;
 }
@@ -254,6 +255,7 @@ static int labels_load(const struct kd_load *load, const char *path, struct kd_i
     out->labels = kd_alloc(out->n, sizeof *out->labels, "labels", err);
     if (!out->labels) goto done;
     for (uint32_t i = 0; i < out->n; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the labels were read, as many as images */
         out->labels[i] = ((const unsigned char *)labels.data)[i];
         if ((uint32_t)out->labels[i] >= out->classes) {
             kd_fail(err, "%s: label %d at byte %u is out of range 0 to %u", path, out->labels[i],

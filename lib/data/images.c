@@ -237,6 +237,7 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     if (!options) options = &none;
     *out = (struct kd_images){0};
     if (kd_spec_parse(spec, &out->source, &out->split, err) < 0) return -1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): kd_spec_parse sets source where it returns 0 */
     const struct source_kind *kind = kind_find(out->source, strcspn(out->source, ":"));
     struct kd_load load = {.split_named = out->split != NULL,
                            .classes = kind->classes,

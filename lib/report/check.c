@@ -59,6 +59,7 @@ static int note_absent(struct kd_report *report, size_t run, struct kd_err *err)
     const cJSON *student;
     struct list list = {0};
     int count = cJSON_IsArray(seeds)    ? cJSON_GetArraySize(seeds)
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsNumber(NULL) is false */
                 : cJSON_IsNumber(seeds) ? (int)fmin(seeds->valuedouble, 1000)
                                         : 0;
     cJSON_ArrayForEach(student, students)

@@ -137,7 +137,7 @@ static void label_spots(const struct kd_panel *p, const struct kd_report *report
         bool front = true;
         for (size_t k = 0; k < n; k++)
             if (k != i && s[k].x <= s[i].x &&
-                (s[k].y.mean > s[i].y.mean || (s[k].y.mean == s[i].y.mean && k < i)))
+                (s[k].y.mean > s[i].y.mean || (k < i && s[k].y.mean == s[i].y.mean)))
                 front = false;
         if (!front) continue;
         char label[160];

@@ -18,6 +18,7 @@ double kd_number_at(const cJSON *object, const char *path)
 const char *kd_text_at(const cJSON *object, const char *path)
 {
     const cJSON *v = object ? kd_json_get(object, path) : NULL;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsString(NULL) is false */
     return cJSON_IsString(v) ? v->valuestring : NULL;
 }
 

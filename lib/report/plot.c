@@ -66,6 +66,7 @@ size_t kd_axis_ticks(const struct kd_axis *axis, size_t wanted, double *ticks, s
     double raw = (axis->high - axis->low) / (double)wanted, power = pow(10, floor(log10(raw)));
     double f = raw / power, step = (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
     if (axis->whole && step < 1) step = 1;
+    /* NOLINTNEXTLINE(cert-flp30-c): k is whole: multiples of step */
     for (double k = ceil(axis->low / step - 1e-9); k * step <= axis->high + 1e-9 * step; k++)
         if (n < most) ticks[n++] = k == 0 ? 0 : k * step;
     return n;
@@ -204,6 +205,7 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
     }
     size_t columns = widest > 0 ? (size_t)fmax(1, floor((width + between) / widest)) : 1;
     if (columns > n) columns = n ? n : 1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): columns is at least 1 */
     size_t rows = (n + columns - 1) / columns;
     columns = rows ? (n + rows - 1) / rows : 1; /* rows of equal length */
     for (size_t i = 0; i < n; i++) {

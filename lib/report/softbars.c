@@ -91,6 +91,7 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
         soften(row, classes, 1, p);
         if (!(p[top] >= sure)) continue;
         double second = soften(row, classes, 4, p);
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): top is less than classes */
         if (!(second > best[top])) continue;
         best[top] = second;
         of[top] = i;
@@ -100,6 +101,7 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
         for (size_t c = 0; c < classes; c++)
             if (best[c] >= 0 && (next == classes || best[c] > best[next])) next = c;
         if (next == classes) break;
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): of is set where best is */
         out[chosen++] = of[next];
         best[next] = -1;
     }

@@ -19,9 +19,10 @@ static struct row look_at(const float *z, size_t classes, int32_t label)
     double sum = 0, most = (double)z[r.best];
     for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - most);
     r.confidence = 1 / sum;
+    /* cppcheck-suppress invalidFunctionArg ; there are classes, and the largest adds 1 */
     r.loss = log(sum) + most - (double)z[label];
     for (size_t c = 0; c < classes; c++)
-        r.rank += z[c] > z[label] || (z[c] == z[label] && c < (size_t)label);
+        r.rank += z[c] > z[label] || (c < (size_t)label && z[c] == z[label]);
     return r;
 }
 

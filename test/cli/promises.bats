@@ -61,7 +61,8 @@ stop() {
         jq -es 'map(.epoch) == [range(1; length + 1)]' run/log.jsonl
         rm -rf run
     done
-    "$BATS_TEST_DIRNAME/../torture/kill.sh" 5
+    FAIL=$(cd "$BATS_TEST_DIRNAME/../.." && realpath -m "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so") \
+        "$BATS_TEST_DIRNAME/../torture/kill.sh" 5
 }
 
 @test "Two checkpoints" {

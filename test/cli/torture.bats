@@ -44,6 +44,7 @@ once() {
     cp -r base out
     KD_FAIL_LOG=calls KD_FAIL=$spec LD_PRELOAD=$FAIL "$@" --threads 1 >stdout 2>stderr || status=$?
     [[ $(<calls) == *"fired 1"* ]] || return 1
+    [ -z "${TORTURE_FIGURES:-}" ] || echo "fired ${spec/:*/} $spec" >>"$TORTURE_FIGURES"
     now=$(sums out)
     [ "$status" -le 2 ] || wrong="status $status"
     mapfile -t lines <stderr
