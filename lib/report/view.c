@@ -214,6 +214,11 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
     return status;
 }
 
+static const char what_columns_mean[] =
+    "  Mean and standard deviation over seeds. valid.: on the validation images, which choose epochs and students; smaller,\n"
+    "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the way from plain to\n"
+    "  teacher; NLL: mean cross-entropy; ECE: calibration error.\n";
+
 static int render_people(const struct kd_report *report, const struct kd_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
@@ -232,7 +237,11 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
     if (models->n_marked && view->form != KD_FORM_LATEX &&
         kd_bytes_add(out, legend, strlen(legend), err) < 0)
         goto end;
-    if (put_further(report, view, out, err) < 0 || put_differences(report, view, out, err) < 0 ||
+    if (put_further(report, view, out, err) < 0) goto end;
+    if (models->n_rows && view->form == KD_FORM_TERMINAL && !view->columns &&
+        kd_bytes_format(out, err, "%s", what_columns_mean) < 0)
+        goto end;
+    if (put_differences(report, view, out, err) < 0 ||
         put_section("Notes", &notes, view->form, out, err) < 0)
         goto end;
     status = 0;

@@ -62,7 +62,7 @@ const struct kd_option kd_train_rows[] = {
     {"train-eval", 0, "train_eval", KD_OPT_INT, T(train_eval), .preset = "2000", .min = 0, .max = 1e9,
      .metavar = "N", .help = "training images evaluated each epoch beside validation"},
     {"checkpoint-every", 0, "checkpoint_every", KD_OPT_TEXT, T(checkpoint_every), .preset = "1epoch",
-     .metavar = "WHEN", .help = "50steps, 1epoch, 5min, or never"},
+     .metavar = "WHEN", .help = "50steps, 1epoch, 30s, 5min, 1h, or never"},
 };
 const size_t kd_train_rows_n = sizeof kd_train_rows / sizeof *kd_train_rows;
 
