@@ -197,6 +197,26 @@ JSON
     ! cmp -s runs/v/students/same/s1/log.jsonl from-views/same/s1/log.jsonl
 }
 
+@test "the experiments that come with kd can be read, and their networks be built" {
+    for x in "$BATS_TEST_DIRNAME"/../../configs/*.json; do
+        kd-train-teacher "$x" --list >teachers
+        kd-train-student "$x" --list >students
+        [ -s teachers ] && [ -s students ] || { echo "$x: nothing to train"; false; }
+    done
+    mkdir cifar10 # one image of each class, five times
+    for b in 1 2 3 4 5; do
+        for k in 0 1 2 3 4 5 6 7 8 9; do printf "\\x0$k"; head -c 3072 /dev/urandom; done >cifar10/data_batch_$b.bin
+    done
+    for x in vgg19-cifar10 vgg-cifar10-short; do
+        kd-train-student "$BATS_TEST_DIRNAME/../../configs/$x.json" --student plain --seed 1 --data-dir . -o s.safetensors \
+            --set data.validation=10 --set data.fraction=1 --set students.plain.train.epochs=2 2>said >/dev/null
+        grep -q '^total  *114,186  *10,342,400$' said
+    done
+    kd-train-teacher "$BATS_TEST_DIRNAME/../../configs/cifarnet-cifar10.json" --seed 1 --data-dir . -o t.safetensors \
+        --set teacher.train.epochs=1 2>said >/dev/null
+    grep -q '^total  *1,972,768  *118,147,360$' said
+}
+
 @test "without labels: alpha 1 alone, and the labels are not looked at" {
     refused 2 "unlabelled" "alpha" -- train --unlabelled -S soft.safetensors -o kept
     train --unlabelled -S soft.safetensors -a 1 --no-provenance -o a
