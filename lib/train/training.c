@@ -240,9 +240,9 @@ static int restore(struct session *s, struct kd_err *err)
     char *log = NULL;
     int status = s->t->resume && s->t->checkpoint_path ? open_checkpoint(s, &path, &f, err) : 0;
     if (status <= 0) return status;
-    status = 0;
-    if (!same(&f, "kd.config", s->texts.config) || !same(&f, "kd.data", s->texts.data) ||
-        !same(&f, "kd.parents", s->texts.parents))
+    status = kd_format_check(&f, err) < 0 ? kd_err_context(err, "%s", path) : 0;
+    if (status == 0 && (!same(&f, "kd.config", s->texts.config) || !same(&f, "kd.data", s->texts.data) ||
+        !same(&f, "kd.parents", s->texts.parents)))
         status = kd_fail(err, "%s: it belongs to a training with another configuration, data or teacher; "
                               "remove it, or start afresh without --resume", path);
     if (status == 0 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
