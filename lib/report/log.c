@@ -69,7 +69,9 @@ int kd_log_parse(const char *text, size_t size, const char *name, struct kd_log 
         struct kd_err why = {0};
         snprintf(label, sizeof label, "line %zu", ++number);
         cJSON *line = NULL;
-        if (strspn(text + at, " \t\r") < length) {
+        size_t blank = 0;
+        while (blank < length && memchr(" \t\r", text[at + blank], 3)) blank++;
+        if (blank < length) {
             line = kd_json_parse(text + at, length, label, &why);
             if (line && isfinite(kd_number_at(line, "epoch"))) {
                 if (add_epoch(log, line, err) < 0) {

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kd_err err = {0};
-    struct kd_log log;
+    struct kd_log log = {0};
     if (kd_log_parse((const char *)data, size, "fuzz", &log, &err) < 0) {
         if (!err.text[0]) abort();
         return 0;
