@@ -227,7 +227,7 @@ JSON
     [ "$(kd-eval a --json --data idx:set:test | jq .nll)" = "$(kd-eval b --json --data idx:set:test | jq .nll)" ]
 }
 
-long="--data digits --layers 64 --epochs 14 --validation 500 --no-provenance --quiet"
+long="--data digits --layers 64 --epochs 40 --validation 500 --no-provenance --quiet"
 # stopped SIGNAL: a training whose log has two lines gets SIGNAL; its exit status is in $stopped
 stopped() {
     local attempt
@@ -251,7 +251,7 @@ stopped() {
         [ "$stopped" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
         [[ $(ls -A cut | xargs) =~ ^(checkpoint.previous.safetensors )?checkpoint.safetensors\ log.jsonl$ ]]
         jq -es . cut/log.jsonl >/dev/null
-        [ "$(wc -l <cut/log.jsonl)" -lt 14 ]
+        [ "$(wc -l <cut/log.jsonl)" -lt 40 ]
         [ "$(kd-eval cut --json | jq .n)" -eq 5000 ]
         kd-train-teacher $long -o cut --resume --threads 1
         diff -r whole cut
