@@ -155,7 +155,10 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
     run->command = command_line(run->common.provenance, argc, argv, err);
     if (!run->command) return -1;
     run->pool = kd_pool_new((unsigned)run->common.threads, err);
-    return run->pool ? 0 : -1;
+    if (!run->pool) return -1;
+    if (!kd_program.computes || kd_blas_check(kd_pool_threads(run->pool), err) == 0) return 0;
+    fprintf(stderr, "%s: %s\n", kd_program.name, err->text);
+    _exit(1); /* OpenBLAS's own threads are trying for that room already, and would be waited for */
 }
 
 static int work(struct kd_run *run, struct kd_opt_section *sections, size_t n, int argc,

@@ -1,6 +1,7 @@
 #include "kd/nn/gemm.h"
 
 #include <cblas.h>
+#include <sys/mman.h>
 
 void kd_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
              float beta, float *c, size_t ldc)
@@ -36,4 +37,17 @@ const char *kd_blas_kernel(void)
 void kd_blas_init(void)
 {
     openblas_set_num_threads(1);
+}
+
+enum { BUFFER_MB = 136 }; /* OpenBLAS maps 128 MiB and a little a thread, most of it never touched */
+
+int kd_blas_check(unsigned threads, struct kd_err *err)
+{
+    size_t bytes = (size_t)threads * BUFFER_MB << 20;
+    void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return kd_fail(err, "not enough address space: BLAS needs %zu MB for %u thread%s; raise ulimit -v%s", bytes >> 20,
+                       threads, threads == 1 ? "" : "s", threads == 1 ? "" : ", or give fewer --threads");
+    munmap(room, bytes);
+    return 0;
 }

@@ -246,7 +246,7 @@ stopped() {
 
 @test "SIGINT and SIGTERM: a checkpoint and 130 or 143; resumed, the same bits as without interruption" {
     kd-train-teacher $long -o whole
-    for signal in INT TERM; do
+    for signal in $(signals INT TERM); do
         stopped $signal
         [ "$stopped" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
         [[ $(ls -A cut | xargs) =~ ^(checkpoint.previous.safetensors )?checkpoint.safetensors\ log.jsonl$ ]]

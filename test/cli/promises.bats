@@ -53,7 +53,7 @@ stop() {
 
 @test "Stopped, it goes on" {
     train --epochs 4 -o whole
-    for signal in INT TERM KILL; do
+    for signal in $(signals INT TERM KILL); do
         start run
         stop $signal
         # the same training but for its length cannot be compared; its checkpoint is a model, its log is whole

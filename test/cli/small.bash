@@ -51,3 +51,11 @@ wait_for() {
     echo "waited in vain for: $*"
     return 1
 }
+
+# signals NAME...: those that this shell's children can get; one that was ignored at the start stays so, as under nohup.
+signals() {
+    local s
+    for s; do
+        if [ "$s" != INT ] || ! (( 0x$(awk '/^SigIgn/ {print $2}' /proc/self/status) & 2 )); then echo "$s"; fi
+    done
+}

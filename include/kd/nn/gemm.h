@@ -2,6 +2,7 @@
  * C is [m][n]; ld* are row strides in elements. beta: C = A B + beta C. */
 #ifndef KD_NN_GEMM_H
 #define KD_NN_GEMM_H
+#include "kd/base/err.h"
 #include <stddef.h>
 
 /* C = A[m][k] B[k][n] */
@@ -16,6 +17,8 @@ void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const 
 /* "OpenBLAS 0.3.21 ... " and the kernel it chose ("Cooperlake"). */
 const char *kd_blas_config(void);
 const char *kd_blas_kernel(void);
+/* Is there room for the buffer that BLAS maps for each thread at its first call? It would otherwise try for ever. */
+int kd_blas_check(unsigned threads, struct kd_err *err);
 /* BLAS on one thread per call: kd's own workers share the work. Call once at start. */
 void kd_blas_init(void);
 #endif
