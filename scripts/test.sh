@@ -19,6 +19,8 @@ for t in "$@"; do
     [ -e "$t" ] || continue
     echo "# $t"
     $run >"$log.one" 2>"$log.err" || { status=1; echo "not ok - $t ended with an error" >>"$log.one.fail"; }
+    # cmocka writes a skipped test as "not ok N # SKIP name"
+    sed -E 's/^not ok ([0-9]+) (# SKIP.*)$/ok \1 \2/' "$log.one" >"$log.tap" && mv "$log.tap" "$log.one"
     grep -E '^(not )?ok|^# skip' "$log.one" | grep -v '^ok' || true
     if [ -e "$log.one.fail" ] && ! grep -q '^not ok' "$log.one"; then cat "$log.one.fail"; cat "$log.one.fail" >>"$log"; fi
     if [ -e "$log.one.fail" ]; then grep '^#' "$log.one" || true; tail -n 40 "$log.err"; fi
