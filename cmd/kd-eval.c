@@ -53,7 +53,6 @@ struct work {
     struct kd_images images;
     char *loaded;
     struct kd_model reference; /* net NULL: none */
-    char *reference_path;
     struct evaluation *results;
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */

@@ -104,7 +104,6 @@ struct kd_conv2d {
     bool bias;
     int init;      /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
     double max_norm;
-    size_t scratch; /* floats of save, planned */
 };
 struct kd_pooling {
     int64_t kernel, stride, padding;
@@ -124,7 +123,6 @@ struct kd_scale {
 struct kd_residual {
     cJSON *body, *shortcut; /* layer lists; shortcut NULL: the input itself */
     struct kd_chain *body_chain, *shortcut_chain;
-    float *scratch; /* [batch][input or output, the larger] */
 };
 
 struct kd_build { /* what is known while layers are made */
