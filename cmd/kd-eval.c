@@ -22,7 +22,8 @@ static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images, as mnist:test or png:DIR; default: the test split of what the model was trained on"},
     {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
-     .help = "test, train, or validation as the model's own training carved it; default test"},
+     .help = "test, train, or validation as the model's own training carved it; default test, and with --experiment "
+             "validation too"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
@@ -268,7 +269,8 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model)
     struct kd_bytes text = {0};
     char *path = beside(model_path, "eval.json", &ignored);
     char *logits = beside(model_path, "logits.safetensors", &ignored);
-    bool same = path && logits && kd_path_exists(path) && kd_path_exists(logits) &&
+    bool carved = options.split && strcmp(options.split, "validation") == 0; /* has no logits.safetensors */
+    bool same = path && logits && kd_path_exists(path) && (carved || kd_path_exists(logits)) &&
                 kd_file_read(path, 1 << 24, &text, &ignored) == 0 && text.size &&
                 strstr(text.data, model->fingerprint) && strstr(text.data, "\"bins\"") &&
                 has_tta(text.data) &&
@@ -294,8 +296,9 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
             struct kd_data_config own = {0};
             struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
             status = kd_model_data(&model, &own, err);
-            if (status == 0) status = evaluate(w, &model, "test", err);
-            if (status == 0 && own.validation > 0) status = evaluate(w, &model, "validation", err);
+            bool one = options.split != NULL;
+            if (status == 0) status = evaluate(w, &model, one ? options.split : "test", err);
+            if (status == 0 && !one && own.validation > 0) status = evaluate(w, &model, "validation", err);
             if (status == 0) status = save(w, path, err);
             kd_opts_release(&s, 1);
         }

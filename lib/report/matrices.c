@@ -240,8 +240,8 @@ static int add_unseen(const struct kd_report *report, const struct kd_entry *ent
     int status = unseen ? 0 : -1;
     if (status == 0 && kd_unseen_of(r, unseen, classes)) {
         for (size_t k = 0; k < classes * classes; k++) sum[k] = round(sum[k] / (double)seeds);
-        snprintf(title, sizeof title, "Confusion: %.90s, %.90s, mean of %zu seed%s", report->runs[r->run].name, r->name,
-                 seeds, seeds > 1 ? "s" : "");
+        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds,
+                 seeds > 1 ? "s" : "");
         status = add_confusion(title, report->split, sum, classes, "unseen-classes", set, err);
     }
     kd_free(unseen);

@@ -38,8 +38,9 @@ int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const boo
 {
     if (check(n, classes, unseen, err) < 0) return -1;
     size_t allowed = (size_t)floor(flips * (double)n);
-    if (allowed < 1 || allowed >= n)
-        return kd_fail_usage(err, "correct.flips: %g of %zu images is %s", flips, n, allowed ? "all of them" : "not even one");
+    if (allowed < 1) allowed = 1;
+    if (allowed >= n)
+        return kd_fail_usage(err, "correct.flips: %g of %zu images may flip, which is all of them", flips, n);
     double *margin = kd_alloc(n, sizeof *margin, "margins", err);
     if (!margin) return -1;
     for (size_t k = 0; k < classes; k++) {
