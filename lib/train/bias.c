@@ -52,7 +52,7 @@ int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const boo
         }
         qsort(margin, n, sizeof *margin, ascending);
         /* An image flips where the bias is above its margin: the `allowed` smallest do. */
-        bias[k] = margin[allowed];
+        bias[k] = fmax(0, margin[allowed]); /* a class that is there is not made rarer */
     }
     kd_free(margin);
     return 0;

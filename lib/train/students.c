@@ -172,7 +172,9 @@ static int sort_students(struct kd_experiment *x, struct kd_err *err)
             if (j == x->n_students && !depends(&x->students[pick], &x->students[pick])) break;
         }
         if (pick == x->n_students)
-            return kd_fail_usage(err, "students.%s.distill.from: these students need each other in a circle",
+            return kd_fail_usage(err, cJSON_HasObjectItem(x->students[done].json, "correct")
+                                          ? "students.%s.correct.of: these students correct each other in a circle"
+                                          : "students.%s.distill.from: these students teach each other in a circle",
                                  x->students[done].name);
         struct kd_student s = x->students[pick];
         memmove(&x->students[done + 1], &x->students[done], (pick - done) * sizeof s);

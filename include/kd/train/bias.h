@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* From the transfer images alone, none of which is of an unseen class: the largest bias of each class k at which no more
- * than floor(flips n) of them, or one, are taken for k rather than for a seen class. That is a share of false alarms, as for a
+ * than floor(flips n) of them, or one, are taken for k rather than for a seen class; 0 where more are already. That is a share of false alarms, as for a
  * detector of which only the background is known. */
 int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const bool *unseen, double flips,
                         double *bias, struct kd_err *err);
