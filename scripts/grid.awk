@@ -22,7 +22,7 @@ function differs(a, b,    i, s, m, q, k) {
     return m + s < 0 ? -1 : m - s > 0 ? 1 : 0
 }
 NR == 1 { next }
-{
+/^"?(plain|kd)-[0-9]/ {
     gsub(/"/, "")
     k = split($0, part, ","); name = part[1]; errors = part[k]; t = part[k - 2]
     if (errors == "") next

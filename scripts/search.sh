@@ -15,6 +15,6 @@ export PATH="$home/bin:$PATH"
 experiment=$1; shift
 ranked=$(kd-report "$experiment" --runs "$runs" "$@" --table models --sort valid_top1 \
     --columns name,role,temperature,alpha,parameters,macs,bytes,latency_ms,valid_top1,valid_loss,seeds)
-printf '%s\n' "$ranked" | awk -v top="${TOP:-20}" '/^[*[:space:]]*[^[:space:]]/ && n++ < top + 2'
+printf '%s\n' "$ranked" | awk -v top="${TOP:-20}" '/^Differences/ {exit} NF && rows < top {print; rows += /%/ ? 0 : under; under = under || /───/}'
 best=$(kd-report "$experiment" --runs "$runs" "$@" --best)
 printf '\nBest on validation: %s\nEvaluate it on the test images with:  kd-eval %s --split test --time\n' "$best" "'$best'"

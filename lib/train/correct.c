@@ -138,6 +138,9 @@ int kd_correct(struct kd_correction *c, struct kd_err *err)
     memcpy(c->of, c->model->fingerprint, sizeof c->of);
     int status = bias && find_unseen(c, err) == 0 ? kd_model_suits(c->model, c->images, err) : -1;
     if (status == 0) status = choose_images(c, &on, err);
+    if (status == 0 && !on.n)
+        status = kd_fail(err, "%s: of %s:%s no image is left to find biases by%s", c->model->path, c->images->source,
+                         c->images->split, c->teacher ? "; its teacher takes all for unseen classes" : "");
     if (status == 0) {
         c->used = on.n;
         status = find_bias(c, &on, err);
