@@ -90,8 +90,8 @@ static int run(struct kd_run *r, struct kd_err *err)
 const struct kd_program kd_program = {
     .name = "kd-correct",
     .usage = "[OPTION]... MODEL",
-    .summary = "Correct a student for classes that its transfer set left out: biases for them are found without labels,\n"
-               "and the corrected model is written.",
+    .summary = "Correct a student for classes that its transfer set left out: find biases for them without labels,\n"
+               "and write the corrected model.",
     .details = "Examples:\n"
                "  kd-correct student/ -o corrected/                     by the transfer images it was trained on\n"
                "  kd-correct student/ --teacher teacher/ -o corrected/  and by what its teacher says of them\n"

@@ -22,7 +22,7 @@ static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images, as mnist:test or png:DIR; default: the test split of what the model was trained on"},
     {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
-     .help = "test, train, or validation as the model's own training carved it; default test, and with --experiment "
+     .help = "test, train, or validation as the model's own training carved it; default test, of an experiment "
              "validation too"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
