@@ -113,7 +113,8 @@ pictures() { # FOLDER NAME...
 
 @test "the search for the paper's settings holds out the last images" {
     small hinton-search '.students |= {kd, "no3", "no3-bias"} | .students.kd.sweep = {"distill.alpha": [0.7, 1]}
-        | .students["no3-bias"].sweep = {"correct.flips": [0.001, 0.01]} | .data.validation = 150'
+        | .students["no3-bias"].sweep = {"correct.flips": [0.001, 0.01]}
+        | del(.students.no3.sweep) | .students["no3-bias"].correct.of = "no3" | .data.validation = 150'
     jq -e '.data.carve == "last"' hinton-search.json
     "$top/scripts/search.sh" hinton-search.json >said 2>errors || { tail -3 errors; false; }
     grep -q 'no3-bias,flips=0.01' said
