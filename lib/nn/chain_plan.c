@@ -51,10 +51,26 @@ static void plan_after(struct kd_chain *chain, struct kd_stage *s, struct planne
     }
 }
 
+/* Outputs that are cheap to make again share one array. Of two such stages in a row the second keeps its output, for it
+ * would be made from the first one's. */
+static size_t find_repeated(struct kd_chain *chain)
+{
+    size_t most = 0;
+    for (unsigned i = 0; i < chain->n_stages; i++) {
+        struct kd_stage *s = &chain->stages[i];
+        s->repeated = chain->training && s->anchor && s->anchor->kind->repeat && i + 1 < chain->n_stages &&
+                      !chain->stages[i - 1].repeated;
+        for (unsigned j = 0; j < s->n_after; j++)
+            if (!kd_layer_is_relu(s->after[j])) s->repeated = false;
+        if (s->repeated && stage_bytes(chain, s) > most) most = stage_bytes(chain, s);
+    }
+    return most;
+}
+
 /* Without training, two arrays serve in turn. */
 static void plan_values(struct kd_chain *chain, struct planner *p)
 {
-    float *turn[2] = {NULL, NULL};
+    float *turn[2] = {NULL, NULL}, *repeated = piece(p, find_repeated(chain));
     if (!chain->training)
         for (int i = 0; i < 2; i++) turn[i] = piece(p, widest(chain));
     for (unsigned i = 0; i < chain->n_stages; i++) {
@@ -62,7 +78,7 @@ static void plan_values(struct kd_chain *chain, struct planner *p)
         if (i == 0 && chain->inner)
             s->out = chain->in;
         else
-            s->out = chain->training ? piece(p, stage_bytes(chain, s)) : turn[i % 2];
+            s->out = s->repeated ? repeated : chain->training ? piece(p, stage_bytes(chain, s)) : turn[i % 2];
         if (i == 0) chain->in = s->out;
         if (s->anchor) {
             s->anchor->x = chain->stages[i - 1].out;

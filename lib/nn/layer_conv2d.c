@@ -155,7 +155,7 @@ static uint64_t conv_macs(const struct kd_layer *l)
 
 static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
 {
-    while (l < end && (l->kind == &kd_layer_relu || l->kind == &kd_layer_leaky_relu)) l++;
+    while (l < end && kd_layer_is_relu(l)) l++;
     return l == end;
 }
 

@@ -186,6 +186,9 @@ struct kd_layer_kind {
     int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
     /* y's tile from x. */
     void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+    /* y's tile once more, as forward left it (all columns of whole images): a training chain does not keep the output of a
+     * layer that has this, where nothing but relu follows, but makes it again on the way back. NULL: it is kept. */
+    void (*repeat)(struct kd_layer *l, struct kd_tile t);
     /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the parameters' gradients
      * comes with it. */
     void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
