@@ -81,6 +81,7 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
         if (!t->best_values) return -1;
     }
     size_t batch = (size_t)c->batch;
+    t->net->brief_gradients = !(c->clip_norm > 0); /* which wants them all at once */
     if (kd_network_plan(t->net, batch, true, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0)
