@@ -72,7 +72,7 @@ BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
 .PHONY: all test bench asan tsan fuzz torture valgrind lint install uninstall clean help units FORCE
 all: $(BINARIES)
-units: $(UNITS) $(TORTURE)
+units: $(UNITS) $(TORTURE) $(OUT)/bench/bench
 
 # The flags in force, so that changing them rebuilds.
 $(OUT)/flags: FORCE

@@ -199,7 +199,7 @@ static int machine(double sgemm[2], unsigned most, struct kd_err *err)
 {
     for (int i = 0; i < 2; i++) {
         struct kd_pool *pool = kd_pool_new(i ? most : 1, err);
-        int status = pool ? bench_machine_peak(pool, &sgemm[i], err) : -1;
+        int status = pool ? bench_machine_peak(pool, options.quick, &sgemm[i], err) : -1;
         kd_pool_free(pool);
         if (status < 0) return -1;
     }

@@ -48,7 +48,7 @@ double bench_work_flops(const struct work *k);
 int bench_images_make(struct kd_images *im, struct kd_shape shape, uint32_t n, struct kd_err *err);
 
 /* GFLOP/s of BLAS with a product of 1024 x 1024 on each thread: the best of ten, as others only ever slow it. */
-int bench_machine_peak(struct kd_pool *pool, double *gflops, struct kd_err *err);
+int bench_machine_peak(struct kd_pool *pool, bool quick, double *gflops, struct kd_err *err);
 struct bench_memory {
     double now, peak; /* MB resident */
 };

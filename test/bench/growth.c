@@ -60,7 +60,7 @@ static int measure(const struct setting *s, bool quick, struct point *out, struc
     double seconds = 0;
     struct kd_pool *pool = kd_pool_new(s->threads, err);
     int status = pool ? kd_bytes_format(&text, err, "\"mlp") : -1;
-    for (unsigned i = 0; i < s->depth && status == 0; i++) status = kd_bytes_format(&text, err, "-%u", s->width);
+    for (unsigned i = 0; i < s->depth && status == 0; i++) status = kd_bytes_format(&text, err, "-%u", quick ? s->width / 16 : s->width);
     if (status == 0) status = kd_bytes_format(&text, err, "\"");
     struct workload w = {.name = "growth", .network = text.data, .shape = {1, 28, 28, false}, .batch = s->batch,
                          .images = s->images, .optimizer = KD_SGD};
