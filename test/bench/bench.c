@@ -149,7 +149,7 @@ static void head(const double sgemm[2], unsigned most)
 {
     printf("kd %s, kernels %s; BLAS kernel %s; sgemm %.0f GFLOP/s on one thread, %.0f on %u\n\n", KD_VERSION,
            kd_kernels_name(), kd_blas_kernel(), sgemm[0], sgemm[1], most);
-    printf("%-4s %-50s %4s %10s %7s %8s %8s %8s %7s %7s %7s\n", "", "", "thr.", "images/s", "spread", "GFLOP/s", "of sgemm",
+    printf("%-4s %-54s %4s %10s %7s %8s %8s %8s %7s %7s %7s\n", "", "", "thr.", "images/s", "spread", "GFLOP/s", "of sgemm",
            "speed-up", "MB", "own", "planned");
 }
 
@@ -158,7 +158,7 @@ static void row(const cJSON *json, double speed_up)
 {
     double rate = number_of(json, "images_per_second"), gflops = number_of(json, "gflops");
     double peak = number_of(json, "peak_mb"), planned = number_of(json, "planned_mb");
-    printf("%-4s %-50s %4.0f %10.0f %5.0f %%", cJSON_GetObjectItemCaseSensitive(json, "workload")->valuestring,
+    printf("%-4s %-54s %4.0f %10.0f %5.0f %%", cJSON_GetObjectItemCaseSensitive(json, "workload")->valuestring,
            cJSON_GetObjectItemCaseSensitive(json, "what")->valuestring, number_of(json, "threads"), rate,
            100 * (number_of(json, "high") - number_of(json, "low")) / rate);
     if (gflops > 0)
@@ -261,12 +261,12 @@ static int known(const char *name, struct kd_err *err)
     if (bench_workload_find(name)) return 0;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(others[i], name) == 0) return 0;
-    return kd_fail_usage(err, "%s: no such workload; there are W1 W2 W3 W4 W5 W5i W6 W7l W7t C1 soft growth", name);
+    return kd_fail_usage(err, "%s: no such workload; there are W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth", name);
 }
 
 static int run_list(const char *const *names, size_t n, struct kd_err *err)
 {
-    static const char *const all[] = {"W1", "W2", "W3", "W4", "W5", "W5i", "W6", "W7l", "W7t", "C1", "soft", "growth"};
+    static const char *const all[] = {"W1", "W2", "W3", "W4", "W5", "W5i", "W6", "W7l", "W7t", "W8", "C1", "soft", "growth"};
     char temporary[] = "/tmp/kd-bench-XXXXXX";
     const char *folder = options.images;
     double sgemm[2];
@@ -298,7 +298,7 @@ static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
         return -1;
     kd_blas_init();
     if (options.help) {
-        printf("usage: bench [OPTION]... [W1 W2 W3 W4 W5 W5i W6 W7l W7t C1 soft growth]\n\n");
+        printf("usage: bench [OPTION]... [W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth]\n\n");
         return kd_opts_help(&section, 1, 80, stdout), 0;
     }
     if (options.machine) return tell_machine(kd_cpus_usable(), err);

@@ -9,6 +9,7 @@
 const char bench_w1_network[] =
     "[\"flatten\"," DROPOUT("0.2") "," DENSE DROPOUT("0.5") "," DENSE DROPOUT("0.5") ",\"dense\"]";
 
+#define CONV(n)       "{\"kind\":\"conv2d\",\"filters\":" n ",\"padding\":1},\"relu\",\"maxpool\",\"batchnorm\","
 #define MNIST {1, 28, 28, false}
 #define CIFAR {3, 32, 32, false}
 const struct workload bench_workloads[] = {
@@ -20,6 +21,8 @@ const struct workload bench_workloads[] = {
     {"W5", "train VGG19-BN, 32x32, SGD, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS, false},
     {"W5i", "VGG19-BN, inference, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS, true},
     {"W6", "train ResNet-9, 32x32, SGD, batch 128", "\"resnet9\"", CIFAR, 128, 256, KD_SGD, LABELS, false},
+    {"W8", "train conv 32-64-128 (a CIFAR student), SGD, batch 128",
+     "[" CONV("32") CONV("64") CONV("128") "\"flatten\",\"dense\"]", CIFAR, 128, 2560, KD_SGD, LABELS, false},
     {"W7l", "784-800-800-10, inference, one image at a time", "\"mlp-800-800\"", MNIST, 1, 1000, KD_SGD, LABELS, true},
     {"W7t", "784-800-800-10, inference, 1,000 at a time", "\"mlp-800-800\"", MNIST, 1000, 12000, KD_SGD, LABELS, true},
 };
