@@ -86,6 +86,12 @@ python() {
     [[ "${lines[4]}" == "| C1 |"*"| 20,000 | 8,000 | 8,500 | 8,600 | 2.33 (2.33 to 2.33) | 2.2 yes | - | 95 / 400 | 0.24 yes |" ]]
     [ "${lines[5]}" = "A processor, 2 threads; BLAS kernel SkylakeX, sgemm 240 GFLOP/s on one thread and 450 on 2; PyTorch 1.13.0a0 and 2.13.0+cpu; 1 to 3 pairs a row, median and range; 1 pairs in which others had a core are left out; 2 of 3 rows at their goal." ]
     "$compare" --table --text --to "$pairs" | grep -E '^W1 +train .* 2\.19 \(2\.00 to 2\.40\) +2\.0 yes'
+    printf 'above\n<!-- compare_torch -->\nold\n<!-- end -->\nbelow\n' >page.md
+    "$compare" --table --to "$pairs" --into page.md
+    [ "$(head -n 2 page.md | tail -n 1)" = "<!-- compare_torch -->" ] && [ "$(tail -n 1 page.md)" = below ]
+    [ "$(sed -n 3p page.md)" = "${lines[0]}" ]
+    run ! grep old page.md
+    run -1 "$compare" --table --to "$pairs" --into "$pairs"
     printf '{"workload": "W1"\n' >broken
     run --separate-stderr "$compare" --table --to broken
     [ "$status" -eq 1 ] && [ "$stderr" = "compare_torch: broken: it has a line that is no JSON" ]
