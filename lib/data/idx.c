@@ -109,7 +109,7 @@ static int stream_finish(struct stream *s, struct kd_err *err)
 
 static int header_take(struct stream *s, struct kd_tensor *t, struct kd_err *err)
 {
-    unsigned char magic[4], dim[4];
+    unsigned char magic[4] = {0}, dim[4] = {0};
     if (stream_take(s, magic, 4, err) < 0) return -1;
     if (magic[0] != 0 || magic[1] != 0 || magic[3] < 1 || magic[3] > MAX_DIMS)
         return kd_fail(err,
