@@ -347,7 +347,7 @@ static int write_resolved(const struct training_work *w, struct kd_err *err)
     struct kd_bytes old = {0};
     struct kd_err ignored;
     int status = path ? 0 : -1;
-    bool same = path && kd_file_read(path, KD_READ_LIMIT, &old, &ignored) == 0 &&
+    bool same = path && kd_file_read(path, kd_read_limit(), &old, &ignored) == 0 &&
                 strcmp(old.data, text) == 0;
     if (status == 0 && !same) status = kd_file_write(path, text, strlen(text), err);
     kd_bytes_release(&old);

@@ -41,9 +41,27 @@ static int room_for(struct kd_bytes *b, size_t room, const char *name, struct kd
     return 0;
 }
 
+static atomic_size_t read_limit = (size_t)16 << 30;
+
+size_t kd_read_limit(void)
+{
+    return atomic_load(&read_limit);
+}
+
+void kd_read_limit_set(size_t bytes)
+{
+    atomic_store(&read_limit, bytes);
+}
+
+const char *kd_read_limit_remedy(size_t limit)
+{
+    return limit == kd_read_limit() ? "; --read-limit raises this limit" : "";
+}
+
 static int too_large(const char *name, size_t limit, struct kd_err *err)
 {
-    return kd_fail(err, "%s: larger than the %zu bytes that are accepted here", name, limit);
+    return kd_fail(err, "%s: larger than the %zu bytes that are accepted here%s", name, limit,
+                   kd_read_limit_remedy(limit));
 }
 
 /* One byte more than the file's size is asked for, so that the read that finds the end needs no

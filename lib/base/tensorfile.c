@@ -43,7 +43,7 @@ const char *kd_input_name(const char *path)
 
 size_t kd_limit_of(const struct kd_tensorfile_limits *limits)
 {
-    return limits && limits->bytes ? limits->bytes : KD_READ_LIMIT;
+    return limits && limits->bytes ? limits->bytes : kd_read_limit();
 }
 
 const char *kd_other_format(const struct kd_bytes *b)

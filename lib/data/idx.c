@@ -137,8 +137,8 @@ int kd_idx_parse(const void *bytes, size_t size, const char *name, size_t limit,
     if (status < 0) goto done;
     status = -1;
     if (out->count > limit) {
-        kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu", name, out->count,
-                limit);
+        kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu%s", name, out->count,
+                limit, kd_read_limit_remedy(limit));
         goto done;
     }
     /* A header that promises more than the input can hold is refused before memory is taken. */
@@ -165,7 +165,7 @@ static int idx_read(const char *path, size_t limit, struct kd_tensor *out, struc
     struct kd_bytes bytes = {0};
     *out = (struct kd_tensor){0};
     /* room for a header and for input that does not compress */
-    const size_t most = limit < KD_READ_LIMIT / 2 ? limit + limit / 64 + 4096 : KD_READ_LIMIT;
+    const size_t most = limit < kd_read_limit() / 2 ? limit + limit / 64 + 4096 : kd_read_limit();
     if (kd_file_read(path, most, &bytes, err) < 0) return -1;
     const int status = kd_idx_parse(bytes.data, bytes.size, path, limit, out, err);
     kd_bytes_release(&bytes);

@@ -429,7 +429,7 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
     lxw_error wrong = workbook_close(b.workbook);
     if (status == 0 && wrong != LXW_NO_ERROR)
         status = kd_fail(err, "%s: workbook: %s", path, lxw_strerror(wrong));
-    if (status == 0) status = kd_file_read(temporary, KD_READ_LIMIT, &data, err);
+    if (status == 0) status = kd_file_read(temporary, kd_read_limit(), &data, err);
     if (status == 0) status = kd_file_write(path, data.data, data.size, err);
 end:
     if (fd >= 0) unlink(temporary);

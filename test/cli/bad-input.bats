@@ -58,7 +58,7 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     refused 1 "kept/model.safetensors: classes 0 to 9 are known, but image 239 of idx:set:train has label 255" -- \
         kd-eval kept --data idx:set:train --output kept/eval.txt
     kd-data convert idx:set:train --to tensors -o t.safetensors --quiet
-    { head -c 8 t.safetensors; tail -c +9 t.safetensors | sed 's/kd.checksums/kd.checksumz/'; } >u.safetensors
+    { head -c 8 t.safetensors; tail -c +9 t.safetensors | sed 's/kd.checksums/kd.checksumz/; s/kd.header_checksum/kd.header_checksun/'; } >u.safetensors
     printf '\377\377\377\177' | dd of=u.safetensors bs=1 seek="$(labels_at u.safetensors)" conv=notrunc status=none
     refused 1 "u.safetensors" "label" -- train --data tensors:u.safetensors
 }

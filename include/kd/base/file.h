@@ -12,8 +12,11 @@
 #include <stddef.h>
 #include <time.h>
 
-/* Bytes that a single input may have where nothing else is said. */
-#define KD_READ_LIMIT ((size_t)16 << 30)
+/* Bytes that a single input may have, packed and unpacked, where nothing else is said: 16 GiB, until a program says otherwise at
+ * its start (--read-limit). The remedy is for the end of a refusal: the option's name where this limit was met, else "". */
+size_t kd_read_limit(void);
+void kd_read_limit_set(size_t bytes);
+const char *kd_read_limit_remedy(size_t limit);
 
 /* Whole file (or standard input for "-", once per process) into out (owned by the caller). */
 int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err);
