@@ -98,12 +98,27 @@ stop() {
 }
 
 @test "Nothing left behind" {
-    dead=$(bash -c 'echo $$')
-    mkdir run
-    touch run/.kd-"$dead"-65a0000000000001.tmp run/.kd-$$-65a0000000000001.tmp run/.kd-own.tmp run/.kd-"$dead"-notes.tmp
+    set -m
+    kd-train-teacher ${long/5steps/1steps} -o run 3>&- &
+    pid=$!
+    set +m
+    being_written() { kill -STOP $pid && sleep 0.01 && ls run/.kd-*.tmp >/dev/null 2>&1 || ! kill -CONT $pid; }
+    wait_for being_written
+    stop KILL
+    left=$(basename run/.kd-*.tmp) # ".kd-PROCESS-MOMENT_MACHINE.tmp"
+    rm -f run/*.safetensors run/log.jsonl run/.kd-lock
+    mkdir "run/${left/$pid-/$pid-1}"
+    touch "run/${left/$pid-/$pid-1}/part"
+    others=(".kd-$$-${left#.kd-*-}" .kd-own.tmp ".kd-$pid-notes.tmp" "${left%????????.tmp}00000000.tmp")
+    (cd run && touch "${others[@]}")
+    touch -d '2 minutes ago' run/.kd*
+    for folder in soft.d photos; do cp -rp run $folder; done
     train --epochs 1 -o run
-    [ "$(ls -A run | sort | xargs)" = "$(printf '%s\n' .kd-$$-65a0000000000001.tmp .kd-"$dead"-notes.tmp .kd-own.tmp log.jsonl \
-        model.safetensors | sort | xargs)" ]
+    kd-soften --model T --data idx:set --quiet -o soft.d/soft.safetensors
+    kd-data convert idx:set --to png --quiet -o photos
+    [ "$(ls -A run | sort | xargs)" = "$(printf '%s\n' "${others[@]}" log.jsonl model.safetensors | sort | xargs)" ]
+    [ "$(ls -A soft.d | sort | xargs)" = "$(printf '%s\n' "${others[@]}" soft.safetensors | sort | xargs)" ]
+    [ "$(ls -A photos | sort | xargs)" = "$(printf '%s\n' "${others[@]}" train | sort | xargs)" ]
 }
 
 @test "Numbers that break end it" {
