@@ -93,7 +93,7 @@ static int prepare_job(struct training_work *w, const char *name, struct kd_err 
         job->distilled = true;
     if (!o->network && !o->layers.n) return 0;
     cJSON_Delete(job->network);
-    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail(err, "no memory");
+    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail_memory(err, "no memory");
     struct kd_bytes text = {0};
     int status = kd_bytes_format(&text, err, "mlp");
     for (size_t i = 0; i < o->layers.n && status == 0; i++)

@@ -30,7 +30,7 @@ static int by_place(const void *a, const void *b)
 static int add_string(struct kd_bytes *out, const char *text, struct kd_err *err)
 {
     cJSON *string = cJSON_CreateString(text);
-    if (!string) return kd_fail(err, "not enough memory for the header of a tensor file");
+    if (!string) return kd_fail_memory(err, "not enough memory for the header of a tensor file");
     char *quoted = kd_json_text(string, false, err);
     cJSON_Delete(string);
     int status = quoted ? kd_bytes_add(out, quoted, strlen(quoted), err) : -1;
@@ -62,7 +62,7 @@ static int add_metadata(struct kd_bytes *out, const struct kd_tensorfile *f, con
     char sum[KD_FINGERPRINT];
     const cJSON **items = NULL;
     cJSON *all = cJSON_Duplicate(f->metadata, true);
-    if (!all) return kd_fail(err, "not enough memory for the header of a tensor file");
+    if (!all) return kd_fail_memory(err, "not enough memory for the header of a tensor file");
     if (kd_json_add_text(all, KD_CHECKSUMS, sums, err) < 0 || kd_header_checksum(all, named, f->n, sum, err) < 0 ||
         kd_json_add_text(all, KD_HEADER_CHECKSUM, sum, err) < 0)
         goto done;

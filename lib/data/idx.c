@@ -24,7 +24,7 @@ static int stream_open(struct stream *s, const void *bytes, size_t size, const c
     *s = (struct stream){.name = name, .next = bytes, .left = size};
     s->gz = size >= 2 && s->next[0] == 0x1f && s->next[1] == 0x8b;
     if (s->gz && inflateInit2(&s->z, 15 + 16) != Z_OK)
-        return kd_fail(err, "%s: no memory to decompress", name);
+        return kd_fail_memory(err, "%s: no memory to decompress", name);
     return 0;
 }
 

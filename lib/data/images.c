@@ -281,7 +281,7 @@ cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
     const double shape[3] = {images->c, images->h, images->w};
     cJSON *o = cJSON_CreateObject();
     if (!o) {
-        kd_fail(err, "no memory for the identity of %s", images->source);
+        kd_fail_memory(err, "no memory for the identity of %s", images->source);
         return NULL;
     }
     if (kd_json_add_text(o, "source", images->source, err) == 0 &&

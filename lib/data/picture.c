@@ -128,7 +128,7 @@ static int read_png(struct codec *k)
     if (k->png) k->info = png_create_info_struct(k->png);
     int status = -1;
     if (!k->info)
-        kd_fail(k->err, "%s: not enough memory to read a PNG file", k->name);
+        kd_fail_memory(k->err, "%s: not enough memory to read a PNG file", k->name);
     else if ((status = decode(k)) < 0 && !k->told)
         kd_fail(k->err, "%s: broken PNG file: %s, before byte %zu of %zu", k->name, k->complaint,
                 size - k->left, size);
@@ -175,7 +175,7 @@ int kd_picture_encode(const struct kd_picture *p, struct kd_bytes *out, struct k
     if (k.png) k.info = png_create_info_struct(k.png);
     int status = -1;
     if (!k.info)
-        kd_fail(err, "not enough memory to write a PNG file");
+        kd_fail_memory(err, "not enough memory to write a PNG file");
     else if ((status = encode(&k, p)) < 0 && !k.told)
         kd_fail(err, "PNG writer: %s", k.complaint);
     if (k.png) png_destroy_write_struct(&k.png, &k.info);

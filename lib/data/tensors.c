@@ -195,7 +195,7 @@ static char *names_text(const struct kd_images *images, struct kd_err *err)
     if (list)
         text = kd_json_text(list, false, err);
     else
-        kd_fail(err, "not enough memory for class names");
+        kd_fail_memory(err, "not enough memory for class names");
     cJSON_Delete(list);
     return text;
 }

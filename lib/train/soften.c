@@ -8,7 +8,7 @@
 
 static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
 {
-    if (!json && !err->text[0]) return kd_fail(err, "not enough memory for %s", key); /* cJSON does not say why */
+    if (!json && !err->text[0]) return kd_fail_memory(err, "not enough memory for %s", key); /* cJSON does not say why */
     char *text = json ? kd_json_text(json, false, err) : NULL;
     int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
     kd_free(text);
@@ -48,7 +48,7 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (!t->n) return 0;
     cJSON *list = cJSON_CreateDoubleArray(t->v, (int)t->n);
     return list ? set_json(f, "kd.temperature", list, err)
-                : kd_fail(err, "not enough memory for a list of temperatures");
+                : kd_fail_memory(err, "not enough memory for a list of temperatures");
 }
 
 static bool same_text(const char *a, const char *b)
