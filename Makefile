@@ -133,15 +133,12 @@ tsan:
 	MODE=tsan BIN=$(abspath build/tsan-$(notdir $(CC))/bin) UNIT_DIR=build/tsan-$(notdir $(CC))/unit scripts/test.sh \
 	  $(foreach t,pool gradient checkpoint,build/tsan-$(notdir $(CC))/unit/test_$(t))
 
-# make fuzz SECONDS=60: each parser under libFuzzer (clang); corpora stay in build/. FUZZ='fuzz_log ...' chooses.
+# make fuzz SECONDS=60: each parser so long under libFuzzer (clang); corpora stay in build/. FUZZ='fuzz_log ...' chooses.
 SECONDS ?= 60
 FUZZ ?= $(FUZZ_SRC:test/fuzz/%.c=%)
 fuzz:
 	$(MAKE) MODE=fuzz CC=clang fuzz-programs
-	@for t in $(FUZZ); do mkdir -p build/corpus/$$t && \
-	  build/fuzz-clang/fuzz/$$t -max_total_time=$(SECONDS) -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/corpus/$$t- \
-	  build/corpus/$$t test/fuzz/corpus/$$t >build/corpus/$$t.log 2>&1 || { tail -n 40 build/corpus/$$t.log; exit 1; }; \
-	  echo "$$t: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/corpus/$$t.log) executions"; done; echo "crashes: 0"
+	@SECONDS_EACH=$(SECONDS) scripts/fuzz.sh $(FUZZ)
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_SRC:test/fuzz/%.c=$(OUT)/fuzz/%)
 $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
@@ -163,10 +160,13 @@ lint:
 	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' build/lint.log; exit 1; }
 	@echo "lint: no finding"
 
-# make torture: calls that fail one after another, and trainings killed KILLS times each; figures at the end.
+# make torture: calls that fail one after another, and trainings killed KILLS times each; figures at the end. Of gcc, because
+# its LeakSanitizer is a shared library and comes behind the one that is preloaded.
 KILLS ?= 200
 torture: all units
-	@UNIT_DIR=$(abspath $(OUT)/unit) BIN=$(abspath $(BIN)) FAIL=$(abspath $(TORTURE)) scripts/torture.sh $(KILLS)
+	$(MAKE) MODE=leak CC=gcc all units
+	@UNIT_DIR=$(abspath $(OUT)/unit) BIN=$(abspath $(BIN)) LEAK_BIN=$(abspath build/leak-gcc/bin) \
+	  LEAK_UNIT_DIR=$(abspath build/leak-gcc/unit) scripts/torture.sh $(KILLS)
 # make valgrind: one whole small run of each program.
 valgrind: all
 	@BIN=$(abspath $(BIN)) scripts/valgrind.sh
