@@ -145,20 +145,24 @@ $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 
-# make lint: clang-tidy (.clang-tidy says what for) and cppcheck over the sources; a finding is an error.
+# make lint: clang-tidy (.clang-tidy says what for) and cppcheck over the sources; a finding is an error. What is clean is not
+# looked at again until it, or a header, changes.
 LINT_SRC   := $(wildcard lib/*/*.c lib/nn/isa/*.c cmd/*.c)
 LINT_FLAGS := -Iinclude -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
     $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
-LINT_JOBS  ?= 2
+LINT_JOBS  ?= $(shell getconf _NPROCESSORS_ONLN)
 lint:
 	@for p in clang-tidy cppcheck; do command -v $$p >/dev/null || { \
 	  echo "lint: $$p is missing; apt-get install -y clang-tidy cppcheck (brew install llvm cppcheck)" >&2; exit 1; }; done
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j $(LINT_JOBS) \
 	  $(LINT_FLAGS) lib cmd
-	@mkdir -p build; printf '%s\n' $(LINT_SRC) | xargs -P $(LINT_JOBS) -I FILE sh -c 'clang-tidy --quiet "$$@" 2>&1' tidy FILE -- \
-	  $(LINT_FLAGS) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) -std=c11 >build/lint.log || \
-	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' build/lint.log; exit 1; }
+	@$(MAKE) --no-print-directory -k -j $(LINT_JOBS) $(LINT_SRC:%.c=build/lint/%.clean)
 	@echo "lint: no finding"
+build/lint/%.clean: %.c .clang-tidy $(wildcard include/kd/*/*.h lib/*/*.h lib/nn/isa/*.h cmd/*.h)
+	@mkdir -p $(@D)
+	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) -std=c11 >$@.log 2>&1 || \
+	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' $@.log; exit 1; }
+	@touch $@
 
 # make torture: calls that fail one after another, and trainings killed KILLS times each; figures at the end. Of gcc, because
 # its LeakSanitizer is a shared library and comes behind the one that is preloaded.
