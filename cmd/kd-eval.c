@@ -327,9 +327,10 @@ static int set_reference(struct work *w, const char *path, struct kd_err *err)
 
 static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t seed, struct kd_err *err)
 {
-    char *folder = kd_experiment_place(x, "teacher", false, seed, err);
+    uint64_t of = kd_experiment_teacher_seed(x, seed);
+    char *folder = kd_experiment_place(x, "teacher", false, of, err);
     char *teacher = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
-    int status = teacher ? evaluate_place(w, x, "teacher", false, seed, err) : -1;
+    int status = !teacher ? -1 : of == seed ? evaluate_place(w, x, "teacher", false, seed, err) : 0;
     if (status == 0) status = set_reference(w, teacher, err);
     for (size_t i = 0; i < x->n_students && status == 0 && !kd_stopping; i++)
         status = evaluate_place(w, x, x->students[i].name, true, seed, err);

@@ -235,9 +235,9 @@ static int from_experiment(struct work *w, const char *path, struct kd_err *err)
     if (status < 0) kd_err_context(err, "%s", path);
     if (status == 0) status = kd_args_apply(&w->run->args, err);
     bool given = kd_args_has(&w->run->args, "seed");
-    size_t n = given || w->showing ? 1 : x->n_seeds;
+    size_t n = given || w->showing ? 1 : x->n_teacher_seeds;
     if (status == 0 && w->run->common.output && n > 1)
-        status = kd_fail_usage(err, "--output takes one file, but the experiment has %zu seeds; choose with "
+        status = kd_fail_usage(err, "--output takes one file, but the experiment has %zu teachers; choose with "
                                     "--seed", n);
     for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
         status = one_seed(w, x, &teacher, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);

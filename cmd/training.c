@@ -210,7 +210,7 @@ static int each_seed(struct training_work *w, const char *name, struct kd_err *e
 {
     uint64_t one = (uint64_t)w->run->common.seed;
     bool given = kd_args_has(&w->run->args, "seed");
-    size_t n = given ? 1 : w->x->n_seeds;
+    size_t n = given ? 1 : w->student ? w->x->n_seeds : w->x->n_teacher_seeds;
     for (size_t i = 0; i < n && !kd_stopping; i++) {
         uint64_t seed = given ? one : w->x->seeds[i];
         if (prepare_job(w, name, err) < 0) return -1;

@@ -21,7 +21,9 @@ static bool is_soft_file(const char *path)
 static char *model_of(const struct training_work *w, const char *from, uint64_t seed, struct kd_err *err)
 {
     if (!kd_experiment_knows(w->x, from)) return kd_strdup(from, err);
-    char *folder = kd_experiment_place(w->x, from, strcmp(from, "teacher") != 0, seed, err);
+    bool student = strcmp(from, "teacher") != 0;
+    char *folder = kd_experiment_place(w->x, from, student, student ? seed : kd_experiment_teacher_seed(w->x, seed),
+                                       err);
     char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
     kd_free(folder);
     return path;
@@ -34,10 +36,11 @@ static int add_teacher(const struct training_work *w, struct kd_teachers *teache
     if (!path) return -1;
     int status = kd_teachers_add(teachers, path, weight, err);
     if (status < 0 && !kd_path_exists(path) && kd_experiment_knows(w->x, from))
-        status = kd_fail(err, "%s: not there yet; train it with kd-train-%s %s%s%s --seed %llu", path,
-                         strcmp(from, "teacher") == 0 ? "teacher" : "student", w->path,
-                         strcmp(from, "teacher") == 0 ? "" : " --student ",
-                         strcmp(from, "teacher") == 0 ? "" : from, (unsigned long long)seed);
+        status = strcmp(from, "teacher") == 0
+                     ? kd_fail(err, "%s: not there yet; train it with kd-train-teacher %s --seed %llu", path, w->path,
+                               (unsigned long long)kd_experiment_teacher_seed(w->x, seed))
+                     : kd_fail(err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu",
+                               path, w->path, from, (unsigned long long)seed);
     else if (status < 0 && !kd_path_exists(path) && w->path && strcmp(path, "-") != 0)
         status = kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, "
                                     "and there is no such file", from);
@@ -102,7 +105,8 @@ static int targets_by_name(struct training_work *w, const char *from, uint64_t s
                            struct kd_err *err)
 {
     bool known = kd_experiment_knows(w->x, from);
-    char *soft = known ? kd_experiment_soft(w->x, from, seed, err) : kd_strdup(from, err);
+    uint64_t of = strcmp(from, "teacher") == 0 ? kd_experiment_teacher_seed(w->x, seed) : seed;
+    char *soft = known ? kd_experiment_soft(w->x, from, of, err) : kd_strdup(from, err);
     if (!soft) return -1;
     int status = -1;
     if (known ? kd_path_exists(soft) && written_serve(w) : is_soft_file(soft)) {

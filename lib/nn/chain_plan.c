@@ -97,26 +97,53 @@ static void plan_gradients(struct kd_chain *chain, struct planner *p)
     chain->dout = chain->stages[chain->n_stages - 1].dout;
 }
 
+static void forget_gradients(struct kd_chain *chain)
+{
+    chain->dout = NULL;
+    for (unsigned i = 0; i < chain->n_layers; i++) chain->layers[i].dx = chain->layers[i].dy = NULL;
+}
+
 static void plan_memory(struct kd_chain *chain, struct planner *p)
 {
+    if (!chain->training) forget_gradients(chain);
     plan_values(chain, p);
     for (unsigned i = 0; i < chain->n_layers; i++) {
         struct kd_layer *l = &chain->layers[i];
-        if (l->kind->save_bytes && (chain->training || !l->kind->elementwise))
-            l->save = piece(p, l->kind->save_bytes(l, chain->batch));
+        l->batch = chain->batch;
+        if (l->kind->save_bytes && !l->absorbed && (chain->training || !l->kind->elementwise))
+            l->save = piece(p, l->kind->save_bytes(l, chain->batch, chain->training));
     }
     if (chain->training) plan_gradients(chain, p);
 }
 
 /* ---- stages ---- */
 
+static struct kd_shape stage_output(const struct kd_layer *anchor)
+{
+    return anchor->kind == &kd_layer_conv2d && anchor->u.conv2d.pool ? anchor->u.conv2d.pool->out : anchor->out;
+}
+
+static void shape_stage(struct kd_stage *s)
+{
+    struct kd_layer *anchor = s->anchor;
+    struct kd_shape out = stage_output(anchor);
+    s->pixels = anchor->pixels = out.flat ? 1 : kd_shape_pixels(out);
+    s->cols = anchor->cols = out.c;
+    for (unsigned i = 0; i < s->n_after; i++) s->after[i]->pixels = s->pixels;
+}
+
+/* The stage's convolution pools as well. */
+static void absorb(struct kd_stage *s, struct kd_layer *pool)
+{
+    pool->absorbed = true;
+    s->anchor->u.conv2d.pool = pool;
+    shape_stage(s);
+}
+
 static void add_stage(struct kd_chain *chain, struct kd_layer *anchor, struct kd_layer **after)
 {
-    struct kd_shape out = anchor->out;
-    anchor->pixels = out.flat ? 1 : kd_shape_pixels(out);
-    anchor->cols = out.c;
-    chain->stages[chain->n_stages++] = (struct kd_stage){.anchor = anchor, .after = after,
-        .parts = anchor->parts, .pixels = anchor->pixels, .cols = anchor->cols};
+    chain->stages[chain->n_stages] = (struct kd_stage){.anchor = anchor, .after = after, .parts = anchor->parts};
+    shape_stage(&chain->stages[chain->n_stages++]);
 }
 
 /* Images come in C,H,W order; the layers inside want channels last. */
@@ -154,6 +181,8 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
             last->n_after++;
         } else if (l->kind == &kd_layer_flatten && (still_images || kd_shape_pixels(l->in) == 1)) {
             images = false; /* a view: the same numbers, seen as flat */
+        } else if (kd_conv_takes_pool(last->anchor, l)) {
+            absorb(last, l);
         } else {
             if (still_images && several && convert(chain, next, err) < 0) return -1;
             add_stage(chain, l, next);

@@ -1,4 +1,4 @@
-/* Convolution, channels last, by three algorithms. Private to nn/.
+/* Convolution, channels last, by five algorithms. Private to nn/.
  *
  * x [images*h*w][in], y [images*oh*ow][out], weights as PyTorch has them [out][in/groups][k][k]; cross-correlation:
  *     y[p][o] = bias[o] + sum over taps t and channels i of x[p stride + t - padding][i] w[o][i][t]
@@ -9,8 +9,9 @@
 
 struct kd_conv_shape {
     size_t in, out, groups, kernel, stride, padding, h, w, oh, ow;
+    bool pool; /* 2x2 pooling to the largest, in the same pass: KD_CONV_DIRECT only */
 };
-enum kd_conv_algorithm { KD_CONV_GEMM, KD_CONV_WINOGRAD, KD_CONV_DEPTHWISE };
+enum kd_conv_algorithm { KD_CONV_GEMM, KD_CONV_WINOGRAD, KD_CONV_DEPTHWISE, KD_CONV_DIRECT, KD_CONV_TINY };
 enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s);
 
 struct kd_conv { /* one call */
@@ -18,23 +19,34 @@ struct kd_conv { /* one call */
     size_t images;
     const float *x, *weight, *bias, *dy; /* bias NULL: none */
     float *y, *dx, *dweight, *dbias;
+    uint8_t *winner; /* [images*pooled pixels][out], NULL where not training */
     float *scratch;
     const struct kd_job_of_layer *job;
 };
-size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch); /* floats */
+size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch, bool training); /* floats */
 void kd_conv_gemm_forward(const struct kd_conv *c);
 void kd_conv_gemm_input(const struct kd_conv *c);
 void kd_conv_gemm_weight(const struct kd_conv *c);
 
-size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch);
+size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch, bool training);
 void kd_conv_winograd_forward(const struct kd_conv *c);
 void kd_conv_winograd_input(const struct kd_conv *c);
 void kd_conv_winograd_weight(const struct kd_conv *c);
 
-size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch);
+size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch, bool training);
 void kd_conv_depthwise_forward(const struct kd_conv *c);
 void kd_conv_depthwise_input(const struct kd_conv *c);
 void kd_conv_depthwise_weight(const struct kd_conv *c);
+
+size_t kd_conv_direct_scratch(const struct kd_conv_shape *s, size_t batch, bool training);
+void kd_conv_direct_forward(const struct kd_conv *c);
+void kd_conv_direct_back(const struct kd_conv *c);   /* dx, where wanted, and what weight needs */
+void kd_conv_direct_weight(const struct kd_conv *c); /* right after back */
+
+size_t kd_conv_tiny_scratch(const struct kd_conv_shape *s, size_t batch, bool training);
+void kd_conv_tiny_forward(const struct kd_conv *c);
+void kd_conv_tiny_input(const struct kd_conv *c);
+void kd_conv_tiny_weight(const struct kd_conv *c);
 
 /* Rows of whole images that part `part` of `parts` has. */
 static inline size_t kd_conv_from(size_t images, unsigned parts, unsigned part)

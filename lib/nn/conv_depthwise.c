@@ -13,9 +13,10 @@ struct depthwise {
     float *partial; /* [PARTS][taps][channels] */
 };
 
-size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch)
+size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch, bool training)
 {
     (void)batch;
+    (void)training;
     return (1 + PARTS) * s->kernel * s->kernel * s->out;
 }
 

@@ -17,7 +17,7 @@ struct gemm {
     bool direct;             /* 1x1, stride 1: the maps are the patches */
     float *weight;           /* [out][taps][cin], packed */
     float *columns;          /* [PARTS][chunk*pixels][depth] */
-    float *partial;          /* [PARTS][out][depth] and [PARTS][out] */
+    float *partial;          /* [PARTS][out][depth] */
 };
 
 static struct gemm gemm_of(const struct kd_conv_shape *s, size_t batch)
@@ -30,10 +30,11 @@ static struct gemm gemm_of(const struct kd_conv_shape *s, size_t batch)
     return g;
 }
 
-size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch)
+size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch, bool training)
 {
     struct gemm g = gemm_of(s, batch);
-    return s->out * g.depth * (1 + PARTS) + PARTS * (g.chunk * g.pixels * g.depth + s->out);
+    size_t partial = training ? PARTS * s->out * g.depth : 0, columns = g.direct ? 0 : g.chunk * g.pixels * g.depth;
+    return s->out * g.depth + PARTS * columns + partial;
 }
 
 static struct gemm lay(const struct kd_conv *c)
@@ -41,8 +42,8 @@ static struct gemm lay(const struct kd_conv *c)
     struct gemm g = gemm_of(&c->s, c->images);
     g.c = c;
     g.weight = c->scratch;
-    g.partial = g.weight + c->s.out * g.depth;
-    g.columns = g.partial + PARTS * c->s.out * (g.depth + 1);
+    g.columns = g.weight + c->s.out * g.depth;
+    g.partial = g.columns + (g.direct ? 0 : PARTS * g.chunk * g.pixels * g.depth);
     return g;
 }
 

@@ -1,42 +1,70 @@
 /* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 products of matrices instead of 144 multiplications a tile.
  *
- * A chunk of images at a time goes through three jobs, its arrays small enough to stay near:
+ * A block of tiles at a time goes through three steps:
  *     patches -> V[36][tiles][in];   M[k] = V[k] U[k], U[36][in][out];   M -> y
  * The gradient of the input is the same with filters rotated, in and out exchanged; that of the weights is
- * dU[k] += V[k]' D[k] with D the transformed gradient, and dw from dU at the end. */
+ * dU[k] += V[k]' D[k] with D the transformed gradient, and dw from dU at the end.
+ *
+ * Where U fits beside a block in a core's own cache, images are shared out and each part takes its blocks through all steps
+ * by itself. Otherwise a block is as much as the shared cache holds, and each step of it is shared out. */
 #include "conv.h"
-#include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
 
-enum { POINTS = 36, LANE = 16, ZEROS = 4096 };
+#include <string.h>
+
+enum { POINTS = 36, LANE = 16, ZEROS = 4096, PARTS = 8 };
 static const float zeros[ZEROS];
+static const size_t near_filters = (size_t)640 << 10, near_block = (size_t)384 << 10, far_block = (size_t)6 << 20;
 
 /* One direction: from maps of h x w with `in` channels to oh x ow with `out`. */
 struct flow {
     const struct kd_conv *c;
     size_t in, out, h, w, oh, ow, padding;
     size_t th, tw;            /* tiles down, across */
-    size_t first, images;     /* the chunk */
     const float *x;
     const float *dy;          /* gradients, in the flow of weights */
     float *y;
     const float *bias;
-    float *u, *v, *m;
-    bool rotated, again;      /* again: a later chunk adds to dU */
-    unsigned parts;
+    float *u;                 /* [36], each in panels of KD_PANEL of out; in the flow of weights [PARTS] of them where near */
+    float *blocks;
+    bool rotated, near;
+    size_t rows;              /* of tiles in a block */
+    unsigned filter_parts;
 };
 
-static size_t chunk_images(const struct flow *f, size_t batch)
+/* Rows of tiles are numbered through all images. Points lie a line further apart than they must, lest they
+ * all fall into the same sets of the cache. */
+struct block {
+    const struct flow *f;
+    size_t row0, rows;
+    float *v, *m;
+    size_t v_step, m_step;
+};
+
+static size_t image_bytes(const struct flow *f)
 {
-    size_t image = f->th * f->tw * POINTS * (f->in + f->out) * sizeof(float);
-    size_t n = ((size_t)6 << 20) / image / 4 * 4;
-    size_t least = (128 + f->th * f->tw - 1) / (f->th * f->tw); /* rows that keep BLAS busy */
-    if (n < least) n = least;
-    if (n < 4) n = 4;
-    return n < batch ? n : batch;
+    return f->th * f->tw * POINTS * (f->in + f->out) * sizeof(float);
 }
 
-static struct flow flow_of(const struct kd_conv_shape *s, bool back)
+static size_t near_rows(const struct flow *f)
+{
+    size_t rows = near_block * f->th / image_bytes(f);
+    if (rows < 1) rows = 1;
+    if (rows >= f->th) return rows / f->th * f->th;
+    size_t blocks = (f->th + rows - 1) / rows;
+    return (f->th + blocks - 1) / blocks;
+}
+
+static size_t far_rows(const struct flow *f, size_t images)
+{
+    size_t n = far_block / image_bytes(f) / 4 * 4;
+    size_t least = (128 + f->th * f->tw - 1) / (f->th * f->tw); /* rows of a product */
+    if (n < least) n = least;
+    if (n < 4) n = 4;
+    return (n < images ? n : images) * f->th;
+}
+
+static struct flow flow_of(const struct kd_conv_shape *s, size_t images, bool back)
 {
     struct flow f = {.in = s->in, .out = s->out, .h = s->h, .w = s->w, .oh = s->oh, .ow = s->ow,
                      .padding = s->padding};
@@ -45,56 +73,62 @@ static struct flow flow_of(const struct kd_conv_shape *s, bool back)
                           .padding = 2 - s->padding, .rotated = true};
     f.th = (f.oh + 3) / 4;
     f.tw = (f.ow + 3) / 4;
+    f.filter_parts = f.out >= LANE * PARTS ? PARTS : (unsigned)(f.out / LANE);
+    f.near = POINTS * f.in * f.out * sizeof(float) <= near_filters;
+    f.rows = f.near ? near_rows(&f) : far_rows(&f, images);
     return f;
 }
 
-static size_t flow_floats(const struct flow *f, size_t batch)
+static size_t filter_floats(const struct flow *f)
 {
-    size_t tiles = chunk_images(f, batch) * f->th * f->tw;
-    return POINTS * (f->in * f->out + tiles * (f->in + f->out));
+    return POINTS * f->in * f->out;
 }
 
-size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch)
+static size_t v_floats(const struct flow *f)
 {
-    struct flow there = flow_of(s, false), back = flow_of(s, true);
-    size_t a = flow_floats(&there, batch), b = flow_floats(&back, batch);
-    return a > b ? a : b;
+    return POINTS * (f->rows * f->tw * f->in + LANE);
 }
 
-static void lay(struct flow *f, const struct kd_conv *c)
+static size_t block_floats(const struct flow *f)
 {
-    size_t tiles = chunk_images(f, c->images) * f->th * f->tw;
+    return v_floats(f) + POINTS * (f->rows * f->tw * f->out + LANE);
+}
+
+static size_t flow_floats(const struct flow *f, bool weights)
+{
+    return filter_floats(f) * (weights && f->near ? PARTS : 1) + block_floats(f) * (f->near ? PARTS : 1);
+}
+
+size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch, bool training)
+{
+    struct flow there = flow_of(s, batch, false), back = flow_of(s, batch, true);
+    size_t a = flow_floats(&there, training), b = flow_floats(&back, false);
+    return training && b > a ? b : a;
+}
+
+static void lay(struct flow *f, const struct kd_conv *c, bool weights)
+{
     f->c = c;
     f->u = c->scratch;
-    f->v = f->u + POINTS * f->in * f->out;
-    f->m = f->v + POINTS * tiles * f->in;
-    f->parts = 8;
+    f->blocks = f->u + filter_floats(f) * (weights && f->near ? PARTS : 1);
 }
 
-static size_t tiles_of(const struct flow *f)
+static struct block block_of(const struct flow *f, unsigned part, size_t row0, size_t rows)
 {
-    return f->images * f->th * f->tw;
+    struct block b = {f, row0, rows, f->blocks + part * block_floats(f), NULL, rows * f->tw * f->in + LANE,
+                      rows * f->tw * f->out + LANE};
+    b.m = b.v + v_floats(f);
+    return b;
 }
 
-/* ---- the jobs ---- */
+/* ---- steps of a block ---- */
 
-/* U[k][i][o]: lanes run over o forward (filters apart), over i backward (taps apart). */
-static void filter_part(void *arg, unsigned part)
+/* A row of tiles of one image; `row` counts within the block. */
+static void input_row(const struct block *b, size_t row)
 {
-    const struct flow *f = arg;
-    size_t step = f->rotated ? 9 : f->in * 9, stride = f->in * f->out;
-    for (size_t i = f->in * part / f->parts; i < f->in * (part + 1) / f->parts; i++)
-        for (size_t o = 0; o < f->out; o += LANE) {
-            const float *w = f->c->weight + (f->rotated ? (i * f->out + o) * 9 : (o * f->in + i) * 9);
-            kd_kernels()->winograd_filter(f->u + i * f->out + o, stride, w, step, f->rotated,
-                                          f->out - o < LANE ? f->out - o : LANE);
-        }
-}
-
-/* A row of tiles of one image. */
-static void input_row(const struct flow *f, size_t image, size_t ty)
-{
-    const float *maps = f->x + (f->first + image) * f->h * f->w * f->in;
+    const struct flow *f = b->f;
+    size_t image = (b->row0 + row) / f->th, ty = (b->row0 + row) % f->th;
+    const float *maps = f->x + image * f->h * f->w * f->in;
     for (size_t tx = 0; tx < f->tw; tx++) {
         const float *px[POINTS];
         for (size_t i = 0; i < 6; i++)
@@ -102,91 +136,15 @@ static void input_row(const struct flow *f, size_t image, size_t ty)
                 size_t y = ty * 4 + i - f->padding, x = tx * 4 + j - f->padding; /* wraps below 0 */
                 px[i * 6 + j] = y < f->h && x < f->w ? maps + (y * f->w + x) * f->in : zeros;
             }
-        size_t tile = (image * f->th + ty) * f->tw + tx;
-        kd_kernels()->winograd_input(f->v + tile * f->in, tiles_of(f) * f->in, px, f->in);
+        kd_kernels()->winograd_input(b->v + (row * f->tw + tx) * f->in, b->v_step, px, f->in);
     }
 }
 
-static void input_part(void *arg, unsigned part)
+static void gradient_row(const struct block *b, size_t row)
 {
-    const struct flow *f = arg;
-    size_t rows = f->images * f->th;
-    for (size_t r = rows * part / f->parts; r < rows * (part + 1) / f->parts; r++)
-        input_row(f, r / f->th, r % f->th);
-}
-
-static void product_part(void *arg, unsigned k)
-{
-    const struct flow *f = arg;
-    size_t tiles = tiles_of(f);
-    kd_gemm(tiles, f->out, f->in, f->v + k * tiles * f->in, f->in, f->u + k * f->in * f->out, f->out, 0,
-            f->m + k * tiles * f->out, f->out);
-}
-
-static void output_image(const struct flow *f, size_t image)
-{
-    float *maps = f->y + (f->first + image) * f->oh * f->ow * f->out;
-    for (size_t ty = 0; ty < f->th; ty++)
-        for (size_t tx = 0; tx < f->tw; tx++) {
-            float *py[16];
-            for (size_t i = 0; i < 4; i++)
-                for (size_t j = 0; j < 4; j++) {
-                    size_t y = ty * 4 + i, x = tx * 4 + j;
-                    py[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : NULL;
-                }
-            size_t tile = (image * f->th + ty) * f->tw + tx;
-            kd_kernels()->winograd_output(py, f->m + tile * f->out, tiles_of(f) * f->out, f->bias, f->out);
-        }
-}
-
-static void output_part(void *arg, unsigned part)
-{
-    const struct flow *f = arg;
-    size_t from = kd_conv_from(f->images, f->parts, part), to = kd_conv_from(f->images, f->parts, part + 1);
-    if (from == to) return;
-    for (size_t image = from; image < to; image++) output_image(f, image);
-    size_t pixels = f->oh * f->ow;
-    f->c->job->finish(f->c->job->ctx,
-                      (struct kd_tile){(f->first + from) * pixels, (to - from) * pixels, 0, f->out});
-}
-
-static void convolve(struct flow *f)
-{
-    struct kd_pool *pool = f->c->job->pool;
-    size_t step = chunk_images(f, f->c->images);
-    kd_pool_run(pool, f->parts, filter_part, f);
-    for (f->first = 0; f->first < f->c->images; f->first += step) {
-        f->images = f->c->images - f->first < step ? f->c->images - f->first : step;
-        kd_pool_run(pool, f->parts, input_part, f);
-        kd_pool_run(pool, POINTS, product_part, f);
-        kd_pool_run(pool, f->parts, output_part, f);
-    }
-}
-
-void kd_conv_winograd_forward(const struct kd_conv *c)
-{
-    struct flow f = flow_of(&c->s, false);
-    lay(&f, c);
-    f.x = c->x;
-    f.y = c->y;
-    f.bias = c->bias;
-    convolve(&f);
-}
-
-void kd_conv_winograd_input(const struct kd_conv *c)
-{
-    struct flow f = flow_of(&c->s, true);
-    lay(&f, c);
-    f.x = c->dy;
-    f.y = c->dx;
-    convolve(&f);
-}
-
-/* ---- weights ---- */
-
-static void gradient_row(const struct flow *f, size_t image, size_t ty)
-{
-    const float *maps = f->dy + (f->first + image) * f->oh * f->ow * f->out;
+    const struct flow *f = b->f;
+    size_t image = (b->row0 + row) / f->th, ty = (b->row0 + row) % f->th;
+    const float *maps = f->dy + image * f->oh * f->ow * f->out;
     for (size_t tx = 0; tx < f->tw; tx++) {
         const float *px[16];
         for (size_t i = 0; i < 4; i++)
@@ -194,51 +152,238 @@ static void gradient_row(const struct flow *f, size_t image, size_t ty)
                 size_t y = ty * 4 + i, x = tx * 4 + j;
                 px[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : zeros;
             }
-        size_t tile = (image * f->th + ty) * f->tw + tx;
-        kd_kernels()->winograd_output_back(f->m + tile * f->out, tiles_of(f) * f->out, px, f->out);
+        kd_kernels()->winograd_output_back(b->m + (row * f->tw + tx) * f->out, b->m_step, px, f->out);
     }
+}
+
+static void output_row(const struct block *b, size_t row)
+{
+    const struct flow *f = b->f;
+    size_t image = (b->row0 + row) / f->th, ty = (b->row0 + row) % f->th;
+    float *maps = f->y + image * f->oh * f->ow * f->out;
+    for (size_t tx = 0; tx < f->tw; tx++) {
+        float *py[16];
+        for (size_t i = 0; i < 4; i++)
+            for (size_t j = 0; j < 4; j++) {
+                size_t y = ty * 4 + i, x = tx * 4 + j;
+                py[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : NULL;
+            }
+        kd_kernels()->winograd_output(py, b->m + (row * f->tw + tx) * f->out, b->m_step, f->bias, f->out);
+    }
+}
+
+static void multiply(const struct block *b, size_t k)
+{
+    const struct flow *f = b->f;
+    struct kd_product p = {.rows = b->rows * f->tw, .cols = f->out, .runs = 1, .depth = f->in, .a = b->v + k * b->v_step,
+                           .a_row = f->in, .b = f->u + k * f->in * f->out, .c = b->m + k * b->m_step, .c_row = f->out};
+    kd_kernels()->product(&p);
+}
+
+/* u: dU, [36] */
+static void learn(const struct block *b, float *u, size_t k)
+{
+    const struct flow *f = b->f;
+    struct kd_outer o = {.lines = 1, .pixels = b->rows * f->tw, .cols = f->out, .runs = 1, .depth = f->in,
+                         .x = b->v + k * b->v_step, .x_pixel = f->in, .d = b->m + k * b->m_step, .d_pixel = f->out,
+                         .w = u + k * f->in * f->out};
+    kd_kernels()->outer(&o);
+}
+
+/* Images whose last row of tiles is in the block. */
+static void finish(const struct block *b)
+{
+    const struct flow *f = b->f;
+    size_t from = b->row0 / f->th, to = (b->row0 + b->rows) / f->th, pixels = f->oh * f->ow;
+    if (from < to)
+        f->c->job->finish(f->c->job->ctx, (struct kd_tile){from * pixels, (to - from) * pixels, 0, f->out});
+}
+
+/* ---- blocks ---- */
+
+/* near: the blocks of a part's images, one after another; none crosses an image's end unless it holds whole ones. */
+static void each_near(const struct flow *f, unsigned part, void (*work)(const struct block *b, unsigned part))
+{
+    size_t row = kd_conv_from(f->c->images, PARTS, part) * f->th, end = kd_conv_from(f->c->images, PARTS, part + 1) * f->th;
+    while (row < end) {
+        size_t stop = row + f->rows, image_end = (row / f->th + 1) * f->th;
+        if (f->rows < f->th && stop > image_end) stop = image_end;
+        if (stop > end) stop = end;
+        struct block b = block_of(f, part, row, stop - row);
+        work(&b, part);
+        row = stop;
+    }
+}
+
+/* far: each block in turn, whole images of it. */
+static void each_far(const struct flow *f, void (*work)(struct kd_pool *pool, struct block *b))
+{
+    size_t end = f->c->images * f->th;
+    for (size_t row = 0; row < end; row += f->rows) {
+        struct block b = block_of(f, 0, row, end - row < f->rows ? end - row : f->rows);
+        work(f->c->job->pool, &b);
+    }
+}
+
+/* U[k][i][o]: lanes run over o forward (filters apart), over i backward (taps apart). */
+static float *filter_at(const struct flow *f, size_t i, size_t o)
+{
+    size_t panel = o / KD_PANEL * KD_PANEL, width = f->out - panel < KD_PANEL ? f->out - panel : KD_PANEL;
+    return f->u + panel * f->in + i * width + o - panel;
+}
+
+static void filter_part(void *arg, unsigned part)
+{
+    const struct flow *f = arg;
+    size_t step = f->rotated ? 9 : f->in * 9, lanes = f->out / LANE;
+    for (size_t o = lanes * part / f->filter_parts * LANE; o < lanes * (part + 1) / f->filter_parts * LANE; o += LANE)
+        for (size_t i = 0; i < f->in; i++) {
+            const float *w = f->c->weight + (f->rotated ? (i * f->out + o) * 9 : (o * f->in + i) * 9);
+            kd_kernels()->winograd_filter(filter_at(f, i, o), f->in * f->out, w, step, f->rotated);
+        }
+}
+
+static void near_convolve(const struct block *b, unsigned part)
+{
+    (void)part;
+    for (size_t r = 0; r < b->rows; r++) input_row(b, r);
+    for (size_t k = 0; k < POINTS; k++) multiply(b, k);
+    for (size_t r = 0; r < b->rows; r++) output_row(b, r);
+    finish(b);
+}
+
+static void near_part(void *arg, unsigned part)
+{
+    each_near(arg, part, near_convolve);
+}
+
+static void input_part(void *arg, unsigned part)
+{
+    const struct block *b = arg;
+    for (size_t r = b->rows * part / PARTS; r < b->rows * (part + 1) / PARTS; r++) input_row(b, r);
+}
+
+static void multiply_part(void *arg, unsigned k)
+{
+    multiply(arg, k);
+}
+
+static void output_part(void *arg, unsigned part)
+{
+    const struct block *b = arg;
+    size_t images = b->rows / b->f->th;
+    size_t from = kd_conv_from(images, PARTS, part) * b->f->th, to = kd_conv_from(images, PARTS, part + 1) * b->f->th;
+    for (size_t r = from; r < to; r++) output_row(b, r);
+    struct block done = *b;
+    done.row0 += from;
+    done.rows = to - from;
+    finish(&done);
+}
+
+static void far_convolve(struct kd_pool *pool, struct block *b)
+{
+    kd_pool_run(pool, PARTS, input_part, b);
+    kd_pool_run(pool, POINTS, multiply_part, b);
+    kd_pool_run(pool, PARTS, output_part, b);
+}
+
+static void convolve(struct flow *f, const struct kd_conv *c)
+{
+    lay(f, c, false);
+    kd_pool_run(c->job->pool, f->filter_parts, filter_part, f);
+    if (f->near)
+        kd_pool_run(c->job->pool, PARTS, near_part, f);
+    else
+        each_far(f, far_convolve);
+}
+
+void kd_conv_winograd_forward(const struct kd_conv *c)
+{
+    struct flow f = flow_of(&c->s, c->images, false);
+    f.x = c->x;
+    f.y = c->y;
+    f.bias = c->bias;
+    convolve(&f, c);
+}
+
+void kd_conv_winograd_input(const struct kd_conv *c)
+{
+    struct flow f = flow_of(&c->s, c->images, true);
+    f.x = c->dy;
+    f.y = c->dx;
+    convolve(&f, c);
+}
+
+/* ---- weights ---- */
+
+static void near_learn(const struct block *b, unsigned part)
+{
+    for (size_t r = 0; r < b->rows; r++) {
+        input_row(b, r);
+        gradient_row(b, r);
+    }
+    for (size_t k = 0; k < POINTS; k++) learn(b, b->f->u + part * filter_floats(b->f), k);
+}
+
+static void near_learn_part(void *arg, unsigned part)
+{
+    const struct flow *f = arg;
+    memset(f->u + part * filter_floats(f), 0, filter_floats(f) * sizeof(float));
+    each_near(f, part, near_learn);
+}
+
+static void add_part(void *arg, unsigned k)
+{
+    const struct flow *f = arg;
+    size_t n = f->in * f->out;
+    for (size_t part = 1; part < PARTS; part++)
+        kd_kernels()->add(f->u + k * n, f->u + part * filter_floats(f) + k * n, n, 1);
 }
 
 static void both_part(void *arg, unsigned part)
 {
-    const struct flow *f = arg;
-    size_t rows = f->images * f->th;
-    for (size_t r = rows * part / f->parts; r < rows * (part + 1) / f->parts; r++) {
-        input_row(f, r / f->th, r % f->th);
-        gradient_row(f, r / f->th, r % f->th);
+    const struct block *b = arg;
+    for (size_t r = b->rows * part / PARTS; r < b->rows * (part + 1) / PARTS; r++) {
+        input_row(b, r);
+        gradient_row(b, r);
     }
 }
 
 static void learn_part(void *arg, unsigned k)
 {
-    const struct flow *f = arg;
-    size_t tiles = tiles_of(f);
-    kd_gemm_at(f->in, f->out, tiles, f->v + k * tiles * f->in, f->in, f->m + k * tiles * f->out, f->out,
-               f->again ? 1.0f : 0.0f, f->u + k * f->in * f->out, f->out);
+    const struct block *b = arg;
+    size_t n = b->f->in * b->f->out;
+    if (b->row0 == 0) memset(b->f->u + k * n, 0, n * sizeof(float));
+    learn(b, b->f->u, k);
+}
+
+static void far_learn(struct kd_pool *pool, struct block *b)
+{
+    kd_pool_run(pool, PARTS, both_part, b);
+    kd_pool_run(pool, POINTS, learn_part, b);
 }
 
 static void taps_part(void *arg, unsigned part)
 {
     const struct flow *f = arg;
-    for (size_t i = f->in * part / f->parts; i < f->in * (part + 1) / f->parts; i++)
-        for (size_t o = 0; o < f->out; o += LANE)
-            kd_kernels()->winograd_filter_back(f->c->dweight + (o * f->in + i) * 9, f->in * 9,
-                                               f->u + i * f->out + o, f->in * f->out,
-                                               f->out - o < LANE ? f->out - o : LANE);
+    size_t lanes = f->out / LANE;
+    for (size_t o = lanes * part / f->filter_parts * LANE; o < lanes * (part + 1) / f->filter_parts * LANE; o += LANE)
+        for (size_t i = 0; i < f->in; i++)
+            kd_kernels()->winograd_filter_back(f->c->dweight + (o * f->in + i) * 9, f->in * 9, filter_at(f, i, o),
+                                               f->in * f->out);
 }
 
 void kd_conv_winograd_weight(const struct kd_conv *c)
 {
-    struct flow f = flow_of(&c->s, false);
-    lay(&f, c);
+    struct flow f = flow_of(&c->s, c->images, false);
+    lay(&f, c, true);
     f.x = c->x;
     f.dy = c->dy;
-    size_t step = chunk_images(&f, c->images);
-    for (f.first = 0; f.first < c->images; f.first += step) {
-        f.images = c->images - f.first < step ? c->images - f.first : step;
-        f.again = f.first > 0;
-        kd_pool_run(c->job->pool, f.parts, both_part, &f);
-        kd_pool_run(c->job->pool, POINTS, learn_part, &f);
-    }
-    kd_pool_run(c->job->pool, f.parts, taps_part, &f);
+    struct kd_pool *pool = c->job->pool;
+    if (f.near) {
+        kd_pool_run(pool, PARTS, near_learn_part, &f);
+        kd_pool_run(pool, POINTS, add_part, &f);
+    } else
+        each_far(&f, far_learn);
+    kd_pool_run(pool, f.filter_parts, taps_part, &f);
 }

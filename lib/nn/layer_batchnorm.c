@@ -47,9 +47,10 @@ static void batchnorm_init(struct kd_layer *l, uint64_t seed, uint32_t first_par
 }
 
 /* save: mean and 1/sqrt(var + epsilon) that this pass used, and a place for gradients that nobody wants, [4][channels] */
-static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch)
+static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
     (void)batch;
+    (void)training;
     return 4 * (size_t)l->out.c * sizeof(float);
 }
 

@@ -34,13 +34,19 @@ static struct kd_conv_shape conv_shape(const struct kd_layer *l)
     const struct kd_conv2d *c = &l->u.conv2d;
     return (struct kd_conv_shape){l->in.c, l->out.c, (size_t)c->groups, (size_t)c->kernel,
                                   (size_t)c->stride, (size_t)c->padding, l->in.h, l->in.w, l->out.h,
-                                  l->out.w};
+                                  l->out.w, c->pool != NULL};
 }
 
 /* Winograd wants whole vectors of channels, and pictures that fill its tiles. */
 enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
 {
     if (s->groups > 1 && s->groups == s->in && s->in == s->out) return KD_CONV_DEPTHWISE;
+    if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel && s->out % 16 == 0 &&
+        (s->in < 16 || (s->in % 16 == 0 && s->in * s->out <= 1024 && s->ow < 12)))
+        return KD_CONV_DIRECT;
+    if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel && s->in % 16 == 0 && s->out % 16 == 0 &&
+        s->oh <= 3 && s->ow <= 3 && s->h <= 3 && s->w <= 3)
+        return KD_CONV_TINY;
     if (s->kernel == 3 && s->stride == 1 && s->groups == 1 && s->padding <= 2 && s->in % 16 == 0 &&
         s->out % 16 == 0 && s->in <= 4096 && s->out <= 4096 && s->oh >= 4 && s->ow >= 4)
         return KD_CONV_WINOGRAD;
@@ -48,16 +54,19 @@ enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
 }
 
 static const struct algorithm {
-    size_t (*scratch)(const struct kd_conv_shape *s, size_t batch);
+    size_t (*scratch)(const struct kd_conv_shape *s, size_t batch, bool training);
     void (*forward)(const struct kd_conv *c);
+    void (*back)(const struct kd_conv *c); /* both gradients in one; NULL: first input, then weight */
     void (*input)(const struct kd_conv *c);
     void (*weight)(const struct kd_conv *c);
 } algorithms[] = {
-    [KD_CONV_GEMM] = {kd_conv_gemm_scratch, kd_conv_gemm_forward, kd_conv_gemm_input, kd_conv_gemm_weight},
-    [KD_CONV_WINOGRAD] = {kd_conv_winograd_scratch, kd_conv_winograd_forward, kd_conv_winograd_input,
+    [KD_CONV_GEMM] = {kd_conv_gemm_scratch, kd_conv_gemm_forward, NULL, kd_conv_gemm_input, kd_conv_gemm_weight},
+    [KD_CONV_WINOGRAD] = {kd_conv_winograd_scratch, kd_conv_winograd_forward, NULL, kd_conv_winograd_input,
                           kd_conv_winograd_weight},
-    [KD_CONV_DEPTHWISE] = {kd_conv_depthwise_scratch, kd_conv_depthwise_forward,
+    [KD_CONV_DEPTHWISE] = {kd_conv_depthwise_scratch, kd_conv_depthwise_forward, NULL,
                            kd_conv_depthwise_input, kd_conv_depthwise_weight},
+    [KD_CONV_TINY] = {kd_conv_tiny_scratch, kd_conv_tiny_forward, NULL, kd_conv_tiny_input, kd_conv_tiny_weight},
+    [KD_CONV_DIRECT] = {kd_conv_direct_scratch, kd_conv_direct_forward, kd_conv_direct_back, NULL, kd_conv_direct_weight},
 };
 
 static const struct algorithm *algorithm_of(const struct kd_layer *l)
@@ -144,21 +153,45 @@ static uint64_t conv_macs(const struct kd_layer *l)
     return (uint64_t)kd_shape_pixels(l->out) * l->param[0].count;
 }
 
-/* The algorithm's scratch, and four parts' sums for the bias. */
-static size_t conv_save_bytes(const struct kd_layer *l, size_t batch)
+static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
+{
+    while (l < end && (l->kind == &kd_layer_relu || l->kind == &kd_layer_leaky_relu)) l++;
+    return l == end;
+}
+
+bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool)
+{
+    const struct kd_pooling *p = &pool->u.pooling;
+    if (!conv || conv->kind != &kd_layer_conv2d || pool->kind != &kd_layer_maxpool) return false;
+    struct kd_conv_shape s = conv_shape(conv);
+    return p->kernel == 2 && p->stride == 2 && p->padding == 0 && all_relu(conv + 1, pool) &&
+           kd_conv_algorithm(&s) == KD_CONV_DIRECT;
+}
+
+/* Floats of the algorithm's scratch, in whole lines of the cache. */
+static size_t scratch_floats(const struct kd_layer *l, size_t batch, bool training)
 {
     struct kd_conv_shape s = conv_shape(l);
-    return (algorithm_of(l)->scratch(&s, batch) + 4 * l->out.c) * sizeof(float);
+    return (algorithm_of(l)->scratch(&s, batch, training) + 15) / 16 * 16;
+}
+
+/* Four parts' sums for the bias, the algorithm's scratch, and what won where the layer pools. */
+static size_t conv_save_bytes(const struct kd_layer *l, size_t batch, bool training)
+{
+    size_t winners = training && l->u.conv2d.pool ? batch * kd_shape_size(l->u.conv2d.pool->out) : 0;
+    return (scratch_floats(l, batch, training) + 4 * l->out.c) * sizeof(float) + winners;
 }
 
 static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *job)
 {
-    bool bias = l->u.conv2d.bias;
+    bool bias = l->u.conv2d.bias, winners = l->dy && l->u.conv2d.pool;
+    float *scratch = (float *)l->save + 4 * l->out.c;
     return (struct kd_conv){.s = conv_shape(l), .images = job->pass->rows, .x = l->x, .y = l->y,
                             .dx = l->dx, .dy = l->dy, .weight = l->param[0].value,
                             .bias = bias ? l->param[1].value : NULL, .dweight = l->param[0].grad,
                             .dbias = bias ? l->param[1].grad : NULL,
-                            .scratch = (float *)l->save + 4 * l->out.c, .job = job};
+                            .scratch = scratch, .job = job,
+                            .winner = winners ? (uint8_t *)(scratch + scratch_floats(l, l->batch, true)) : NULL};
 }
 
 static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
@@ -170,7 +203,10 @@ static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
 static void conv_run_back(struct kd_layer *l, const struct kd_job_of_layer *job)
 {
     struct kd_conv c = call_of(l, job);
-    if (l->dx) algorithm_of(l)->input(&c);
+    if (algorithm_of(l)->back)
+        algorithm_of(l)->back(&c);
+    else if (l->dx)
+        algorithm_of(l)->input(&c);
 }
 
 struct learning {

@@ -10,8 +10,9 @@ static const struct kd_option rows[] = {
      .preset = "0.5", .min = 0, .max = 0.999, .metavar = "RATE", .help = "share of values set to 0"},
 };
 
-static size_t dropout_save_bytes(const struct kd_layer *l, size_t batch)
+static size_t dropout_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
+    (void)training;
     return batch * kd_shape_size(l->out); /* the mask, a byte a value */
 }
 

@@ -76,10 +76,44 @@ static void each_tap(struct kd_layer *l, size_t first, size_t last,
             }
 }
 
-/* ---- max: save holds the input row that won, [rows][channels] ---- */
+/* ---- max: save holds the input row that won, [rows][channels]; of 2x2 windows side by side which of the four, in bytes ---- */
 
-static size_t max_save_bytes(const struct kd_layer *l, size_t batch)
+static bool is_quad(const struct kd_layer *l)
 {
+    const struct kd_pooling *p = &l->u.pooling;
+    return l->kind->n_rows && p->kernel == 2 && p->stride == 2 && p->padding == 0 && l->in.c % 16 == 0;
+}
+
+/* Rows [from, to) of the pooled maps of all images. */
+static void quad_forward(struct kd_layer *l, size_t from, size_t to)
+{
+    size_t c = l->in.c, line = l->in.w * c;
+    for (size_t row = from; row < to; row++) {
+        const float *top = l->x + (row / l->out.h * l->in.h + row % l->out.h * 2) * line;
+        size_t at = row * l->out.w * c;
+        kd_kernels()->pool2(l->y + at, l->dy ? (uint8_t *)l->save + at : NULL, c, top, top + line, l->out.w, c);
+    }
+}
+
+/* What an odd row or column at the end leaves out gets no gradient. */
+static void quad_backward(struct kd_layer *l, size_t from, size_t to)
+{
+    size_t c = l->in.c, line = l->in.w * c;
+    for (size_t row = from; row < to; row++) {
+        float *top = l->dx + (row / l->out.h * l->in.h + row % l->out.h * 2) * line;
+        size_t at = row * l->out.w * c;
+        kd_kernels()->unpool2(top, top + line, l->dy + at, (const uint8_t *)l->save + at, l->out.w, c);
+        if (l->in.w % 2) {
+            memset(top + line - c, 0, c * sizeof *top);
+            memset(top + 2 * line - c, 0, c * sizeof *top);
+        }
+        if (l->in.h % 2 && row % l->out.h == l->out.h - 1) memset(top + 2 * line, 0, line * sizeof *top);
+    }
+}
+
+static size_t max_save_bytes(const struct kd_layer *l, size_t batch, bool training)
+{
+    if (is_quad(l)) return training ? batch * kd_shape_size(l->out) : 0;
     return batch * kd_shape_size(l->out) * sizeof(uint32_t);
 }
 
@@ -100,6 +134,10 @@ static void max_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_t
 {
     (void)p;
     size_t pixels = kd_shape_pixels(l->out), c = l->out.c;
+    if (is_quad(l)) {
+        quad_forward(l, t.row0 / l->out.w, (t.row0 + t.rows) / l->out.w);
+        return;
+    }
     memset((uint32_t *)l->save + t.row0 * c, 0xff, t.rows * c * sizeof(uint32_t));
     each_tap(l, t.row0 / pixels, (t.row0 + t.rows) / pixels, max_step);
 }
@@ -110,6 +148,10 @@ static void max_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_
     (void)p;
     size_t in = kd_shape_pixels(l->in), out = kd_shape_pixels(l->out), c = l->out.c;
     if (!l->dx) return;
+    if (is_quad(l)) {
+        quad_backward(l, t.row0 / in * l->out.h, (t.row0 + t.rows) / in * l->out.h);
+        return;
+    }
     memset(l->dx + t.row0 * c, 0, t.rows * c * sizeof(float));
     const uint32_t *winner = l->save;
     for (size_t i = t.row0 / in * out * c; i < (t.row0 + t.rows) / in * out * c; i++)

@@ -63,9 +63,9 @@ static void residual_release(struct kd_layer *l)
 }
 
 /* save: the shortcut's share of dx, where there is a shortcut. */
-static size_t residual_save_bytes(const struct kd_layer *l, size_t batch)
+static size_t residual_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
-    return l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float) : 0;
+    return training && l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float) : 0;
 }
 
 static int residual_plan(struct kd_layer *l, size_t batch, bool training, struct kd_err *err)

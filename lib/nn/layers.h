@@ -17,6 +17,8 @@ struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t
 #define KD_FREEZE_ROW                                                                                              \
     {.key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze), .metavar = "NAMES",       \
      .help = "parameters that are not trained"}
+/* Does this convolution pool along with its own work, if the layer (a maxpool) comes behind it? */
+bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool);
 /* After shape(): l->freeze told to the parameters. */
 int kd_layer_freeze(struct kd_layer *l, struct kd_err *err);
 #endif

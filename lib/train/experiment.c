@@ -10,7 +10,7 @@
 enum { MOST_SEEDS = 10000 };
 
 static const char *const top_keys[] = {"name", "seeds", "data", "teacher", "soften", "students"};
-static const char *const teacher_keys[] = {"network", "train", "data"};
+static const char *const teacher_keys[] = {"network", "train", "data", "seeds"};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -44,6 +44,26 @@ static int read_seeds(struct kd_experiment *x, struct kd_err *err)
     return 0;
 }
 
+static int read_teacher_seeds(struct kd_experiment *x, struct kd_err *err)
+{
+    const cJSON *teacher = cJSON_GetObjectItemCaseSensitive(x->json, "teacher");
+    const cJSON *seeds = cJSON_GetObjectItemCaseSensitive(teacher, "seeds");
+    double count = cJSON_IsNumber(seeds) ? seeds->valuedouble : seeds ? 0 : (double)x->n_seeds;
+    if (!(count >= 1 && count <= MOST_SEEDS) || count != (double)(int)count)
+        return kd_fail_usage(err, "teacher.seeds: expected how many of the seeds train a teacher, from 1 to %d",
+                             MOST_SEEDS);
+    x->n_teacher_seeds = (size_t)count < x->n_seeds ? (size_t)count : x->n_seeds;
+    return 0;
+}
+
+uint64_t kd_experiment_teacher_seed(const struct kd_experiment *x, uint64_t seed)
+{
+    if (x->n_teacher_seeds == x->n_seeds) return seed;
+    for (size_t i = 0; i < x->n_seeds; i++)
+        if (x->seeds[i] == seed) return x->seeds[i % x->n_teacher_seeds];
+    return x->seeds[seed % x->n_teacher_seeds];
+}
+
 /* ---- opening ---- */
 
 static char *default_name(const char *path, struct kd_err *err)
@@ -74,7 +94,8 @@ static int read_all(struct kd_experiment *x, const char *path, const char *runs,
     for (size_t i = 0; sets && i < sets->n && status == 0; i++)
         status = kd_json_assign(x->json, sets->v[i], err);
     if (status < 0 || kd_experiment_keys(x->json, "", top_keys, COUNT(top_keys), err) < 0 ||
-        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 || kd_experiment_students(x, err) < 0)
+        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 || read_teacher_seeds(x, err) < 0 ||
+        kd_experiment_students(x, err) < 0)
         return path ? kd_err_context(err, "%s", path) : -1;
     return 0;
 }
@@ -262,8 +283,15 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
         status = kd_json_attach(out, "seeds", seeds, err);
         seeds = NULL;
     }
-    if (status == 0 && cJSON_HasObjectItem(x->json, "teacher"))
-        status = kd_json_attach(out, "teacher", job_json(x, "teacher", false, err), err);
+    if (status == 0 && cJSON_HasObjectItem(x->json, "teacher")) {
+        cJSON *teacher = job_json(x, "teacher", false, err);
+        if (teacher && x->n_teacher_seeds < x->n_seeds)
+            status = kd_json_add_number(teacher, "seeds", (double)x->n_teacher_seeds, err);
+        if (status == 0)
+            status = kd_json_attach(out, "teacher", teacher, err);
+        else
+            cJSON_Delete(teacher);
+    }
     const cJSON *soften = cJSON_GetObjectItemCaseSensitive(x->json, "soften");
     if (status == 0 && soften) {
         cJSON *copy = cJSON_Duplicate(soften, 1);

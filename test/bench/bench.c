@@ -31,6 +31,7 @@ struct workload {
 };
 
 #define DROPOUT(rate) "{\"kind\":\"dropout\",\"rate\":" rate "}"
+#define CONV(n) "{\"kind\":\"conv2d\",\"filters\":" n ",\"padding\":1},\"relu\",\"maxpool\",\"batchnorm\","
 static const struct workload workloads[] = {
     {"W1", "train 784-1200-1200-10 with dropout, SGD, batch 100",
      "[\"flatten\"," DROPOUT("0.2") ",{\"kind\":\"dense\",\"units\":1200},\"relu\"," DROPOUT("0.5")
@@ -45,6 +46,8 @@ static const struct workload workloads[] = {
     {"W5", "train VGG19-BN, 32x32, SGD, batch 128", "\"vgg19_bn\"", 3, 32, 32, 128, KD_SGD, false, false, 150},
     {"W5i", "VGG19-BN inference, batch 128", "\"vgg19_bn\"", 3, 32, 32, 128, KD_SGD, false, true, 500},
     {"W6", "train ResNet-9, 32x32, SGD, batch 128", "\"resnet9\"", 3, 32, 32, 128, KD_SGD, false, false, 150},
+    {"W8", "train conv 32-64-128 (a CIFAR student), SGD, batch 128",
+     "[" CONV("32") CONV("64") CONV("128") "\"flatten\",\"dense\"]", 3, 32, 32, 128, KD_SGD, false, false, 10000},
     {"W7l", "784-800-800-10, one image at a time", "\"mlp-800-800\"", 1, 28, 28, 1, KD_SGD, false, true, 20000},
     {"W7t", "784-800-800-10, 1,000 at a time", "\"mlp-800-800\"", 1, 28, 28, 1000, KD_SGD, false, true, 100000},
 };

@@ -174,6 +174,21 @@ config() { meta "$1" kd.config | jq -c "$2"; }
         "kd-soften x.json" -- kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd
 }
 
+@test "fewer teachers than seeds: the students take them in turn" {
+    sed 's/"seeds": \[3, 1\]/"seeds": [3, 1, 5]/; s/"teacher": {/"teacher": {"seeds": 2, /' x.json >shared.json
+    [ "$(kd-train-teacher shared.json --list | xargs)" = "--seed 3 --seed 1" ]
+    kd-train-teacher shared.json -q
+    kd-soften shared.json -q
+    [ "$(ls runs/x/soft | xargs)" = "s1 s3" ]
+    kd-train-student shared.json -q --student kd,temperature=1,optimizer=sgd
+    parent() { meta "runs/x/students/kd,temperature=1,optimizer=sgd/s$1/model.safetensors" kd.parents; }
+    [ "$(parent 5)" = "$(parent 3)" ] && [ "$(parent 1)" != "$(parent 3)" ]
+    kd-eval --experiment shared.json -q >/dev/null
+    [ -f "runs/x/students/kd,temperature=1,optimizer=sgd/s5/eval.json" ] && [ ! -e runs/x/teacher/s5 ]
+    jq -se '.[0].agreement != null' "runs/x/students/kd,temperature=1,optimizer=sgd/s5/eval.json"
+    kd-report shared.json | grep -F "some seeds share a teacher"
+}
+
 @test "an experiment's recorded views serve its students of the same augmentation, others ask the teacher" {
     cat >v.json <<'JSON'
 {"name": "v", "data": {"source": "idx:set"}, "teacher": {"network": "mlp-16", "train": {"epochs": 1}},

@@ -146,6 +146,32 @@ static void seeds(void **state)
     refused("{\"seeds\":[3,1,3]}", "seeds: 3 is there twice", "");
 }
 
+static void students_share_teachers(void **state)
+{
+    (void)state;
+    struct kd_experiment *x = opened("{\"seeds\":[4,7,9,2],\"teacher\":{\"seeds\":3}}");
+    assert_int_equal(x->n_teacher_seeds, 3);
+    assert_int_equal(kd_experiment_teacher_seed(x, 4), 4);
+    assert_int_equal(kd_experiment_teacher_seed(x, 9), 9);
+    assert_int_equal(kd_experiment_teacher_seed(x, 2), 4); /* the fourth begins anew */
+    assert_int_equal(kd_experiment_teacher_seed(x, 100), 7); /* asked for by --seed alone */
+    cJSON *resolved = kd_experiment_resolved(x, &err);
+    assert_non_null(resolved);
+    const cJSON *seeds = cJSON_GetObjectItem(cJSON_GetObjectItem(resolved, "teacher"), "seeds");
+    assert_true(cJSON_IsNumber(seeds) && seeds->valuedouble == 3);
+    cJSON_Delete(resolved);
+    kd_experiment_close(x);
+    x = opened("{\"seeds\":3,\"teacher\":{}}");
+    assert_int_equal(kd_experiment_teacher_seed(x, 100), 100); /* each its own */
+    kd_experiment_close(x);
+    x = opened("{\"seeds\":1,\"teacher\":{\"seeds\":3}}"); /* as after --set seeds=1 */
+    assert_int_equal(x->n_teacher_seeds, 1);
+    kd_experiment_close(x);
+    refused("{\"seeds\":3,\"teacher\":{\"seeds\":0}}", "teacher.seeds: expected how many of the seeds", "");
+    refused("{\"seeds\":3,\"teacher\":{\"seeds\":[1]}}", "teacher.seeds: expected how many of the seeds", "");
+    refused("{\"seeds\":3,\"teacher\":{\"seeds\":1.5}}", "teacher.seeds: expected how many of the seeds", "");
+}
+
 /* ---- sweeps ---- */
 
 static void sweeps(void **state)
@@ -397,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_places),
         cmocka_unit_test(seeds),
+        cmocka_unit_test(students_share_teachers),
         cmocka_unit_test(sweeps),
         cmocka_unit_test(parents_before_children),
         cmocka_unit_test(keys_and_types),

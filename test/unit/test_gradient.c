@@ -18,6 +18,7 @@
 
 #include "kd/nn/gemm.h"
 #include "nets.h"
+#include "tables.h"
 
 enum { BATCH = 7 };
 
@@ -309,18 +310,24 @@ static void ready(void *ctx, struct kd_param *p, size_t from, size_t count)
     }
 }
 
+#define CONV(filters, rest) "{\"kind\":\"conv2d\",\"filters\":" #filters rest "}"
+#define TAIL "\"flatten\",{\"kind\":\"dense\"}]"
+#define MAPS(c, h, w) {c, h, w, false}
+
 static const char *const wide_nets[] = {
     "[" DROP(0.2) ",\"flatten\"," DENSE(1025) ",\"relu\"," DROP(0.5) "," DENSE(
         513) ",\"tanh\"," LAST "]",
     "[\"flatten\",\"batchnorm\"," DENSE(600) ",\"batchnorm\",\"gelu\"," DENSE(
         17) ",\"leaky_relu\"," LAST "]",
+    "[" CONV(32, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(32, ",\"padding\":1") ",\"batchnorm\",\"relu\",\"maxpool\","
+    CONV(48, ",\"padding\":1") ",\"maxpool\"," CONV(32, ",\"padding\":1") "," TAIL,
     "[\"flatten\"," DENSE(520) ",\"gelu\",\"batchnorm\"," DROP(0.1) "," LAST ",\"batchnorm\"]",
 };
 
 static void same_bits(void **state)
 {
     (void)state;
-    for (unsigned n = 0; n < 3; n++) {
+    for (unsigned n = 0; n < sizeof wide_nets / sizeof *wide_nets; n++) {
         struct net_case c = {wide_nets[n], {3, 16, 16, false}, 10, true, 0, 0, 1};
         struct fixture f;
         struct seen s = {0};
@@ -409,11 +416,7 @@ static void masks_differ(void **state)
     close_case(&f);
 }
 
-#define CONV(filters, rest) "{\"kind\":\"conv2d\",\"filters\":" #filters rest "}"
-#define TAIL "\"flatten\",{\"kind\":\"dense\"}]"
-#define MAPS(c, h, w) {c, h, w, false}
-
-/* Convolutions by each of the three algorithms, alone and on top of another, whose weights test the input's gradient. */
+/* Convolutions by each of the algorithms, alone and on top of another, whose weights test the input's gradient. */
 static void conv2d(void **state)
 {
     (void)state;
@@ -431,6 +434,11 @@ static void conv2d(void **state)
         {"[" CONV(5, ",\"groups\":5,\"kernel\":2") "," TAIL, MAPS(5, 4, 4), 2, true, 0.25, 3e-5, 1},
         {"[" CONV(4, ",\"init\":\"dirac\",\"padding\":1") "," CONV(4, ",\"init\":\"glorot\"") "," TAIL,
          MAPS(3, 5, 5), 2, true, 0.25, 3e-5, 1},
+        /* direct: few channels; tiny: maps smaller than the filters */
+        {"[" CONV(16, ",\"padding\":2") "," CONV(32, ",\"kernel\":5") "," TAIL, MAPS(3, 6, 5), 2, true, 0.25, 3e-5, 31},
+        {"[" CONV(32, ",\"kernel\":2") "," CONV(16, ",\"padding\":1") "," TAIL, MAPS(1, 3, 4), 2, true, 0.25, 3e-5, 13},
+        {"[" CONV(32, ",\"kernel\":2") "," CONV(48, ",\"padding\":1,\"bias\":false") "," TAIL, MAPS(2, 3, 3), 2, true, 0.25,
+         3e-5, 61},
         /* Winograd: 16 channels and more, pictures that do and do not fill the tiles, paddings 0, 1, 2 */
         {"[" CONV(16, "") "," CONV(16, ",\"padding\":1") "," TAIL, MAPS(2, 6, 7), 2, true, 0.25, 1e-4, 7},
         {"[" CONV(16, ",\"padding\":1") "," CONV(32, "") "," CONV(16, ",\"padding\":2,\"bias\":false") "," TAIL,
@@ -455,6 +463,13 @@ static void maps(void **state)
         {"[" CONV(5, "") ",\"relu\",{\"kind\":\"maxpool\",\"kernel\":3,\"stride\":2,\"padding\":1}," TAIL,
          MAPS(2, 8, 7), 3, true, 1.0 / 512, 2e-3, 1},
         {"[" CONV(5, "") ",\"global_maxpool\"," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 512, 2e-3, 1},
+        /* pooled along with the convolution, odd rows and columns left out; and by layers of their own */
+        {"[" CONV(16, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(16, "") ",\"maxpool\",\"leaky_relu\"," TAIL,
+         MAPS(2, 10, 11), 3, true, 1.0 / 1024, 4e-3, 7},
+        {"[" CONV(16, "") ",\"leaky_relu\",\"maxpool\",\"tanh\"," CONV(16, "") ",\"relu\",\"gelu\",\"maxpool\"," TAIL,
+         MAPS(1, 11, 12), 3, true, 1.0 / 1024, 5e-3, 7},
+        {"[" CONV(16, ",\"kernel\":1") ",\"maxpool\"," NORM ",{\"kind\":\"maxpool\"}," TAIL, MAPS(2, 7, 10), 3, true,
+         1.0 / 512, 5e-3, 1},
         {"[{\"kind\":\"maxpool\"}," CONV(5, "") "," TAIL, MAPS(3, 8, 8), 3, true, 0.25, 3e-5, 1},
         {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 256, 5e-3, 1},
         {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3, false, 1.0 / 256, 5e-3, 1},
@@ -486,5 +501,5 @@ int main(void)
         cmocka_unit_test(short_batch), cmocka_unit_test(masks_differ),
     };
     kd_blas_init();
-    return cmocka_run_group_tests_name("gradient", tests, NULL, NULL);
+    return run_on_each_table("gradient", tests);
 }

@@ -15,6 +15,7 @@
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
 #include "nets.h"
+#include "tables.h"
 
 enum { BATCH = 12 };
 
@@ -201,5 +202,5 @@ int main(void)
         CASE("norm2d_eval"), CASE("residual"),
     };
     kd_blas_init();
-    return cmocka_run_group_tests_name("torch", tests, NULL, NULL);
+    return run_on_each_table("torch", tests);
 }

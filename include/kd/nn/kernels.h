@@ -25,6 +25,32 @@ struct kd_adam_step { /* Kingma and Ba 2015, algorithm 1; decoupled: Loshchilov 
     float shrink;     /* w *= shrink before the step: 1 - learning rate * decoupled decay */
 };
 
+/* C[rows][cols] = bias (or C itself, where `add`) + the sum over runs and depth of A[row*a_row + run*a_run + k] B[run][k][col],
+ * with cols a multiple of 16. B lies in panels of KD_PANEL columns (the last one narrower), each [runs][depth][columns]; in a
+ * single panel runs may lie b_run rows apart (0: depth). */
+enum { KD_PANEL = 32 };
+struct kd_product {
+    size_t rows, cols, runs, depth;
+    const float *a;
+    size_t a_row, a_run;
+    const float *b, *bias; /* bias: [cols] or NULL */
+    size_t b_run;
+    float *c;
+    size_t c_row;
+    int add;
+};
+/* W[run][k][col], in panels as B above (w_run as b_run), += the sum over lines and pixels of
+ * X[line*x_line + run*x_run + pixel*x_pixel + k] D[line*d_line + pixel*d_pixel + col]. */
+struct kd_outer {
+    size_t lines, pixels, cols, runs, depth;
+    const float *x;
+    size_t x_line, x_run, x_pixel;
+    const float *d;
+    size_t d_line, d_pixel;
+    float *w;
+    size_t w_run;
+};
+
 struct kd_kernels {
     const char *name;
     void (*fill_rows)(float *y, size_t stride, size_t rows, size_t cols, const float *row);
@@ -54,12 +80,18 @@ struct kd_kernels {
     void (*scale)(float *x, size_t n, float by);
     void (*add)(float *y, const float *x, size_t n, float by);  /* y += by x */
     void (*mul_add)(float *y, const float *a, const float *b, size_t n); /* y += a b */
-    /* Winograd F(4x4, 3x3); n channels, a multiple of 16 (filters: up to 16). See lib/nn/isa/winograd.c. */
+    /* Winograd F(4x4, 3x3); n channels, a multiple of 16 (filters: 16). See lib/nn/isa/winograd.c. */
     void (*winograd_input)(float *v, size_t stride, const float *const px[36], size_t n);
     void (*winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias, size_t n);
     void (*winograd_output_back)(float *d, size_t stride, const float *const px[16], size_t n);
-    void (*winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated, size_t n);
-    void (*winograd_filter_back)(float *w, size_t step, const float *u, size_t stride, size_t n);
+    void (*winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated);
+    void (*winograd_filter_back)(float *w, size_t step, const float *u, size_t stride);
+    void (*product)(const struct kd_product *p); /* small products, no packing of A: lib/nn/isa/block.c */
+    void (*outer)(const struct kd_outer *p);
+    /* 2x2 pooling to the largest of a row of maps, and its adjoint: lib/nn/isa/pool.c */
+    void (*pool2)(float *y, uint8_t *winner, size_t y_row, const float *top, const float *bottom, size_t pixels,
+                  size_t cols);
+    void (*unpool2)(float *top, float *bottom, const float *dy, const uint8_t *winner, size_t pixels, size_t cols);
     void (*exp_double)(double *x, size_t n); /* in place; relative error below 4e-16, 0 below -708 */
 };
 

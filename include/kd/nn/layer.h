@@ -11,6 +11,9 @@
  *      input | dropout      flatten      dense relu dropout      dense
  *      `-- stage 0 -------------------'  `-- stage 1 ------'     `- stage 2
  *
+ * Where a convolution can pool as it goes, "conv2d relu maxpool" is one stage, its output the pooled one, and relu, which
+ * does not change what is largest, works on that.
+ *
  * How an anchor's work is shared out is its own matter (enum kd_cut), but never depends on the number of threads.
  * Backward, stage s makes the gradient of its input tile by tile, and the elementwise layers of stage s-1 are undone on
  * that same tile.
@@ -104,6 +107,7 @@ struct kd_conv2d {
     bool bias;
     int init;      /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
     double max_norm;
+    const struct kd_layer *pool; /* the maxpool behind it that it does along with its own work, or NULL */
 };
 struct kd_pooling {
     int64_t kernel, stride, padding;
@@ -150,7 +154,9 @@ struct kd_layer {
     unsigned n_params;
     struct kd_texts freeze; /* names of parameters that stay as they were initialized */
     unsigned parts;      /* into which an anchor's output is cut */
+    bool absorbed;       /* done along with the layers before it: it has no stage of its own */
     /* Planned by the chain. */
+    size_t batch;        /* images it is planned for */
     size_t pixels, cols; /* the output matrix: rows an image, columns */
     float *x, *y;        /* input, output; an elementwise layer in place has x == y */
     float *dx, *dy;      /* their gradients; NULL where not needed */
@@ -166,7 +172,7 @@ struct kd_layer_kind {
     /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no parameters. */
     void (*init)(struct kd_layer *l, uint64_t seed, uint32_t first_param);
     uint64_t (*macs)(const struct kd_layer *l); /* multiply-adds an image; NULL: 0 */
-    size_t (*save_bytes)(const struct kd_layer *l, size_t batch); /* NULL: 0 */
+    size_t (*save_bytes)(const struct kd_layer *l, size_t batch, bool training); /* NULL: 0 */
     void (*release)(struct kd_layer *l);        /* NULL: nothing of its own */
     /* elementwise only */
     bool elementwise, keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */

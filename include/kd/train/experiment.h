@@ -29,6 +29,7 @@ struct kd_experiment {
     char *name, *folder; /* "mnist", "runs/mnist" */
     uint64_t *seeds;
     size_t n_seeds;
+    size_t n_teacher_seeds; /* teachers are trained with the first of the seeds: "teacher": {"seeds": 1} */
     struct kd_student *students;
     size_t n_students;
 };
@@ -48,6 +49,9 @@ int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config 
 char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student, uint64_t seed,
                           struct kd_err *err);
 char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed, struct kd_err *err);
+/* Seed of the teacher from which students of `seed` learn: their own, or where there are fewer teachers than students,
+ * those of the teachers in turn. */
+uint64_t kd_experiment_teacher_seed(const struct kd_experiment *x, uint64_t seed);
 /* The resolved experiment, as experiment.json has it: every job with all its settings. */
 cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err);
 /* Is it the name of a student (or "teacher") of this experiment? */

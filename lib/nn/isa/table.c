@@ -102,5 +102,9 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
     .winograd_output_back = KD_HERE(kd_winograd_output_back),
     .winograd_filter = KD_HERE(kd_winograd_filter),
     .winograd_filter_back = KD_HERE(kd_winograd_filter_back),
+    .product = KD_HERE(kd_product),
+    .outer = KD_HERE(kd_outer),
+    .pool2 = KD_HERE(kd_pool2),
+    .unpool2 = KD_HERE(kd_unpool2),
     .exp_double = KD_HERE(kd_exp_double),
 };
