@@ -1,5 +1,6 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/tensorfile.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
 #include "program.h"
@@ -26,6 +27,10 @@ static const struct kd_option common_rows[] = {
      .help = "print results as JSON, one object a line"},
     {"provenance", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, provenance), .preset = "true",
      .help = "leave out of files what differs between equal runs: command line and times"},
+    {"verify", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, verify), .preset = "true",
+     .help = "read damaged tensor files too: their checksums are not compared"},
+    {"read-limit", 0, NULL, KD_OPT_REAL, offsetof(struct kd_common, read_limit), .preset = "0", .min = 0, .max = 1e6,
+     .metavar = "GIB", .help = "refuse input that is larger, unpacked; 0: than this machine's memory"},
     {"quiet", 'q', NULL, KD_OPT_BOOL, offsetof(struct kd_common, quiet),
      .help = "no messages and no progress bar; errors are still told"},
     {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "this text"},
@@ -52,6 +57,7 @@ static void signals_set(void)
             old.sa_handler != SIG_IGN) /* nohup and the like */
             sigaction(stops[i], &action, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond `ulimit -f` is then an error of write() */
 }
 
 int kd_print(struct kd_err *err, const char *format, ...)
@@ -160,8 +166,20 @@ static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err
     return NULL;
 }
 
+/* A packed file that claims more than there is memory is better refused than tried. */
+static void limits_set(const struct kd_common *common)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (common->read_limit > 0)
+        kd_read_limit_set((size_t)(common->read_limit * (1 << 30)));
+    else if (pages > 0 && page > 0)
+        kd_read_limit_set((size_t)pages * (size_t)page);
+    kd_tensorfile_verify(common->verify);
+}
+
 static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
 {
+    limits_set(&run->common);
     if (kd_kernels_init(err) < 0) return -1;
     const char *held = blas_held_to();
     kd_blas_init(); /* the workers divide the work, whatever the environment says */

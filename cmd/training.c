@@ -93,7 +93,7 @@ static int prepare_job(struct training_work *w, const char *name, struct kd_err 
         job->distilled = true;
     if (!o->network && !o->layers.n) return 0;
     cJSON_Delete(job->network);
-    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail(err, "no memory");
+    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail_memory(err, "no memory");
     struct kd_bytes text = {0};
     int status = kd_bytes_format(&text, err, "mlp");
     for (size_t i = 0; i < o->layers.n && status == 0; i++)
@@ -358,7 +358,7 @@ static int write_resolved(const struct training_work *w, struct kd_err *err)
     struct kd_bytes old = {0};
     struct kd_err ignored;
     int status = path ? 0 : -1;
-    bool same = path && kd_file_read(path, KD_READ_LIMIT, &old, &ignored) == 0 &&
+    bool same = path && kd_file_read(path, kd_read_limit(), &old, &ignored) == 0 &&
                 strcmp(old.data, text) == 0;
     if (status == 0 && !same) status = kd_file_write(path, text, strlen(text), err);
     kd_bytes_release(&old);

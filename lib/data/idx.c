@@ -29,7 +29,7 @@ static int stream_open(struct stream *s, const void *bytes, size_t size, const c
     *s = (struct stream){.name = name, .next = bytes, .left = size};
     s->gz = is_packed(bytes, size);
     if (s->gz && inflateInit2(&s->z, 15 + 16) != Z_OK)
-        return kd_fail(err, "%s: no memory to decompress", name);
+        return kd_fail_memory(err, "%s: no memory to decompress", name);
     return 0;
 }
 
@@ -138,8 +138,8 @@ static int promise_take(struct stream *s, size_t size, size_t limit, struct kd_t
 {
     if (header_take(s, t, err) < 0) return -1;
     if (t->count > limit)
-        return kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu", s->name, t->count,
-                       limit);
+        return kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu%s", s->name, t->count,
+                       limit, kd_read_limit_remedy(limit));
     if (s->gz ? t->count / MAX_RATIO > size : t->count > s->left)
         return kd_fail(err, "%s: truncated: %zu bytes expected, %s%zu found; fetch the file again",
                        s->name, s->given + t->count, s->gz ? "compressed to " : "", size);
@@ -193,7 +193,7 @@ static int idx_read(const char *path, size_t limit, struct kd_tensor *out, struc
     struct kd_bytes bytes = {0};
     *out = (struct kd_tensor){0};
     /* room for a header and for input that does not compress */
-    const size_t most = limit < KD_READ_LIMIT / 2 ? limit + limit / 64 + 4096 : KD_READ_LIMIT;
+    const size_t most = limit < kd_read_limit() / 2 ? limit + limit / 64 + 4096 : kd_read_limit();
     if (kd_file_read(path, most, &bytes, err) < 0) return -1;
     const int status = is_packed((const unsigned char *)bytes.data, bytes.size)
                            ? kd_idx_parse(bytes.data, bytes.size, path, limit, out, err)

@@ -46,8 +46,12 @@ const char *kd_blas_set(void)
     return "plain";
 }
 
+static unsigned own_threads; /* that OpenBLAS starts when it is loaded, beside the first; each wants a buffer */
+
 void kd_blas_init(void)
 {
+    int n = openblas_get_num_threads();
+    if (n > 1) own_threads = (unsigned)n - 1;
     openblas_set_num_threads(1);
 }
 
@@ -55,11 +59,12 @@ enum { BUFFER_MB = 136 }; /* OpenBLAS maps 128 MiB and a little a thread, most o
 
 int kd_blas_check(unsigned threads, struct kd_err *err)
 {
-    size_t bytes = (size_t)threads * BUFFER_MB << 20;
+    unsigned all = threads + own_threads;
+    size_t bytes = (size_t)all * BUFFER_MB << 20;
     void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
         return kd_fail(err, "not enough address space: BLAS needs %zu MB for %u thread%s; raise ulimit -v%s", bytes >> 20,
-                       threads, threads == 1 ? "" : "s", threads == 1 ? "" : ", or give fewer --threads");
+                       all, all == 1 ? "" : "s", threads == 1 ? "" : ", or give fewer --threads");
     munmap(room, bytes);
     return 0;
 }

@@ -104,6 +104,6 @@ cJSON *kd_teachers_parents(const struct kd_teachers *t, struct kd_err *err)
             list = NULL;
         }
     }
-    if (!list) kd_fail(err, "not enough memory for a list of teachers");
+    if (!list) kd_fail_memory(err, "not enough memory for a list of teachers");
     return list;
 }

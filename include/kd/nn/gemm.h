@@ -19,7 +19,8 @@ const char *kd_blas_config(void);
 const char *kd_blas_kernel(void);
 /* The instruction set that kernel is written for: "avx512", "avx2", or "plain" for all others. */
 const char *kd_blas_set(void);
-/* Is there room for the buffer that BLAS maps for each thread at its first call? It would otherwise try for ever. */
+/* Is there room for the buffer that BLAS maps for each thread at its first call, those it starts itself too? It would
+ * otherwise try for ever. */
 int kd_blas_check(unsigned threads, struct kd_err *err);
 /* BLAS on one thread per call: kd's own workers share the work. Call once at start. */
 void kd_blas_init(void);

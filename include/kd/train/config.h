@@ -69,6 +69,9 @@ void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIO
 void kd_job_release(struct kd_job *job);
 /* The resolved configuration: {"name", "network", "data", "train", "distill"}. */
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
+/* Is `there`, the kd.config in a file (NULL: it has none), that of the training whose kd.config is `now`? An option that it does
+ * not name, since it was written before kd had that option, has its default there. 1, 0, or -1 with err filled. */
+int kd_config_same(const char *there, const char *now, struct kd_err *err);
 /* What no single range says: warm-up longer than the training, nesterov without momentum, ... */
 int kd_job_check(const struct kd_job *job, struct kd_err *err);
 #endif

@@ -59,6 +59,10 @@ struct kd_soften { /* what to write */
     uint64_t seed;
     const char *command;
 };
+/* Does the file hold what kd_soften_write would write there, as far as its metadata tell: same teachers, images, views,
+ * temperatures and kind of numbers? A file that cannot be read does not. */
+bool kd_soften_is_current(const char *path, const struct kd_soften *what, const struct kd_teachers *teachers,
+                          const struct kd_images *images);
 /* Run the teachers over all images and write a soft-target file. */
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
                     const struct kd_images *images, struct kd_pool *pool,
