@@ -194,6 +194,30 @@ static int convert(struct kd_chain *chain, struct kd_layer **after, struct kd_er
     return 0;
 }
 
+/* Stages are made anew where a chain planned for training is to infer, or the other way round. */
+static void forget_stages(struct kd_chain *chain)
+{
+    kd_free(chain->stages);
+    kd_free(chain->stage_layers);
+    kd_free(chain->converter);
+    chain->stages = NULL;
+    chain->stage_layers = NULL;
+    chain->converter = NULL;
+    chain->n_stages = 0;
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        struct kd_layer *l = &chain->layers[i];
+        l->absorbed = false;
+        if (l->kind == &kd_layer_conv2d) l->u.conv2d.pool = l->u.conv2d.norm = NULL;
+    }
+}
+
+/* Statistics that run no more: nothing lies between the convolution and what it is to be folded with. */
+static bool folds(const struct kd_chain *chain, const struct kd_stage *last, const struct kd_layer *l)
+{
+    return !chain->training && l->kind == &kd_layer_batchnorm && last->anchor && last->anchor->kind == &kd_layer_conv2d &&
+           !last->n_after && !last->anchor->u.conv2d.pool && !last->anchor->u.conv2d.norm;
+}
+
 static int plan_stages(struct kd_chain *chain, struct kd_err *err)
 {
     chain->stages = kd_alloc(chain->n_layers + 2, sizeof *chain->stages, "stages", err);
@@ -218,6 +242,9 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
             last->n_after++;
         } else if (l->kind == &kd_layer_flatten && (still_images || kd_shape_pixels(l->in) == 1)) {
             images = false; /* a view: the same numbers, seen as flat */
+        } else if (folds(chain, last, l)) {
+            l->absorbed = true;
+            last->anchor->u.conv2d.norm = l;
         } else if (kd_conv_takes_pool(last->anchor, l)) {
             absorb(last, l);
         } else {
@@ -241,10 +268,14 @@ size_t kd_chain_scratch_bytes(const struct kd_chain *chain, size_t batch, bool t
 
 int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd_err *err)
 {
-    if (!chain->stages && plan_stages(chain, err) < 0) return -1;
-    kd_slab_release(&chain->memory);
+    if (chain->training != training) forget_stages(chain);
     chain->batch = batch;
     chain->training = training;
+    kd_slab_release(&chain->memory);
+    if (!chain->stages && plan_stages(chain, err) < 0) {
+        forget_stages(chain);
+        return -1;
+    }
     struct planner count = {&chain->memory, false}, take = {&chain->memory, true};
     plan_memory(chain, &count);
     if (kd_slab_open(&chain->memory, "activations and gradients; try a smaller --batch", err) < 0)

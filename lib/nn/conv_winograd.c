@@ -253,10 +253,12 @@ static void filter_part(void *arg, unsigned part)
 {
     const struct flow *f = arg;
     size_t step = f->rotated ? 9 : f->in * 9;
+    const float *scale = f->rotated ? NULL : f->c->scale;
     for (size_t o = lanes_from(f, part); o < lanes_from(f, part + 1); o += LANE)
         for (size_t i = 0; i < f->in; i++) {
             const float *w = f->c->weight + (f->rotated ? (i * f->out + o) * 9 : (o * f->in + i) * 9);
-            kd_kernels()->winograd_filter(filter_at(f, i, o), f->in * f->width, w, step, f->rotated);
+            kd_kernels()->winograd_filter(filter_at(f, i, o), f->in * f->width, w, step, f->rotated,
+                                          scale ? scale + o : NULL);
         }
 }
 

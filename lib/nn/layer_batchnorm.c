@@ -46,6 +46,15 @@ static void batchnorm_init(struct kd_layer *l, uint64_t seed, uint32_t first_par
     }
 }
 
+void kd_batchnorm_affine(const struct kd_layer *norm, float *scale, float *shift)
+{
+    const struct kd_param *p = norm->param;
+    for (size_t i = 0; i < norm->in.c; i++) {
+        scale[i] = p[WEIGHT].value[i] / sqrtf(p[RUNNING_VAR].value[i] + (float)norm->u.batchnorm.epsilon);
+        shift[i] = p[BIAS].value[i] - p[RUNNING_MEAN].value[i] * scale[i];
+    }
+}
+
 /* save: mean and 1/sqrt(var + epsilon) that this pass used, and a place for gradients that nobody wants, [4][channels] */
 static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {

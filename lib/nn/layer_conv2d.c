@@ -155,7 +155,7 @@ static uint64_t conv_macs(const struct kd_layer *l)
 
 static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
 {
-    while (l < end && kd_layer_is_relu(l)) l++;
+    while (l < end && (l->absorbed || kd_layer_is_relu(l))) l++;
     return l == end;
 }
 
@@ -168,10 +168,10 @@ bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool
            kd_conv_algorithm(&s) == KD_CONV_DIRECT;
 }
 
-/* Four parts' sums for the bias. */
+/* Four parts' sums for the bias; scale and bias with a batchnorm folded in. */
 static size_t sums_floats(const struct kd_layer *l, bool training)
 {
-    return training ? (4 * (size_t)l->out.c + 15) / 16 * 16 : 0;
+    return training || l->u.conv2d.norm ? (4 * (size_t)l->out.c + 15) / 16 * 16 : 0;
 }
 
 static size_t conv_scratch_bytes(const struct kd_layer *l, size_t batch, bool training)
@@ -200,6 +200,13 @@ static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *
 static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
 {
     struct kd_conv c = call_of(l, job);
+    if (l->u.conv2d.norm) {
+        float *scale = l->scratch, *shift = scale + l->out.c;
+        kd_batchnorm_affine(l->u.conv2d.norm, scale, shift);
+        for (size_t i = 0; c.bias && i < l->out.c; i++) shift[i] += scale[i] * c.bias[i];
+        c.scale = scale;
+        c.bias = shift;
+    }
     algorithm_of(l)->forward(&c);
 }
 

@@ -14,6 +14,8 @@
  * Where a convolution can pool as it goes, "conv2d relu maxpool" is one stage, its output the pooled one, and relu, which
  * does not change what is largest, works on that.
  *
+ * Without training a batchnorm right behind a convolution is folded into its weights and bias, and is no stage either.
+ *
  * How an anchor's work is shared out is its own matter (enum kd_cut), but never depends on the number of threads.
  * Backward, stage s makes the gradient of its input tile by tile, and the elementwise layers of stage s-1 are undone on
  * that same tile.
@@ -107,6 +109,7 @@ struct kd_conv2d {
     bool bias;
     int init;      /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
     double max_norm;
+    const struct kd_layer *norm; /* inference: the batchnorm behind it, folded into its weights and bias, or NULL */
     const struct kd_layer *pool; /* the maxpool behind it that it does along with its own work, or NULL */
 };
 struct kd_pooling {
