@@ -120,7 +120,7 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
         [ "$(kd-soften x.json -q --update "$@" | wc -l)" -eq 2 ]
         [ -z "$(kd-soften x.json -q --update "$@")" ]
     done
-    refused 2 "--output takes one file" "2 seeds" -- kd-soften x.json -o kept/x
+    refused 2 "--output takes one file" "2 teachers" -- kd-soften x.json -o kept/x
     refused 2 "not both" -- kd-soften x.json --model T1
 }
 
