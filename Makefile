@@ -73,7 +73,7 @@ BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
 .PHONY: all test bench asan tsan fuzz torture valgrind lint install uninstall clean help units FORCE
 all: $(BINARIES)
-units: $(UNITS) $(TORTURE)
+units: $(UNITS) $(TORTURE) $(OUT)/bench/bench
 
 # The flags in force, so that changing them rebuilds.
 $(OUT)/flags: FORCE
@@ -118,13 +118,14 @@ $(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
 
 test: all units
 	MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh
-# How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads.
-BENCH ?=
-bench: $(OUT)/bench/bench
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $< $(BENCH)
-$(OUT)/bench/%: $(OUT)/test/bench/%.o $(OUT)/libkd.a
+# How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads, and options go there too.
+BENCH ?= --threads 1,0
+BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/bench/*.c))
+bench: $(OUT)/bench/bench $(BINARIES)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $< --bin $(BIN) -o $(OUT)/bench/bench.jsonl --chart $(OUT)/bench/growth $(BENCH)
+$(OUT)/bench/bench: $(BENCH_OBJ) $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 asan:
 	$(MAKE) MODE=asan test
 # The tests in which threads work: the pool itself, layers cut over it, whole trainings.

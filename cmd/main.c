@@ -87,6 +87,20 @@ static int output_end(struct kd_err *err)
     return ferror(stdout) ? kd_fail(err, "standard output: a write failed") : 0;
 }
 
+/* Someone's choice of BLAS kernel where the processor has better: what it holds BLAS to, or NULL. */
+static const char *blas_held_to(void)
+{
+    static const char *const sets[] = {"plain", "avx2", "avx512"};
+    const char *core = getenv("OPENBLAS_CORETYPE"), *now = kd_blas_set(), *best = kd_kernels_best();
+    int rank[2] = {0, 0};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(sets[i], now) == 0) rank[0] = i;
+        if (strcmp(sets[i], best) == 0) rank[1] = i;
+    }
+    if (!core || !*core || rank[0] >= rank[1]) return NULL;
+    return rank[0] ? now : "less than avx2";
+}
+
 static int show_version(struct kd_err *err)
 {
 #ifdef __clang__
@@ -95,9 +109,15 @@ static int show_version(struct kd_err *err)
     const char *compiler = "GCC " __VERSION__;
 #endif
     if (kd_kernels_init(err) < 0) return -1;
-    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\nkernels: %s\n",
-                    kd_program.name, KD_VERSION, compiler, KD_BUILD, kd_blas_config(),
-                    kd_blas_kernel(), kd_kernels_name());
+    const char *ours = kd_kernels_name(), *best = kd_kernels_best(), *held = blas_held_to();
+    if (kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s", kd_program.name, KD_VERSION,
+                 compiler, KD_BUILD, kd_blas_config(), kd_blas_kernel()) < 0)
+        return -1;
+    if (held && kd_print(err, " (OPENBLAS_CORETYPE holds it to %s; this processor has %s)", held, best) < 0)
+        return -1;
+    if (kd_print(err, "\nkernels: %s", ours) < 0) return -1;
+    if (ours != best && kd_print(err, " (KD_CPU; this processor has %s)", best) < 0) return -1;
+    return kd_print(err, "\n");
 }
 
 static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
@@ -159,17 +179,15 @@ static void limits_set(const struct kd_common *common)
 
 static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
 {
-    const char *core = getenv("OPENBLAS_CORETYPE");
     limits_set(&run->common);
     if (kd_kernels_init(err) < 0) return -1;
+    const char *held = blas_held_to();
     kd_blas_init(); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
-    if (kd_program.computes && core && *core)
-        kd_say(
-            run,
-            "OPENBLAS_CORETYPE=%s overrides the choice of BLAS kernel; unset it before measuring",
-            core);
+    if (kd_program.computes && held)
+        kd_say(run, "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can halve the speed",
+               getenv("OPENBLAS_CORETYPE"), held, kd_kernels_best());
     run->command = command_line(run->common.provenance, argc, argv, err);
     if (!run->command) return -1;
     run->pool = kd_pool_new((unsigned)run->common.threads, err);

@@ -105,15 +105,26 @@ static int prepare_job(struct training_work *w, const char *name, struct kd_err 
 
 /* ---- messages ---- */
 
-static void say_start(void *ctx, const struct kd_network *net)
+static double megabytes(size_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static void say_start(void *ctx, const struct kd_trainer *trainer)
 {
     struct training_work *w = ctx;
     struct kd_bytes table = {0};
+    struct kd_memory m;
     struct kd_err ignored;
-    if (w->run->common.quiet || kd_network_summary(net, &table, &ignored) < 0) return;
+    if (w->run->common.quiet) return;
+    kd_trainer_memory(trainer, &m);
     kd_bar_clear(&w->run->bar);
-    fputs(table.data, stderr);
+    if (kd_network_summary(trainer->net, &table, &ignored) == 0) fputs(table.data, stderr);
     kd_bytes_release(&table);
+    fprintf(stderr, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f", megabytes(m.total), megabytes(m.network),
+            megabytes(m.optimizer), megabytes(m.images));
+    if (m.teachers) fprintf(stderr, ", teachers %.1f", megabytes(m.teachers));
+    fprintf(stderr, ", training %.1f) beside the program itself\n", megabytes(m.loop));
 }
 
 static void say_epoch(void *ctx, const struct kd_epoch_log *log)

@@ -1,6 +1,7 @@
 #include "kd/nn/gemm.h"
 
 #include <cblas.h>
+#include <strings.h>
 #include <sys/mman.h>
 
 void kd_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
@@ -32,6 +33,17 @@ const char *kd_blas_config(void)
 const char *kd_blas_kernel(void)
 {
     return openblas_get_corename();
+}
+
+const char *kd_blas_set(void)
+{
+    static const struct {
+        const char *kernel, *set;
+    } known[] = {{"SkylakeX", "avx512"}, {"Cooperlake", "avx512"}, {"SapphireRapids", "avx512"},
+                 {"Haswell", "avx2"},    {"Zen", "avx2"},          {"Excavator", "avx2"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(known[i].kernel, kd_blas_kernel()) == 0) return known[i].set;
+    return "plain";
 }
 
 static unsigned own_threads; /* that OpenBLAS starts when it is loaded, beside the first; each wants a buffer */

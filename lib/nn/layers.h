@@ -17,6 +17,7 @@ struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t
 #define KD_FREEZE_ROW                                                                                              \
     {.key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze), .metavar = "NAMES",       \
      .help = "parameters that are not trained"}
+bool kd_layer_is_relu(const struct kd_layer *l); /* leaky or not */
 /* Does this convolution pool along with its own work, if the layer (a maxpool) comes behind it? */
 bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool);
 /* After shape(): l->freeze told to the parameters. */

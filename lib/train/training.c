@@ -338,7 +338,7 @@ static int open_session(struct session *s, struct kd_err *err)
     r->progress = t->progress;
     s->plain_times = !t->command[0];
     if (kd_trainer_open(r, err) < 0 || occupy(s, err) < 0 || restore(s, err) < 0) return -1;
-    if (t->on_start) t->on_start(t->ctx, r->net);
+    if (t->on_start) t->on_start(t->ctx, r);
     return 0;
 }
 

@@ -99,4 +99,6 @@ struct kd_kernels {
 const struct kd_kernels *kd_kernels(void);
 int kd_kernels_init(struct kd_err *err);
 const char *kd_kernels_name(void);
+/* The best table that this processor has, whatever KD_CPU says. */
+const char *kd_kernels_best(void);
 #endif
