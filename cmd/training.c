@@ -100,7 +100,8 @@ static int prepare_job(struct training_work *w, const char *name, struct kd_err 
         status = kd_bytes_format(&text, err, "-%.0f", o->layers.v[i]);
     job->network = status == 0 ? cJSON_CreateString(text.data) : NULL;
     kd_bytes_release(&text);
-    return job->network ? 0 : -1;
+    if (status == 0 && !job->network) status = kd_fail_memory(err, "not enough memory for a network");
+    return status;
 }
 
 /* ---- messages ---- */

@@ -89,7 +89,7 @@ static int read_all(struct kd_experiment *x, const char *path, const char *runs,
                     const struct kd_texts *sets, struct kd_err *err)
 {
     x->json = path ? kd_json_read(path, err) : cJSON_CreateObject();
-    if (!x->json) return -1;
+    if (!x->json) return path ? -1 : kd_fail_memory(err, "not enough memory for an experiment");
     int status = cJSON_IsObject(x->json) ? 0 : kd_fail_usage(err, "expected an object {...}");
     for (size_t i = 0; sets && i < sets->n && status == 0; i++)
         status = kd_json_assign(x->json, sets->v[i], err);

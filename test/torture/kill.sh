@@ -3,7 +3,7 @@
 # after each kill the log is the beginning of the whole one, at the end model and log are the same, byte for byte, as without,
 # and nothing else is there. A teacher with dropout and augmentation, and a student distilled from it.
 #
-# usage: test/torture/kill.sh [KILLS]      kills of each training, a tenth of them (20 at least from 200 on) within a write; default 200
+# usage: test/torture/kill.sh [KILLS]      kills of each training, at least a tenth of them within a write; default 200
 # FAIL: the library to be preloaded that slows writes; without it all kills are spread evenly.
 set -eu
 kills=${1:-200}
@@ -53,7 +53,7 @@ run_and_kill() {
 one() {
     local what=$1 try
     rm -rf out
-    for ((try = 0; try < 6 && survived < kills; try++)); do
+    for ((try = 0; try < 6 && (survived < kills || within < slowed); try++)); do
         run_and_kill "$what"
         case $status in
         0) break ;; # it was through
@@ -78,12 +78,11 @@ for what in teacher student; do
     survived=0 within=0 trainings=0 told=0
     slowed=$(((kills + 9) / 10))
     [ -n "${FAIL:-}" ] && [ -e "$FAIL" ] || slowed=0
-    while [ "$survived" -lt "$kills" ]; do
+    while [ "$survived" -lt "$kills" ] || [ "$within" -lt "$slowed" ]; do
         one "$what" 2>>messages || { tail -n 5 messages >&2; exit 1; }
         trainings=$((trainings + 1))
         if [ $((survived / 50)) -gt $told ]; then told=$((survived / 50)); echo "$what: $survived kills survived so far"; fi
     done
-    [ "$within" -ge "$slowed" ] || fail "$what: only $within kills came within a write"
     echo "$what: $survived kills survived in $trainings trainings, $within of them within a slowed checkpoint write"
     total=$((total + survived)) total_within=$((total_within + within))
     if [ "$what" = teacher ]; then kd-soften --model whole-teacher --data idx:set -o soft --quiet --no-provenance >/dev/null; fi
