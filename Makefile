@@ -26,10 +26,11 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmis
 OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_leak    := -O1 -g -fsanitize=leak
 OPT_coverage := -O0 -g --coverage
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 ifeq ($(OPT_$(MODE)),)
-$(error MODE=$(MODE): expected release, asan, tsan, coverage or fuzz)
+$(error MODE=$(MODE): expected release, asan, tsan, leak, coverage or fuzz)
 endif
 # Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
 CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
@@ -62,7 +63,7 @@ UNIT_SRC   := $(wildcard test/unit/test_*.c)
 UNITS      := $(patsubst test/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
 FUZZ_SRC   := $(wildcard test/fuzz/fuzz_*.c)
 # A library to preload that makes calls fail; sanitizers and other C libraries have their own allocator.
-TORTURE    := $(if $(filter release coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(OUT)/torture/fail.so))
+TORTURE    := $(if $(filter release leak coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(OUT)/torture/fail.so))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(OUT)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(OUT)/$(i)/%.o))
 REPORT_OBJ := $(REPORT_SRC:%.c=$(OUT)/%.o)
@@ -72,7 +73,7 @@ BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
 .PHONY: all test bench asan tsan fuzz torture valgrind lint install uninstall clean help units FORCE
 all: $(BINARIES)
-units: $(UNITS) $(TORTURE)
+units: $(UNITS) $(TORTURE) $(OUT)/bench/bench
 
 # The flags in force, so that changing them rebuilds.
 $(OUT)/flags: FORCE
@@ -113,18 +114,19 @@ $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
 $(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-builtin -fPIC -shared -o $@ $< -ldl
+	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-sanitize=all -fno-builtin -fPIC -shared -o $@ $< -ldl
 .SECONDARY:
 
 test: all units
 	MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh
-# How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads.
-BENCH ?=
-bench: $(OUT)/bench/bench
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $< $(BENCH)
-$(OUT)/bench/%: $(OUT)/test/bench/%.o $(OUT)/libkd.a
+# How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads, and options go there too.
+BENCH ?= --threads 1,0
+BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/bench/*.c))
+bench: $(OUT)/bench/bench $(BINARIES)
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $< --bin $(BIN) -o $(OUT)/bench/bench.jsonl --chart $(OUT)/bench/growth $(BENCH)
+$(OUT)/bench/bench: $(BENCH_OBJ) $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 asan:
 	$(MAKE) MODE=asan test
 # The tests in which threads work: the pool itself, layers cut over it, whole trainings.
@@ -133,40 +135,44 @@ tsan:
 	MODE=tsan BIN=$(abspath build/tsan-$(notdir $(CC))/bin) UNIT_DIR=build/tsan-$(notdir $(CC))/unit scripts/test.sh \
 	  $(foreach t,pool gradient checkpoint,build/tsan-$(notdir $(CC))/unit/test_$(t))
 
-# make fuzz SECONDS=60: each parser under libFuzzer (clang); corpora stay in build/. FUZZ='fuzz_log ...' chooses.
+# make fuzz SECONDS=60: each parser so long under libFuzzer (clang); corpora stay in build/. FUZZ='fuzz_log ...' chooses.
 SECONDS ?= 60
 FUZZ ?= $(FUZZ_SRC:test/fuzz/%.c=%)
 fuzz:
 	$(MAKE) MODE=fuzz CC=clang fuzz-programs
-	@for t in $(FUZZ); do mkdir -p build/corpus/$$t && \
-	  build/fuzz-clang/fuzz/$$t -max_total_time=$(SECONDS) -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/corpus/$$t- \
-	  build/corpus/$$t test/fuzz/corpus/$$t >build/corpus/$$t.log 2>&1 || { tail -n 40 build/corpus/$$t.log; exit 1; }; \
-	  echo "$$t: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/corpus/$$t.log) executions"; done; echo "crashes: 0"
+	@SECONDS_EACH=$(SECONDS) scripts/fuzz.sh $(FUZZ)
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_SRC:test/fuzz/%.c=$(OUT)/fuzz/%)
 $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 
-# make lint: clang-tidy (.clang-tidy says what for) and cppcheck over the sources; a finding is an error.
+# make lint: clang-tidy (.clang-tidy says what for) and cppcheck over the sources; a finding is an error. What is clean is not
+# looked at again until it, or a header, changes.
 LINT_SRC   := $(wildcard lib/*/*.c lib/nn/isa/*.c cmd/*.c)
 LINT_FLAGS := -Iinclude -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
     $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
-LINT_JOBS  ?= 2
+LINT_JOBS  ?= $(shell getconf _NPROCESSORS_ONLN)
 lint:
 	@for p in clang-tidy cppcheck; do command -v $$p >/dev/null || { \
 	  echo "lint: $$p is missing; apt-get install -y clang-tidy cppcheck (brew install llvm cppcheck)" >&2; exit 1; }; done
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j $(LINT_JOBS) \
 	  $(LINT_FLAGS) lib cmd
-	@mkdir -p build; printf '%s\n' $(LINT_SRC) | xargs -P $(LINT_JOBS) -I FILE sh -c 'clang-tidy --quiet "$$@" 2>&1' tidy FILE -- \
-	  $(LINT_FLAGS) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) -std=c11 >build/lint.log || \
-	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' build/lint.log; exit 1; }
+	@$(MAKE) --no-print-directory -k -j $(LINT_JOBS) $(LINT_SRC:%.c=build/lint/%.clean)
 	@echo "lint: no finding"
+build/lint/%.clean: %.c .clang-tidy $(wildcard include/kd/*/*.h lib/*/*.h lib/nn/isa/*.h cmd/*.h)
+	@mkdir -p $(@D)
+	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) -std=c11 >$@.log 2>&1 || \
+	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' $@.log; exit 1; }
+	@touch $@
 
-# make torture: calls that fail one after another, and trainings killed KILLS times each; figures at the end.
+# make torture: calls that fail one after another, and trainings killed KILLS times each; figures at the end. Of gcc, because
+# its LeakSanitizer is a shared library and comes behind the one that is preloaded.
 KILLS ?= 200
 torture: all units
-	@UNIT_DIR=$(abspath $(OUT)/unit) BIN=$(abspath $(BIN)) FAIL=$(abspath $(TORTURE)) scripts/torture.sh $(KILLS)
+	$(MAKE) MODE=leak CC=gcc all units
+	@UNIT_DIR=$(abspath $(OUT)/unit) BIN=$(abspath $(BIN)) LEAK_BIN=$(abspath build/leak-gcc/bin) \
+	  LEAK_UNIT_DIR=$(abspath build/leak-gcc/unit) scripts/torture.sh $(KILLS)
 # make valgrind: one whole small run of each program.
 valgrind: all
 	@BIN=$(abspath $(BIN)) scripts/valgrind.sh

@@ -22,7 +22,7 @@ static cJSON *matrix(const struct evaluation *r, struct kd_err *err)
             rows_json = NULL;
         }
     }
-    if (!rows_json) kd_fail(err, "not enough memory for a confusion matrix");
+    if (!rows_json) kd_fail_memory(err, "not enough memory for a confusion matrix");
     return rows_json;
 }
 
@@ -37,7 +37,7 @@ static cJSON *bins_json(const struct evaluation *r, struct kd_err *err)
         cJSON_Delete(list);
         list = NULL;
     }
-    if (!list) kd_fail(err, "not enough memory for the bins of an evaluation");
+    if (!list) kd_fail_memory(err, "not enough memory for the bins of an evaluation");
     return list;
 }
 

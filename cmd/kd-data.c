@@ -155,7 +155,7 @@ static int counts_add(cJSON *o, const struct kd_images *m, const struct kd_facts
         if (!v || !cJSON_AddItemToArray(list, v)) {
             cJSON_Delete(v);
             cJSON_Delete(list);
-            return kd_fail(err, "not enough memory for counts");
+            return kd_fail_memory(err, "not enough memory for counts");
         }
     }
     return kd_json_attach(o, "counts", list, err);

@@ -117,9 +117,17 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
     return 0;
 }
 
+/* A report passes over what cannot be read. Where that was this machine's failure, it is none of the run. */
+static int machine_check(struct kd_err *err)
+{
+    const char *failure = kd_err_machine();
+    return failure ? kd_fail(err, "%s", failure) : 0;
+}
+
 /* Text to -o or standard output. */
 static int deliver(struct kd_run *run, const struct kd_bytes *text, struct kd_err *err)
 {
+    if (machine_check(err) < 0) return -1;
     if (run->common.output && strcmp(run->common.output, "-") != 0) {
         if (kd_file_write(run->common.output, text->data, text->size, err) < 0) return -1;
         return kd_print(err, "%s\n", run->common.output);
@@ -290,7 +298,8 @@ static int run(struct kd_run *r, struct kd_err *err)
     if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
     if (status == 0) {
         report.data_dir = config.data_dir;
-        status = show(r, &report, err);
+        status = machine_check(err) < 0 ? -1 : show(r, &report, err);
+        if (status == 0) status = machine_check(err);
         kd_report_release(&report);
     }
     for (size_t i = 0; folders && i < n; i++) kd_free(folders[i]);

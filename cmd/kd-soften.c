@@ -39,7 +39,8 @@ static const struct kd_option rows[] = {
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
-     .help = "pass over files that are there and were made by the same teacher from the same images"},
+     .help = "pass over files that are there and were made by the same teacher, from the same images, with the "
+             "same options"},
 };
 
 static struct kd_opt_section sections[] = {
@@ -190,33 +191,14 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
     if (c->views && !kd_augment_active(&options.augment))
         return kd_fail_usage(err, "--views records augmented images; say how, for example --shift 2");
+    if (options.update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
+        kd_soften_is_current(path, &what, &w->teachers, &w->images))
+        return 0;
     if (kd_soften_write(path, &what, &w->teachers, &w->images, w->run->pool, &w->run->progress, err) < 0)
         return -1;
     kd_say(w->run, "%s:%s, %u images, %zu teacher%s", w->images.source, w->images.split, w->images.n,
            w->teachers.n, w->teachers.n == 1 ? "" : "s");
     return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
-}
-
-/* The teachers' fingerprints and the images are what a file must have been made from. */
-static bool is_current(const struct work *w, const char *path)
-{
-    struct kd_tensorfile f;
-    struct kd_err ignored;
-    if (!kd_path_exists(path) || kd_tensorfile_read(path, NULL, &f, &ignored) < 0) return false;
-    const char *parents = kd_tensorfile_meta(&f, "kd.parents"), *data = kd_tensorfile_meta(&f, "kd.data");
-    cJSON *now = kd_teachers_parents(&w->teachers, &ignored);
-    cJSON *identity = kd_images_identity(&w->images, &ignored);
-    char *a = now ? kd_json_text(now, false, &ignored) : NULL;
-    char *b = identity ? kd_json_text(identity, false, &ignored) : NULL;
-    const char *tta = kd_tensorfile_meta(&f, "kd.tta"), *asked = kd_tta_name((enum kd_tta)options.soften.tta);
-    bool same = a && b && parents && data && strcmp(a, parents) == 0 && strcmp(b, data) == 0 &&
-                strcmp(tta ? tta : "none", asked) == 0;
-    kd_free(a);
-    kd_free(b);
-    cJSON_Delete(now);
-    cJSON_Delete(identity);
-    kd_tensorfile_release(&f);
-    return same;
 }
 
 static int one_seed(struct work *w, const struct kd_experiment *x, const struct kd_job *teacher,
@@ -234,7 +216,7 @@ static int one_seed(struct work *w, const struct kd_experiment *x, const struct 
     else if (model && soft && kd_teachers_add(&w->teachers, model, 1, err) == 0 &&
              load(w, options.data ? options.data : teacher->data.source, options.soften.split,
                   options.data_dir, err) == 0)
-        status = options.update && !w->showing && is_current(w, soft) ? 0 : soften(w, soft, err);
+        status = soften(w, soft, err);
     kd_free(folder);
     kd_free(model);
     kd_free(soft);
@@ -278,7 +260,6 @@ static int from_models(struct work *w, struct kd_err *err)
                             err) < 0)
             return -1;
     if (load(w, options.data, options.soften.split, options.data_dir, err) < 0) return -1;
-    if (options.update && !w->showing && is_current(w, w->run->common.output)) return 0;
     return soften(w, w->run->common.output ? w->run->common.output : "-", err);
 }
 

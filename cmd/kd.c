@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct {
@@ -77,12 +78,39 @@ static int show_help(void)
         printf("  %-15s %s\n", commands[i].name, commands[i].what);
     puts("\nOptions:\n"
          "  -h, --help      this text\n"
-         "      --version   version, compiler and flags\n"
+         "      --version   version, compiler, flags, BLAS and its kernel, kd's own kernels\n"
          "\nkd COMMAND --help lists a command's options, kd help COMMAND opens its manual.");
     return printed();
 }
 
-static int show_version(void)
+static void run(const char *folder, const char *name, char **argv);
+
+/* What BLAS and the kernels are is known by those who load them. */
+static void show_kernels(const char *folder)
+{
+    char line[1024], version[] = "--version", *words[] = {NULL, version, NULL};
+    int ends[2];
+    if (pipe(ends) < 0) return;
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        run(folder, "eval", words);
+        _exit(1);
+    }
+    close(ends[1]);
+    FILE *f = fdopen(ends[0], "r");
+    while (f && child > 0 && fgets(line, sizeof line, f))
+        if (strncmp(line, "BLAS: ", 6) == 0 || strncmp(line, "kernels: ", 9) == 0) fputs(line, stdout);
+    if (f)
+        fclose(f);
+    else
+        close(ends[0]);
+    if (child > 0) waitpid(child, NULL, 0);
+}
+
+static int show_version(const char *folder)
 {
 #ifdef __clang__
     const char *compiler = __VERSION__;
@@ -90,6 +118,7 @@ static int show_version(void)
     const char *compiler = "GCC " __VERSION__;
 #endif
     printf("kd %s\ncompiler: %s (%s)\n", KD_VERSION, compiler, KD_BUILD);
+    if (fflush(stdout) == 0) show_kernels(folder);
     return printed();
 }
 
@@ -197,7 +226,7 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     own_folder(argv[0], folder);
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) return show_help();
-    if (!strcmp(name, "--version") || !strcmp(name, "version")) return show_version();
+    if (!strcmp(name, "--version") || !strcmp(name, "version")) return show_version(folder);
     if (!strcmp(name, "help")) {
         if (argc <= 3) return help(folder, argv[2]);
         kd_fail_usage(&err, "help: one command at a time: kd help %.200s", argv[2]);

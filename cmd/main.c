@@ -1,5 +1,6 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/tensorfile.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
 #include "program.h"
@@ -26,6 +27,10 @@ static const struct kd_option common_rows[] = {
      .help = "print results as JSON, one object a line"},
     {"provenance", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, provenance), .preset = "true",
      .help = "leave out of files what differs between equal runs: command line and times"},
+    {"verify", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, verify), .preset = "true",
+     .help = "read damaged tensor files too: their checksums are not compared"},
+    {"read-limit", 0, NULL, KD_OPT_REAL, offsetof(struct kd_common, read_limit), .preset = "0", .min = 0, .max = 1e6,
+     .metavar = "GIB", .help = "refuse input that is larger, unpacked; 0: than this machine's memory"},
     {"quiet", 'q', NULL, KD_OPT_BOOL, offsetof(struct kd_common, quiet),
      .help = "no messages and no progress bar; errors are still told"},
     {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "this text"},
@@ -52,6 +57,7 @@ static void signals_set(void)
             old.sa_handler != SIG_IGN) /* nohup and the like */
             sigaction(stops[i], &action, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond `ulimit -f` is then an error of write() */
 }
 
 int kd_print(struct kd_err *err, const char *format, ...)
@@ -81,6 +87,20 @@ static int output_end(struct kd_err *err)
     return ferror(stdout) ? kd_fail(err, "standard output: a write failed") : 0;
 }
 
+/* Someone's choice of BLAS kernel where the processor has better: what it holds BLAS to, or NULL. */
+static const char *blas_held_to(void)
+{
+    static const char *const sets[] = {"plain", "avx2", "avx512"};
+    const char *core = getenv("OPENBLAS_CORETYPE"), *now = kd_blas_set(), *best = kd_kernels_best();
+    int rank[2] = {0, 0};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(sets[i], now) == 0) rank[0] = i;
+        if (strcmp(sets[i], best) == 0) rank[1] = i;
+    }
+    if (!core || !*core || rank[0] >= rank[1]) return NULL;
+    return rank[0] ? now : "less than avx2";
+}
+
 static int show_version(struct kd_err *err)
 {
 #ifdef __clang__
@@ -89,9 +109,15 @@ static int show_version(struct kd_err *err)
     const char *compiler = "GCC " __VERSION__;
 #endif
     if (kd_kernels_init(err) < 0) return -1;
-    return kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s\nkernels: %s\n",
-                    kd_program.name, KD_VERSION, compiler, KD_BUILD, kd_blas_config(),
-                    kd_blas_kernel(), kd_kernels_name());
+    const char *ours = kd_kernels_name(), *best = kd_kernels_best(), *held = blas_held_to();
+    if (kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s", kd_program.name, KD_VERSION,
+                 compiler, KD_BUILD, kd_blas_config(), kd_blas_kernel()) < 0)
+        return -1;
+    if (held && kd_print(err, " (OPENBLAS_CORETYPE holds it to %s; this processor has %s)", held, best) < 0)
+        return -1;
+    if (kd_print(err, "\nkernels: %s", ours) < 0) return -1;
+    if (ours != best && kd_print(err, " (KD_CPU; this processor has %s)", best) < 0) return -1;
+    return kd_print(err, "\n");
 }
 
 static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
@@ -140,18 +166,28 @@ static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err
     return NULL;
 }
 
+/* A packed file that claims more than there is memory is better refused than tried. */
+static void limits_set(const struct kd_common *common)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    if (common->read_limit > 0)
+        kd_read_limit_set((size_t)(common->read_limit * (1 << 30)));
+    else if (pages > 0 && page > 0)
+        kd_read_limit_set((size_t)pages * (size_t)page);
+    kd_tensorfile_verify(common->verify);
+}
+
 static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
 {
-    const char *core = getenv("OPENBLAS_CORETYPE");
+    limits_set(&run->common);
     if (kd_kernels_init(err) < 0) return -1;
+    const char *held = blas_held_to();
     kd_blas_init(); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
-    if (kd_program.computes && core && *core)
-        kd_say(
-            run,
-            "OPENBLAS_CORETYPE=%s overrides the choice of BLAS kernel; unset it before measuring",
-            core);
+    if (kd_program.computes && held)
+        kd_say(run, "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can halve the speed",
+               getenv("OPENBLAS_CORETYPE"), held, kd_kernels_best());
     run->command = command_line(run->common.provenance, argc, argv, err);
     if (!run->command) return -1;
     run->pool = kd_pool_new((unsigned)run->common.threads, err);

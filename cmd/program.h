@@ -22,6 +22,8 @@
 struct kd_common { /* options that every program has */
     bool help, version, quiet, json;
     bool provenance;  /* --no-provenance: leave out what differs between equal runs (command, times) */
+    bool verify;      /* --no-verify: checksums are not compared */
+    double read_limit; /* GiB; 0: this machine's memory */
     int64_t threads;  /* 0: as many as usable */
     int64_t seed;     /* meaning is the program's; see kd_args_has(&run->args, "seed") */
     char *output;     /* -o; NULL where not given */

@@ -94,27 +94,39 @@ static int prepare_job(struct training_work *w, const char *name, struct kd_err 
         job->distilled = true;
     if (!o->network && !o->layers.n) return 0;
     cJSON_Delete(job->network);
-    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail(err, "no memory");
+    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail_memory(err, "no memory");
     struct kd_bytes text = {0};
     int status = kd_bytes_format(&text, err, "mlp");
     for (size_t i = 0; i < o->layers.n && status == 0; i++)
         status = kd_bytes_format(&text, err, "-%.0f", o->layers.v[i]);
     job->network = status == 0 ? cJSON_CreateString(text.data) : NULL;
     kd_bytes_release(&text);
-    return job->network ? 0 : -1;
+    if (status == 0 && !job->network) status = kd_fail_memory(err, "not enough memory for a network");
+    return status;
 }
 
 /* ---- messages ---- */
 
-static void say_start(void *ctx, const struct kd_network *net)
+static double megabytes(size_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static void say_start(void *ctx, const struct kd_trainer *trainer)
 {
     struct training_work *w = ctx;
     struct kd_bytes table = {0};
+    struct kd_memory m;
     struct kd_err ignored;
-    if (w->run->common.quiet || kd_network_summary(net, &table, &ignored) < 0) return;
+    if (w->run->common.quiet) return;
+    kd_trainer_memory(trainer, &m);
     kd_bar_clear(&w->run->bar);
-    fputs(table.data, stderr);
+    if (kd_network_summary(trainer->net, &table, &ignored) == 0) fputs(table.data, stderr);
     kd_bytes_release(&table);
+    fprintf(stderr, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f", megabytes(m.total), megabytes(m.network),
+            megabytes(m.optimizer), megabytes(m.images));
+    if (m.teachers) fprintf(stderr, ", teachers %.1f", megabytes(m.teachers));
+    fprintf(stderr, ", training %.1f) beside the program itself\n", megabytes(m.loop));
 }
 
 static void say_epoch(void *ctx, const struct kd_epoch_log *log)
@@ -380,7 +392,7 @@ static int write_resolved(const struct training_work *w, struct kd_err *err)
     struct kd_bytes old = {0};
     struct kd_err ignored;
     int status = path ? 0 : -1;
-    bool same = path && kd_file_read(path, KD_READ_LIMIT, &old, &ignored) == 0 &&
+    bool same = path && kd_file_read(path, kd_read_limit(), &old, &ignored) == 0 &&
                 strcmp(old.data, text) == 0;
     if (status == 0 && !same) status = kd_file_write(path, text, strlen(text), err);
     kd_bytes_release(&old);

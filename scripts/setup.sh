@@ -23,6 +23,10 @@ have xlsxwriter || need libxlsxwriter-dev
 have cmocka || need libcmocka-dev
 command -v bats >/dev/null || need bats
 command -v jq >/dev/null || need jq
+if [ -n "${LINT:-}" ]; then # what `make lint` needs: large, and for nobody but kd's own tests
+    command -v clang-tidy >/dev/null || need clang-tidy
+    command -v cppcheck >/dev/null || need cppcheck
+fi
 
 [ -n "$missing" ] || exit 0
 tried=$(dirname "$0")/../build/setup-tried

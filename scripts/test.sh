@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs every test under prove (TAP) and ends with "N passed, N failed, N skipped". Called by `make test`.
 # BIN: folder of the programs; UNIT_DIR: folder of the unit-test programs. Names as arguments choose tests.
+# LINT=yes: `make lint` counts as a test behind them, skipped where its tools are missing.
 set -eu
 export CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS="allocator_may_return_null=1:${ASAN_OPTIONS:-}"
 export LSAN_OPTIONS="suppressions=$PWD/test/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
@@ -27,6 +28,20 @@ for t in "$@"; do
     cat "$log.one" >>"$log"
     rm -f "$log.one" "$log.one.fail" "$log.err"
 done
+if [ -n "${LINT:-}" ]; then
+    echo "# lint"
+    if ! command -v clang-tidy >/dev/null || ! command -v cppcheck >/dev/null; then
+        echo "ok - lint # SKIP clang-tidy or cppcheck is missing" | tee -a "$log"
+    elif env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS timeout 600 make lint >"$log.one" 2>&1; then
+        echo "ok - lint" >>"$log"
+    elif [ $? -eq 124 ]; then
+        echo "ok - lint # SKIP not through in ten minutes" | tee -a "$log"
+    else
+        grep -v '^  tidy' "$log.one" || true
+        echo "not ok - lint" | tee -a "$log"
+    fi
+    rm -f "$log.one"
+fi
 failed=$(grep -c '^not ok' "$log" || true)
 skipped=$(grep -ciE '^ok.*# skip' "$log" || true)
 passed=$(($(grep -c '^ok' "$log" || true) - skipped))

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +38,40 @@ int kd_fail(struct kd_err *err, const char *format, ...)
     return -1;
 }
 
+static char machine_text[sizeof((struct kd_err *)0)->text];
+static atomic_flag machine_taken = ATOMIC_FLAG_INIT;
+static atomic_bool machine_failed;
+
+static void note_machine(const struct kd_err *err)
+{
+    if (!err || atomic_flag_test_and_set(&machine_taken)) return;
+    memcpy(machine_text, err->text, sizeof machine_text);
+    atomic_store(&machine_failed, true);
+}
+
+const char *kd_err_machine(void)
+{
+    return atomic_load(&machine_failed) ? machine_text : NULL;
+}
+
+static bool is_machine(int code)
+{
+    static const int codes[] = {ENOMEM, EIO, EMFILE, ENFILE, ENOSPC};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (code == codes[i]) return true;
+    return false;
+}
+
+int kd_fail_memory(struct kd_err *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail(err, KD_ERR_FAILURE, NULL, format, args);
+    va_end(args);
+    note_machine(err);
+    return -1;
+}
+
 int kd_fail_usage(struct kd_err *err, const char *format, ...)
 {
     va_list args;
@@ -52,6 +88,7 @@ int kd_fail_errno(struct kd_err *err, const char *format, ...)
     va_start(args, format);
     fail(err, KD_ERR_FAILURE, strerror(code), format, args);
     va_end(args);
+    if (is_machine(code)) note_machine(err);
     return -1;
 }
 

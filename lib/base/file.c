@@ -41,9 +41,27 @@ static int room_for(struct kd_bytes *b, size_t room, const char *name, struct kd
     return 0;
 }
 
+static atomic_size_t read_limit = (size_t)16 << 30;
+
+size_t kd_read_limit(void)
+{
+    return atomic_load(&read_limit);
+}
+
+void kd_read_limit_set(size_t bytes)
+{
+    atomic_store(&read_limit, bytes);
+}
+
+const char *kd_read_limit_remedy(size_t limit)
+{
+    return limit == kd_read_limit() ? "; --read-limit raises this limit" : "";
+}
+
 static int too_large(const char *name, size_t limit, struct kd_err *err)
 {
-    return kd_fail(err, "%s: larger than the %zu bytes that are accepted here", name, limit);
+    return kd_fail(err, "%s: larger than the %zu bytes that are accepted here%s", name, limit,
+                   kd_read_limit_remedy(limit));
 }
 
 /* One byte more than the file's size is asked for, so that the read that finds the end needs no
@@ -170,6 +188,7 @@ static char *folder_of(const char *path, struct kd_err *err)
  * without ever naming somebody else's; open() with 0666 leaves the permissions to the umask. */
 static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_err *err)
 {
+    kd_leftovers_sweep(folder);
     for (int tries = 0; tries < 100; tries++) {
         f->temporary = kd_temporary_name(folder, err);
         if (!f->temporary) return -1;
@@ -254,6 +273,19 @@ int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct
         size -= (size_t)n;
     }
     return 0;
+}
+
+int kd_file_write_part(const char *path, const void *data, size_t size, struct kd_err *err)
+{
+    struct kd_outfile f = {.fd = -1, .path = kd_strdup(path, err)};
+    if (!f.path) return -1;
+    do f.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    while (f.fd < 0 && errno == EINTR);
+    int status = f.fd < 0 ? kd_fail_errno(err, "%s: cannot make this file", path) : 0;
+    if (status == 0) status = kd_outfile_write(&f, data, size, err);
+    if (status == 0) return kd_outfile_commit(&f, err);
+    kd_outfile_discard(&f);
+    return -1;
 }
 
 /* After the rename the file is there; whether the folder's entry has reached the disk is best

@@ -21,7 +21,7 @@ struct kd_hash *kd_hash_new(struct kd_err *err)
     XXH3_state_t *state = XXH3_createState();
     if (!state || XXH3_128bits_reset(state) != XXH_OK) {
         XXH3_freeState(state);
-        kd_fail(err, "not enough memory for a fingerprint");
+        kd_fail_memory(err, "not enough memory for a fingerprint");
         return NULL;
     }
     return (struct kd_hash *)state;

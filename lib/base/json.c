@@ -8,7 +8,7 @@
 
 static int no_memory(struct kd_err *err, const char *name)
 {
-    return kd_fail(err, "not enough memory for the JSON of %s", name);
+    return kd_fail_memory(err, "not enough memory for the JSON of %s", name);
 }
 
 static int compare_keys(const void *a, const void *b)

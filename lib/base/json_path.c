@@ -66,14 +66,14 @@ static int put(cJSON *parent, cJSON *child, const char *key, size_t length, cJSO
         return status;
     }
     cJSON_Delete(value);
-    return kd_fail(err, "not enough memory for %s", key);
+    return kd_fail_memory(err, "not enough memory for %s", key);
 }
 
 int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err)
 {
     cJSON *at = root;
     const char *rest = path;
-    if (!value) return kd_fail(err, "not enough memory for %s", path);
+    if (!value) return kd_fail_memory(err, "not enough memory for %s", path);
     for (;;) {
         int before = rest > path ? (int)(rest - path) - 1 : 0;
         if (!cJSON_IsObject(at) && !cJSON_IsArray(at)) {
@@ -96,7 +96,7 @@ int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err)
         if (!child || cJSON_IsNull(child)) {
             cJSON *object = cJSON_CreateObject();
             if (!object) {
-                kd_fail(err, "not enough memory for %s", path);
+                kd_fail_memory(err, "not enough memory for %s", path);
                 break;
             }
             if (put(at, child, rest, n, object, err) < 0) break;

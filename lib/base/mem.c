@@ -19,14 +19,14 @@ void *kd_alloc(size_t n, size_t size, const char *what, struct kd_err *err)
 {
     size_t bytes;
     if (kd_mul_size(n, size, &bytes) < 0 || bytes > SIZE_MAX - ALIGN) {
-        kd_fail(err, "not enough memory for %s: %zu times %zu bytes", what, n, size);
+        kd_fail_memory(err, "not enough memory for %s: %zu times %zu bytes", what, n, size);
         return NULL;
     }
     bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
     if (!bytes) bytes = ALIGN;
     void *p = aligned_alloc(ALIGN, bytes);
     if (!p) {
-        kd_fail(err, "not enough memory for %s: %zu bytes needed", what, bytes);
+        kd_fail_memory(err, "not enough memory for %s: %zu bytes needed", what, bytes);
         return NULL;
     }
     return memset(p, 0, bytes);
@@ -42,7 +42,7 @@ char *kd_strdup(const char *text, struct kd_err *err)
     size_t size = strlen(text) + 1;
     char *copy = malloc(size);
     if (!copy) {
-        kd_fail(err, "not enough memory for a text of %zu bytes", size);
+        kd_fail_memory(err, "not enough memory for a text of %zu bytes", size);
         return NULL;
     }
     return memcpy(copy, text, size);
@@ -59,7 +59,7 @@ char *kd_format(struct kd_err *err, const char *format, ...)
     if (text)
         vsnprintf(text, (size_t)n + 1, format, again);
     else
-        kd_fail(err, "not enough memory for a text of %d bytes", n + 1);
+        kd_fail_memory(err, "not enough memory for a text of %d bytes", n + 1);
     va_end(again);
     return text;
 }
@@ -107,12 +107,12 @@ void kd_slab_release(struct kd_slab *slab)
 static int make_room(struct kd_bytes *b, size_t more, struct kd_err *err)
 {
     if (more > SIZE_MAX / 4 || b->size > SIZE_MAX / 4)
-        return kd_fail(err, "not enough memory for %zu more bytes", more);
+        return kd_fail_memory(err, "not enough memory for %zu more bytes", more);
     size_t need = b->size + more + 1;
     if (need <= b->room) return 0;
     size_t room = b->room * 2 > need ? b->room * 2 : need;
     char *data = realloc(b->data, room);
-    if (!data) return kd_fail(err, "not enough memory: %zu bytes needed", room);
+    if (!data) return kd_fail_memory(err, "not enough memory: %zu bytes needed", room);
     b->data = data;
     b->room = room;
     return 0;

@@ -1,6 +1,7 @@
 /* One job at a time. The caller publishes it by raising `job` (release); workers take their parts,
  * and each lowers `busy` when done. Waiting is first by spinning, since the next job of a training
- * step is microseconds away, then asleep on a condition, since nothing may come for seconds. */
+ * step is microseconds away, then asleep on a condition, since nothing may come for seconds; the
+ * caller too, as a worker may have lost its processor to another program. */
 #include "kd/base/pool.h"
 #include "kd/base/mem.h"
 
@@ -31,9 +32,10 @@ struct kd_pool {
     void (*fn)(void *arg, unsigned part);
     void *arg;
     atomic_uint job, busy, asleep;
+    atomic_bool caller_asleep;
     bool stop;
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
+    pthread_cond_t wake, done;
     struct worker worker[MOST_THREADS];
 };
 
@@ -59,6 +61,28 @@ static void do_parts(const struct kd_pool *pool, unsigned thread)
         pool->fn(pool->arg, part);
 }
 
+/* Sequentially consistent with wait_for_workers: either the caller sees busy 0 or this thread sees it asleep. */
+static void tell_done(struct kd_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->busy, 1) != 1 || !atomic_load(&pool->caller_asleep)) return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_signal(&pool->done);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wait_for_workers(struct kd_pool *pool)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (!atomic_load_explicit(&pool->busy, memory_order_acquire)) return;
+        RELAX();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->caller_asleep, true);
+    while (atomic_load(&pool->busy)) pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->caller_asleep, false);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 static void *work(void *arg)
 {
     struct worker *me = arg;
@@ -68,7 +92,7 @@ static void *work(void *arg)
         seen = wait_for_job(pool, seen);
         if (pool->stop) return NULL;
         do_parts(pool, me->number);
-        atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_release);
+        tell_done(pool);
     }
 }
 
@@ -94,11 +118,7 @@ void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, uns
     pool->arg = arg;
     publish(pool);
     do_parts(pool, 0);
-    for (unsigned i = 0; atomic_load_explicit(&pool->busy, memory_order_acquire); i++)
-        if (i < SPINS)
-            RELAX();
-        else
-            sched_yield(); /* the worker may have lost its processor to another program */
+    wait_for_workers(pool);
 }
 
 struct kd_pool *kd_pool_new(unsigned threads, struct kd_err *err)
@@ -109,6 +129,7 @@ struct kd_pool *kd_pool_new(unsigned threads, struct kd_err *err)
     if (!pool) return NULL;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->done, NULL);
     pool->threads = 1;
     for (unsigned i = 1; i < threads; i++) {
         pool->worker[i] = (struct worker){.pool = pool, .number = i};
@@ -129,6 +150,7 @@ void kd_pool_free(struct kd_pool *pool)
     publish(pool);
     for (unsigned i = 1; i < pool->threads; i++) pthread_join(pool->worker[i].thread, NULL);
     pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->done);
     pthread_mutex_destroy(&pool->mutex);
     kd_free(pool);
 }

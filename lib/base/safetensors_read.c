@@ -1,7 +1,6 @@
 /* The checks follow the reference reader (safetensors 0.4 and later, tensor.rs): header length, '{'
  * first, spans without hole or overlap that cover the data; names may not repeat on top of that. */
 #include "kd/base/file.h"
-#include "kd/base/hash.h"
 #include "kd/base/tensorfile.h"
 #include "tensor_parts.h"
 #include <math.h>
@@ -201,41 +200,6 @@ static int compare_tensors(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static int verify(const struct kd_tensorfile *f, const char *name, struct kd_err *err)
-{
-    const char *text = kd_tensorfile_meta(f, KD_CHECKSUMS);
-    if (!text) return 0;
-    struct kd_err why = {0};
-    cJSON *sums = kd_json_parse(text, strlen(text), KD_CHECKSUMS, &why);
-    if (!sums) return kd_fail(err, "%s: %s", name, why.text);
-    int status =
-        cJSON_IsObject(sums) ? 0 : kd_fail(err, "%s: " KD_CHECKSUMS " is not an object", name);
-    const cJSON *sum;
-    cJSON_ArrayForEach(sum, sums)
-    {
-        if (status < 0) break;
-        const struct kd_tensor key = {.name = sum->string}, *t = NULL;
-        if (f->n) t = bsearch(&key, f->tensors, f->n, sizeof key, compare_tensors);
-        if (!t) {
-            status = kd_fail(err,
-                             "%s: " KD_CHECKSUMS " lists %.200s, which is not in the file; write "
-                             "the file anew with its own checksums or none",
-                             name, sum->string);
-            continue;
-        }
-        char found[KD_FINGERPRINT];
-        kd_fingerprint(t->data, t->count * kd_dtype_size(t->dtype), found);
-        const char *noted = cJSON_GetStringValue(sum);
-        if (!noted || strcmp(noted, found) != 0)
-            status = kd_fail(err,
-                             "%s: tensor %.200s is damaged: its checksum is %s, and %.40s was "
-                             "noted when it was written; get the file anew",
-                             name, t->name, found, noted ? noted : "no text");
-    }
-    cJSON_Delete(sums);
-    return status;
-}
-
 int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
                         const struct kd_tensorfile_limits *limits, struct kd_tensorfile *out,
                         struct kd_err *err)
@@ -247,8 +211,8 @@ int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
     *bytes = (struct kd_bytes){0};
     size_t length = 0;
     if (status == 0 && out->bytes.size > kd_limit_of(limits))
-        status = kd_fail(err, "%s: larger than the %zu bytes that are accepted here", name,
-                         kd_limit_of(limits));
+        status = kd_fail(err, "%s: larger than the %zu bytes that are accepted here%s", name,
+                         kd_limit_of(limits), kd_read_limit_remedy(kd_limit_of(limits)));
     if (status == 0) status = header_length(&out->bytes, name, &length, err);
     if (status < 0) goto done;
     status = -1;
@@ -266,7 +230,7 @@ int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
     if (check_spans(&r, 8 + length, out->bytes.size) < 0) goto done;
     if (place_tensors(&r, 8 + length) < 0) goto done;
     if (out->n) qsort(out->tensors, out->n, sizeof *out->tensors, compare_tensors);
-    status = limits && limits->no_verify ? 0 : verify(out, name, err);
+    status = limits && limits->no_verify ? 0 : kd_checksums_compare(out, name, err);
 done:
     cJSON_Delete(header);
     kd_free(r.spans);

@@ -27,16 +27,10 @@ static int by_place(const void *a, const void *b)
     return m != n ? (m > n ? -1 : 1) : by_name(a, b);
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const cJSON *const *x = a, *const *y = b;
-    return strcmp((*x)->string, (*y)->string);
-}
-
 static int add_string(struct kd_bytes *out, const char *text, struct kd_err *err)
 {
     cJSON *string = cJSON_CreateString(text);
-    if (!string) return kd_fail(err, "not enough memory for the header of a tensor file");
+    if (!string) return kd_fail_memory(err, "not enough memory for the header of a tensor file");
     char *quoted = kd_json_text(string, false, err);
     cJSON_Delete(string);
     int status = quoted ? kd_bytes_add(out, quoted, strlen(quoted), err) : -1;
@@ -60,19 +54,20 @@ static int checksums(const struct kd_tensor *const *named, size_t n, struct kd_b
 }
 
 /* Sorted by key, as the same content shall give the same bytes whatever the order of making. */
-static int add_metadata(struct kd_bytes *out, const cJSON *metadata, const char *sums,
-                        struct kd_err *err)
+static int add_metadata(struct kd_bytes *out, const struct kd_tensorfile *f, const struct kd_tensor *const *named,
+                        const char *sums, struct kd_err *err)
 {
     int status = -1;
     size_t n = 0;
-    const cJSON *item, **items = NULL;
-    cJSON *all = cJSON_Duplicate(metadata, true);
-    if (!all) return kd_fail(err, "not enough memory for the header of a tensor file");
-    if (kd_json_add_text(all, KD_CHECKSUMS, sums, err) < 0) goto done;
-    items = kd_alloc((size_t)cJSON_GetArraySize(all), sizeof *items, "a tensor file's header", err);
+    char sum[KD_FINGERPRINT];
+    const cJSON **items = NULL;
+    cJSON *all = cJSON_Duplicate(f->metadata, true);
+    if (!all) return kd_fail_memory(err, "not enough memory for the header of a tensor file");
+    if (kd_json_add_text(all, KD_CHECKSUMS, sums, err) < 0 || kd_header_checksum(all, named, f->n, sum, err) < 0 ||
+        kd_json_add_text(all, KD_HEADER_CHECKSUM, sum, err) < 0)
+        goto done;
+    items = kd_metadata_sorted(all, &n, err);
     if (!items) goto done;
-    cJSON_ArrayForEach(item, all) items[n++] = item;
-    qsort(items, n, sizeof *items, by_key);
     for (size_t i = 0; i < n; i++)
         if (kd_bytes_format(out, err, "%s", i ? "," : "{\"__metadata__\":{") < 0 ||
             add_string(out, items[i]->string, err) < 0 || kd_bytes_add(out, ":", 1, err) < 0 ||
@@ -103,7 +98,7 @@ static int header(const struct kd_tensorfile *f, const struct kd_tensor **named,
     struct kd_bytes sums = {0};
     int status = checksums(named, f->n, &sums, err);
     if (status == 0) status = kd_bytes_add(out, "\0\0\0\0\0\0\0", 8, err);
-    if (status == 0) status = add_metadata(out, f->metadata, sums.data, err);
+    if (status == 0) status = add_metadata(out, f, named, sums.data, err);
     kd_bytes_release(&sums);
     size_t begin = 0;
     for (size_t i = 0; i < f->n && status == 0; i++) {

@@ -43,7 +43,7 @@ const char *kd_input_name(const char *path)
 
 size_t kd_limit_of(const struct kd_tensorfile_limits *limits)
 {
-    return limits && limits->bytes ? limits->bytes : KD_READ_LIMIT;
+    return limits && limits->bytes ? limits->bytes : kd_read_limit();
 }
 
 const char *kd_other_format(const struct kd_bytes *b)
@@ -78,7 +78,7 @@ int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err)
 {
     *f = (struct kd_tensorfile){0};
     f->metadata = cJSON_CreateObject();
-    return f->metadata ? 0 : kd_fail(err, "not enough memory for the description of tensors");
+    return f->metadata ? 0 : kd_fail_memory(err, "not enough memory for the description of tensors");
 }
 
 void kd_tensorfile_release(struct kd_tensorfile *f)
@@ -117,7 +117,7 @@ struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, 
         size_t room = f->room ? 2 * f->room : 16;
         struct kd_tensor *tensors = realloc(f->tensors, room * sizeof *tensors);
         if (!tensors) {
-            kd_fail(err, "not enough memory for %zu tensors", room);
+            kd_fail_memory(err, "not enough memory for %zu tensors", room);
             return NULL;
         }
         f->tensors = tensors;

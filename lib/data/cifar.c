@@ -51,7 +51,8 @@ static int records_count(const struct kd_load *load, const char *const *names, s
                                  load->name);
         *n += (size_t)st.st_size / record;
         if (*n > load->limit / PIXELS)
-            return kd_fail(err, "%s: more than the limit of %zu bytes", paths[f], load->limit);
+            return kd_fail(err, "%s: more than the limit of %zu bytes%s", paths[f], load->limit,
+                           kd_read_limit_remedy(load->limit));
     }
     return 0;
 }

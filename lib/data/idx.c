@@ -18,13 +18,18 @@ struct stream {
     bool gz, ended;
 };
 
+static bool is_packed(const unsigned char *bytes, size_t size)
+{
+    return size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
+}
+
 static int stream_open(struct stream *s, const void *bytes, size_t size, const char *name,
                        struct kd_err *err)
 {
     *s = (struct stream){.name = name, .next = bytes, .left = size};
-    s->gz = size >= 2 && s->next[0] == 0x1f && s->next[1] == 0x8b;
+    s->gz = is_packed(bytes, size);
     if (s->gz && inflateInit2(&s->z, 15 + 16) != Z_OK)
-        return kd_fail(err, "%s: no memory to decompress", name);
+        return kd_fail_memory(err, "%s: no memory to decompress", name);
     return 0;
 }
 
@@ -104,7 +109,7 @@ static int stream_finish(struct stream *s, struct kd_err *err)
 
 static int header_take(struct stream *s, struct kd_tensor *t, struct kd_err *err)
 {
-    unsigned char magic[4], dim[4];
+    unsigned char magic[4] = {0}, dim[4] = {0};
     if (stream_take(s, magic, 4, err) < 0) return -1;
     if (magic[0] != 0 || magic[1] != 0 || magic[3] < 1 || magic[3] > MAX_DIMS)
         return kd_fail(err,
@@ -127,26 +132,29 @@ static int header_take(struct stream *s, struct kd_tensor *t, struct kd_err *err
     return 0;
 }
 
+/* The header, and whether the input can hold what it promises: before memory is taken for that. */
+static int promise_take(struct stream *s, size_t size, size_t limit, struct kd_tensor *t,
+                        struct kd_err *err)
+{
+    if (header_take(s, t, err) < 0) return -1;
+    if (t->count > limit)
+        return kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu%s", s->name, t->count,
+                       limit, kd_read_limit_remedy(limit));
+    if (s->gz ? t->count / MAX_RATIO > size : t->count > s->left)
+        return kd_fail(err, "%s: truncated: %zu bytes expected, %s%zu found; fetch the file again",
+                       s->name, s->given + t->count, s->gz ? "compressed to " : "", size);
+    return 0;
+}
+
 int kd_idx_parse(const void *bytes, size_t size, const char *name, size_t limit,
                  struct kd_tensor *out, struct kd_err *err)
 {
     struct stream s;
     *out = (struct kd_tensor){0};
     if (stream_open(&s, bytes, size, name, err) < 0) return -1;
-    int status = header_take(&s, out, err);
+    int status = promise_take(&s, size, limit, out, err);
     if (status < 0) goto done;
     status = -1;
-    if (out->count > limit) {
-        kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu", name, out->count,
-                limit);
-        goto done;
-    }
-    /* A header that promises more than the input can hold is refused before memory is taken. */
-    if (s.gz ? out->count / MAX_RATIO > size : out->count > s.left) {
-        kd_fail(err, "%s: truncated: %zu bytes expected, %s%zu found; fetch the file again", name,
-                s.given + out->count, s.gz ? "compressed to " : "", size);
-        goto done;
-    }
     out->data = kd_alloc(out->count, 1, name, err);
     if (!out->data) goto done;
     if (stream_take(&s, out->data, out->count, err) < 0) goto done;
@@ -160,14 +168,36 @@ done:
     return status;
 }
 
+/* The elements of an unpacked file where they lie: a copy would for a moment double the largest thing that a training has
+ * in memory. */
+static int idx_adopt(struct kd_bytes *bytes, const char *name, size_t limit, struct kd_tensor *out,
+                     struct kd_err *err)
+{
+    struct stream s;
+    *out = (struct kd_tensor){0};
+    if (stream_open(&s, bytes->data, bytes->size, name, err) < 0) return -1;
+    if (promise_take(&s, bytes->size, limit, out, err) < 0) return -1;
+    const size_t from = s.given;
+    s.next += out->count;
+    s.given += out->count;
+    s.left -= out->count;
+    if (stream_finish(&s, err) < 0) return -1;
+    memmove(bytes->data, bytes->data + from, out->count);
+    out->data = bytes->data;
+    *bytes = (struct kd_bytes){0};
+    return 0;
+}
+
 static int idx_read(const char *path, size_t limit, struct kd_tensor *out, struct kd_err *err)
 {
     struct kd_bytes bytes = {0};
     *out = (struct kd_tensor){0};
     /* room for a header and for input that does not compress */
-    const size_t most = limit < KD_READ_LIMIT / 2 ? limit + limit / 64 + 4096 : KD_READ_LIMIT;
+    const size_t most = limit < kd_read_limit() / 2 ? limit + limit / 64 + 4096 : kd_read_limit();
     if (kd_file_read(path, most, &bytes, err) < 0) return -1;
-    const int status = kd_idx_parse(bytes.data, bytes.size, path, limit, out, err);
+    const int status = is_packed((const unsigned char *)bytes.data, bytes.size)
+                           ? kd_idx_parse(bytes.data, bytes.size, path, limit, out, err)
+                           : idx_adopt(&bytes, path, limit, out, err);
     kd_bytes_release(&bytes);
     return status;
 }

@@ -102,11 +102,11 @@ int kd_pixels_alloc(struct kd_images *images, const char *name, size_t limit, st
     const uint32_t shape[4] = {images->n, images->c, images->h, images->w};
     for (unsigned d = 0; d < 4; d++) {
         if (kd_mul_size(size, shape[d], &size) == 0 && size <= limit) continue;
-        return kd_fail(err, "%s: %u images of %ux%ux%u need more than the limit of %zu bytes", name,
-                       images->n, images->c, images->h, images->w, limit);
+        return kd_fail(err, "%s: %u images of %ux%ux%u need more than the limit of %zu bytes%s", name,
+                       images->n, images->c, images->h, images->w, limit, kd_read_limit_remedy(limit));
     }
     images->pixels = kd_alloc(size, 1, "images", err);
-    return images->pixels ? 0 : -1;
+    return images->pixels ? 0 : kd_err_context(err, "%s", name);
 }
 
 int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_err *err)
@@ -241,7 +241,7 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     const struct source_kind *kind = kind_find(out->source, strcspn(out->source, ":"));
     struct kd_load load = {.split_named = out->split != NULL,
                            .classes = kind->classes,
-                           .limit = options->byte_limit ? options->byte_limit : KD_READ_LIMIT,
+                           .limit = options->byte_limit ? options->byte_limit : kd_read_limit(),
                            .pool = options->pool,
                            .progress = options->progress};
     int status = -1;
@@ -281,7 +281,7 @@ cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
     const double shape[3] = {images->c, images->h, images->w};
     cJSON *o = cJSON_CreateObject();
     if (!o) {
-        kd_fail(err, "no memory for the identity of %s", images->source);
+        kd_fail_memory(err, "no memory for the identity of %s", images->source);
         return NULL;
     }
     if (kd_json_add_text(o, "source", images->source, err) == 0 &&

@@ -104,7 +104,7 @@ cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err)
 {
     cJSON *o = cJSON_CreateObject();
     if (!o) {
-        kd_fail(err, "not enough memory for the normalization");
+        kd_fail_memory(err, "not enough memory for the normalization");
         return NULL;
     }
     double mean[KD_MAX_CHANNELS], std[KD_MAX_CHANNELS];

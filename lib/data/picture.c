@@ -1,4 +1,5 @@
 #include "kd/data/picture.h"
+#include "kd/base/file.h"
 #include <png.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -34,7 +35,8 @@ struct codec {
     const char *name;
     struct kd_err *err;
     char complaint[128];
-    bool told; /* err is filled already */
+    bool told;       /* err is filled already */
+    bool shape_only; /* no pixels */
 };
 
 static void on_error(png_structp png, png_const_charp text)
@@ -82,10 +84,14 @@ static void decode_shape(struct codec *k)
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(k->png);
     png_set_scale_16(k->png);
     png_set_strip_alpha(k->png);
+    if (k->shape_only) {
+        *k->picture = (struct kd_picture){.h = h, .w = w, .c = c};
+        return;
+    }
     k->told = true;
     if ((uint64_t)w * h * c > k->limit) {
-        kd_fail(k->err, "%s: %u by %u pixels need more than the limit of %zu bytes", k->name,
-                (unsigned)w, (unsigned)h, k->limit);
+        kd_fail(k->err, "%s: %u by %u pixels need more than the limit of %zu bytes%s", k->name,
+                (unsigned)w, (unsigned)h, k->limit, kd_read_limit_remedy(k->limit));
         png_error(k->png, "limit");
     }
     if (kd_picture_init(k->picture, h, w, c, k->err) < 0) png_error(k->png, "memory");
@@ -99,6 +105,7 @@ static int decode(struct codec *k)
     png_set_read_fn(k->png, k, on_read);
     png_read_info(k->png, k->info);
     decode_shape(k);
+    if (k->shape_only) return 0;
     const int passes = png_set_interlace_handling(k->png);
     png_read_update_info(k->png, k->info);
     const struct kd_picture *p = k->picture;
@@ -111,25 +118,39 @@ static int decode(struct codec *k)
     return 0;
 }
 
+static int read_png(struct codec *k)
+{
+    const size_t size = k->left;
+    *k->picture = (struct kd_picture){0};
+    if (size < 8 || png_sig_cmp(k->next, 0, 8) != 0)
+        return kd_fail(k->err, "%s: not a PNG file: wrong signature at byte 0", k->name);
+    k->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, k, on_error, on_warning);
+    if (k->png) k->info = png_create_info_struct(k->png);
+    int status = -1;
+    if (!k->info)
+        kd_fail_memory(k->err, "%s: not enough memory to read a PNG file", k->name);
+    else if ((status = decode(k)) < 0 && !k->told)
+        kd_fail(k->err, "%s: broken PNG file: %s, before byte %zu of %zu", k->name, k->complaint,
+                size - k->left, size);
+    if (k->png) png_destroy_read_struct(&k->png, &k->info, NULL);
+    if (status < 0) kd_picture_release(k->picture);
+    return status;
+}
+
 int kd_picture_decode(const void *bytes, size_t size, const char *name, size_t limit,
                       struct kd_picture *out, struct kd_err *err)
 {
     struct codec k = {
         .next = bytes, .left = size, .limit = limit, .picture = out, .name = name, .err = err};
-    *out = (struct kd_picture){0};
-    if (size < 8 || png_sig_cmp(k.next, 0, 8) != 0)
-        return kd_fail(err, "%s: not a PNG file: wrong signature at byte 0", name);
-    k.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &k, on_error, on_warning);
-    if (k.png) k.info = png_create_info_struct(k.png);
-    int status = -1;
-    if (!k.info)
-        kd_fail(err, "%s: not enough memory to read a PNG file", name);
-    else if ((status = decode(&k)) < 0 && !k.told)
-        kd_fail(err, "%s: broken PNG file: %s, before byte %zu of %zu", name, k.complaint,
-                size - k.left, size);
-    if (k.png) png_destroy_read_struct(&k.png, &k.info, NULL);
-    if (status < 0) kd_picture_release(out);
-    return status;
+    return read_png(&k);
+}
+
+int kd_picture_shape(const void *bytes, size_t size, const char *name, struct kd_picture *out,
+                     struct kd_err *err)
+{
+    struct codec k = {.next = bytes, .left = size, .picture = out, .name = name, .err = err,
+                      .shape_only = true};
+    return read_png(&k);
 }
 
 static int encode(struct codec *k, const struct kd_picture *p)
@@ -154,7 +175,7 @@ int kd_picture_encode(const struct kd_picture *p, struct kd_bytes *out, struct k
     if (k.png) k.info = png_create_info_struct(k.png);
     int status = -1;
     if (!k.info)
-        kd_fail(err, "not enough memory to write a PNG file");
+        kd_fail_memory(err, "not enough memory to write a PNG file");
     else if ((status = encode(&k, p)) < 0 && !k.told)
         kd_fail(err, "PNG writer: %s", k.complaint);
     if (k.png) png_destroy_write_struct(&k.png, &k.info);

@@ -196,32 +196,43 @@ done:
 
 /* ---- pixels ---- */
 
-static int file_decode(const char *path, size_t limit, struct kd_picture *p, struct kd_err *err)
+/* Before any of its pixels: a file that claims another size costs no memory. */
+static int shape_check(const struct kd_images *images, const struct kd_bytes *bytes,
+                       const char *path, const char *first, struct kd_err *err)
 {
-    struct kd_bytes bytes = {0};
-    if (kd_file_read(path, KD_READ_LIMIT, &bytes, err) < 0) return -1;
-    const int status = kd_picture_decode(bytes.data, bytes.size, path, limit, p, err);
-    kd_bytes_release(&bytes);
-    return status;
+    struct kd_picture p;
+    if (kd_picture_shape(bytes->data, bytes->size, path, &p, err) < 0) return -1;
+    if (p.h == images->h && p.w == images->w && p.c == images->c) return 0;
+    return kd_fail(err,
+                   "%s: %ux%u %s, but %s is %ux%u %s; all images must have one size and kind",
+                   path, p.w, p.h, p.c == 3 ? "colour" : "gray", first, images->w, images->h,
+                   images->c == 3 ? "colour" : "gray");
 }
 
 static int image_read(struct kd_images *images, uint32_t i, const char *path, const char *first,
                       struct kd_err *err)
 {
-    struct kd_picture p;
+    struct kd_picture p = {0};
+    struct kd_bytes bytes = {0};
     const size_t plane = (size_t)images->h * images->w;
     uint8_t *out = (uint8_t *)images->pixels + i * plane * images->c;
-    if (file_decode(path, KD_READ_LIMIT, &p, err) < 0) return -1;
-    int status = 0;
-    if (p.h != images->h || p.w != images->w || p.c != images->c)
-        status = kd_fail(err,
-                         "%s: %ux%u %s, but %s is %ux%u %s; all images must have one size and "
-                         "kind",
-                         path, p.w, p.h, p.c == 3 ? "colour" : "gray", first, images->w, images->h,
-                         images->c == 3 ? "colour" : "gray");
-    for (uint32_t c = 0; c < p.c && status == 0; c++)
+    if (kd_file_read(path, kd_read_limit(), &bytes, err) < 0) return -1;
+    int status = shape_check(images, &bytes, path, first, err);
+    if (status == 0)
+        status = kd_picture_decode(bytes.data, bytes.size, path, plane * images->c, &p, err);
+    for (uint32_t c = 0; c < p.c; c++)
         for (size_t j = 0; j < plane; j++) out[c * plane + j] = p.pixels[j * p.c + c];
     kd_picture_release(&p);
+    kd_bytes_release(&bytes);
+    return status;
+}
+
+static int first_read(const char *path, size_t limit, struct kd_picture *p, struct kd_err *err)
+{
+    struct kd_bytes bytes = {0};
+    if (kd_file_read(path, kd_read_limit(), &bytes, err) < 0) return -1;
+    const int status = kd_picture_decode(bytes.data, bytes.size, path, limit, p, err);
+    kd_bytes_release(&bytes);
     return status;
 }
 
@@ -282,7 +293,7 @@ static int pixels_load(const struct kd_load *load, struct kd_images *out, const 
                        "test/CLASS/",
                        load->place);
     if (paths->n > INT32_MAX) return kd_fail(err, "%s: too many images", load->place);
-    if (file_decode(paths->v[0], load->limit, &first, err) < 0) return -1;
+    if (first_read(paths->v[0], load->limit, &first, err) < 0) return -1;
     out->n = (uint32_t)paths->n;
     out->c = first.c;
     out->h = first.h;

@@ -6,12 +6,7 @@
 #include "kd/base/file.h"
 #include "kd/data/picture.h"
 #include <ctype.h>
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool name_is_plain(const char *name)
 {
@@ -61,12 +56,7 @@ static int image_write(const struct kd_images *images, uint32_t i, const char *p
         for (size_t j = 0; j < plane; j++) p->pixels[j * images->c + c] = from[c * plane + j];
     bytes->size = 0;
     if (kd_picture_encode(p, bytes, err) < 0) return -1;
-    FILE *f = fopen(path, "wb");
-    if (!f) return kd_fail_errno(err, "%s", path);
-    const bool written = fwrite(bytes->data, 1, bytes->size, f) == bytes->size;
-    if (!written) kd_fail_errno(err, "%s", path);
-    if (fclose(f) != 0 && written) return kd_fail_errno(err, "%s", path);
-    return written ? 0 : -1;
+    return kd_file_write_part(path, bytes->data, bytes->size, err);
 }
 
 static int classes_write(const struct kd_images *images, const char *folder, char **names,
@@ -91,37 +81,21 @@ static int classes_write(const struct kd_images *images, const char *folder, cha
     return status;
 }
 
-/* Removes what classes_write may have left in the temporary folder. */
-static void sweep(const char *folder, unsigned depth)
-{
-    struct kd_err ignored;
-    DIR *dir = opendir(folder);
-    if (!dir) return;
-    for (const struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-        char *path = kd_path_join(&ignored, folder, e->d_name);
-        if (path && unlink(path) != 0 && depth > 0) sweep(path, depth - 1);
-        kd_free(path);
-    }
-    closedir(dir);
-    rmdir(folder);
-}
-
 static int write_whole(const struct kd_images *images, const char *folder, char **names,
                        struct kd_err *err)
 {
-    char *final = kd_path_join(err, folder, images->split);
-    char *partial = kd_format(err, "%s/.%s.XXXXXX", folder, images->split);
-    int status = final && partial ? kd_folders_make(folder, err) : -1;
+    char *final = kd_path_join(err, folder, images->split), *partial = NULL;
+    int status = final ? 0 : -1;
     if (status == 0 && kd_path_exists(final))
         status =
             kd_fail_usage(err, "%s is there already: remove it or choose another folder", final);
-    if (status == 0 && !mkdtemp(partial)) status = kd_fail_errno(err, "%s", folder);
+    if (status == 0) status = (partial = kd_folder_begin(final, err)) ? 0 : -1;
     if (status == 0) {
         status = classes_write(images, partial, names, err);
-        if (status == 0 && (chmod(partial, 0755) != 0 || rename(partial, final) != 0))
-            status = kd_fail_errno(err, "%s", final);
-        if (status < 0) sweep(partial, 1);
+        if (status == 0)
+            status = kd_folder_commit(partial, final, err);
+        else
+            kd_folder_discard(partial);
     }
     kd_free(final);
     kd_free(partial);

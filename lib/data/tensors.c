@@ -25,8 +25,8 @@ static int images_take(const struct kd_tensor *t, const char *name, size_t limit
             kd_mul_size(size, t->shape[d], &size) < 0 || size > limit)
             return kd_fail(err,
                            "%s: images have size %zu in dimension %u; sizes are 1 or more, and "
-                           "%zu bytes at most in all",
-                           name, t->shape[d], d, limit);
+                           "%zu bytes at most in all%s",
+                           name, t->shape[d], d, limit, kd_read_limit_remedy(limit));
     out->dtype = t->dtype;
     out->n = (uint32_t)t->shape[0];
     out->c = t->dims == 4 ? (uint32_t)t->shape[1] : 1;
@@ -87,7 +87,7 @@ static int npy_load(const struct kd_load *load, const char *images, const char *
                     struct kd_images *out, struct kd_err *err)
 {
     const struct kd_tensorfile_limits limits = {
-        .bytes = load->limit < KD_READ_LIMIT ? load->limit + 65536 : KD_READ_LIMIT};
+        .bytes = load->limit < kd_read_limit() ? load->limit + 65536 : kd_read_limit()};
     struct kd_tensorfile file = {0};
     if (kd_npy_read(images, &limits, &out->keep, err) < 0) return -1;
     if (images_take(&out->keep.tensors[0], images, load->limit, out, err) < 0) return -1;
@@ -146,7 +146,7 @@ static int safetensors_load(const struct kd_load *load, struct kd_images *out, s
 {
     /* labels may take as much again as one-byte pixels */
     const struct kd_tensorfile_limits limits = {
-        .bytes = load->limit < KD_READ_LIMIT / 16 ? 16 * load->limit : KD_READ_LIMIT};
+        .bytes = load->limit < kd_read_limit() / 16 ? 16 * load->limit : kd_read_limit()};
     uint32_t classes;
     if (kd_tensorfile_read(load->place, &limits, &out->keep, err) < 0) return -1;
     const struct kd_tensor *images = kd_tensorfile_find(&out->keep, "images");
@@ -195,7 +195,7 @@ static char *names_text(const struct kd_images *images, struct kd_err *err)
     if (list)
         text = kd_json_text(list, false, err);
     else
-        kd_fail(err, "not enough memory for class names");
+        kd_fail_memory(err, "not enough memory for class names");
     cJSON_Delete(list);
     return text;
 }

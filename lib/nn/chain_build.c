@@ -40,7 +40,7 @@ static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
 {
     if (!l->kind->n_rows) {
         cJSON *name = cJSON_CreateString(l->kind->name);
-        if (!name) kd_fail(err, "not enough memory for a layer list");
+        if (!name) kd_fail_memory(err, "not enough memory for a layer list");
         return name;
     }
     struct kd_layer copy = *l; /* the rows want something they could write to */
@@ -72,7 +72,7 @@ cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err)
             return NULL;
         }
     }
-    if (!list) kd_fail(err, "not enough memory for a layer list");
+    if (!list) kd_fail_memory(err, "not enough memory for a layer list");
     return list;
 }
 

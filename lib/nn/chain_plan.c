@@ -20,10 +20,10 @@ static size_t stage_bytes(const struct kd_chain *chain, const struct kd_stage *s
     return chain->batch * s->pixels * s->cols * sizeof(float);
 }
 
-static size_t widest(const struct kd_chain *chain, unsigned from)
+static size_t widest(const struct kd_chain *chain)
 {
     size_t most = 0;
-    for (unsigned i = from; i < chain->n_stages; i++)
+    for (unsigned i = 0; i < chain->n_stages; i++)
         if (stage_bytes(chain, &chain->stages[i]) > most) most = stage_bytes(chain, &chain->stages[i]);
     return most;
 }
@@ -51,18 +51,34 @@ static void plan_after(struct kd_chain *chain, struct kd_stage *s, struct planne
     }
 }
 
+/* Outputs that are cheap to make again share one array. Of two such stages in a row the second keeps its output, for it
+ * would be made from the first one's. */
+static size_t find_repeated(struct kd_chain *chain)
+{
+    size_t most = 0;
+    for (unsigned i = 0; i < chain->n_stages; i++) {
+        struct kd_stage *s = &chain->stages[i];
+        s->repeated = chain->training && s->anchor && s->anchor->kind->repeat && i + 1 < chain->n_stages &&
+                      !chain->stages[i - 1].repeated;
+        for (unsigned j = 0; j < s->n_after; j++)
+            if (!kd_layer_is_relu(s->after[j])) s->repeated = false;
+        if (s->repeated && stage_bytes(chain, s) > most) most = stage_bytes(chain, s);
+    }
+    return most;
+}
+
 /* Without training, two arrays serve in turn. */
 static void plan_values(struct kd_chain *chain, struct planner *p)
 {
-    float *turn[2] = {NULL, NULL};
+    float *turn[2] = {NULL, NULL}, *repeated = piece(p, find_repeated(chain));
     if (!chain->training)
-        for (int i = 0; i < 2; i++) turn[i] = piece(p, widest(chain, 0));
+        for (int i = 0; i < 2; i++) turn[i] = piece(p, widest(chain));
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct kd_stage *s = &chain->stages[i];
         if (i == 0 && chain->inner)
             s->out = chain->in;
         else
-            s->out = chain->training ? piece(p, stage_bytes(chain, s)) : turn[i % 2];
+            s->out = s->repeated ? repeated : chain->training ? piece(p, stage_bytes(chain, s)) : turn[i % 2];
         if (i == 0) chain->in = s->out;
         if (s->anchor) {
             s->anchor->x = chain->stages[i - 1].out;
@@ -73,15 +89,35 @@ static void plan_values(struct kd_chain *chain, struct planner *p)
     chain->out = chain->stages[chain->n_stages - 1].out;
 }
 
-/* While stage s-1 makes the gradient of its input, stage s still reads that of its output: three arrays in turn. The
- * gradient of the images themselves is never made. */
+/* Stage i reads the gradient of its output while it makes that of its input; where its parameters learn a job later, also
+ * while the stage below makes its own. So a gradient must not lie where that of the stage above lies, nor, if that
+ * one learns late, where that of the stage below is to go: three places serve, and the third is rarely a large one. */
+enum { PLACES = 3 };
+
+static void place_gradients(struct kd_chain *chain, size_t bytes[PLACES])
+{
+    for (int i = 0; i < PLACES; i++) bytes[i] = 0;
+    unsigned above = PLACES, late = PLACES; /* places in use */
+    for (unsigned i = chain->n_stages; i-- > 1;) {
+        struct kd_stage *s = &chain->stages[i];
+        s->place = 0;
+        while (s->place == above || s->place == late) s->place++;
+        if (stage_bytes(chain, s) > bytes[s->place]) bytes[s->place] = stage_bytes(chain, s);
+        late = above < PLACES && chain->stages[i + 1].anchor->kind->gradient ? above : PLACES;
+        above = s->place;
+    }
+}
+
+/* The gradient of the images themselves is never made. */
 static void plan_gradients(struct kd_chain *chain, struct planner *p)
 {
-    float *turn[3];
-    for (int i = 0; i < 3; i++) turn[i] = piece(p, widest(chain, 1));
+    float *places[PLACES];
+    size_t bytes[PLACES];
+    place_gradients(chain, bytes);
+    for (int i = 0; i < PLACES; i++) places[i] = piece(p, bytes[i]);
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct kd_stage *s = &chain->stages[i];
-        s->dout = i ? turn[i % 3] : chain->inner ? chain->din : NULL;
+        s->dout = i ? places[s->place] : chain->inner ? chain->din : NULL;
         if (s->anchor) {
             s->anchor->dy = s->dout;
             s->anchor->dx = s->anchor == chain->converter ? NULL : chain->stages[i - 1].dout;
@@ -106,10 +142,11 @@ static void forget_gradients(struct kd_chain *chain)
 static void plan_memory(struct kd_chain *chain, struct planner *p)
 {
     if (!chain->training) forget_gradients(chain);
+    if (!chain->inner) chain->scratch = piece(p, kd_chain_scratch_bytes(chain, chain->batch, chain->training));
+    for (unsigned i = 0; i < chain->n_layers; i++) chain->layers[i].scratch = chain->scratch;
     plan_values(chain, p);
     for (unsigned i = 0; i < chain->n_layers; i++) {
         struct kd_layer *l = &chain->layers[i];
-        l->batch = chain->batch;
         if (l->kind->save_bytes && !l->absorbed && (chain->training || !l->kind->elementwise))
             l->save = piece(p, l->kind->save_bytes(l, chain->batch, chain->training));
     }
@@ -157,6 +194,30 @@ static int convert(struct kd_chain *chain, struct kd_layer **after, struct kd_er
     return 0;
 }
 
+/* Stages are made anew where a chain planned for training is to infer, or the other way round. */
+static void forget_stages(struct kd_chain *chain)
+{
+    kd_free(chain->stages);
+    kd_free(chain->stage_layers);
+    kd_free(chain->converter);
+    chain->stages = NULL;
+    chain->stage_layers = NULL;
+    chain->converter = NULL;
+    chain->n_stages = 0;
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        struct kd_layer *l = &chain->layers[i];
+        l->absorbed = false;
+        if (l->kind == &kd_layer_conv2d) l->u.conv2d.pool = l->u.conv2d.norm = NULL;
+    }
+}
+
+/* Statistics that run no more: nothing lies between the convolution and what it is to be folded with. */
+static bool folds(const struct kd_chain *chain, const struct kd_stage *last, const struct kd_layer *l)
+{
+    return !chain->training && l->kind == &kd_layer_batchnorm && last->anchor && last->anchor->kind == &kd_layer_conv2d &&
+           !last->n_after && !last->anchor->u.conv2d.pool && !last->anchor->u.conv2d.norm;
+}
+
 static int plan_stages(struct kd_chain *chain, struct kd_err *err)
 {
     chain->stages = kd_alloc(chain->n_layers + 2, sizeof *chain->stages, "stages", err);
@@ -181,6 +242,9 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
             last->n_after++;
         } else if (l->kind == &kd_layer_flatten && (still_images || kd_shape_pixels(l->in) == 1)) {
             images = false; /* a view: the same numbers, seen as flat */
+        } else if (folds(chain, last, l)) {
+            l->absorbed = true;
+            last->anchor->u.conv2d.norm = l;
         } else if (kd_conv_takes_pool(last->anchor, l)) {
             absorb(last, l);
         } else {
@@ -191,12 +255,27 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
     return 0;
 }
 
+size_t kd_chain_scratch_bytes(const struct kd_chain *chain, size_t batch, bool training)
+{
+    size_t most = 0;
+    for (unsigned i = 0; i < chain->n_layers; i++) {
+        const struct kd_layer *l = &chain->layers[i];
+        size_t bytes = l->kind->scratch_bytes && !l->absorbed ? l->kind->scratch_bytes(l, batch, training) : 0;
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd_err *err)
 {
-    if (!chain->stages && plan_stages(chain, err) < 0) return -1;
-    kd_slab_release(&chain->memory);
+    if (chain->training != training) forget_stages(chain);
     chain->batch = batch;
     chain->training = training;
+    kd_slab_release(&chain->memory);
+    if (!chain->stages && plan_stages(chain, err) < 0) {
+        forget_stages(chain);
+        return -1;
+    }
     struct planner count = {&chain->memory, false}, take = {&chain->memory, true};
     plan_memory(chain, &count);
     if (kd_slab_open(&chain->memory, "activations and gradients; try a smaller --batch", err) < 0)

@@ -69,6 +69,18 @@ void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct
 
 /* ---- backward ---- */
 
+enum { REPEAT_PARTS = 8 };
+
+static void repeat_part(void *arg, unsigned part)
+{
+    const struct region *r = arg;
+    const struct kd_stage *s = r->below;
+    struct kd_tile t = kd_tile_of_images(r->pass->rows, s->pixels, s->cols, REPEAT_PARTS, part);
+    if (!t.rows) return;
+    s->anchor->kind->repeat(s->anchor, t);
+    do_after(s, r->pass, t);
+}
+
 static void undo_after(const struct kd_stage *s, const struct kd_pass *pass, struct kd_tile t)
 {
     for (unsigned i = s->n_after; i-- > 0;) s->after[i]->kind->backward(s->after[i], pass, t);
@@ -150,6 +162,7 @@ void kd_chain_backward(struct kd_chain *chain, struct kd_pool *pool, const struc
         r.learning_parts = r.learning && r.learning->anchor->kind->cut == KD_BY_COLUMNS
                                ? r.learning->anchor->parts
                                : 0;
+        if (r.below && r.below->repeated) kd_pool_run(pool, REPEAT_PARTS, repeat_part, &r);
         if (r.input_parts + r.learning_parts)
             kd_pool_run(pool, r.input_parts + r.learning_parts, backward_part, &r);
         if (!r.stage || !by_itself(r.stage)) continue;

@@ -18,6 +18,7 @@ struct kd_conv { /* one call */
     struct kd_conv_shape s;
     size_t images;
     const float *x, *weight, *bias, *dy; /* bias NULL: none */
+    const float *scale; /* [out] forward, times each filter's weights while they are packed; NULL: 1 */
     float *y, *dx, *dweight, *dbias;
     uint8_t *winner; /* [images*pooled pixels][out], NULL where not training */
     float *scratch;

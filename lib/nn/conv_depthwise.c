@@ -20,13 +20,13 @@ size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch, bo
     return (1 + PARTS) * s->kernel * s->kernel * s->out;
 }
 
-static struct depthwise lay(const struct kd_conv *c)
+static struct depthwise lay(const struct kd_conv *c, const float *scale)
 {
     struct depthwise d = {.c = c, .taps = c->s.kernel * c->s.kernel, .channels = c->s.out,
                           .weight = c->scratch};
     d.partial = d.weight + d.taps * d.channels;
     for (size_t i = 0; i < d.channels; i++)
-        for (size_t t = 0; t < d.taps; t++) d.weight[t * d.channels + i] = c->weight[i * d.taps + t];
+        for (size_t t = 0; t < d.taps; t++) d.weight[t * d.channels + i] = c->weight[i * d.taps + t] * (scale ? scale[i] : 1);
     return d;
 }
 
@@ -78,7 +78,7 @@ static void forward_part(void *arg, unsigned part)
 
 void kd_conv_depthwise_forward(const struct kd_conv *c)
 {
-    struct depthwise d = lay(c);
+    struct depthwise d = lay(c, c->scale);
     kd_pool_run(c->job->pool, PARTS, forward_part, &d);
 }
 
@@ -102,7 +102,7 @@ static void input_part(void *arg, unsigned part)
 
 void kd_conv_depthwise_input(const struct kd_conv *c)
 {
-    struct depthwise d = lay(c);
+    struct depthwise d = lay(c, NULL);
     kd_pool_run(c->job->pool, PARTS, input_part, &d);
 }
 
@@ -122,7 +122,7 @@ static void weight_part(void *arg, unsigned part)
 
 void kd_conv_depthwise_weight(const struct kd_conv *c)
 {
-    struct depthwise d = lay(c);
+    struct depthwise d = lay(c, NULL);
     size_t n = d.taps * d.channels;
     kd_pool_run(c->job->pool, PARTS, weight_part, &d);
     for (unsigned part = 1; part < PARTS; part++) kd_kernels()->add(d.partial, d.partial + part * n, n, 1);

@@ -74,12 +74,14 @@ static void pack_tap(const struct direct *d, float *to, size_t tap, bool rotated
     const struct kd_conv_shape *s = &d->c->s;
     size_t n = rotated ? s->in : s->out, m = rotated ? s->out : s->in;
     const float *w = d->c->weight + (rotated ? d->taps - 1 - tap : tap);
+    const float *scale = rotated ? NULL : d->c->scale;
     size_t step_n = (rotated ? 1 : s->in) * d->taps, step_m = (rotated ? s->in : 1) * d->taps;
     for (size_t from = 0; from < n; from += KD_PANEL) {
         size_t width = panel_width(n, from);
         float *row = to + from * d->taps * m + tap * m * width;
         for (size_t i = 0; i < m; i++, row += width)
-            for (size_t o = 0; o < width; o++) row[o] = w[(from + o) * step_n + i * step_m];
+            for (size_t o = 0; o < width; o++)
+                row[o] = w[(from + o) * step_n + i * step_m] * (scale ? scale[from + o] : 1);
     }
 }
 

@@ -56,9 +56,11 @@ static void pack(float *to, const float *from, size_t filters, size_t rows, size
                 to[(o * cols + k) * rows + r] = from[(o * rows + r) * cols + k];
 }
 
-static void pack_weight(const struct gemm *g)
+static void pack_weight(const struct gemm *g, bool scaled)
 {
     pack(g->weight, g->c->weight, g->c->s.out, g->cin, g->c->s.kernel * g->c->s.kernel);
+    for (size_t o = 0; scaled && g->c->scale && o < g->c->s.out; o++)
+        kd_kernels()->scale(g->weight + o * g->depth, g->depth, g->c->scale[o]);
 }
 
 /* Calls move(patch's place, map's place) for every tap inside the maps; patches start out as zeros. */
@@ -140,7 +142,7 @@ static void forward_part(void *arg, unsigned part)
 void kd_conv_gemm_forward(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
-    pack_weight(&g);
+    pack_weight(&g, true);
     kd_pool_run(c->job->pool, PARTS, forward_part, &g);
 }
 
@@ -173,7 +175,7 @@ static void input_part(void *arg, unsigned part)
 void kd_conv_gemm_input(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
-    pack_weight(&g);
+    pack_weight(&g, false);
     kd_pool_run(c->job->pool, PARTS, input_part, &g);
 }
 

@@ -66,8 +66,9 @@ static void pack_panel(const struct tiny *t, size_t from)
     for (size_t i = 0; i < t->in; i++)
         for (size_t o = 0; o < width; o++) {
             const float *w = t->c->weight + ((from + o) * step + i * step_in) * t->taps;
-            float *to = t->weight + (from * t->taps + 0) * t->in + i * width + o;
-            for (size_t k = 0; k < t->taps; k++) to[k * t->in * width] = w[t->rotated ? t->taps - 1 - k : k];
+            float *to = t->weight + from * t->taps * t->in + i * width + o;
+            float by = !t->rotated && t->c->scale ? t->c->scale[from + o] : 1;
+            for (size_t k = 0; k < t->taps; k++) to[k * t->in * width] = w[t->rotated ? t->taps - 1 - k : k] * by;
         }
 }
 

@@ -6,7 +6,8 @@
  * dU[k] += V[k]' D[k] with D the transformed gradient, and dw from dU at the end.
  *
  * Where U fits beside a block in a core's own cache, images are shared out and each part takes its blocks through all steps
- * by itself. Otherwise a block is as much as the shared cache holds, and each step of it is shared out. */
+ * by itself. Otherwise a block is as much as the shared cache holds, each step of it is shared out, and filters are taken
+ * a group at a time, as many as that cache holds. */
 #include "conv.h"
 #include "kd/nn/kernels.h"
 
@@ -14,7 +15,8 @@
 
 enum { POINTS = 36, LANE = 16, ZEROS = 4096, PARTS = 8 };
 static const float zeros[ZEROS];
-static const size_t near_filters = (size_t)640 << 10, near_block = (size_t)384 << 10, far_block = (size_t)6 << 20;
+static const size_t near_filters = (size_t)640 << 10, near_block = (size_t)384 << 10, far_block = (size_t)6 << 20,
+                    far_filters = (size_t)10 << 20;
 
 /* One direction: from maps of h x w with `in` channels to oh x ow with `out`. */
 struct flow {
@@ -25,11 +27,13 @@ struct flow {
     const float *dy;          /* gradients, in the flow of weights */
     float *y;
     const float *bias;
-    float *u;                 /* [36], each in panels of KD_PANEL of out; in the flow of weights [PARTS] of them where near */
+    size_t group;             /* of output channels; all where near */
+    size_t o0, width;         /* the group under way */
+    bool started, ready;      /* V of the only block is there from the group before */
+    float *u;                 /* [36], each in panels of KD_PANEL of the group; in the flow of weights [PARTS] of them where near */
     float *blocks;
     bool rotated, near;
     size_t rows;              /* of tiles in a block */
-    unsigned filter_parts;
 };
 
 /* Rows of tiles are numbered through all images. Points lie a line further apart than they must, lest they
@@ -73,15 +77,20 @@ static struct flow flow_of(const struct kd_conv_shape *s, size_t images, bool ba
                           .padding = 2 - s->padding, .rotated = true};
     f.th = (f.oh + 3) / 4;
     f.tw = (f.ow + 3) / 4;
-    f.filter_parts = f.out >= LANE * PARTS ? PARTS : (unsigned)(f.out / LANE);
     f.near = POINTS * f.in * f.out * sizeof(float) <= near_filters;
+    f.group = f.out;
+    if (!f.near) {
+        size_t most = far_filters / (POINTS * f.in * sizeof(float)) / KD_PANEL * KD_PANEL;
+        f.group = most < KD_PANEL ? KD_PANEL : most < f.out ? most : f.out;
+    }
+    f.width = f.group;
     f.rows = f.near ? near_rows(&f) : far_rows(&f, images);
     return f;
 }
 
 static size_t filter_floats(const struct flow *f)
 {
-    return POINTS * f->in * f->out;
+    return POINTS * f->in * f->group;
 }
 
 static size_t v_floats(const struct flow *f)
@@ -91,7 +100,7 @@ static size_t v_floats(const struct flow *f)
 
 static size_t block_floats(const struct flow *f)
 {
-    return v_floats(f) + POINTS * (f->rows * f->tw * f->out + LANE);
+    return v_floats(f) + POINTS * (f->rows * f->tw * f->group + LANE);
 }
 
 static size_t flow_floats(const struct flow *f, bool weights)
@@ -116,7 +125,7 @@ static void lay(struct flow *f, const struct kd_conv *c, bool weights)
 static struct block block_of(const struct flow *f, unsigned part, size_t row0, size_t rows)
 {
     struct block b = {f, row0, rows, f->blocks + part * block_floats(f), NULL, rows * f->tw * f->in + LANE,
-                      rows * f->tw * f->out + LANE};
+                      rows * f->tw * f->width + LANE};
     b.m = b.v + v_floats(f);
     return b;
 }
@@ -144,7 +153,7 @@ static void gradient_row(const struct block *b, size_t row)
 {
     const struct flow *f = b->f;
     size_t image = (b->row0 + row) / f->th, ty = (b->row0 + row) % f->th;
-    const float *maps = f->dy + image * f->oh * f->ow * f->out;
+    const float *maps = f->dy + image * f->oh * f->ow * f->out + f->o0;
     for (size_t tx = 0; tx < f->tw; tx++) {
         const float *px[16];
         for (size_t i = 0; i < 4; i++)
@@ -152,7 +161,7 @@ static void gradient_row(const struct block *b, size_t row)
                 size_t y = ty * 4 + i, x = tx * 4 + j;
                 px[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : zeros;
             }
-        kd_kernels()->winograd_output_back(b->m + (row * f->tw + tx) * f->out, b->m_step, px, f->out);
+        kd_kernels()->winograd_output_back(b->m + (row * f->tw + tx) * f->width, b->m_step, px, f->width);
     }
 }
 
@@ -160,7 +169,8 @@ static void output_row(const struct block *b, size_t row)
 {
     const struct flow *f = b->f;
     size_t image = (b->row0 + row) / f->th, ty = (b->row0 + row) % f->th;
-    float *maps = f->y + image * f->oh * f->ow * f->out;
+    float *maps = f->y + image * f->oh * f->ow * f->out + f->o0;
+    const float *bias = f->bias ? f->bias + f->o0 : NULL;
     for (size_t tx = 0; tx < f->tw; tx++) {
         float *py[16];
         for (size_t i = 0; i < 4; i++)
@@ -168,15 +178,16 @@ static void output_row(const struct block *b, size_t row)
                 size_t y = ty * 4 + i, x = tx * 4 + j;
                 py[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : NULL;
             }
-        kd_kernels()->winograd_output(py, b->m + (row * f->tw + tx) * f->out, b->m_step, f->bias, f->out);
+        kd_kernels()->winograd_output(py, b->m + (row * f->tw + tx) * f->width, b->m_step, bias, f->width);
     }
 }
 
 static void multiply(const struct block *b, size_t k)
 {
     const struct flow *f = b->f;
-    struct kd_product p = {.rows = b->rows * f->tw, .cols = f->out, .runs = 1, .depth = f->in, .a = b->v + k * b->v_step,
-                           .a_row = f->in, .b = f->u + k * f->in * f->out, .c = b->m + k * b->m_step, .c_row = f->out};
+    struct kd_product p = {.rows = b->rows * f->tw, .cols = f->width, .runs = 1, .depth = f->in, .a = b->v + k * b->v_step,
+                           .a_row = f->in, .b = f->u + k * f->in * f->width, .c = b->m + k * b->m_step,
+                           .c_row = f->width};
     kd_kernels()->product(&p);
 }
 
@@ -184,9 +195,9 @@ static void multiply(const struct block *b, size_t k)
 static void learn(const struct block *b, float *u, size_t k)
 {
     const struct flow *f = b->f;
-    struct kd_outer o = {.lines = 1, .pixels = b->rows * f->tw, .cols = f->out, .runs = 1, .depth = f->in,
-                         .x = b->v + k * b->v_step, .x_pixel = f->in, .d = b->m + k * b->m_step, .d_pixel = f->out,
-                         .w = u + k * f->in * f->out};
+    struct kd_outer o = {.lines = 1, .pixels = b->rows * f->tw, .cols = f->width, .runs = 1, .depth = f->in,
+                         .x = b->v + k * b->v_step, .x_pixel = f->in, .d = b->m + k * b->m_step, .d_pixel = f->width,
+                         .w = u + k * f->in * f->width};
     kd_kernels()->outer(&o);
 }
 
@@ -228,18 +239,26 @@ static void each_far(const struct flow *f, void (*work)(struct kd_pool *pool, st
 /* U[k][i][o]: lanes run over o forward (filters apart), over i backward (taps apart). */
 static float *filter_at(const struct flow *f, size_t i, size_t o)
 {
-    size_t panel = o / KD_PANEL * KD_PANEL, width = f->out - panel < KD_PANEL ? f->out - panel : KD_PANEL;
-    return f->u + panel * f->in + i * width + o - panel;
+    size_t at = o - f->o0, panel = at / KD_PANEL * KD_PANEL, width = f->width - panel < KD_PANEL ? f->width - panel : KD_PANEL;
+    return f->u + panel * f->in + i * width + at - panel;
+}
+
+/* Lanes of the group's output channels that one of PARTS takes. */
+static size_t lanes_from(const struct flow *f, unsigned part)
+{
+    return f->o0 + f->width / LANE * part / PARTS * LANE;
 }
 
 static void filter_part(void *arg, unsigned part)
 {
     const struct flow *f = arg;
-    size_t step = f->rotated ? 9 : f->in * 9, lanes = f->out / LANE;
-    for (size_t o = lanes * part / f->filter_parts * LANE; o < lanes * (part + 1) / f->filter_parts * LANE; o += LANE)
+    size_t step = f->rotated ? 9 : f->in * 9;
+    const float *scale = f->rotated ? NULL : f->c->scale;
+    for (size_t o = lanes_from(f, part); o < lanes_from(f, part + 1); o += LANE)
         for (size_t i = 0; i < f->in; i++) {
             const float *w = f->c->weight + (f->rotated ? (i * f->out + o) * 9 : (o * f->in + i) * 9);
-            kd_kernels()->winograd_filter(filter_at(f, i, o), f->in * f->out, w, step, f->rotated);
+            kd_kernels()->winograd_filter(filter_at(f, i, o), f->in * f->width, w, step, f->rotated,
+                                          scale ? scale + o : NULL);
         }
 }
 
@@ -274,6 +293,7 @@ static void output_part(void *arg, unsigned part)
     size_t images = b->rows / b->f->th;
     size_t from = kd_conv_from(images, PARTS, part) * b->f->th, to = kd_conv_from(images, PARTS, part + 1) * b->f->th;
     for (size_t r = from; r < to; r++) output_row(b, r);
+    if (b->f->o0 + b->f->width < b->f->out) return; /* not all channels yet */
     struct block done = *b;
     done.row0 += from;
     done.rows = to - from;
@@ -282,19 +302,32 @@ static void output_part(void *arg, unsigned part)
 
 static void far_convolve(struct kd_pool *pool, struct block *b)
 {
-    kd_pool_run(pool, PARTS, input_part, b);
+    if (!b->f->ready) kd_pool_run(pool, PARTS, input_part, b);
     kd_pool_run(pool, POINTS, multiply_part, b);
     kd_pool_run(pool, PARTS, output_part, b);
+}
+
+/* Sets up the first group of output channels, or the one behind the last. */
+static bool next_group(struct flow *f)
+{
+    bool first = !f->started;
+    f->started = true;
+    f->o0 = first ? 0 : f->o0 + f->width;
+    f->ready = !first && f->rows >= f->c->images * f->th;
+    f->width = f->out - f->o0 < f->group ? f->out - f->o0 : f->group;
+    return f->o0 < f->out;
 }
 
 static void convolve(struct flow *f, const struct kd_conv *c)
 {
     lay(f, c, false);
-    kd_pool_run(c->job->pool, f->filter_parts, filter_part, f);
-    if (f->near)
-        kd_pool_run(c->job->pool, PARTS, near_part, f);
-    else
-        each_far(f, far_convolve);
+    while (next_group(f)) {
+        kd_pool_run(c->job->pool, PARTS, filter_part, f);
+        if (f->near)
+            kd_pool_run(c->job->pool, PARTS, near_part, f);
+        else
+            each_far(f, far_convolve);
+    }
 }
 
 void kd_conv_winograd_forward(const struct kd_conv *c)
@@ -344,7 +377,7 @@ static void both_part(void *arg, unsigned part)
 {
     const struct block *b = arg;
     for (size_t r = b->rows * part / PARTS; r < b->rows * (part + 1) / PARTS; r++) {
-        input_row(b, r);
+        if (!b->f->ready) input_row(b, r);
         gradient_row(b, r);
     }
 }
@@ -352,7 +385,7 @@ static void both_part(void *arg, unsigned part)
 static void learn_part(void *arg, unsigned k)
 {
     const struct block *b = arg;
-    size_t n = b->f->in * b->f->out;
+    size_t n = b->f->in * b->f->width;
     if (b->row0 == 0) memset(b->f->u + k * n, 0, n * sizeof(float));
     learn(b, b->f->u, k);
 }
@@ -366,11 +399,10 @@ static void far_learn(struct kd_pool *pool, struct block *b)
 static void taps_part(void *arg, unsigned part)
 {
     const struct flow *f = arg;
-    size_t lanes = f->out / LANE;
-    for (size_t o = lanes * part / f->filter_parts * LANE; o < lanes * (part + 1) / f->filter_parts * LANE; o += LANE)
+    for (size_t o = lanes_from(f, part); o < lanes_from(f, part + 1); o += LANE)
         for (size_t i = 0; i < f->in; i++)
             kd_kernels()->winograd_filter_back(f->c->dweight + (o * f->in + i) * 9, f->in * 9, filter_at(f, i, o),
-                                               f->in * f->out);
+                                               f->in * f->width);
 }
 
 void kd_conv_winograd_weight(const struct kd_conv *c)
@@ -380,10 +412,12 @@ void kd_conv_winograd_weight(const struct kd_conv *c)
     f.x = c->x;
     f.dy = c->dy;
     struct kd_pool *pool = c->job->pool;
-    if (f.near) {
-        kd_pool_run(pool, PARTS, near_learn_part, &f);
-        kd_pool_run(pool, POINTS, add_part, &f);
-    } else
-        each_far(&f, far_learn);
-    kd_pool_run(pool, f.filter_parts, taps_part, &f);
+    while (next_group(&f)) {
+        if (f.near) {
+            kd_pool_run(pool, PARTS, near_learn_part, &f);
+            kd_pool_run(pool, POINTS, add_part, &f);
+        } else
+            each_far(&f, far_learn);
+        kd_pool_run(pool, PARTS, taps_part, &f);
+    }
 }

@@ -59,6 +59,14 @@ const struct kd_kernels *kd_kernels(void)
     return chosen;
 }
 
+const char *kd_kernels_best(void)
+{
+    struct choice list[3];
+    unsigned n = list_tables(list), i = 0;
+    while (i + 1 < n && !list[i].usable) i++;
+    return list[i].table->name;
+}
+
 const char *kd_kernels_name(void)
 {
     return kd_kernels()->name;

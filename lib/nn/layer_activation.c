@@ -10,6 +10,11 @@ int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_er
     return 0;
 }
 
+bool kd_layer_is_relu(const struct kd_layer *l)
+{
+    return l->kind == &kd_layer_relu || l->kind == &kd_layer_leaky_relu;
+}
+
 /* Calls BODY with a and b pointing at each run of n contiguous values of the tile: whole rows lie in one piece. */
 #define EACH_RUN(l, t, first, second, BODY)                                                            \
     do {                                                                                               \

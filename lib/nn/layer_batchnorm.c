@@ -46,6 +46,15 @@ static void batchnorm_init(struct kd_layer *l, uint64_t seed, uint32_t first_par
     }
 }
 
+void kd_batchnorm_affine(const struct kd_layer *norm, float *scale, float *shift)
+{
+    const struct kd_param *p = norm->param;
+    for (size_t i = 0; i < norm->in.c; i++) {
+        scale[i] = p[WEIGHT].value[i] / sqrtf(p[RUNNING_VAR].value[i] + (float)norm->u.batchnorm.epsilon);
+        shift[i] = p[BIAS].value[i] - p[RUNNING_MEAN].value[i] * scale[i];
+    }
+}
+
 /* save: mean and 1/sqrt(var + epsilon) that this pass used, and a place for gradients that nobody wants, [4][channels] */
 static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
@@ -85,6 +94,14 @@ static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struc
                              l->param[WEIGHT].value + t.col0, l->param[BIAS].value + t.col0);
 }
 
+static void batchnorm_repeat(struct kd_layer *l, struct kd_tile t)
+{
+    size_t n = l->in.c;
+    const float *mean = l->save, *rstd = mean + n;
+    kd_kernels()->norm_apply(l->y + t.row0 * n, l->x + t.row0 * n, n, t.rows, n, mean, rstd, l->param[WEIGHT].value,
+                             l->param[BIAS].value);
+}
+
 static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     size_t n = l->in.c;
@@ -99,5 +116,6 @@ static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, stru
 
 const struct kd_layer_kind kd_layer_batchnorm = {
     .name = "batchnorm", .statistics = true, .rows = rows, .n_rows = 3, .shape = batchnorm_shape, .init = batchnorm_init,
-    .save_bytes = batchnorm_save_bytes, .forward = batchnorm_forward, .backward = batchnorm_backward,
+    .save_bytes = batchnorm_save_bytes, .forward = batchnorm_forward,
+    .repeat = batchnorm_repeat, .backward = batchnorm_backward,
 };

@@ -155,7 +155,7 @@ static uint64_t conv_macs(const struct kd_layer *l)
 
 static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
 {
-    while (l < end && (l->kind == &kd_layer_relu || l->kind == &kd_layer_leaky_relu)) l++;
+    while (l < end && (l->absorbed || kd_layer_is_relu(l))) l++;
     return l == end;
 }
 
@@ -168,35 +168,45 @@ bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool
            kd_conv_algorithm(&s) == KD_CONV_DIRECT;
 }
 
-/* Floats of the algorithm's scratch, in whole lines of the cache. */
-static size_t scratch_floats(const struct kd_layer *l, size_t batch, bool training)
+/* Four parts' sums for the bias; scale and bias with a batchnorm folded in. */
+static size_t sums_floats(const struct kd_layer *l, bool training)
 {
-    struct kd_conv_shape s = conv_shape(l);
-    return (algorithm_of(l)->scratch(&s, batch, training) + 15) / 16 * 16;
+    return training || l->u.conv2d.norm ? (4 * (size_t)l->out.c + 15) / 16 * 16 : 0;
 }
 
-/* Four parts' sums for the bias, the algorithm's scratch, and what won where the layer pools. */
+static size_t conv_scratch_bytes(const struct kd_layer *l, size_t batch, bool training)
+{
+    struct kd_conv_shape s = conv_shape(l);
+    return (sums_floats(l, training) + algorithm_of(l)->scratch(&s, batch, training)) * sizeof(float);
+}
+
+/* What won where the layer pools. */
 static size_t conv_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
-    size_t winners = training && l->u.conv2d.pool ? batch * kd_shape_size(l->u.conv2d.pool->out) : 0;
-    return (scratch_floats(l, batch, training) + 4 * l->out.c) * sizeof(float) + winners;
+    return training && l->u.conv2d.pool ? batch * kd_shape_size(l->u.conv2d.pool->out) : 0;
 }
 
 static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *job)
 {
-    bool bias = l->u.conv2d.bias, winners = l->dy && l->u.conv2d.pool;
-    float *scratch = (float *)l->save + 4 * l->out.c;
+    bool bias = l->u.conv2d.bias;
     return (struct kd_conv){.s = conv_shape(l), .images = job->pass->rows, .x = l->x, .y = l->y,
                             .dx = l->dx, .dy = l->dy, .weight = l->param[0].value,
                             .bias = bias ? l->param[1].value : NULL, .dweight = l->param[0].grad,
                             .dbias = bias ? l->param[1].grad : NULL,
-                            .scratch = scratch, .job = job,
-                            .winner = winners ? (uint8_t *)(scratch + scratch_floats(l, l->batch, true)) : NULL};
+                            .scratch = (float *)l->scratch + sums_floats(l, l->dy != NULL), .job = job,
+                            .winner = l->dy && l->u.conv2d.pool ? l->save : NULL};
 }
 
 static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
 {
     struct kd_conv c = call_of(l, job);
+    if (l->u.conv2d.norm) {
+        float *scale = l->scratch, *shift = scale + l->out.c;
+        kd_batchnorm_affine(l->u.conv2d.norm, scale, shift);
+        for (size_t i = 0; c.bias && i < l->out.c; i++) shift[i] += scale[i] * c.bias[i];
+        c.scale = scale;
+        c.bias = shift;
+    }
     algorithm_of(l)->forward(&c);
 }
 
@@ -218,7 +228,7 @@ static void bias_part(void *arg, unsigned part)
 {
     const struct learning *s = arg;
     struct kd_tile t = kd_tile_of_images(s->job->pass->rows, s->l->pixels, s->l->cols, 4, part);
-    kd_kernels()->sum_rows((float *)s->l->save + part * s->l->cols, s->l->dy + t.row0 * s->l->cols,
+    kd_kernels()->sum_rows((float *)s->l->scratch + part * s->l->cols, s->l->dy + t.row0 * s->l->cols,
                            s->l->cols, t.rows, t.cols);
 }
 
@@ -238,7 +248,7 @@ static void conv_run_gradient(struct kd_layer *l, const struct kd_job_of_layer *
     struct learning s = {l, job};
     if (c.dweight) algorithm_of(l)->weight(&c);
     if (c.dbias) {
-        const float *sums = l->save;
+        const float *sums = l->scratch;
         kd_pool_run(job->pool, 4, bias_part, &s);
         memcpy(c.dbias, sums, l->cols * sizeof(float));
         for (unsigned part = 1; part < 4; part++) kd_kernels()->add(c.dbias, sums + part * l->cols, l->cols, 1);
@@ -254,6 +264,7 @@ const struct kd_layer_kind kd_layer_conv2d = {
     .init = conv_init,
     .macs = conv_macs,
     .save_bytes = conv_save_bytes,
+    .scratch_bytes = conv_scratch_bytes,
     .cut = KD_BY_ITSELF,
     .run = conv_run,
     .run_back = conv_run_back,

@@ -68,13 +68,23 @@ static size_t residual_save_bytes(const struct kd_layer *l, size_t batch, bool t
     return training && l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float) : 0;
 }
 
+static size_t residual_scratch_bytes(const struct kd_layer *l, size_t batch, bool training)
+{
+    const struct kd_residual *r = &l->u.residual;
+    size_t body = kd_chain_scratch_bytes(r->body_chain, batch, training);
+    size_t shortcut = r->shortcut_chain ? kd_chain_scratch_bytes(r->shortcut_chain, batch, training) : 0;
+    return body > shortcut ? body : shortcut;
+}
+
 static int residual_plan(struct kd_layer *l, size_t batch, bool training, struct kd_err *err)
 {
     struct kd_residual *r = &l->u.residual;
+    r->body_chain->scratch = l->scratch;
     r->body_chain->in = l->x;
     r->body_chain->din = training ? l->dx : NULL;
     if (kd_chain_plan(r->body_chain, batch, training, err) < 0 || !r->shortcut_chain)
         return r->shortcut_chain ? -1 : 0;
+    r->shortcut_chain->scratch = l->scratch;
     r->shortcut_chain->in = l->x;
     r->shortcut_chain->din = training && l->dx ? l->save : NULL;
     return kd_chain_plan(r->shortcut_chain, batch, training, err);
@@ -127,6 +137,6 @@ static void residual_run_back(struct kd_layer *l, const struct kd_job_of_layer *
 
 const struct kd_layer_kind kd_layer_residual = {
     .name = "residual", .rows = rows, .n_rows = 2, .shape = residual_shape, .release = residual_release,
-    .save_bytes = residual_save_bytes, .plan = residual_plan, .cut = KD_BY_ITSELF, .run = residual_run,
+    .save_bytes = residual_save_bytes, .scratch_bytes = residual_scratch_bytes, .plan = residual_plan, .cut = KD_BY_ITSELF, .run = residual_run,
     .run_back = residual_run_back,
 };

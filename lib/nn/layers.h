@@ -17,8 +17,11 @@ struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t
 #define KD_FREEZE_ROW                                                                                              \
     {.key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze), .metavar = "NAMES",       \
      .help = "parameters that are not trained"}
+bool kd_layer_is_relu(const struct kd_layer *l); /* leaky or not */
 /* Does this convolution pool along with its own work, if the layer (a maxpool) comes behind it? */
 bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool);
+/* With running statistics, scale and shift of a batchnorm, [channels] each: y = scale x + shift. */
+void kd_batchnorm_affine(const struct kd_layer *norm, float *scale, float *shift);
 /* After shape(): l->freeze told to the parameters. */
 int kd_layer_freeze(struct kd_layer *l, struct kd_err *err);
 #endif

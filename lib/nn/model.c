@@ -122,7 +122,7 @@ int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struc
         kd_model_fingerprint(out->net, &out->normalize, out->fingerprint, err) < 0)
         goto done;
     out->metadata = cJSON_Duplicate(file->metadata, 1);
-    status = out->metadata ? 0 : kd_fail(err, "not enough memory for its metadata");
+    status = out->metadata ? 0 : kd_fail_memory(err, "not enough memory for its metadata");
 done:
     cJSON_Delete(network);
     cJSON_Delete(normalize);

@@ -118,19 +118,49 @@ void kd_network_init(struct kd_network *net, uint64_t seed)
     kd_chain_each(&net->chain, init_layer, &s);
 }
 
-/* Gradients lie in a slab of their own, which only training has. */
+/* Gradients lie in a slab of their own, which only training has; the brief ones at its start, over each other. */
+struct laying {
+    struct kd_network *net;
+    size_t brief; /* floats of the largest layer */
+    bool taking;
+    char *start;
+};
+
+static size_t padded(size_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+static void lay_gradients(void *ctx, struct kd_layer *l)
+{
+    struct laying *s = ctx;
+    size_t brief = 0;
+    for (unsigned i = 0; i < l->n_params; i++) {
+        struct kd_param *p = &l->param[i];
+        if (!p->trained) continue;
+        if (s->net->brief_gradients && l->kind->run_gradient) {
+            if (s->taking) p->grad = (float *)(void *)s->start + brief;
+            brief += padded(p->count);
+        } else if (s->taking)
+            p->grad = kd_slab_take(&s->net->gradients, p->count * sizeof(float));
+        else
+            kd_slab_plan(&s->net->gradients, p->count * sizeof(float));
+    }
+    if (brief > s->brief) s->brief = brief;
+}
+
 static int plan_gradients(struct kd_network *net, bool training, struct kd_err *err)
 {
+    struct laying s = {.net = net};
     kd_slab_release(&net->gradients);
     for (unsigned i = 0; i < net->n_params; i++) net->params[i]->grad = NULL;
     if (!training) return 0;
-    for (unsigned i = 0; i < net->n_params; i++)
-        if (net->params[i]->trained)
-            kd_slab_plan(&net->gradients, net->params[i]->count * sizeof(float));
+    kd_chain_each(&net->chain, lay_gradients, &s);
+    kd_slab_plan(&net->gradients, s.brief * sizeof(float));
     if (kd_slab_open(&net->gradients, "gradients", err) < 0) return -1;
-    for (unsigned i = 0; i < net->n_params; i++)
-        if (net->params[i]->trained)
-            net->params[i]->grad = kd_slab_take(&net->gradients, net->params[i]->count * sizeof(float));
+    s.start = kd_slab_take(&net->gradients, s.brief * sizeof(float));
+    s.taking = true;
+    kd_chain_each(&net->chain, lay_gradients, &s);
     return 0;
 }
 

@@ -10,7 +10,7 @@ static int add(cJSON *list, const char *kind, double units, struct kd_err *err)
     cJSON *item = units >= 0 ? cJSON_CreateObject() : cJSON_CreateString(kind);
     if (!item || !cJSON_AddItemToArray(list, item)) {
         cJSON_Delete(item);
-        return kd_fail(err, "not enough memory for a layer list");
+        return kd_fail_memory(err, "not enough memory for a layer list");
     }
     if (units < 0) return 0;
     if (kd_json_add_text(item, "kind", kind, err) < 0) return -1;
@@ -21,7 +21,7 @@ static int add(cJSON *list, const char *kind, double units, struct kd_err *err)
 static cJSON *mlp(const char *name, struct kd_err *err)
 {
     cJSON *list = cJSON_CreateArray();
-    int bad = !list ? kd_fail(err, "not enough memory for a layer list") : add(list, "flatten", -1, err);
+    int bad = !list ? kd_fail_memory(err, "not enough memory for a layer list") : add(list, "flatten", -1, err);
     for (const char *at = name + 3; !bad && *at;) {
         char *end;
         errno = 0;
@@ -129,7 +129,7 @@ cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
 {
     if (cJSON_IsArray(spec)) {
         cJSON *copy = cJSON_Duplicate(spec, 1);
-        if (!copy) kd_fail(err, "not enough memory for a layer list");
+        if (!copy) kd_fail_memory(err, "not enough memory for a layer list");
         return copy;
     }
     if (!cJSON_IsString(spec)) {

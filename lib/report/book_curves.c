@@ -44,11 +44,11 @@ static int add_chart(struct kd_book *b, lxw_worksheet *sheet, const struct curve
                      uint16_t x, uint16_t y, bool percent, uint32_t where)
 {
     lxw_chart *chart = workbook_add_chart(b->workbook, LXW_CHART_SCATTER_STRAIGHT);
-    if (!chart) return kd_fail(b->err, "no memory for a workbook");
+    if (!chart) return kd_fail_memory(b->err, "no memory for a workbook");
     for (size_t i = 0; i < n; i++) {
         lxw_chart_series *series = chart_add_series(chart, NULL, NULL);
         uint32_t first = curves[i].first, last = first + curves[i].n - 1;
-        if (!series) return kd_fail(b->err, "no memory for a workbook");
+        if (!series) return kd_fail_memory(b->err, "no memory for a workbook");
         chart_series_set_categories(series, "Logs", first, x, last, x);
         chart_series_set_values(series, "Logs", first, y, last, y);
         chart_series_set_name_range(series, "Curves", NAMES + 1 + (uint32_t)i, 0);

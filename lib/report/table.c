@@ -156,7 +156,7 @@ cJSON *kd_table_json(const struct kd_table *t, struct kd_err *err)
     }
     return rows;
 fail:
-    if (!err->text[0]) kd_fail(err, "no memory for a table as JSON");
+    if (!err->text[0]) kd_fail_memory(err, "no memory for a table as JSON");
     cJSON_Delete(rows);
     return NULL;
 }

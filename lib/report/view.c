@@ -103,7 +103,7 @@ static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *
     if (!runs || kd_json_add(root, "runs", runs, err) < 0) return -1;
     for (size_t i = 0; i < report->n_runs; i++) {
         cJSON *run = cJSON_CreateObject();
-        if (!run || !cJSON_AddItemToArray(runs, run)) return kd_fail(err, "no memory for JSON");
+        if (!run || !cJSON_AddItemToArray(runs, run)) return kd_fail_memory(err, "no memory for JSON");
         const struct kd_entry *best = kd_report_best(report, i);
         const struct kd_result *seed = best ? kd_report_best_seed(report, best) : NULL;
         const char *shared = teachers[kd_report_teachers(report, i)];
@@ -126,7 +126,7 @@ static int render_json(const struct kd_report *report, const struct kd_table *mo
     int status = -1;
     if (!root || !notes) {
         cJSON_Delete(notes);
-        kd_fail(err, "no memory for JSON");
+        kd_fail_memory(err, "no memory for JSON");
         goto end;
     }
     for (size_t i = 0; i < report->n_notes; i++)

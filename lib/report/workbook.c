@@ -49,9 +49,9 @@ static int formats_make(struct kd_book *b)
     b->text = workbook_add_format(b->workbook);
     for (size_t i = 0; i <= KD_CELL_RATIO; i++)
         if (!(b->by_kind[i] = with_numbers(b->workbook, numbers[i])))
-            return kd_fail(b->err, "no memory for a workbook");
+            return kd_fail_memory(b->err, "no memory for a workbook");
     if (!b->head || !b->head_right || !b->marked || !b->wrap || !b->text)
-        return kd_fail(b->err, "no memory for a workbook");
+        return kd_fail_memory(b->err, "no memory for a workbook");
     lxw_format *const heads[] = {b->head, b->head_right};
     for (size_t i = 0; i < 2; i++) {
         format_set_bold(heads[i]);
@@ -89,7 +89,7 @@ lxw_worksheet *kd_book_sheet(struct kd_book *b, const char *name)
 {
     lxw_worksheet *sheet = workbook_add_worksheet(b->workbook, name);
     if (!sheet) {
-        kd_fail(b->err, "no memory for a workbook");
+        kd_fail_memory(b->err, "no memory for a workbook");
         return NULL;
     }
     worksheet_set_landscape(sheet);
@@ -201,10 +201,10 @@ static int chart_efficiency(struct kd_book *b, lxw_worksheet *sheet, uint32_t ro
 {
     lxw_chart *chart = workbook_add_chart(b->workbook, LXW_CHART_SCATTER);
     lxw_chart_options place = {.x_scale = 1.5, .y_scale = 1.5};
-    if (!chart) return kd_fail(b->err, "no memory for a workbook");
+    if (!chart) return kd_fail_memory(b->err, "no memory for a workbook");
     for (uint16_t k = 0; k < 3; k++) {
         lxw_chart_series *series = chart_add_series(chart, NULL, NULL);
-        if (!series) return kd_fail(b->err, "no memory for a workbook");
+        if (!series) return kd_fail_memory(b->err, "no memory for a workbook");
         chart_series_set_categories(series, "Efficiency", 1, 3, rows, 3);
         chart_series_set_values(series, "Efficiency", 1, (lxw_col_t)(8 + k), rows,
                                 (lxw_col_t)(8 + k));
@@ -422,14 +422,14 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
     close(fd);
     b.workbook = workbook_new(temporary);
     if (!b.workbook) {
-        kd_fail(err, "no memory for a workbook");
+        kd_fail_memory(err, "no memory for a workbook");
         goto end;
     }
     status = write_sheets(&b, report);
     lxw_error wrong = workbook_close(b.workbook);
     if (status == 0 && wrong != LXW_NO_ERROR)
         status = kd_fail(err, "%s: workbook: %s", path, lxw_strerror(wrong));
-    if (status == 0) status = kd_file_read(temporary, KD_READ_LIMIT, &data, err);
+    if (status == 0) status = kd_file_read(temporary, kd_read_limit(), &data, err);
     if (status == 0) status = kd_file_write(path, data.data, data.size, err);
 end:
     if (fd >= 0) unlink(temporary);

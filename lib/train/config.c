@@ -104,7 +104,7 @@ void kd_job_release(struct kd_job *job)
 static cJSON *network_json(const struct kd_job *job, struct kd_err *err)
 {
     cJSON *copy = job->network ? cJSON_Duplicate(job->network, 1) : cJSON_CreateNull();
-    if (!copy) kd_fail(err, "not enough memory for a network");
+    if (!copy) kd_fail_memory(err, "not enough memory for a network");
     return copy;
 }
 

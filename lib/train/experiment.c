@@ -89,7 +89,7 @@ static int read_all(struct kd_experiment *x, const char *path, const char *runs,
                     const struct kd_texts *sets, struct kd_err *err)
 {
     x->json = path ? kd_json_read(path, err) : cJSON_CreateObject();
-    if (!x->json) return -1;
+    if (!x->json) return path ? -1 : kd_fail_memory(err, "not enough memory for an experiment");
     int status = cJSON_IsObject(x->json) ? 0 : kd_fail_usage(err, "expected an object {...}");
     for (size_t i = 0; sets && i < sets->n && status == 0; i++)
         status = kd_json_assign(x->json, sets->v[i], err);
@@ -158,11 +158,11 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
     job->corrected = job->correct.of != NULL;
     const cJSON *network = cJSON_GetObjectItemCaseSensitive(object, "network");
     if (network && !(job->network = cJSON_Duplicate(network, 1)))
-        return kd_fail(err, "not enough memory for a network");
+        return kd_fail_memory(err, "not enough memory for a network");
     const cJSON *distill = cJSON_GetObjectItemCaseSensitive(object, "distill");
     job->distilled = distill && !cJSON_IsNull(distill);
     if (job->distilled && !job->distill.from && !(job->distill.from = cJSON_CreateString("teacher")))
-        return kd_fail(err, "not enough memory for a teacher's name");
+        return kd_fail_memory(err, "not enough memory for a teacher's name");
     return 0;
 }
 
@@ -275,7 +275,7 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
         cJSON *seed = cJSON_CreateNumber((double)x->seeds[i]);
         if (seed && cJSON_AddItemToArray(seeds, seed)) continue;
         cJSON_Delete(seed);
-        status = kd_fail(err, "not enough memory for seeds");
+        status = kd_fail_memory(err, "not enough memory for seeds");
     }
     for (size_t i = 0; i < x->n_students && status == 0; i++)
         status = kd_json_attach(students, x->students[i].name,
@@ -298,7 +298,7 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
     if (status == 0 && soften) {
         cJSON *copy = cJSON_Duplicate(soften, 1);
         status = copy ? kd_json_add(out, "soften", copy, err)
-                      : kd_fail(err, "not enough memory for \"soften\"");
+                      : kd_fail_memory(err, "not enough memory for \"soften\"");
     }
     if (status == 0) {
         status = kd_json_attach(out, "students", students, err);

@@ -8,7 +8,7 @@ static cJSON *metrics(const struct kd_metrics *m, struct kd_err *err)
 {
     if (!m->n) {
         cJSON *none = cJSON_CreateNull();
-        if (!none) kd_fail(err, "not enough memory for a log");
+        if (!none) kd_fail_memory(err, "not enough memory for a log");
         return none;
     }
     cJSON *o = cJSON_CreateObject();

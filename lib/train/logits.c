@@ -19,7 +19,7 @@ int kd_logits_write(const char *path, const float *logits, const int32_t *labels
     const size_t shape[] = {images->n, classes};
     int status = kd_tensorfile_init(&f, err);
     cJSON *parents = cJSON_CreateStringArray(&fingerprint, 1);
-    if (status == 0 && !parents) status = kd_fail(err, "%s: not enough memory", path);
+    if (status == 0 && !parents) status = kd_fail_memory(err, "%s: not enough memory", path);
     if (status == 0 && (kd_tensorfile_set(&f, "kd.kind", "logits", err) < 0 ||
                         kd_tensorfile_set(&f, "kd.format", KD_FORMAT, err) < 0 ||
                         kd_tensorfile_set(&f, "kd.version", KD_VERSION, err) < 0 ||

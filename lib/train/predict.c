@@ -33,12 +33,12 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, con
 {
     if (!net->batch && kd_network_plan(net, KD_PREDICT_BATCH, false, err) < 0) return -1;
     size_t batch = net->batch;
-    uint32_t *own = kd_alloc(batch, sizeof *own, "a batch's places", err);
-    if (!own) return -1;
+    uint32_t *own = NULL; /* only where no places are given: a teacher at hand is asked within the training step */
+    if (!index && !(own = kd_alloc(batch, sizeof *own, "a batch's places", err))) return -1;
     for (size_t from = 0; from < n; from += batch) {
         size_t rows = n - from < batch ? n - from : batch;
-        for (size_t i = 0; i < rows; i++) own[i] = index ? index[from + i] : (uint32_t)(from + i);
-        kd_view_fill(view, normalize, own, rows, pool, net->in);
+        for (size_t i = 0; own && i < rows; i++) own[i] = (uint32_t)(from + i);
+        kd_view_fill(view, normalize, own ? own : index + from, rows, pool, net->in);
         struct kd_pass pass = {.training = false, .rows = rows};
         kd_network_forward(net, pool, &pass);
         memcpy(logits + from * net->classes, net->out, rows * net->classes * sizeof *logits);

@@ -8,7 +8,7 @@
 
 static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
 {
-    if (!json && !err->text[0]) return kd_fail(err, "not enough memory for %s", key); /* cJSON does not say why */
+    if (!json && !err->text[0]) return kd_fail_memory(err, "not enough memory for %s", key); /* cJSON does not say why */
     char *text = json ? kd_json_text(json, false, err) : NULL;
     int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
     kd_free(text);
@@ -48,7 +48,31 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (!t->n) return 0;
     cJSON *list = cJSON_CreateDoubleArray(t->v, (int)t->n);
     return list ? set_json(f, "kd.temperature", list, err)
-                : kd_fail(err, "not enough memory for a list of temperatures");
+                : kd_fail_memory(err, "not enough memory for a list of temperatures");
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : !a && !b;
+}
+
+bool kd_soften_is_current(const char *path, const struct kd_soften *what, const struct kd_teachers *teachers,
+                          const struct kd_images *images)
+{
+    static const char *const keys[] = {"kd.kind", "kd.data", "kd.parents", "kd.average", "kd.tta", "kd.views",
+                                       "kd.temperature"};
+    struct kd_tensorfile there, wanted;
+    struct kd_err ignored = {0};
+    if (kd_tensorfile_read(path, NULL, &there, &ignored) < 0) return false;
+    bool same = kd_tensorfile_init(&wanted, &ignored) == 0 && describe(&wanted, what, teachers, images, &ignored) == 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && same; i++)
+        same = same_text(kd_tensorfile_meta(&there, keys[i]), kd_tensorfile_meta(&wanted, keys[i]));
+    const struct kd_tensor *logits = kd_tensorfile_find(&there, "logits");
+    bool asked = what->logits && !teachers->average;
+    if (asked != (logits != NULL) || (logits && (logits->dtype == KD_F16) != what->half)) same = false;
+    kd_tensorfile_release(&wanted);
+    kd_tensorfile_release(&there);
+    return same;
 }
 
 struct arrays { /* owned until the file is written */

@@ -38,7 +38,7 @@ static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct 
         cJSON_Delete(json);
         return x->n_students >= MOST_STUDENTS
                    ? kd_fail_usage(err, "students: more than %d with their sweeps", MOST_STUDENTS)
-                   : kd_fail(err, "not enough memory for a list of students");
+                   : kd_fail_memory(err, "not enough memory for a list of students");
     }
     for (size_t i = 0; i < x->n_students; i++)
         if (strcmp(x->students[i].name, name) == 0) {
@@ -51,7 +51,7 @@ static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct 
     if (!students) {
         kd_free(name);
         cJSON_Delete(json);
-        return kd_fail(err, "not enough memory for a list of students");
+        return kd_fail_memory(err, "not enough memory for a list of students");
     }
     x->students = students;
     x->students[x->n_students++] = (struct kd_student){name, json};
@@ -114,7 +114,7 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
         char *text = value_text(value, err);
         char *point = text ? kd_format(err, "%s,%s=%s", name, dot ? dot + 1 : axis->string, text) : NULL;
         cJSON *copy = cJSON_Duplicate(student, 1), *put = cJSON_Duplicate(value, 1);
-        int status = point && copy && put ? 0 : kd_fail(err, "not enough memory for a sweep");
+        int status = point && copy && put ? 0 : kd_fail_memory(err, "not enough memory for a sweep");
         if (status == 0)
             status = kd_json_set(copy, axis->string, put, err);
         else

@@ -192,14 +192,14 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
     out->classes = t->models[0].net->classes;
     struct kd_view plain = {.images = images};
     if (kd_augment_active(&job->augment) && !job->distill.fixed_teacher) {
-        out->scratch = kd_alloc((size_t)job->train.batch * out->classes, sizeof(float),
-                                "a batch's soft targets", err);
-        if (out->scratch) return 0;
+        if (kd_teachers_plan(t, (size_t)job->train.batch, err) == 0) return 0;
     } else {
         out->values = kd_alloc(out->n * out->classes, sizeof(float), "soft targets", err);
         if (out->values && kd_teachers_predict(t, &plain, NULL, out->n, job->distill.temperature, pool,
-                                               progress, out->values, err) == 0)
+                                               progress, out->values, err) == 0) {
+            kd_teachers_release(t); /* asked once, for good */
             return 0;
+        }
     }
 fail:
     kd_targets_release(out);
@@ -209,7 +209,6 @@ fail:
 void kd_targets_release(struct kd_targets *t)
 {
     kd_free(t->values);
-    kd_free(t->scratch);
     kd_teachers_release(&t->teachers);
     cJSON_Delete(t->parents);
     *t = (struct kd_targets){0};

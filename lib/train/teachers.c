@@ -29,6 +29,7 @@ void kd_teachers_release(struct kd_teachers *t)
     for (size_t i = 0; i < t->n; i++) kd_model_release(&t->models[i]);
     kd_free(t->models);
     kd_free(t->weights);
+    kd_free(t->scratch);
     *t = (struct kd_teachers){0};
 }
 
@@ -58,13 +59,25 @@ void kd_softmax(const float *z, size_t classes, double temperature, float *q)
     for (size_t c = 0; c < classes; c++) q[c] = (float)(exp(((double)z[c] - most) / temperature) / sum);
 }
 
+int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err)
+{
+    kd_free(t->scratch);
+    t->rows = 0;
+    t->scratch = kd_alloc(rows * t->models[0].net->classes, sizeof *t->scratch, "teachers' logits", err);
+    if (!t->scratch) return -1;
+    for (size_t i = 0; i < t->n; i++)
+        if (kd_network_plan(t->models[i].net, rows, false, err) < 0) return -1;
+    t->rows = rows;
+    return 0;
+}
+
 int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index, size_t n,
                         double temperature, struct kd_pool *pool, const struct kd_progress *progress,
                         float *out, struct kd_err *err)
 {
     size_t classes = t->models[0].net->classes, size = n * classes;
-    bool single = t->n == 1 && t->average == 0;
-    float *one = single ? out : kd_alloc(size, sizeof *one, "a teacher's logits", err);
+    bool single = t->n == 1 && t->average == 0, planned = n <= t->rows;
+    float *one = single ? out : planned ? t->scratch : kd_alloc(size, sizeof *one, "a teacher's logits", err);
     if (!one) return -1;
     int status = 0;
     if (!single) memset(out, 0, size * sizeof *out);
@@ -76,7 +89,7 @@ int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const
             kd_softmax(one + r * classes, classes, temperature, one + r * classes);
         for (size_t j = 0; j < size; j++) out[j] += (float)t->weights[i] * one[j];
     }
-    if (!single) kd_free(one);
+    if (!single && !planned) kd_free(one);
     return status;
 }
 
@@ -91,6 +104,6 @@ cJSON *kd_teachers_parents(const struct kd_teachers *t, struct kd_err *err)
             list = NULL;
         }
     }
-    if (!list) kd_fail(err, "not enough memory for a list of teachers");
+    if (!list) kd_fail_memory(err, "not enough memory for a list of teachers");
     return list;
 }

@@ -81,6 +81,7 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
         if (!t->best_values) return -1;
     }
     size_t batch = (size_t)c->batch;
+    t->net->brief_gradients = !(c->clip_norm > 0); /* which wants them all at once */
     if (kd_network_plan(t->net, batch, true, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0)
@@ -92,6 +93,24 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
         t->eval_index[i] = t->train->index[(uint64_t)i * t->train->n / t->n_train_eval];
     t->checkpointed = -1e9;
     return 0;
+}
+
+void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
+{
+    const struct kd_images *im = t->train->images;
+    const struct kd_targets *s = t->targets;
+    size_t pixels = (size_t)im->c * im->h * im->w * kd_dtype_size(im->dtype);
+    *out = (struct kd_memory){
+        .network = kd_network_plan_bytes(t->net),
+        .optimizer = t->optimizer.slab.planned + t->average.slab.planned,
+        .images = im->n * (pixels + (im->labels ? sizeof *im->labels : 0)) +
+                  ((size_t)t->train->n + t->valid->n) * sizeof *t->train->index,
+        .loop = t->slab.planned,
+    };
+    if (s && s->values) out->images += s->views * s->n * s->classes * sizeof *s->values;
+    for (size_t i = 0; s && !s->values && i < s->teachers.n; i++)
+        out->teachers += kd_network_plan_bytes(s->teachers.models[i].net);
+    out->total = out->network + out->optimizer + out->images + out->teachers + out->loop;
 }
 
 void kd_trainer_close(struct kd_trainer *t)

@@ -106,6 +106,13 @@ static bool same(const struct kd_tensorfile *f, const char *key, const char *tex
     return there && strcmp(there, text) == 0;
 }
 
+/* Is the file of this training? 1, 0, or -1. */
+static int is_ours(const struct kd_tensorfile *f, const struct texts *x, struct kd_err *err)
+{
+    if (!same(f, "kd.data", x->data) || !same(f, "kd.parents", x->parents)) return 0;
+    return kd_config_same(kd_tensorfile_meta(f, "kd.config"), x->config, err);
+}
+
 int kd_training_is_current(struct kd_training *t, struct kd_err *err)
 {
     struct texts x;
@@ -116,8 +123,7 @@ int kd_training_is_current(struct kd_training *t, struct kd_err *err)
     struct kd_err damaged; /* what cannot be read has to be made anew */
     int current = 0;
     if (kd_tensorfile_read(t->model_path, NULL, &f, &damaged) == 0) {
-        current = same(&f, "kd.config", x.config) && same(&f, "kd.data", x.data) &&
-                  same(&f, "kd.parents", x.parents);
+        current = is_ours(&f, &x, err);
         kd_tensorfile_release(&f);
     }
     texts_release(&x);
@@ -241,8 +247,9 @@ static int restore(struct session *s, struct kd_err *err)
     int status = s->t->resume && s->t->checkpoint_path ? open_checkpoint(s, &path, &f, err) : 0;
     if (status <= 0) return status;
     status = kd_format_check(&f, err) < 0 ? kd_err_context(err, "%s", path) : 0;
-    if (status == 0 && (!same(&f, "kd.config", s->texts.config) || !same(&f, "kd.data", s->texts.data) ||
-        !same(&f, "kd.parents", s->texts.parents)))
+    int ours = status == 0 ? is_ours(&f, &s->texts, err) : -1;
+    if (ours < 0) status = -1;
+    if (ours == 0)
         status = kd_fail(err, "%s: it belongs to a training with another configuration, data or teacher; "
                               "remove it, or start afresh without --resume", path);
     if (status == 0 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
@@ -331,7 +338,7 @@ static int open_session(struct session *s, struct kd_err *err)
     r->progress = t->progress;
     s->plain_times = !t->command[0];
     if (kd_trainer_open(r, err) < 0 || occupy(s, err) < 0 || restore(s, err) < 0) return -1;
-    if (t->on_start) t->on_start(t->ctx, r->net);
+    if (t->on_start) t->on_start(t->ctx, r);
     return 0;
 }
 

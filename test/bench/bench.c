@@ -1,257 +1,325 @@
-/* How fast kd trains and infers, by the loop that the programs run.
+/* How fast kd trains and infers, and what memory it takes, by the loop that the programs run.
  *
- *     make bench                        all workloads, a table
- *     build/release-cc/bench/bench [--json] [--threads N] [--seconds S] [W1 W2 ...]
+ *     make bench                       all, a table; JSON lines and the chart of growth below build/
+ *     build/release-cc/bench/bench [OPTION]... [W1 W2 ... C1 soft growth]
  *
- * Training runs on shuffled, gathered images of random pixels. Each workload has one epoch to warm up and then repetitions of about
- * SECONDS / 5 each; the table gives their median and spread. GFLOP/s counts the operations of direct convolution and dense
- * layers, twice the multiply-adds, three times over for training; `of peak` is its share of what BLAS reaches here and now with the same
- * threads on products of 1024 x 1024. */
+ * Each workload runs in a process of its own, so that its peak of memory is its own: one epoch to warm up, then repetitions
+ * of a tenth of --seconds, an epoch at least; the table has their median and spread. GFLOP/s count dense layers and direct
+ * convolution; `of sgemm` is the share of what BLAS reaches on as many threads, measured just before. */
+#include "bench.h"
 #include "kd/base/mem.h"
 #include "kd/base/progress.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
-#include "kd/train/trainer.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
-enum { REPETITIONS = 5, MOST = 64 };
+enum { LEAST_REPETITIONS = 3, WHOLE_RUNS = 3 };
 
-struct workload {
-    const char *name, *what, *network;
-    uint32_t c, h, w;
-    int64_t batch;
-    int optimizer;
-    bool distilled, inference;
-    double nominal; /* images a second, to size a repetition */
-};
-
-#define DROPOUT(rate) "{\"kind\":\"dropout\",\"rate\":" rate "}"
-#define CONV(n) "{\"kind\":\"conv2d\",\"filters\":" n ",\"padding\":1},\"relu\",\"maxpool\",\"batchnorm\","
-static const struct workload workloads[] = {
-    {"W1", "train 784-1200-1200-10 with dropout, SGD, batch 100",
-     "[\"flatten\"," DROPOUT("0.2") ",{\"kind\":\"dense\",\"units\":1200},\"relu\"," DROPOUT("0.5")
-     ",{\"kind\":\"dense\",\"units\":1200},\"relu\"," DROPOUT("0.5") ",\"dense\"]",
-     1, 28, 28, 100, KD_SGD, false, false, 15000},
-    {"W2", "train 784-800-800-10 from stored logits, batch 100", "\"mlp-800-800\"", 1, 28, 28, 100, KD_SGD,
-     true, false, 35000},
-    {"W3", "train 784-30-30-10 from stored logits, batch 100", "\"mlp-30-30\"", 1, 28, 28, 100, KD_SGD, true,
-     false, 400000},
-    {"W4", "train the 64,570-parameter CNN, Adam, batch 64", "\"cnn-64570\"", 1, 28, 28, 64, KD_ADAM, false,
-     false, 5000},
-    {"W5", "train VGG19-BN, 32x32, SGD, batch 128", "\"vgg19_bn\"", 3, 32, 32, 128, KD_SGD, false, false, 150},
-    {"W5i", "VGG19-BN inference, batch 128", "\"vgg19_bn\"", 3, 32, 32, 128, KD_SGD, false, true, 500},
-    {"W6", "train ResNet-9, 32x32, SGD, batch 128", "\"resnet9\"", 3, 32, 32, 128, KD_SGD, false, false, 150},
-    {"W8", "train conv 32-64-128 (a CIFAR student), SGD, batch 128",
-     "[" CONV("32") CONV("64") CONV("128") "\"flatten\",\"dense\"]", 3, 32, 32, 128, KD_SGD, false, false, 10000},
-    {"W7l", "784-800-800-10, one image at a time", "\"mlp-800-800\"", 1, 28, 28, 1, KD_SGD, false, true, 20000},
-    {"W7t", "784-800-800-10, 1,000 at a time", "\"mlp-800-800\"", 1, 28, 28, 1000, KD_SGD, false, true, 100000},
-};
-enum { WORKLOADS = sizeof workloads / sizeof *workloads };
-
-static struct {
-    bool json;
-    unsigned threads;
+static struct options {
+    struct kd_reals threads;
     double seconds;
-} options = {.seconds = 5};
-static struct kd_pool *pool;
+    char *bin, *images, *chart, *output;
+    bool json, quick, machine, child, help;
+} options;
 
-static void die(const struct kd_err *err)
-{
-    fprintf(stderr, "bench: %s\n", err->text);
-    exit(1);
-}
-
-/* ---- the machine's own peak ---- */
-
-enum { SIDE = 1024 };
-static float *matrix;
-
-static void multiply(void *arg, unsigned part)
-{
-    (void)arg;
-    float *a = matrix + (size_t)part * 3 * SIDE * SIDE;
-    kd_gemm(SIDE, SIDE, SIDE, a, SIDE, a + SIDE * SIDE, SIDE, 0, a + 2 * SIDE * SIDE, SIDE);
-}
-
-/* GFLOP/s, the best of ten: interruptions by others only ever slow it. */
-static double peak(unsigned threads)
-{
-    struct kd_err err;
-    double best = 0;
-    matrix = kd_alloc((size_t)threads * 3 * SIDE * SIDE, sizeof *matrix, "matrices", &err);
-    if (!matrix) die(&err);
-    for (int i = 0; i < 10; i++) {
-        double start = kd_seconds();
-        kd_pool_run(threads > 1 ? pool : NULL, threads, multiply, NULL);
-        double rate = 2e-9 * SIDE * SIDE * SIDE * threads / (kd_seconds() - start);
-        if (rate > best) best = rate;
-    }
-    kd_free(matrix);
-    return best;
-}
-
-/* ---- one workload ---- */
-
-struct run {
-    double rate[MOST];
-    unsigned n;
-    uint64_t macs;
+#define O(field) offsetof(struct options, field)
+static const struct kd_option rows[] = {
+    {"threads", 0, NULL, KD_OPT_REALS, O(threads), .preset = "0", .min = 0, .max = 256, .metavar = "N,N",
+     .help = "numbers of threads to measure with; 0 is one per usable processor"},
+    {"seconds", 0, NULL, KD_OPT_REAL, O(seconds), .preset = "5", .min = 0.001, .max = 3600, .metavar = "S",
+     .help = "time measured of each workload"},
+    {"json", 0, NULL, KD_OPT_BOOL, O(json), .help = "JSON lines instead of the table"},
+    {"output", 'o', NULL, KD_OPT_TEXT, O(output), .metavar = "FILE", .help = "write JSON lines there too"},
+    {"chart", 0, NULL, KD_OPT_TEXT, O(chart), .metavar = "NAME", .help = "chart of growth: NAME.svg, NAME.png"},
+    {"bin", 0, NULL, KD_OPT_TEXT, O(bin), .preset = "bin", .metavar = "DIR", .help = "where kd-train-teacher is, for C1"},
+    {"images", 0, NULL, KD_OPT_TEXT, O(images), .metavar = "DIR",
+     .help = "IDX files of C1, written where there are none, and kept"},
+    {"machine", 0, NULL, KD_OPT_BOOL, O(machine), .help = "only what sgemm reaches on one thread and on all"},
+    {"quick", 0, NULL, KD_OPT_BOOL, O(quick), .help = "tiny batches: to see that it works, not to measure"},
+    {"child", 0, NULL, KD_OPT_BOOL, O(child), .help = "internal: measure one workload in this process"},
+    {"help", 'h', NULL, KD_OPT_BOOL, O(help), .help = "this text"},
 };
+static struct kd_opt_section section = {"Options", rows, sizeof rows / sizeof *rows, &options};
 
-static void make_images(struct kd_images *im, const struct workload *w, uint32_t n)
-{
-    struct kd_err err;
-    *im = (struct kd_images){.n = n, .c = w->c, .h = w->h, .w = w->w, .classes = 10, .dtype = KD_U8};
-    size_t size = (size_t)n * w->c * w->h * w->w;
-    im->pixels = kd_alloc(size, 1, "images", &err);
-    im->labels = kd_alloc(n, sizeof *im->labels, "labels", &err);
-    if (!im->pixels || !im->labels) die(&err);
-    struct kd_rng r = kd_rng_for(1, KD_FOR_TEST, 0, 0);
-    for (size_t i = 0; i < size; i++) ((uint8_t *)im->pixels)[i] = (uint8_t)kd_rng_u32(&r);
-    for (uint32_t i = 0; i < n; i++) im->labels[i] = (int32_t)kd_rng_below(&r, 10);
-}
+static const char *self;
+static FILE *lines; /* --output; NULL: none */
 
-static int count_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *err)
+/* ---- one workload in this process ---- */
+
+static int repeat(struct work *k, struct bench_sample *rates, struct kd_err *err)
 {
-    (void)err;
-    struct run *run = ctx;
-    if (log->epoch > 1 && run->n < MOST) run->rate[run->n++] = log->images_per_second;
+    double seconds, total = 0;
+    if (bench_work_epoch(k, &seconds, err) < 0) return -1; /* warm-up */
+    while (total < options.seconds || rates->n < LEAST_REPETITIONS) {
+        double spent = 0;
+        uint64_t images = 0;
+        do {
+            if (bench_work_epoch(k, &seconds, err) < 0) return -1;
+            spent += seconds;
+            images += k->images.n;
+        } while (spent < options.seconds / 10);
+        bench_sample_add(rates, (double)images / spent);
+        total += spent;
+    }
     return 0;
 }
 
-static void infer(struct kd_network *net, const struct workload *w, uint32_t n, struct run *run)
+static int measure_whole(unsigned threads, struct kd_err *err)
 {
-    struct kd_err err;
-    struct kd_pass pass = {.rows = (size_t)w->batch};
-    if (kd_network_plan(net, pass.rows, false, &err) < 0) die(&err);
-    for (int rep = 0; rep <= REPETITIONS; rep++) {
-        double start = kd_seconds();
-        for (uint32_t i = 0; i < n; i += (uint32_t)w->batch) kd_network_forward(net, pool, &pass);
-        if (rep) run->rate[run->n++] = n / (kd_seconds() - start);
+    struct bench_sample seconds = {.n = 0}, peak = {.n = 0}, rate = {.n = 0};
+    struct bench_whole one;
+    unsigned images = options.quick ? BENCH_QUICK_IMAGES : BENCH_IMAGES;
+    for (int i = 0; i < (options.quick || options.seconds < 5 ? 1 : WHOLE_RUNS); i++) {
+        if (bench_whole_run(options.bin, options.images, threads, &one, err) < 0) return -1;
+        bench_sample_add(&seconds, one.seconds);
+        bench_sample_add(&peak, one.peak);
+        bench_sample_add(&rate, one.epoch_rate);
     }
+    struct bench_spread s = bench_sample_spread(&seconds);
+    printf("{\"workload\":\"C1\",\"what\":\"start, read %u images, an epoch of W1, write\",\"threads\":%u,"
+           "\"images_per_second\":%.1f,\"low\":%.1f,\"high\":%.1f,\"repetitions\":%zu,\"seconds\":%.4f,"
+           "\"epoch_images_per_second\":%.1f,\"peak_mb\":%.1f}\n", images, threads, images / s.median, images / s.high,
+           images / s.low, seconds.n, s.median, bench_sample_spread(&rate).median, bench_sample_spread(&peak).high);
+    return 0;
 }
 
-static void train(struct kd_network *net, const struct workload *w, struct kd_job *job,
-                  struct kd_images *images, struct run *run)
+static int measure_epochs(const char *name, struct kd_pool *pool, struct kd_err *err)
 {
-    struct kd_err err;
-    struct kd_subset all, none = {0};
-    struct kd_normalize normalize;
-    struct kd_targets targets = {.views = 1, .n = images->n, .classes = 10};
-    if (kd_subset_all(images, &all, &err) < 0 || kd_normalize_init(&normalize, NULL, images, &err) < 0) die(&err);
-    if (w->distilled) {
-        targets.values = kd_alloc((size_t)images->n * 10, sizeof(float), "logits", &err);
-        if (!targets.values) die(&err);
-        struct kd_rng r = kd_rng_for(2, KD_FOR_TEST, 0, 0);
-        for (size_t i = 0; i < (size_t)images->n * 10; i++) targets.values[i] = 5 * kd_rng_normal(&r);
+    struct work work = {.pool = NULL};
+    struct bench_sample rates = {.n = 0};
+    const struct workload *named = bench_workload_find(name);
+    struct workload w = options.quick ? bench_workload_quick(named) : *named;
+    if (bench_memory_settle(pool, err) < 0) return -1;
+    double base = bench_memory_read().now;
+    int status = bench_work_open(&work, &w, pool, err);
+    if (status == 0) status = repeat(&work, &rates, err);
+    if (status == 0) {
+        struct bench_spread s = bench_sample_spread(&rates);
+        printf("{\"workload\":\"%s\",\"what\":\"%s\",\"threads\":%u,\"images_per_second\":%.1f,\"low\":%.1f,\"high\":%.1f,"
+               "\"repetitions\":%zu,\"gflops\":%.2f,\"peak_mb\":%.1f,\"base_mb\":%.1f,\"planned_mb\":%.1f}\n", w.name, w.what,
+               kd_pool_threads(pool), s.median, s.low, s.high, rates.n, s.median * bench_work_flops(&work) / 1e9,
+               bench_memory_read().peak, base, (double)work.planned / (1 << 20));
     }
-    struct kd_trainer t = {.net = net, .normalize = &normalize, .job = job, .train = &all, .valid = &none,
-                           .targets = w->distilled ? &targets : NULL, .seed = 1, .pool = pool,
-                           .on_epoch = count_epoch, .ctx = run};
-    if (kd_trainer_open(&t, &err) < 0 || kd_trainer_run(&t, &err) < 0) die(&err);
-    kd_trainer_close(&t);
-    kd_subset_release(&all);
-    kd_targets_release(&targets);
+    bench_work_close(&work);
+    return status;
 }
 
-static void measure(const struct workload *w, struct run *run)
+static int measure_here(const char *name, unsigned threads, struct kd_err *err)
 {
-    struct kd_err err;
-    struct kd_job job = {0};
-    struct kd_opt_section sections[KD_JOB_SECTIONS];
-    struct kd_images images;
-    kd_job_sections(&job, sections);
-    cJSON *spec = kd_json_parse(w->network, strlen(w->network), w->name, &err);
-    cJSON *layers = spec ? kd_network_layers(spec, &err) : NULL;
-    struct kd_network *net = layers ? kd_network_build(layers, (struct kd_shape){w->c, w->h, w->w, false}, 10, &err)
-                                    : NULL;
-    if (!net || kd_opts_preset(sections, KD_JOB_SECTIONS, &err) < 0) die(&err);
-    kd_network_init(net, 1);
-    job.train.batch = w->batch;
-    job.train.optimizer.kind = w->optimizer;
-    job.train.learning_rate = 1e-5; /* the speed of a training that does not run away */
-    job.train.train_eval = 0;
-    job.train.epochs = REPETITIONS + 1;
-    job.train.schedule.kind = KD_CONSTANT;
-    job.distill.temperature = 20;
-    uint32_t n = (uint32_t)(w->nominal * options.seconds / REPETITIONS / (double)w->batch + 1) * (uint32_t)w->batch;
-    run->macs = net->macs;
-    if (w->inference)
-        infer(net, w, n, run);
-    else {
-        make_images(&images, w, n);
-        train(net, w, &job, &images, run);
-        kd_free(images.pixels);
-        kd_free(images.labels);
-    }
-    kd_network_free(net);
-    kd_job_release(&job);
-    cJSON_Delete(layers);
-    cJSON_Delete(spec);
+    if (strcmp(name, "C1") == 0) return measure_whole(threads, err);
+    struct kd_pool *pool = kd_pool_new(threads, err);
+    int status = pool ? 0 : -1;
+    if (status == 0 && strcmp(name, "soft") == 0)
+        status = bench_soft(pool, options.seconds, options.quick, stdout, err);
+    else if (status == 0)
+        status = measure_epochs(name, pool, err);
+    kd_pool_free(pool);
+    return status;
 }
 
-static int by_size(const void *a, const void *b)
+/* ---- each in its own process ---- */
+
+static double number_of(const cJSON *json, const char *key)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
-static void tell(const struct workload *w, struct run *run, double most)
+static cJSON *run_child(const char *name, const char *folder, unsigned threads, struct kd_err *err)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    qsort(run->rate, run->n, sizeof *run->rate, by_size);
-    double median = run->rate[run->n / 2], low = run->rate[0], high = run->rate[run->n - 1];
-    double gflops = 2e-9 * (double)run->macs * (w->inference ? 1 : 3) * median;
-    if (options.json)
-        printf("{\"workload\":\"%s\",\"threads\":%u,\"images_per_second\":%.1f,\"low\":%.1f,\"high\":%.1f,\"gflops\":%.1f,"
-               "\"of_peak\":%.3f,\"peak_gflops\":%.1f,\"rss_mb\":%.1f}\n",
-               w->name, kd_pool_threads(pool), median, low, high, gflops, gflops / most, most,
-               (double)usage.ru_maxrss / 1024);
+    char count[16], seconds[32];
+    struct kd_bytes text = {0};
+    snprintf(count, sizeof count, "%u", threads);
+    snprintf(seconds, sizeof seconds, "%.6f", options.seconds);
+    const char *const argv[] = {self, "--child", "--threads", count, "--seconds", seconds, "--bin", options.bin, "--images",
+                                folder ? folder : "", name, options.quick ? "--quick" : NULL, NULL};
+    cJSON *json = NULL;
+    if (bench_process_run(argv, &text, NULL, NULL, err) == 0) json = kd_json_parse(text.data, text.size, name, err);
+    kd_bytes_release(&text);
+    return json;
+}
+
+/* ---- telling ---- */
+
+static void head(const double sgemm[2], unsigned most)
+{
+    printf("kd %s, kernels %s; BLAS kernel %s; sgemm %.0f GFLOP/s on one thread, %.0f on %u\n\n", KD_VERSION,
+           kd_kernels_name(), kd_blas_kernel(), sgemm[0], sgemm[1], most);
+    printf("%-4s %-54s %4s %10s %7s %8s %8s %8s %7s %7s %7s\n", "", "", "thr.", "images/s", "spread", "GFLOP/s", "of sgemm",
+           "speed-up", "MB", "own", "planned");
+}
+
+/* MB: the peak; own: of it above what the process has before the workload; planned: what kd says it needs. */
+static void row(const cJSON *json, double speed_up)
+{
+    double rate = number_of(json, "images_per_second"), gflops = number_of(json, "gflops");
+    double peak = number_of(json, "peak_mb"), planned = number_of(json, "planned_mb");
+    printf("%-4s %-54s %4.0f %10.0f %5.0f %%", cJSON_GetObjectItemCaseSensitive(json, "workload")->valuestring,
+           cJSON_GetObjectItemCaseSensitive(json, "what")->valuestring, number_of(json, "threads"), rate,
+           100 * (number_of(json, "high") - number_of(json, "low")) / rate);
+    if (gflops > 0)
+        printf(" %8.1f %6.0f %%", gflops, 100 * number_of(json, "of_sgemm"));
     else
-        printf("%-4s %-52s %10.0f  %4.0f %%  %8.1f  %4.0f %%  %6.0f\n", w->name, w->what, median,
-               100 * (high - low) / median, gflops, 100 * gflops / most, (double)usage.ru_maxrss / 1024);
-    fflush(stdout);
+        printf(" %8s %8s", "", "");
+    if (speed_up > 0)
+        printf(" %8.2f", speed_up);
+    else
+        printf(" %8s", "");
+    printf(" %7.1f", peak);
+    if (planned > 0) printf(" %7.1f %7.1f", peak - number_of(json, "base_mb"), planned);
+    printf("\n");
+    if (number_of(json, "epoch_images_per_second") > 0)
+        printf("     kd-train-teacher's own log says %.0f images a second of that epoch; the process took %.2f s\n",
+               number_of(json, "epoch_images_per_second"), number_of(json, "seconds"));
 }
 
-static bool asked(const char *name, int argc, char **argv)
+static void row_soft(const cJSON *json)
 {
-    bool any = false;
-    for (int i = 1; i < argc; i++) {
-        if (argv[i][0] != 'W') continue;
-        any = true;
-        if (strcmp(argv[i], name) == 0) return true;
+    printf("soft A student's epoch, as a multiple of a plain one (784-800-800-10, %.0f threads): from stored soft targets %.3f\n"
+           "     (%.3f to %.3f), with a teacher 784-1200-1200-10 at hand %.2f, of which its forward pass is %.2f\n",
+           number_of(json, "threads"), number_of(json, "stored"), number_of(json, "stored_low"), number_of(json, "stored_high"),
+           number_of(json, "at_hand"), number_of(json, "teacher_forward"));
+}
+
+static int tell_line(const cJSON *json, struct kd_err *err)
+{
+    char *text = kd_json_text(json, false, err);
+    if (!text) return -1;
+    if (options.json) printf("%s\n", text);
+    if (lines) fprintf(lines, "%s\n", text);
+    kd_free(text);
+    return 0;
+}
+
+static int machine(double sgemm[2], unsigned most, struct kd_err *err)
+{
+    for (int i = 0; i < 2; i++) {
+        struct kd_pool *pool = kd_pool_new(i ? most : 1, err);
+        int status = pool ? bench_machine_peak(pool, options.quick, &sgemm[i], err) : -1;
+        kd_pool_free(pool);
+        if (status < 0) return -1;
     }
-    return !any;
+    return 0;
+}
+
+static int tell_machine(unsigned most, struct kd_err *err)
+{
+    double sgemm[2];
+    if (machine(sgemm, most, err) < 0) return -1;
+    printf("{\"sgemm_one\":%.1f,\"sgemm_all\":%.1f,\"threads\":%u,\"blas\":\"%s\",\"kernels\":\"%s\",\"version\":\"%s\"}\n",
+           sgemm[0], sgemm[1], most, kd_blas_kernel(), kd_kernels_name(), KD_VERSION);
+    return 0;
+}
+
+/* ---- the list ---- */
+
+static int run_growth(struct kd_err *err)
+{
+    FILE *to = options.json ? stdout : lines;
+    if (bench_growth(to, options.chart, options.quick, err) < 0) return -1;
+    if (!options.json && options.chart) printf("growth %s.svg\n", options.chart);
+    return 0;
+}
+
+static int run_one(const char *name, const char *folder, struct kd_err *err)
+{
+    double sgemm[2], first = 0;
+    unsigned most = kd_cpus_usable();
+    if (strcmp(name, "growth") == 0) return run_growth(err);
+    if (machine(sgemm, most, err) < 0) return -1;
+    for (size_t i = 0; i < options.threads.n; i++) {
+        unsigned threads = options.threads.v[i] > 0 ? (unsigned)options.threads.v[i] : most;
+        cJSON *json = run_child(name, folder, threads, err);
+        int status = json ? 0 : -1;
+        double rate = number_of(json, "images_per_second"), reached = threads == 1 ? sgemm[0] : sgemm[1];
+        if (status == 0 && number_of(json, "gflops") > 0 && (threads == 1 || threads == most)) {
+            status = kd_json_add_number(json, "sgemm_gflops", reached, err);
+            if (status == 0) status = kd_json_add_number(json, "of_sgemm", number_of(json, "gflops") / reached, err);
+        }
+        if (status == 0) status = tell_line(json, err);
+        if (status == 0 && !options.json) {
+            if (strcmp(name, "soft") == 0)
+                row_soft(json);
+            else
+                row(json, threads > 1 && first > 0 ? rate / first : 0);
+        }
+        if (threads == 1) first = rate;
+        cJSON_Delete(json);
+        fflush(stdout);
+        if (status < 0) return -1;
+    }
+    return 0;
+}
+
+static int known(const char *name, struct kd_err *err)
+{
+    static const char *const others[] = {"C1", "soft", "growth"};
+    if (bench_workload_find(name)) return 0;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(others[i], name) == 0) return 0;
+    return kd_fail_usage(err, "%s: no such workload; there are W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth", name);
+}
+
+static int run_list(const char *const *names, size_t n, struct kd_err *err)
+{
+    static const char *const all[] = {"W1", "W2", "W3", "W4", "W5", "W5i", "W6", "W7l", "W7t", "W8", "C1", "soft", "growth"};
+    char temporary[] = "/tmp/kd-bench-XXXXXX";
+    const char *folder = options.images;
+    double sgemm[2];
+    bool whole = !n;
+    int status = 0;
+    for (size_t i = 0; i < n && status == 0; i++) {
+        status = known(names[i], err);
+        whole |= strcmp(names[i], "C1") == 0;
+    }
+    if (status < 0) return -1;
+    if (whole && !folder && !(folder = mkdtemp(temporary))) return kd_fail_errno(err, "%s", temporary);
+    if (whole) status = bench_whole_prepare(folder, options.quick, err);
+    if (status == 0 && !options.json && (status = machine(sgemm, kd_cpus_usable(), err)) == 0) head(sgemm, kd_cpus_usable());
+    for (size_t i = 0; status == 0 && i < (n ? n : sizeof all / sizeof *all); i++)
+        status = run_one(n ? names[i] : all[i], folder, err);
+    if (whole && folder == temporary) {
+        struct kd_bytes none = {0};
+        struct kd_err ignored;
+        bench_process_run((const char *[]){"/bin/rm", "-rf", temporary, NULL}, &none, NULL, NULL, &ignored);
+        kd_bytes_release(&none);
+    }
+    return status;
+}
+
+static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
+{
+    if (kd_opts_preset(&section, 1, err) < 0 || kd_args_scan(args, &section, 1, argc, argv, err) < 0 ||
+        kd_args_apply(args, err) < 0 || kd_kernels_init(err) < 0)
+        return -1;
+    kd_blas_init();
+    if (options.help) {
+        printf("usage: bench [OPTION]... [W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth]\n\n");
+        return kd_opts_help(&section, 1, 80, stdout), 0;
+    }
+    if (options.machine) return tell_machine(kd_cpus_usable(), err);
+    if (options.child) {
+        if (args->n_operands != 1 || known(args->operands[0], err) < 0) return -1;
+        return measure_here(args->operands[0], options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
+    }
+    if (options.output && !(lines = fopen(options.output, "w"))) return kd_fail_errno(err, "%s", options.output);
+    return run_list(args->operands, args->n_operands, err);
 }
 
 int main(int argc, char **argv)
 {
-    struct kd_err err;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) options.json = true;
-        if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) options.threads = (unsigned)strtoul(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) options.seconds = strtod(argv[i + 1], NULL);
-    }
-    kd_blas_init();
-    if (!(pool = kd_pool_new(options.threads, &err)) || kd_kernels_init(&err) < 0) die(&err);
-    double most = peak(kd_pool_threads(pool));
-    if (!options.json) {
-        printf("%u threads, BLAS kernel %s, kd kernels %s, sgemm %.0f GFLOP/s (one thread %.0f)\n\n", kd_pool_threads(pool),
-               kd_blas_kernel(), kd_kernels_name(), most, peak(1));
-        printf("%-4s %-52s %10s  %6s  %8s  %6s  %6s\n", "", "", "images/s", "spread", "GFLOP/s", "of peak", "MB");
-    }
-    for (size_t i = 0; i < WORKLOADS; i++) {
-        struct run run = {.n = 0};
-        if (!asked(workloads[i].name, argc, argv)) continue;
-        measure(&workloads[i], &run);
-        tell(&workloads[i], &run, most);
-    }
-    kd_pool_free(pool);
-    return 0;
+    struct kd_err err = {0};
+    struct kd_args args = {0};
+    self = argv[0];
+    int status = run(argc, argv, &args, &err);
+    if (lines && fclose(lines) != 0 && status == 0) status = kd_fail_errno(&err, "%s", options.output);
+    if (status == 0 && fflush(stdout) != 0) status = kd_fail_errno(&err, "standard output");
+    if (status < 0) fprintf(stderr, "bench: %s\n", err.text);
+    kd_args_release(&args);
+    kd_opts_release(&section, 1);
+    return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;
 }

@@ -58,7 +58,7 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     refused 1 "kept/model.safetensors: classes 0 to 9 are known, but image 239 of idx:set:train has label 255" -- \
         kd-eval kept --data idx:set:train --output kept/eval.txt
     kd-data convert idx:set:train --to tensors -o t.safetensors --quiet
-    { head -c 8 t.safetensors; tail -c +9 t.safetensors | sed 's/kd.checksums/kd.checksumz/'; } >u.safetensors
+    { head -c 8 t.safetensors; tail -c +9 t.safetensors | sed 's/kd.checksums/kd.checksumz/; s/kd.header_checksum/kd.header_checksun/'; } >u.safetensors
     printf '\377\377\377\177' | dd of=u.safetensors bs=1 seek="$(labels_at u.safetensors)" conv=notrunc status=none
     refused 1 "u.safetensors" "label" -- train --data tensors:u.safetensors
 }
@@ -118,10 +118,6 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     refused 2 "network[1] (dense): 784 inputs times 16777216 units" -- network '"mlp-16777216"'
     refused 2 "--batch=0" -- train --data idx:set --batch 0
     refused 2 "--layers=-5" -- train --data idx:set --layers=-5
-    kd --version | grep -q fsanitize || # its shadow memory is larger
-        (ulimit -v 2000000 && refused 1 "not enough memory for the network's parameters" -- train --data idx:set --layers 3000000)
-    kd --version | grep -q fsanitize ||
-        (ulimit -v 100000 && refused 1 "not enough address space: BLAS needs" -- train --data idx:set --threads 1)
     printf '\0\0\010\003\177\377\377\377\177\377\377\377\177\377\377\377' >set/train-images-idx3-ubyte
     refused 1 set/train-images-idx3-ubyte -- train --data idx:set
 }

@@ -42,6 +42,38 @@ wrong() {
     done
 }
 
+@test "a BLAS kernel that the environment holds below the processor's is shown and warned of" {
+    grep -qsw avx2 /proc/cpuinfo || skip "no processor with avx2"
+    export OPENBLAS_CORETYPE=Nehalem
+    run --separate-stderr "$KD_BIN/kd-eval" --version
+    [[ "$output" == *"kernel Nehalem"* ]] || skip "this BLAS has one kernel only"
+    [[ "$output" == *"kernel Nehalem (OPENBLAS_CORETYPE holds it to less than avx2; this processor has avx"* ]] && [ -z "$stderr" ]
+    run --separate-stderr "$KD_BIN/kd-eval" nothing.safetensors
+    [ "$status" -eq 1 ] && [ "${#stderr_lines[@]}" -eq 2 ]
+    [[ "$stderr" == "kd-eval: OPENBLAS_CORETYPE=Nehalem holds BLAS to less than avx2, but this processor has avx"*"unset it"* ]]
+    run --separate-stderr "$KD_BIN/kd-eval" -q nothing.safetensors
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    unset OPENBLAS_CORETYPE # what it chooses by itself may be asked for
+    run --separate-stderr "$KD_BIN/kd-eval" --version
+    chosen=${output#*, kernel } chosen=${chosen%%$'\n'*}
+    [[ "$chosen" != *" "* ]]
+    OPENBLAS_CORETYPE=$chosen run --separate-stderr "$KD_BIN/kd-eval" nothing.safetensors
+    [ "${#stderr_lines[@]}" -eq 1 ]
+}
+
+@test "--version tells of kernels that KD_CPU holds below the processor's" {
+    grep -qsw avx2 /proc/cpuinfo || skip "no processor with avx2"
+    KD_CPU=plain run --separate-stderr "$KD_BIN/kd-eval" --version
+    [[ "$output" == *"kernels: plain (KD_CPU; this processor has avx"* ]]
+}
+
+@test "kd --version tells of BLAS and kernels, too" {
+    run --separate-stderr "$KD_BIN/kd" --version
+    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "$(tail -n 2 <<<"$output")" = "$("$KD_BIN/kd-eval" --version | tail -n 2)" ]
+    [[ "$output" == *$'\nBLAS: '*$'\nkernels: '* ]]
+}
+
 @test "an unknown option is a usage error of one line with the nearest one" {
     for p in $programs; do
         run --separate-stderr "$KD_BIN/$p" --thread 2

@@ -24,6 +24,23 @@ setup() {
     [ "$(jq -s 'map(.epoch) == [range(1; 201)]' run/log.jsonl)" = true ]
     cmp <(head -n "$before" run/log.jsonl) "$BATS_TEST_DIRNAME/../fixtures/format1/run/log.jsonl"
 }
+@test "files written before kd had an option are as good as with its default" {
+    again="--data tensors:images.safetensors --epochs 200 --batch 4 --learning-rate 0.01 --checkpoint-every 1steps --no-provenance --quiet"
+    net='["flatten",{"kind":"dense","units":3},"relu",{"kind":"dense"}]'
+    before=$(wc -l <run/log.jsonl)
+    gone=$(printf 's/%s/%19s/; s/%s/%34s/' '\\"nesterov\\":false,' '' '\\"ema\\":{\\"decay\\":0,\\"every\\":1},' '')
+    LC_ALL=C sed "$gone" run/checkpoint.safetensors >checkpoint
+    [ "$(meta checkpoint kd.config | jq -c '.train.optimizer.nesterov, .train.ema, .train.batch' | xargs)" = "null null 4" ]
+    mkdir kept && cp checkpoint kept/checkpoint.safetensors
+    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" -- \
+        kd-train-teacher $again --network "$net" -o kept --resume --optimizer sgd --nesterov
+    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" -- \
+        kd-train-teacher $again --network "$net" -o kept --resume --ema-decay 0.5
+    kd-train-teacher $again --network "$net" -o kept --resume
+    [ "$(head -n "$before" kept/log.jsonl)" = "$(head -n "$before" run/log.jsonl)" ]
+    [ -z "$(kd-train-teacher $again --network "$net" -o kept --update)" ]
+    [ -n "$(kd-train-teacher $again --network "$net" -o kept --update --ema-decay 0.5)" ]
+}
 @test "a newer format is refused with a sentence" {
     mkdir kept
     for f in model soft run/checkpoint; do

@@ -113,7 +113,14 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     [ -z "$(kd-soften x.json -q --update)" ]
     kd-train-teacher x.json -q --seed 2 --set teacher.train.epochs=2
     [ "$(kd-soften x.json -q --update)" = runs/x/soft/s2/teacher.safetensors ]
-    refused 2 "--output takes one file" "2 seeds" -- kd-soften x.json -o kept/x
+    for changed in soften.half=false soften.probabilities=true 'soften.temperature=[2,3]' soften.views=2; do
+        set -- "$@" --set "$changed"
+        [ "$changed" = soften.probabilities=true ] && set -- "$@" --set 'soften.temperature=[2]'
+        [ "$changed" = soften.views=2 ] && set -- --set soften.views=2 --set soften.augment.shift=1
+        [ "$(kd-soften x.json -q --update "$@" | wc -l)" -eq 2 ]
+        [ -z "$(kd-soften x.json -q --update "$@")" ]
+    done
+    refused 2 "--output takes one file" "2 teachers" -- kd-soften x.json -o kept/x
     refused 2 "not both" -- kd-soften x.json --model T1
 }
 

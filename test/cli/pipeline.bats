@@ -126,3 +126,20 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
     [ "$(kd-eval a.safetensors --json | jq -r .fingerprint)" = "$(kd-eval b.safetensors --json | jq -r .fingerprint)" ]
     [ "$(meta a.safetensors kd.parents)" = "[\"$(kd-eval T --json | jq -r .fingerprint)\"]" ]
 }
+
+@test "eight trainings at once in one folder tree give the bytes of one after another" {
+    cat >x.json <<'J'
+{"name": "x", "seeds": 4, "data": {"source": "idx:set", "validation": 40},
+ "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
+ "students": {"plain": {"network": "mlp-4", "train": {"epochs": 3, "checkpoint_every": "1steps"}},
+              "kd": {"network": "mlp-4", "train": {"epochs": 3, "checkpoint_every": "1steps"}, "distill": {"from": "teacher"}}}}
+J
+    once="--quiet --no-provenance --threads 1"
+    kd-train-teacher x.json $once && kd-soften x.json $once
+    cp -r runs alone
+    kd-train-student x.json $once --runs alone >/dev/null
+    kd-train-student x.json --list --ready >list
+    [ "$(wc -l <list)" -eq 8 ]
+    xargs -P 8 -L 1 kd-train-student x.json $once <list
+    diff -r alone/x runs/x
+}

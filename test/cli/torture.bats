@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
-# Every system call of the programs fails once, and allocations all over their run: no signal, one line on standard error,
-# earlier outputs old or new and never in between, nothing temporary left. Exit status 0 is right only where the result is
-# the one without the failure.
+# Every system call of the programs fails once, and allocations all over their run (each one with TORTURE=every): no signal,
+# one line on standard error, earlier outputs old or new and never in between, nothing temporary left. Exit status 0 is right
+# only where the result is the one without the failure. Programs built with LeakSanitizer (make MODE=leak) exit with 23 where
+# a failure loses memory.
 bats_require_minimum_version 1.5.0
 
 setup_file() {
@@ -13,25 +14,35 @@ setup_file() {
     kd-data convert digits:train digits:test --fraction 0.002 --to idx -o set --quiet >/dev/null
     kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o T >/dev/null
     kd-soften --model T --data idx:set -o soft --quiet >/dev/null
+    mkdir runs
+    cp -r T runs/one && cp -r T runs/two
+    kd-eval runs/one runs/two --save --quiet --data idx:set:test >/dev/null
+    for n in 1 2; do
+        kd-train-student --data idx:set --layers 4 --epochs 2 -S soft --validation 5 --seed $n --quiet -o runs/x/students/kd/s$n
+        kd-train-teacher --data idx:set --layers 4 --epochs 2 --validation 5 --seed $n --quiet -o runs/x/teacher/s$n
+    done >/dev/null
 }
 setup() {
     [ -e "$FAIL" ] || skip "the library that makes calls fail is not built for this kind of program"
     unset OPENBLAS_CORETYPE KD_DATA
     cd "$BATS_TEST_TMPDIR"
-    for f in set T soft; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
+    for f in set T soft runs; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
     mkdir base
-    cp T/model.safetensors T/log.jsonl base
+    cp "$(readlink -f T)"/*.safetensors "$(readlink -f T)"/log.jsonl base
     for f in result eval.json; do echo earlier >base/$f; done
 }
 
-# sums FOLDER: "NAME SUM SIZE" of its files, hidden ones too, a line each; one process, as this is done hundreds of times
-sums() { (cd "$1" && shopt -s dotglob && cksum -- * | while read -r sum size name; do echo "$name $sum $size"; done); }
+# sums FOLDER: "NAME SUM SIZE" of its files, hidden ones too, a line each, and "NAME folder" of hidden folders
+sums() {
+    (cd "$1" && find . -type f -exec cksum {} + -o -name '.?*' -printf 'folder 0 %p\n' |
+        while read -r sum size name; do echo "${name#./} $sum $size"; done)
+}
 
 # A log may have fewer of its lines, and a checkpoint stays where a training failed.
 on_the_way() {
     case $1 in
-    log.jsonl) cmp -s out/log.jsonl <(head -n "$(wc -l <out/log.jsonl)" good/log.jsonl) ;;
-    checkpoint.safetensors | checkpoint.previous.safetensors) kd-eval "out/$1" --data idx:set:test --quiet >/dev/null ;;
+    *log.jsonl) cmp -s "out/$1" <(head -n "$(wc -l <"out/$1")" "good/$1") ;;
+    *checkpoint.safetensors | *checkpoint.previous.safetensors) kd-eval "out/$1" --data idx:set:test --quiet >/dev/null ;;
     *) false ;;
     esac
 }
@@ -66,7 +77,7 @@ once() {
 
 # torture COMMAND...: some 30 allocations spread over the run, each other call, and a disk that stays full
 torture() {
-    local kind n allocs base good
+    local kind n step allocs base good
     rm -rf out failed
     cp -r base out
     KD_FAIL_LOG=calls LD_PRELOAD=$FAIL "$@" --threads 1 >good-stdout
@@ -78,7 +89,8 @@ torture() {
         for ((n = 1; n < 60; n++)); do once "$kind:$n" "$@" || break; done
     done
     for n in 1 3 7; do once "write:$n+" "$@" || break; done
-    for ((n = 1; n <= allocs; n += 1 + allocs / 29)); do once "alloc:$n" "$@" || break; done
+    case ${TORTURE:-} in every) step=1 ;; *) step=$((1 + allocs / 14)) ;; esac
+    for ((n = 1; n <= allocs; n += step)); do once "alloc:$n" "$@" || break; done
     [ "$n" -gt "$((allocs / 2))" ] && [ ! -e failed ]
 }
 
@@ -97,4 +109,16 @@ torture() {
 }
 @test "kd-data" {
     torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json
+}
+@test "kd-data, a folder of PNG files" {
+    torture kd-data convert idx:set --to png -o out/photos --quiet --no-provenance
+}
+@test "kd-train-teacher" {
+    torture kd-train-teacher --data idx:set --layers 4 --epochs 1 --shift 1 --ema-decay 0.9 --quiet -o out/m.safetensors --no-provenance
+}
+@test "kd-report, a table" {
+    torture kd-report runs/x --csv -o out/result --quiet --no-provenance
+}
+@test "kd" {
+    torture kd report --log runs/one
 }

@@ -3,13 +3,14 @@
  *     KD_FAIL=alloc:12    LD_PRELOAD=.../fail.so kd-eval model.safetensors ...
  *     KD_FAIL=write:3+    the third and all that follow (a full disk stays full)
  *     KD_FAIL=read:2:short    does half of what it was asked for;  :eintr  is interrupted once
- *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename, and makes FILE while it does
+ *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename of a checkpoint; FILE is there while it does
  *     KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and "fired 0|1"
  *
  * Kinds: alloc (malloc, calloc, realloc, aligned_alloc, posix_memalign), open, read, write, fsync,
  * rename, close. Counting starts when main is near; calls that OpenBLAS or libc's own streams make
  * are not counted. A program under test may look up (dlsym) `kd_fail_fired` and `kd_fail_live`, the
- * allocations not yet freed.
+ * allocations not yet freed. Allocations go on to whatever allocator comes next, so that with programs built by
+ * `make MODE=leak` LeakSanitizer sees them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -53,12 +54,6 @@ static long which;
 static enum how manner = FAIL;
 static uintptr_t blas_from, blas_to;
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-void __libc_free(void *p);
-
 static enum how verdict(enum kind kind, const void *caller)
 {
     if (!armed || ((uintptr_t)caller >= blas_from && (uintptr_t)caller < blas_to)) return PASS;
@@ -72,16 +67,24 @@ static enum how verdict(enum kind kind, const void *caller)
 /* Kills can be aimed at the moments in which a file is being written when these are long; FILE tells of them. */
 static const char *slow_mark;
 static long slow_ms;
+static atomic_int slow_fd = -2; /* the checkpoint's; its first write has the key of its state */
 
-static void slow(void)
+static void pause_here(void)
 {
-    if (!slow_ms) return;
     struct timespec pause = {slow_ms / 1000, slow_ms % 1000 * 1000000};
     int fd = (int)syscall(SYS_openat, AT_FDCWD, slow_mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
     nanosleep(&pause, NULL);
     if (fd < 0) return;
     syscall(SYS_close, fd);
     syscall(SYS_unlinkat, AT_FDCWD, slow_mark, 0);
+}
+
+static void slow(int fd, const void *data, size_t size)
+{
+    if (!slow_ms) return;
+    if (data && memmem(data, size, "\"kd.state\"", 10)) atomic_store(&slow_fd, fd);
+    if (fd >= 0 && fd != atomic_load(&slow_fd)) return;
+    pause_here();
 }
 
 /* The function that would have been called without this library. */
@@ -106,38 +109,87 @@ static void *counted(void *p)
 
 #define REFUSED(kind) (verdict(kind, __builtin_return_address(0)) != PASS)
 
+/* The allocator that comes next, found once. dlsym may want memory itself: that comes from a small store and stays. */
+static struct {
+    __typeof__(malloc) *malloc;
+    __typeof__(calloc) *calloc;
+    __typeof__(realloc) *realloc;
+    __typeof__(aligned_alloc) *aligned_alloc;
+    __typeof__(posix_memalign) *posix_memalign;
+    __typeof__(free) *free;
+} allocator;
+static bool looking, all_found;
+static _Alignas(64) char store[8192];
+static size_t stored;
+
+static void *from_store(size_t size)
+{
+    char *p = store + stored;
+    stored += (size + 63) / 64 * 64;
+    if (stored > sizeof store) abort();
+    return p;
+}
+
+#define FIND(function)                                                                             \
+    {                                                                                              \
+        void *f = next(#function);                                                                 \
+        memcpy(&allocator.function, &f, sizeof f);                                                 \
+    }
+
+/* False while dlsym is at it. The first call is the loader's or the sanitizer's, before there are threads. */
+static bool ready(void)
+{
+    if (all_found) return true;
+    if (looking) return false;
+    looking = true;
+    FIND(malloc)
+    FIND(calloc)
+    FIND(realloc)
+    FIND(aligned_alloc)
+    FIND(posix_memalign)
+    FIND(free)
+    return all_found = true;
+}
+
 void *malloc(size_t size)
 {
-    return REFUSED(ALLOC) ? NULL : counted(__libc_malloc(size));
+    if (!ready()) return from_store(size);
+    return REFUSED(ALLOC) ? NULL : counted(allocator.malloc(size));
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return REFUSED(ALLOC) ? NULL : counted(__libc_calloc(n, size));
+    if (!ready()) return from_store(n * size);
+    return REFUSED(ALLOC) ? NULL : counted(allocator.calloc(n, size));
 }
 
 void *realloc(void *p, size_t size)
 {
+    if (!ready()) abort();
     if (REFUSED(ALLOC)) return NULL;
-    return p ? __libc_realloc(p, size) : counted(__libc_realloc(p, size));
+    return p ? allocator.realloc(p, size) : counted(allocator.realloc(p, size));
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return REFUSED(ALLOC) ? NULL : counted(__libc_memalign(alignment, size));
+    if (!ready()) abort();
+    return REFUSED(ALLOC) ? NULL : counted(allocator.aligned_alloc(alignment, size));
 }
 
 int posix_memalign(void **p, size_t alignment, size_t size)
 {
+    if (!ready()) abort();
     if (REFUSED(ALLOC)) return ENOMEM;
-    *p = counted(__libc_memalign(alignment, size));
-    return *p ? 0 : ENOMEM;
+    int status = allocator.posix_memalign(p, alignment, size);
+    if (status == 0) counted(*p);
+    return status;
 }
 
 void free(void *p)
 {
-    if (p) atomic_fetch_sub(&kd_fail_live, 1);
-    __libc_free(p);
+    if (!p || ((char *)p >= store && (char *)p < store + sizeof store) || !ready()) return;
+    atomic_fetch_sub(&kd_fail_live, 1);
+    allocator.free(p);
 }
 
 int open(const char *path, int flags, ...)
@@ -161,7 +213,7 @@ ssize_t read(int fd, void *to, size_t size)
 ssize_t write(int fd, const void *from, size_t size)
 {
     NEXT(write)
-    slow();
+    slow(fd, from, size);
     enum how how = verdict(WRITE, __builtin_return_address(0));
     if (how == FAIL || how == INTERRUPT) return -1;
     return real(fd, from, how == SHORT ? (size + 1) / 2 : size);
@@ -170,14 +222,14 @@ ssize_t write(int fd, const void *from, size_t size)
 int fsync(int fd)
 {
     NEXT(fsync)
-    slow();
+    slow(fd, NULL, 0);
     return REFUSED(FSYNC) ? -1 : real(fd);
 }
 
 int rename(const char *from, const char *to)
 {
     NEXT(rename)
-    slow();
+    if (strstr(to, "checkpoint.safetensors")) slow(-1, NULL, 0);
     return REFUSED(RENAME) ? -1 : real(from, to);
 }
 
@@ -185,6 +237,7 @@ int rename(const char *from, const char *to)
 int close(int fd)
 {
     NEXT(close)
+    if (fd == atomic_load(&slow_fd)) atomic_store(&slow_fd, -2);
     int status = real(fd);
     return REFUSED(CLOSE) ? -1 : status;
 }

@@ -217,12 +217,66 @@ static void winograd_error(void **state)
     (void)state;
     struct fixture f;
     const struct kd_conv_shape shapes[] = {shape(64, 64, 3, 1, 16, 16), shape(80, 32, 3, 1, 9, 18),
-                                           shape(128, 144, 3, 0, 6, 6), shape(256, 256, 3, 1, 4, 4)};
+                                           shape(128, 144, 3, 0, 6, 6), shape(256, 256, 3, 1, 4, 4),
+                                           shape(512, 208, 3, 1, 4, 4)};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         open_shape(&f, shapes[i], 0);
         check_algorithm(&f, &winograd, true);
         close_shape(&f);
     }
+}
+
+static float *filled(size_t n, unsigned stream)
+{
+    float *p = floats(n, stream);
+    for (size_t i = 0; !stream && i < n; i++) p[i] = NAN;
+    return p;
+}
+
+static double distance(const float *a, const float *b, size_t n)
+{
+    double *exact = calloc(n, sizeof *exact);
+    for (size_t i = 0; i < n; i++) exact[i] = (double)b[i];
+    double e = error_of(a, exact, n);
+    free(exact);
+    return e;
+}
+
+/* More tiles than a block holds and more filters than a group: against the general algorithm, which is fast. */
+static void blocks_and_groups(void **state)
+{
+    (void)state;
+    struct kd_conv_shape s = shape(288, 256, 3, 1, 4, 128);
+    size_t x = BATCH * s.h * s.w * s.in, y = BATCH * s.oh * s.ow * s.out, w = s.in * s.out * 9;
+    const struct algorithm *list[] = {&gemm, &winograd};
+    float *out[2], *dx[2], *dw[2], *xs = filled(x, 1), *dy = filled(y, 2), *weight = filled(w, 3);
+    struct fixture f = {.s = s, .pass = {.training = true, .rows = BATCH}, .pixels = s.h * s.w};
+    f.job = (struct kd_job_of_layer){NULL, &f.pass, NULL, told, &f};
+    for (int i = 0; i < 2; i++) {
+        float *scratch = filled(list[i]->scratch(&s, BATCH, true), 0);
+        out[i] = filled(y, 0);
+        dx[i] = filled(x, 0);
+        dw[i] = filled(w, 0);
+        struct kd_conv c = {.s = s, .images = BATCH, .x = xs, .y = out[i], .dx = dx[i], .dy = dy, .weight = weight,
+                            .dweight = dw[i], .scratch = scratch, .job = &f.job};
+        list[i]->forward(&c);
+        check_told(&f);
+        list[i]->input(&c);
+        check_told(&f);
+        list[i]->weight(&c);
+        kd_free(scratch);
+    }
+    assert_true(distance(out[1], out[0], y) <= bound(&winograd));
+    assert_true(distance(dx[1], dx[0], x) <= bound(&winograd));
+    assert_true(distance(dw[1], dw[0], w) <= bound(&winograd));
+    for (int i = 0; i < 2; i++) {
+        kd_free(out[i]);
+        kd_free(dx[i]);
+        kd_free(dw[i]);
+    }
+    kd_free(xs);
+    kd_free(dy);
+    kd_free(weight);
 }
 
 /* With pooling: as the convolution, then the largest of each 2x2, the last odd row and column left out. */
@@ -294,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_algorithm),
         cmocka_unit_test(winograd_error),
+        cmocka_unit_test(blocks_and_groups),
         cmocka_unit_test(pooled),
         cmocka_unit_test(chosen_by_shape),
     };

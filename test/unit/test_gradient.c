@@ -394,6 +394,43 @@ static void short_batch(void **state)
     close_case(&b);
 }
 
+/* Inference with batch norm folded into convolutions, by each of their algorithms, against a training plan, where it is not;
+ * and back again. */
+static void folded(void **state)
+{
+    (void)state;
+    static const char *const nets[] = {
+        "[" CONV(16, ",\"padding\":1") ",\"batchnorm\",\"relu\",\"maxpool\"," CONV(32, ",\"padding\":1,\"bias\":false")
+        ",\"batchnorm\",\"tanh\"," CONV(5, "") ",\"batchnorm\",\"batchnorm\",\"maxpool\"," TAIL,
+        "[" CONV(6, "") ",\"batchnorm\"," CONV(6, ",\"groups\":6") ",\"batchnorm\",\"relu\"," CONV(16, ",\"kernel\":7")
+        ",\"relu\",\"batchnorm\"," CONV(32, ",\"padding\":1") ",\"batchnorm\",\"maxpool\",{\"kind\":\"residual\",\"body\":["
+        CONV(32, ",\"padding\":1") ",\"batchnorm\",\"relu\"]}," TAIL,
+    };
+    for (unsigned n = 0; n < 2; n++) {
+        struct net_case c = {nets[n], MAPS(3, 13, 13), 10, false, 0, 0, 1};
+        struct fixture f;
+        float kept[2][BATCH * 10];
+        open_case(&f, &c);
+        forward(&f, NULL);
+        memcpy(kept[0], f.net->out, sizeof kept[0]);
+        size_t large = kd_network_plan_bytes(f.net);
+        net_plan(f.net, BATCH, false);
+        assert_true(kd_network_plan_bytes(f.net) < large);
+        forward(&f, NULL);
+        memcpy(kept[1], f.net->out, sizeof kept[1]);
+        double most = 0, worst = 0;
+        for (unsigned i = 0; i < BATCH * 10; i++) {
+            most = fmax(most, fabs((double)kept[0][i]));
+            worst = fmax(worst, fabs((double)kept[0][i] - (double)kept[1][i]));
+        }
+        assert_true(worst <= 1e-5 * most && worst > 0);
+        net_plan(f.net, BATCH, true);
+        forward(&f, NULL);
+        assert_memory_equal(kept[0], f.net->out, sizeof kept[0]);
+        close_case(&f);
+    }
+}
+
 /* The mask is a function of seed, epoch and sample: another one is another function. */
 static void masks_differ(void **state)
 {
@@ -498,6 +535,7 @@ int main(void)
         cmocka_unit_test(dense),       cmocka_unit_test(relu),         cmocka_unit_test(leaky_relu),
         cmocka_unit_test(gelu),        cmocka_unit_test(tanh_),        cmocka_unit_test(dropout),
         cmocka_unit_test(batchnorm),   cmocka_unit_test(stacks),       cmocka_unit_test(same_bits),
+        cmocka_unit_test(folded),
         cmocka_unit_test(short_batch), cmocka_unit_test(masks_differ),
     };
     kd_blas_init();

@@ -236,19 +236,6 @@ static void stops(void **state)
     signal(SIGINT, SIG_DFL);
 }
 
-static void warns_of_coretype(void **state)
-{
-    (void)state;
-    struct child c;
-    setenv("OPENBLAS_CORETYPE", "Haswell", 1);
-    child_start(&c, -1, KD_WORDS("--task=fail"));
-    assert_int_equal(child_end(&c), 1);
-    assert_non_null(strstr(c.errors, "OPENBLAS_CORETYPE=Haswell"));
-    child_start(&c, -1, KD_WORDS("--quiet"));
-    assert_int_equal(child_end(&c), 0);
-    assert_string_equal(c.errors, "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,7 +246,6 @@ int main(void)
         cmocka_unit_test_setup(closed_reader, setup),
         cmocka_unit_test_setup(stops, setup),
         cmocka_unit_test_setup(bad_kd_cpu, setup),
-        cmocka_unit_test_setup(warns_of_coretype, setup),
     };
     return cmocka_run_group_tests_name("main", tests, NULL, NULL);
 }

@@ -38,9 +38,12 @@ struct kd_tensorfile {
 };
 
 struct kd_tensorfile_limits {
-    size_t bytes;   /* largest file accepted; 0: KD_READ_LIMIT */
+    size_t bytes;   /* largest file accepted; 0: kd_read_limit() */
     bool no_verify; /* skip comparing kd.checksums */
 };
+
+/* Whether checksums are compared at all in this process (--no-verify); they are until this is called. */
+void kd_tensorfile_verify(bool yes);
 
 /* "-" reads standard input. A stream cut short is told with bytes expected and received.
  * If metadata has kd.checksums ({"name": "XXH3-128 hex"} as JSON text) every tensor listed is

@@ -34,7 +34,7 @@ struct kd_images {
 struct kd_images_options {
     const char *data_dir;      /* where named sources are found; NULL: $KD_DATA, then ./data */
     const char *default_split; /* where the spec names none; NULL: "train" */
-    size_t byte_limit;         /* refuse decoded data larger than this; 0: KD_READ_LIMIT */
+    size_t byte_limit;         /* refuse decoded data larger than this; 0: kd_read_limit() */
     struct kd_pool *pool;      /* may be NULL */
     const struct kd_progress *progress; /* may be NULL */
 };

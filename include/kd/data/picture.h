@@ -1,7 +1,7 @@
 /* One picture, and its PNG form in memory.
  *
  *     struct kd_picture p;
- *     if (kd_picture_decode(bytes.data, bytes.size, "cat/7.png", KD_READ_LIMIT, &p, &err) < 0) ...
+ *     if (kd_picture_decode(bytes.data, bytes.size, "cat/7.png", kd_read_limit(), &p, &err) < 0) ...
  *     kd_picture_release(&p);
  */
 #ifndef KD_DATA_PICTURE_H
@@ -21,6 +21,9 @@ void kd_picture_release(struct kd_picture *p);
  * taken for it. */
 int kd_picture_decode(const void *bytes, size_t size, const char *name, size_t limit,
                       struct kd_picture *out, struct kd_err *err);
+/* What the header says: h, w, c, and no pixels. */
+int kd_picture_shape(const void *bytes, size_t size, const char *name, struct kd_picture *out,
+                     struct kd_err *err);
 /* Appends the PNG file to out. */
 int kd_picture_encode(const struct kd_picture *p, struct kd_bytes *out, struct kd_err *err);
 #endif

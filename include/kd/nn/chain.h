@@ -7,6 +7,8 @@ struct kd_stage {
     struct kd_layer *anchor;        /* NULL: the input itself, with elementwise layers on it */
     struct kd_layer **after;        /* elementwise layers behind it */
     unsigned n_after, parts;        /* parts of the output */
+    bool repeated;                  /* out is shared, and made again on the way back */
+    unsigned place;                 /* of its gradient, among those that serve in turn */
     size_t pixels, cols;            /* the output matrix: rows an image, columns */
     float *out, *dout;              /* [batch * pixels][cols] */
 };
@@ -23,6 +25,7 @@ struct kd_chain {
     size_t batch;
     bool training;
     float *in, *din, *out, *dout;
+    void *scratch;                  /* of the layers, in turn */
     struct kd_slab memory;          /* activations, gradients, scratch */
 };
 
@@ -33,7 +36,9 @@ void kd_chain_release(struct kd_chain *chain);
 /* Calls visit for each layer, the inside of residual blocks before what follows them. */
 void kd_chain_each(const struct kd_chain *chain, void (*visit)(void *ctx, struct kd_layer *l), void *ctx);
 cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err);
-/* Inner chains are handed in (their input) and din (its gradient) before. */
+/* Bytes that the layers share for what a call needs for itself. */
+size_t kd_chain_scratch_bytes(const struct kd_chain *chain, size_t batch, bool training);
+/* Inner chains are handed in (their input), din (its gradient) and scratch before. */
 int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd_err *err);
 size_t kd_chain_bytes(const struct kd_chain *chain); /* planned, inner chains included */
 void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass);

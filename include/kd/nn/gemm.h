@@ -17,7 +17,10 @@ void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const 
 /* "OpenBLAS 0.3.21 ... " and the kernel it chose ("Cooperlake"). */
 const char *kd_blas_config(void);
 const char *kd_blas_kernel(void);
-/* Is there room for the buffer that BLAS maps for each thread at its first call? It would otherwise try for ever. */
+/* The instruction set that kernel is written for: "avx512", "avx2", or "plain" for all others. */
+const char *kd_blas_set(void);
+/* Is there room for the buffer that BLAS maps for each thread at its first call, those it starts itself too? It would
+ * otherwise try for ever. */
 int kd_blas_check(unsigned threads, struct kd_err *err);
 /* BLAS on one thread per call: kd's own workers share the work. Call once at start. */
 void kd_blas_init(void);

@@ -84,7 +84,8 @@ struct kd_kernels {
     void (*winograd_input)(float *v, size_t stride, const float *const px[36], size_t n);
     void (*winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias, size_t n);
     void (*winograd_output_back)(float *d, size_t stride, const float *const px[16], size_t n);
-    void (*winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated);
+    void (*winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated,
+                            const float *scale);
     void (*winograd_filter_back)(float *w, size_t step, const float *u, size_t stride);
     void (*product)(const struct kd_product *p); /* small products, no packing of A: lib/nn/isa/block.c */
     void (*outer)(const struct kd_outer *p);
@@ -99,4 +100,6 @@ struct kd_kernels {
 const struct kd_kernels *kd_kernels(void);
 int kd_kernels_init(struct kd_err *err);
 const char *kd_kernels_name(void);
+/* The best table that this processor has, whatever KD_CPU says. */
+const char *kd_kernels_best(void);
 #endif

@@ -14,6 +14,8 @@
  * Where a convolution can pool as it goes, "conv2d relu maxpool" is one stage, its output the pooled one, and relu, which
  * does not change what is largest, works on that.
  *
+ * Without training a batchnorm right behind a convolution is folded into its weights and bias, and is no stage either.
+ *
  * How an anchor's work is shared out is its own matter (enum kd_cut), but never depends on the number of threads.
  * Backward, stage s makes the gradient of its input tile by tile, and the elementwise layers of stage s-1 are undone on
  * that same tile.
@@ -107,6 +109,7 @@ struct kd_conv2d {
     bool bias;
     int init;      /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
     double max_norm;
+    const struct kd_layer *norm; /* inference: the batchnorm behind it, folded into its weights and bias, or NULL */
     const struct kd_layer *pool; /* the maxpool behind it that it does along with its own work, or NULL */
 };
 struct kd_pooling {
@@ -156,11 +159,11 @@ struct kd_layer {
     unsigned parts;      /* into which an anchor's output is cut */
     bool absorbed;       /* done along with the layers before it: it has no stage of its own */
     /* Planned by the chain. */
-    size_t batch;        /* images it is planned for */
     size_t pixels, cols; /* the output matrix: rows an image, columns */
     float *x, *y;        /* input, output; an elementwise layer in place has x == y */
     float *dx, *dy;      /* their gradients; NULL where not needed */
     void *save;          /* save_bytes of the layer's own */
+    void *scratch;       /* scratch_bytes that all layers of the network use in turn */
 };
 
 struct kd_layer_kind {
@@ -173,6 +176,8 @@ struct kd_layer_kind {
     void (*init)(struct kd_layer *l, uint64_t seed, uint32_t first_param);
     uint64_t (*macs)(const struct kd_layer *l); /* multiply-adds an image; NULL: 0 */
     size_t (*save_bytes)(const struct kd_layer *l, size_t batch, bool training); /* NULL: 0 */
+    /* What one call of run, run_back (with the run_gradient behind it) or the like needs for itself. NULL: 0. */
+    size_t (*scratch_bytes)(const struct kd_layer *l, size_t batch, bool training);
     void (*release)(struct kd_layer *l);        /* NULL: nothing of its own */
     /* elementwise only */
     bool elementwise, keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
@@ -184,6 +189,9 @@ struct kd_layer_kind {
     int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
     /* y's tile from x. */
     void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+    /* y's tile once more, as forward left it (all columns of whole images): a training chain does not keep the output of a
+     * layer that has this, where nothing but relu follows, but makes it again on the way back. NULL: it is kept. */
+    void (*repeat)(struct kd_layer *l, struct kd_tile t);
     /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the parameters' gradients
      * comes with it. */
     void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);

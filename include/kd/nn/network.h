@@ -25,6 +25,9 @@ struct kd_network {
     uint64_t macs;                  /* multiply-adds an image */
     struct kd_slab values;          /* of the parameters */
     struct kd_slab gradients;
+    /* Before a plan: gradients of layers that tell of them as soon as they are made (convolutions) may share memory. For those
+     * who call backward with a sink that uses them up. */
+    bool brief_gradients;
     /* after a plan */
     size_t batch;
     bool training;

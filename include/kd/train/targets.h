@@ -14,11 +14,15 @@ struct kd_teachers { /* models whose outputs are averaged with weights that sum 
     size_t n;
     int average; /* 0 logits, 1 probabilities */
     int tta;     /* enum kd_tta: of each model */
+    float *scratch; /* [rows][classes], after kd_teachers_plan */
+    size_t rows;
 };
 int kd_teachers_add(struct kd_teachers *t, const char *path, double weight, struct kd_err *err);
 void kd_teachers_release(struct kd_teachers *t);
 /* All teachers suit the images and know the same number of classes; weights are scaled to sum to 1. */
 int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, struct kd_err *err);
+/* Memory for `rows` images at a time is laid out once; predictions of so many or fewer then allocate nothing (tta does). */
+int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err);
 /* out [n][classes]: mean logits; with average probabilities: mean of softmax(z/T). Evaluation mode. */
 int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index, size_t n,
                         double temperature, struct kd_pool *pool, const struct kd_progress *progress,
@@ -34,7 +38,6 @@ struct kd_targets {
     struct kd_augment augment;
     uint64_t seed;          /* of the views */
     struct kd_teachers teachers;
-    float *scratch;         /* [batch][classes] for teachers at hand */
     cJSON *parents;         /* JSON list of fingerprints */
 };
 /* From a file (or "-"). Refused: other data (which fingerprints differ), another shape, values that are not finite, an augmented student
@@ -56,6 +59,10 @@ struct kd_soften { /* what to write */
     uint64_t seed;
     const char *command;
 };
+/* Does the file hold what kd_soften_write would write there, as far as its metadata tell: same teachers, images, views,
+ * temperatures and kind of numbers? A file that cannot be read does not. */
+bool kd_soften_is_current(const char *path, const struct kd_soften *what, const struct kd_teachers *teachers,
+                          const struct kd_images *images);
 /* Run the teachers over all images and write a soft-target file. */
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
                     const struct kd_images *images, struct kd_pool *pool,

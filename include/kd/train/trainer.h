@@ -66,6 +66,17 @@ void kd_trainer_choose(struct kd_trainer *t); /* the epoch that job->train.keep 
 const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t);
 void kd_trainer_close(struct kd_trainer *t);
 uint32_t kd_trainer_steps(const struct kd_trainer *t); /* an epoch's */
+
+/* What a training needs, in bytes, once it is open. On top come the program itself and what BLAS packs into, some MB. */
+struct kd_memory {
+    size_t network;   /* parameters, gradients, activations, scratch */
+    size_t optimizer; /* its state, and the average's */
+    size_t images;    /* with labels and the lists of which are used; the soft targets too */
+    size_t teachers;  /* at hand, where there are no stored targets */
+    size_t loop;      /* order, one batch, evaluation, the best epoch */
+    size_t total;
+};
+void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out);
 cJSON *kd_epoch_log_to_json(const struct kd_epoch_log *log, struct kd_err *err);
 
 /* "50steps", "1epoch", "5min", "never" */

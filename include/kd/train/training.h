@@ -20,7 +20,7 @@ struct kd_training {
     struct kd_pool *pool;
     const volatile int *stop;
     const struct kd_progress *progress;
-    void (*on_start)(void *ctx, const struct kd_network *net);
+    void (*on_start)(void *ctx, const struct kd_trainer *trainer); /* open, nothing learnt yet */
     void (*on_epoch)(void *ctx, const struct kd_epoch_log *log);
     void (*on_note)(void *ctx, const char *text); /* what one should know and no error is; may be NULL */
     void *ctx;

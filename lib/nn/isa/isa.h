@@ -35,7 +35,8 @@ void KD_HERE(kd_winograd_input)(float *v, size_t stride, const float *const px[3
 void KD_HERE(kd_winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias,
                                  size_t n);
 void KD_HERE(kd_winograd_output_back)(float *d, size_t stride, const float *const px[16], size_t n);
-void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated);
+void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated,
+                                 const float *scale);
 void KD_HERE(kd_winograd_filter_back)(float *w, size_t step, const float *u, size_t stride);
 void KD_HERE(kd_product)(const struct kd_product *p);
 void KD_HERE(kd_outer)(const struct kd_outer *p);

@@ -115,16 +115,18 @@ void KD_HERE(kd_winograd_output_back)(float *d, size_t stride, const float *cons
     }
 }
 
-/* Filters: w[k] points at tap k of LANES filters, `step` floats apart. u[ξ*stride + lane]. */
-void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated)
+/* Filters: w[k] points at tap k of LANES filters, `step` floats apart; scale: of each, or NULL.
+ * u[ξ*stride + lane] */
+void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated,
+                                 const float *scale)
 {
     float tap[9][LANES];
     for (size_t l = 0; l < LANES; l++)
         for (int k = 0; k < 9; k++) tap[k][l] = w[l * step + (size_t)(rotated ? 8 - k : k)];
     for (size_t c = 0; c < LANES; c += WIDE) {
-        wide half[6][3], out[6];
+        wide half[6][3], out[6], by = scale ? load(scale + c) : (wide){0} + 1;
         UNROLL for (int j = 0; j < 3; j++) {
-            g6(out, load(tap[j] + c), load(tap[3 + j] + c), load(tap[6 + j] + c));
+            g6(out, by * load(tap[j] + c), by * load(tap[3 + j] + c), by * load(tap[6 + j] + c));
             UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
         }
         UNROLL for (int i = 0; i < 6; i++) {

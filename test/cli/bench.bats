@@ -1,0 +1,186 @@
+#!/usr/bin/env bats
+# The benchmark measures what it says, and the comparison with PyTorch reads, repeats, resumes and tells rightly. Nothing here
+# is about how fast anything is.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE KD_DATA
+    export PYTHONDONTWRITEBYTECODE=1
+    top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    bench=$(realpath -m "$top/${UNIT_DIR:-build/release-cc/unit}/../bench/bench")
+    case ${UNIT_DIR:-} in /*) bench=$(realpath -m "$UNIT_DIR/../bench/bench") ;; esac
+    compare=$top/test/bench/compare_torch
+    pairs=$top/test/fixtures/compare/pairs.jsonl
+    cd "$BATS_TEST_TMPDIR"
+}
+quick() {
+    [ -x "$bench" ] || skip "the benchmark is not built"
+    "$bench" --quick --seconds 0.01 --bin "$KD_BIN" "$@"
+}
+python() {
+    command -v python3 >/dev/null && python3 -c 'import sys; assert sys.version_info >= (3, 8)' || skip "no python3"
+}
+
+@test "a workload gives a line of JSON with its speed, spread, work, share of sgemm and memory" {
+    quick --json W3 W7l >lines
+    [ "$(wc -l <lines)" -eq 2 ]
+    jq -es 'map(.workload) == ["W3", "W7l"]' lines
+    jq -e '.low > 0 and .low <= .images_per_second and .images_per_second <= .high and .repetitions >= 3 and .gflops > 0 and
+        (.of_sgemm - .gflops / .sgemm_gflops | fabs) < 1e-6 and .peak_mb >= .base_mb and .planned_mb > 0' lines
+}
+
+@test "operations count three passes, two of the first layer, one of inference" {
+    quick --json W2 W7t >lines
+    # 784 x 800 + 800 x 800 + 800 x 10 multiply-adds
+    jq -es '.[0].gflops / .[0].images_per_second * 1e9 / 2 | (. / (2 * 627200 + 3 * 648000) - 1 | fabs) < 0.01' lines
+    jq -es '.[1].gflops / .[1].images_per_second * 1e9 / 2 | (. / 1275200 - 1 | fabs) < 0.01' lines
+}
+
+@test "memory is what the summary says, within a tenth" {
+    [ "$KD_BIN" = "$top/bin" ] || skip "sanitizers have memory of their own"
+    quick --json W1 W6 W7t >lines
+    # 1.5 MB: code and tables that are touched for the first time
+    jq -e '(.planned_mb / (.peak_mb - .base_mb)) as $share | $share < 1.02 and
+        ($share > 0.9 or .peak_mb - .base_mb - .planned_mb < 1.5)' lines || { cat lines; false; }
+    kd-train-teacher --data digits --fraction 0.05 --epochs 1 --layers 100 -o m.safetensors 2>&1 >/dev/null | grep -E '^memory: [0-9.]+ MB \(network'
+}
+
+@test "C1 is a whole process, and its images are kept where that is asked for" {
+    quick --json --images idx C1 >line
+    jq -e '.seconds > 0 and .peak_mb > 10 and .epoch_images_per_second > .images_per_second' line
+    [ -s idx/train-images-idx3-ubyte ] && [ -s idx/model.safetensors ]
+    before=$(cksum <idx/train-images-idx3-ubyte)
+    quick --json --images idx C1 >line
+    [ "$(cksum <idx/train-images-idx3-ubyte)" = "$before" ]
+}
+
+@test "the cost of soft targets, the chart of growth, the table" {
+    quick -o lines --chart growth soft growth >table
+    jq -es '.[0] | .workload == "soft" and .stored > 0 and .stored_low <= .stored and .at_hand > 0 and .teacher_forward > 0' lines
+    jq -es 'map(select(.workload == "growth") | .varied) | unique == ["batch", "depth", "images", "threads", "width"]' lines
+    grep -q '</svg>' growth.svg
+    grep -q '^soft A student.s epoch' table
+    grep -q 'sgemm [0-9]* GFLOP/s on one thread' table
+}
+
+@test "a workload that is not there is a usage error" {
+    run --separate-stderr quick W9
+    [ "$status" -eq 2 ] && [[ "$stderr" == "bench: W9: no such workload; there are W1 "* ]]
+    run --separate-stderr quick --secnods 1 W1
+    [ "$status" -eq 2 ] && [[ "$stderr" == *"did you mean --seconds"* ]]
+}
+
+@test "the machine's peak has one thread and all" {
+    quick --machine | jq -e '.sgemm_one > 0 and .sgemm_all > 0 and .threads >= 1 and (.blas | length) > 0'
+}
+
+# ---- compare_torch ----
+
+@test "the table: medians of good pairs, the faster PyTorch counts, goals" {
+    python
+    run --separate-stderr "$compare" --table --to "$pairs"
+    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "${lines[0]}" = "|  | work, images a second | kd | PyTorch 1.13 as installed | PyTorch 1.13 at its best | PyTorch 2.13 at its best | kd / the faster PyTorch | goal | of sgemm | memory, MB | share |" ]
+    [ "${lines[2]}" = "| W1 | train 784-1200-1200-10, dropout, SGD, batch 100 | 23,000 | 8,000 | 10,500 | 7,000 | 2.19 (2.00 to 2.40) | 2.0 yes | 60 % | 48 / 320 | 0.15 yes |" ]
+    [ "${lines[3]}" = "| W5i | the same, inference, batch 128 | 610 | 305 | 505 | 590 | 1.03 (1.03 to 1.03) | 1.3 no | 130 % | 250 / 400 | 0.62 no |" ]
+    [[ "${lines[4]}" == "| C1 |"*"| 20,000 | 8,000 | 8,500 | 8,600 | 2.33 (2.33 to 2.33) | 2.2 yes | - | 95 / 400 | 0.24 yes |" ]]
+    [ "${lines[5]}" = "A processor, 2 threads; BLAS kernel SkylakeX, sgemm 240 GFLOP/s on one thread and 450 on 2; PyTorch 1.13.0a0 and 2.13.0+cpu; 1 to 3 pairs a row, median and range; 1 pairs in which others had a core are left out; 2 of 3 rows at their goal." ]
+    "$compare" --table --text --to "$pairs" | grep -E '^W1 +train .* 2\.19 \(2\.00 to 2\.40\) +2\.0 yes'
+    printf 'above\n<!-- compare_torch -->\nold\n<!-- end -->\nbelow\n' >page.md
+    "$compare" --table --to "$pairs" --into page.md
+    [ "$(head -n 2 page.md | tail -n 1)" = "<!-- compare_torch -->" ] && [ "$(tail -n 1 page.md)" = below ]
+    [ "$(sed -n 3p page.md)" = "${lines[0]}" ]
+    run ! grep old page.md
+    run -1 "$compare" --table --to "$pairs" --into "$pairs"
+    printf '{"workload": "W1"\n' >broken
+    run --separate-stderr "$compare" --table --to broken
+    [ "$status" -eq 1 ] && [ "$stderr" = "compare_torch: broken: it has a line that is no JSON" ]
+    run --separate-stderr "$compare" W9
+    [ "$status" -eq 1 ] && [[ "$stderr" == "compare_torch: W9: no such option or workload"* ]]
+}
+
+# Stand-ins: a bench whose second core is there or not as the file `cores` says, line by line; a Python with torch.
+stand_ins() {
+    printf 'say() { echo "$1"; echo "$2" >>calls; }\n' >say
+    cat >bench.sh <<'EOF'
+#!/bin/sh
+. ./say
+case "$*" in
+*--machine*) n=$(head -n 1 cores); sed -i 1d cores; say '{"sgemm_one": 100, "sgemm_all": '"${n:-200}"', "threads": 2, "blas": "B"}' machine ;;
+*) for w; do :; done; say '{"workload": "'"$w"'", "threads": 2, "images_per_second": 300, "peak_mb": 50}' kd ;;
+esac
+EOF
+    cat >python.sh <<'EOF'
+#!/bin/sh
+. ./say
+case "$*" in
+*"import torch"*) echo 9.1.0 ;;
+*) s=best; case "$*" in *--installed*) s=installed ;; esac
+    [ -n "$OPENBLAS_CORETYPE" ] && s=wrong
+    say '{"workload": "'"$2"'", "torch": "9.1.0", "settings": "'$s'", "images_per_second": 100, "peak_mb": 200}' "$s $OMP_WAIT_POLICY" ;;
+esac
+EOF
+    chmod +x bench.sh python.sh
+    : >cores
+}
+compared() {
+    OPENBLAS_CORETYPE=Nehalem "$compare" --bench ./bench.sh --python ./python.sh --threads 2 --to pairs "$@" 2>messages
+}
+
+@test "pairs take turns, and one in which a core was missing is repeated" {
+    python
+    stand_ins
+    printf '200\n200\n200\n150\n' >cores # the second pair ends with a core and a half
+    compared --pairs 2 --others 64 W1 >table
+    jq -es 'map(.good) == [true, false, true] and map(.pair) == [1, 2, 2]' pairs
+    [ "$(tr '\n' ',' <calls)" = "machine,kd,installed ,best passive,machine,machine,best passive,installed ,kd,machine,machine,best passive,installed ,kd,machine," ]
+    grep -q '| W1 | .* | 300 | 100 | 100 | 3.00 (3.00 to 3.00) | 2.0 yes | - | 50 / 200 | 0.25 yes |' table
+    grep -q 'cores 1.00 0.75.*(again)' messages
+}
+
+@test "repeating has an end, and good pairs that are there count" {
+    python
+    stand_ins
+    yes 120 | head -n 100 >cores
+    compared --pairs 1 --retries 2 W2 >table
+    jq -es 'map(.good) == [false, false, false]' pairs
+    [ "$(cat table)" = "no good pair" ]
+    yes 200 | head -n 100 >cores
+    rm pairs
+    compared --pairs 1 --retries 2 --others -1 W2 >table # as if somebody had used the cores
+    jq -es 'map(.good) == [false, false, false]' pairs
+    rm calls pairs
+    compared --no-check --no-installed --pairs 2 W2 >table
+    [ "$(grep -c kd calls)" -eq 2 ]
+    compared --no-check --no-installed --pairs 3 W2 W3 >table
+    [ "$(grep -c kd calls)" -eq 6 ]
+    grep -q '^| W3 |' table
+}
+
+@test "without torch the comparison says what is missing" {
+    python
+    run --separate-stderr "$compare" --python /bin/false W1
+    [ "$status" -eq 1 ] && [ "$stderr" = "compare_torch: --python /bin/false: it has no torch" ]
+}
+
+@test "PyTorch's side runs every sort of workload" {
+    python
+    python3 -c 'import importlib.util as u; assert u.find_spec("torch")' 2>/dev/null || skip "python3 has no torch"
+    [ "$KD_BIN" = "$top/bin" ] || skip "once is enough"
+    quick --json --images idx C1 >line
+    OPENBLAS_CORETYPE=Nehalem python3 "$top/test/bench/torch_workloads.py" W3 --quick --threads 1 --seconds 0.01 >line
+    jq -e '.workload == "W3" and .settings == "best" and .images_per_second > 0 and .peak_mb > 50' line
+    cat >all.py <<'EOF'
+import sys, torch, torch_workloads as t
+torch.set_num_threads(1)
+for name, parameters in ("W1", 2395210), ("W4", 64570), ("W6", None), ("W7l", 1276810):
+    work = t.WORKLOADS[name]._replace(batch=2, images=4)
+    model = t.network(torch.nn, work.network)
+    assert parameters in (None, sum(p.numel() for p in model.parameters())), name
+    step = t.stepper(torch, work, t.BEST[name])
+    step(0), step(1)
+assert t.whole(torch, t.WORKLOADS["C1"], t.BEST["C1"], "idx") == 600
+EOF
+    PYTHONPATH=$top/test/bench python3 all.py
+    [ -s idx/model.pt ]
+}
