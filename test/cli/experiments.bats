@@ -146,3 +146,23 @@ pictures() { # FOLDER NAME...
     for word in "labels alone" "labels and teacher" "no labels"; do grep -q "$word" runs/less-data/report/errors-data.svg; done
     [ "$(meta "runs/less-data/students/unlabelled-10%/s1/model.safetensors" kd.config | jq -c '[.data.unlabelled, .distill.alpha]')" = '[true,1]' ]
 }
+
+@test "the trained models: small, readable, of one descent, and soft targets of as many images as MNIST has" {
+    p=$top/configs/pretrained
+    [ "$(cat "$p"/*.safetensors "$p"/soft/*.safetensors | wc -c)" -lt 3000000 ]
+    kd-eval "$p"/*.safetensors --data idx:set:test --json >evaluated
+    [ "$(jq -s length evaluated)" -eq 3 ]
+    teacher=$(jq -r 'select(.model | endswith("teacher.safetensors")) | .fingerprint' evaluated)
+    [ "$(meta "$p/soft/teacher.safetensors" kd.parents)" = "[\"$teacher\"]" ]
+    [ "$(meta "$p/distilled.safetensors" kd.parents)" = "[\"$teacher\"]" ]
+    [ "$(meta "$p/plain.safetensors" kd.parents)" = "[]" ]
+    meta "$p/soft/teacher.safetensors" kd.data | jq -e '.source == "mnist" and .split == "train" and .n == 60000'
+    tail -c +9 "$p/soft/teacher.safetensors" | head -c 2000 | grep -q '"dtype":"F16"'
+    # what scripts/pretrained.sh would train
+    for s in plain distilled; do
+        [ "$(meta "$p/$s.safetensors" kd.config | jq -c .network)" = "$(jq -c ".students.$s.network" "$top/configs/pretrained.json")" ]
+    done
+    # they are no teachers of other images
+    refused 1 soft/teacher.safetensors mnist:train idx:set:train -- \
+        kd-train-student --data idx:set --layers 4 --epochs 1 -S "$p/soft/teacher.safetensors" -o kept
+}
