@@ -7,8 +7,9 @@ home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
 -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
-runs=${RUNS:-runs} to=${TO:-$home/configs/pretrained}
-"$home/scripts/run_all.sh" "$home/configs/pretrained.json" "$@"
+cd "$home" # the files say by which command they were made; that shall hold in any clone
+runs=${RUNS:-runs} to=${TO:-configs/pretrained}
+scripts/run_all.sh configs/pretrained.json "$@"
 mkdir -p "$to/soft"
 cp "$runs/pretrained/teacher/s1/model.safetensors" "$to/teacher.safetensors"
 for s in plain distilled; do cp "$runs/pretrained/students/$s/s1/model.safetensors" "$to/$s.safetensors"; done
