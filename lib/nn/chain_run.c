@@ -1,6 +1,7 @@
 /* Forward and backward over the stages. Each region below is one job for the pool; a job's parts do not depend on each
  * other, and the next job starts when all are done. Layers that share out their work themselves are called between. */
 #include "kd/nn/chain.h"
+#include "product.h"
 
 struct region {
     const struct kd_pass *pass;
@@ -112,17 +113,26 @@ static void input_part(const struct region *r, unsigned part)
     if (r->below->dout) undo_after(r->below, r->pass, t);
 }
 
-static void learning_part(const struct region *r, unsigned part)
+/* So few columns at a time that their gradient is still in the cache when the sink takes it. */
+static void learn_columns(const struct region *r, struct kd_tile t)
 {
     struct kd_layer *l = r->learning->anchor;
-    struct kd_tile t = kd_tile_of(0, r->learning->cols, l->parts, part);
-    if (!t.cols) return;
-    if (l->kind->gradient) l->kind->gradient(l, r->pass, part);
+    if (l->kind->gradient) l->kind->gradient(l, r->pass, t);
     if (!r->sink) return;
     for (unsigned i = 0; i < l->n_params; i++) {
         struct kd_param *p = &l->param[i];
         size_t row = p->count / p->shape[0];
         if (p->trained) r->sink->ready(r->sink->ctx, p, t.col0 * row, t.cols * row);
+    }
+}
+
+static void learning_part(const struct region *r, unsigned part)
+{
+    struct kd_layer *l = r->learning->anchor;
+    struct kd_tile t = kd_tile_of(r->pass->rows, r->learning->cols, l->parts, part);
+    for (size_t from = 0; from < t.cols; from += KD_OUTER_ROWS) {
+        size_t cols = t.cols - from < KD_OUTER_ROWS ? t.cols - from : KD_OUTER_ROWS;
+        learn_columns(r, (struct kd_tile){0, t.rows, t.col0 + from, cols});
     }
 }
 

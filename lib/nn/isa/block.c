@@ -2,7 +2,7 @@
  *
  * A[rows][depth] is read where it lies, an element broadcast at a time; so a convolution needs no patches laid out: the
  * rows are neighbouring pixels, which overlap. B is packed in panels of KD_PANEL columns, [depth][columns of the panel].
- * Every sum is taken in the order of depth, whatever the blocking. */
+ * A single matrix that is read once may lie unpacked. Every sum is taken in the order of depth, whatever the blocking. */
 #include "wide.h"
 
 #if defined(__AVX512F__)
@@ -101,6 +101,10 @@ void KD_HERE(kd_product)(const struct kd_product *p)
         size_t panel = c0 / KD_PANEL * KD_PANEL, left = p->cols - c0;
         size_t columns = p->cols - panel < KD_PANEL ? p->cols - panel : KD_PANEL;
         const float *b = p->b + panel * all + (c0 - panel), *bias = p->bias ? p->bias + c0 : NULL;
+        if (p->b_row) {
+            columns = p->b_row;
+            b = p->b + c0;
+        }
         for (size_t r = 0; r < p->rows; r += step)
             product_one((unsigned)(p->rows - r < step ? p->rows - r : step), left > WIDE ? 2 : 1, p->c + r * p->c_row + c0,
                         p->a + r * p->a_row, b, columns, p, bias);
