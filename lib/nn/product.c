@@ -5,13 +5,15 @@
 
 #include <string.h>
 
-enum { DEPTH = 400, OUTER_DEPTH = 128, ROWS = 208, GRAIN = 16 };
+enum { DEPTH = 400, OUTER_DEPTH = 128, ROWS = 208, GRAIN = 16, PANEL_BITS = 5, DEPTH_BITS = 9 };
+_Static_assert(1 << PANEL_BITS == KD_PANEL && 1 << DEPTH_BITS >= DEPTH, "bits of the sizes above");
 
 struct piece { /* of B, and the part of the product that it makes */
     const struct kd_matmul *m;
     size_t row0, rows, col0, cols, from, depth;
     const float *b;
     size_t b_row;
+    const float *next; /* where in m->b the next piece starts */
 };
 
 /* At most `most`, a multiple of GRAIN. */
@@ -49,7 +51,9 @@ static void multiply(const struct piece *p)
         .rows = p->rows, .cols = (p->cols + GRAIN - 1) / GRAIN * GRAIN, .runs = 1, .depth = p->depth,
         .a = m->a + p->row0 * m->a_row + p->from, .a_row = m->a_row, .b = p->b, .b_row = p->b_row,
         .bias = m->bias ? m->bias + p->col0 : NULL, .c = m->c + p->row0 * m->c_row + p->col0, .c_row = m->c_row,
-        .add = m->add || p->from > 0};
+        .add = m->add || p->from > 0,
+        .ahead = p->next, .ahead_row = m->b_row, .ahead_next = m->turned ? p->depth / KD_PANEL * GRAIN : GRAIN,
+        .ahead_shift = m->turned ? PANEL_BITS : DEPTH_BITS};
     if (product.cols != p->cols)
         ragged(p, &product);
     else
@@ -66,6 +70,10 @@ static void panel(struct piece *p)
     p->b_row = 0;
     for (p->from = 0; p->from < m->depth; p->from += step) {
         p->depth = m->depth - p->from < step ? m->depth - p->from : step;
+        size_t col = p->from + step < m->depth ? p->col0 : p->col0 + KD_PANEL;
+        size_t from = col == p->col0 ? p->from + step : 0;
+        p->next = m->b + (m->turned ? col * m->b_row + from : from * m->b_row + col);
+        if (col >= m->cols) p->next = NULL;
         if (m->turned)
             kd_kernels()->pack_columns(packed, columns, m->b + p->col0 * m->b_row + p->from, m->b_row, p->cols, p->depth);
         else

@@ -38,6 +38,11 @@ struct kd_product {
     float *c;
     size_t c_row;
     int add;
+    /* What is wanted next, fetched to the second cache on the way: at each k of the first block of rows the line at ahead +
+     * (k mod 2^shift) ahead_row + (k div 2^shift) 16; so again in the second block, ahead_next further. NULL: nothing. */
+    const float *ahead;
+    size_t ahead_row, ahead_next;
+    unsigned ahead_shift; /* below the bits of a size_t */
 };
 /* W[run][k][col], in panels as B above (w_run as b_run), += the sum over lines and pixels of
  * X[line*x_line + run*x_run + pixel*x_pixel + k] D[line*d_line + pixel*d_pixel + col]. */
