@@ -121,7 +121,7 @@ void kd_matmul_outer(const struct kd_matmul *m)
             part.depth = m->depth - from < step ? m->depth - from : step;
             part.a = turned;
             part.a_row = (part.depth + GRAIN - 1) / GRAIN * GRAIN;
-            part.b = m->b + from * m->b_row;
+            part.b = m->b + (m->turned ? from : from * m->b_row);
             part.c = m->c + row * m->c_row;
             part.add = m->add || from > 0;
             kd_kernels()->pack_columns(turned, part.a_row, m->a + from * m->a_row + row, m->a_row, part.depth, part.rows);
