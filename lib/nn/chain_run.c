@@ -17,14 +17,9 @@ static bool by_itself(const struct kd_stage *s)
     return s->anchor && s->anchor->kind->cut == KD_BY_ITSELF;
 }
 
-static bool by_images(const struct kd_stage *s)
-{
-    return s->anchor ? s->anchor->kind->cut != KD_BY_COLUMNS : s->pixels > 1;
-}
-
 static struct kd_tile stage_tile(const struct kd_stage *s, const struct kd_pass *p, unsigned part)
 {
-    return by_images(s) ? kd_tile_of_images(p->rows, s->pixels, s->cols, s->parts, part)
+    return s->by_images ? kd_tile_of_images(p->rows, s->pixels, s->cols, s->parts, part)
                         : kd_tile_of(p->rows * s->pixels, s->cols, s->parts, part);
 }
 
@@ -55,16 +50,15 @@ enum { WORTH_WAKING = 4 };
 
 void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass)
 {
-    if (pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 && !chain->converter)
-        pool = NULL;
+    bool brief = pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 && !chain->converter;
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct region r = {.pass = pass, .stage = &chain->stages[i]};
         struct kd_layer *l = r.stage->anchor;
         if (by_itself(r.stage)) {
-            struct kd_job_of_layer job = {pool, pass, NULL, finish_forward, &r};
+            struct kd_job_of_layer job = {brief ? NULL : pool, pass, NULL, finish_forward, &r};
             l->kind->run(l, &job);
         } else if (l || r.stage->n_after)
-            kd_pool_run(pool, r.stage->parts, forward_part, &r);
+            (brief ? kd_pool_run_brief : kd_pool_run)(pool, r.stage->parts, forward_part, &r);
     }
 }
 

@@ -95,15 +95,16 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
     (void)p;
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
     const float *w = l->param[0].value + t.col0 * in, *bias = l->u.dense.bias ? l->param[1].value + t.col0 : NULL;
-    float *y = l->y + t.col0;
+    const float *x = l->x + t.row0 * in;
+    float *y = l->y + t.row0 * out + t.col0;
     if (own(t.rows) && (t.cols > FEW_UNITS || in < FEW_INPUTS)) {
-        struct kd_matmul m = {.rows = t.rows, .cols = t.cols, .depth = in, .a = l->x, .a_row = in, .b = w, .b_row = in,
+        struct kd_matmul m = {.rows = t.rows, .cols = t.cols, .depth = in, .a = x, .a_row = in, .b = w, .b_row = in,
                               .turned = true, .bias = bias, .c = y, .c_row = out};
         kd_matmul(&m);
         return;
     }
     if (bias) kd_kernels()->fill_rows(y, out, t.rows, t.cols, bias);
-    kd_gemm_bt(t.rows, t.cols, in, l->x, in, w, in, bias ? 1.0f : 0.0f, y, out);
+    kd_gemm_bt(t.rows, t.cols, in, x, in, w, in, bias ? 1.0f : 0.0f, y, out);
 }
 
 static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -142,6 +143,7 @@ const struct kd_layer_kind kd_layer_dense = {
     .shape = dense_shape,
     .init = dense_init,
     .macs = dense_macs,
+    .rows_apart = true,
     .forward = dense_forward,
     .backward = dense_backward,
     .gradient = dense_gradient,

@@ -187,6 +187,8 @@ struct kd_layer_kind {
     enum kd_cut cut;
     /* Layers that hold chains plan these once x, y, dx and dy are known. NULL: nothing to plan. */
     int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
+    /* Cut by columns: forward can do some images as well, and is so cut where columns are few. */
+    bool rows_apart;
     /* y's tile from x. */
     void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
     /* y's tile once more, as forward left it (all columns of whole images): a training chain does not keep the output of a
