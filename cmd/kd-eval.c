@@ -22,7 +22,8 @@ static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images, as mnist:test or png:DIR; default: the test split of what the model was trained on"},
     {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
-     .help = "test, train, or validation as the model's own training carved it; default test"},
+     .help = "test, train, or validation as the model's own training carved it; default test, of an experiment "
+             "validation too"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
@@ -76,19 +77,6 @@ static int tell(struct work *w, bool end, struct kd_err *err)
 
 /* ---- what to evaluate on ---- */
 
-/* The model's own "data" section, from kd.config; defaults where there is none. */
-static int own_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err)
-{
-    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, out};
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.config");
-    if (kd_opts_preset(&s, 1, err) < 0 || !cJSON_IsString(text)) return text ? -1 : 0;
-    cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
-    const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
-    int status = !config ? -1 : data ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err) : 0;
-    cJSON_Delete(config);
-    return status;
-}
-
 static int load(struct work *w, const char *source, const char *split, struct kd_err *err)
 {
     struct kd_images_options o = {.data_dir = options.data_dir, .default_split = split,
@@ -116,7 +104,7 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     struct kd_data_config own = {0};
     struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
     bool validation = strcmp(split, "validation") == 0, test = strcmp(split, "test") == 0;
-    int status = own_data(model, &own, err);
+    int status = kd_model_data(model, &own, err);
     const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
     if (status == 0 && !source)
         status = kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
@@ -281,7 +269,8 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model)
     struct kd_bytes text = {0};
     char *path = beside(model_path, "eval.json", &ignored);
     char *logits = beside(model_path, "logits.safetensors", &ignored);
-    bool same = path && logits && kd_path_exists(path) && kd_path_exists(logits) &&
+    bool carved = options.split && strcmp(options.split, "validation") == 0; /* has no logits.safetensors */
+    bool same = path && logits && kd_path_exists(path) && (carved || kd_path_exists(logits)) &&
                 kd_file_read(path, 1 << 24, &text, &ignored) == 0 && text.size &&
                 strstr(text.data, model->fingerprint) && strstr(text.data, "\"bins\"") &&
                 has_tta(text.data) &&
@@ -306,9 +295,10 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
         if (status == 0 && !skip) {
             struct kd_data_config own = {0};
             struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
-            status = own_data(&model, &own, err);
-            if (status == 0) status = evaluate(w, &model, "test", err);
-            if (status == 0 && own.validation > 0) status = evaluate(w, &model, "validation", err);
+            status = kd_model_data(&model, &own, err);
+            bool one = options.split != NULL;
+            if (status == 0) status = evaluate(w, &model, one ? options.split : "test", err);
+            if (status == 0 && !one && own.validation > 0) status = evaluate(w, &model, "validation", err);
             if (status == 0) status = save(w, path, err);
             kd_opts_release(&s, 1);
         }

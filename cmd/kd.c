@@ -15,6 +15,7 @@ static const struct {
     {"train-teacher", "train a teacher network"},
     {"soften", "write a teacher's soft targets, or show those of one image"},
     {"train-student", "train a student network, with or without soft targets"},
+    {"correct", "correct a student for classes it never saw"},
     {"eval", "measure models on any data"},
     {"report", "compare the models of a run: tables, charts, logs, the best student"},
     {"data", "look at data, convert it, make the built-in digits"},

@@ -1,3 +1,4 @@
+#include "correction.h"
 #include "training.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
@@ -177,9 +178,41 @@ static char *output_of(const struct training_work *w, const char *name, uint64_t
     return kd_experiment_place(w->x, name, w->student, seed, err);
 }
 
+/* A corrected student: no training, another student's file with other biases. 1 where there is nothing to do. */
+static int correct(struct training_work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
+{
+    struct kd_job *job = &training_job;
+    struct kd_model model = {0};
+    char *folder = kd_experiment_place(w->x, job->correct.of, true, seed, err);
+    char *from = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    char *output = from ? output_of(w, name, seed, err) : NULL;
+    char *path = output ? correction_path(output, err) : NULL;
+    struct correction q = {.run = w->run, .config = &job->correct, .model = &model, .name = name, .output = path,
+                           .data_dir = job->data.data_dir};
+    int status = path ? 0 : -1;
+    if (status == 0 && !kd_path_exists(from))
+        status = kd_fail(err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu", from, w->path,
+                         job->correct.of, (unsigned long long)seed);
+    if (status == 0) status = kd_model_read(from, &model, err);
+    if (status == 0 && training_options.update)
+        status = kd_correct_is_current(path, &model, name, &job->correct) ? 1 : 0;
+    if (status == 0 && !only_ask && job->correct.by == KD_BY_TRANSFER && job->distilled) {
+        status = load_images(w, err) == 0 ? training_targets(w, seed, err) : -1;
+        q.targets = &w->targets;
+    }
+    if (status == 0 && !only_ask) status = correction_run(&q, err);
+    kd_model_release(&model);
+    kd_free(folder);
+    kd_free(from);
+    kd_free(output);
+    kd_free(path);
+    return in_experiment(w, status, err);
+}
+
 /* 1 where there is nothing to do. */
 static int train(struct training_work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
 {
+    if (training_job.corrected) return correct(w, name, seed, only_ask, err);
     char *output = output_of(w, name, seed, err);
     struct kd_training t = {.job = &training_job, .seed = seed, .experiment = w->x->name,
                             .images = &w->images, .output = output, .command = w->run->command,

@@ -179,6 +179,7 @@ static bool teacher_is_there(const struct training_work *w, const char *from, ui
 bool training_is_ready(const struct training_work *w, uint64_t seed)
 {
     const cJSON *from = training_job.distill.from, *item;
+    if (training_job.corrected) return teacher_is_there(w, training_job.correct.of, seed);
     if (!training_job.distilled) return true;
     if (cJSON_IsString(from)) return teacher_is_there(w, from->valuestring, seed);
     cJSON_ArrayForEach(item, from)

@@ -5,11 +5,12 @@
 # usage: scripts/run_all.sh [EXPERIMENT] [--set KEY=VALUE]...      default: configs/digits.json
 #   RUNS=DIR       folder of the run folders (default: runs)
 #   JOBS=N         trainings side by side (default: one a processor, fewer where memory is short)
+#   SPLIT=validation   evaluate on the validation images alone, as a search does
 #   KD_DATA=DIR    where mnist, cifar10, ... lie
 set -eu
 home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
--h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 "$home/scripts/setup.sh"
 make -s -C "$home" all
@@ -67,7 +68,7 @@ fi
 while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
-kd-eval --experiment "$experiment" --runs "$runs" "$@" --update --time --quiet >/dev/null
+kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update --time --quiet >/dev/null
 kd-report "$experiment" --runs "$runs" "$@"
 echo
 kd-report "$experiment" --runs "$runs" "$@" --all --quiet

@@ -127,13 +127,28 @@ int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object,
     return read_object(&r, object, "");
 }
 
+static bool is_zero(const struct kd_option *row, const void *field)
+{
+    switch (row->kind) {
+    case KD_OPT_BOOL: return !*(const bool *)field;
+    case KD_OPT_INT: return *(const int64_t *)field == 0;
+    case KD_OPT_REAL: return *(const double *)field == 0;
+    case KD_OPT_CHOICE: return *(const int *)field == 0;
+    case KD_OPT_REALS: return ((const struct kd_reals *)field)->n == 0;
+    case KD_OPT_TEXTS: return ((const struct kd_texts *)field)->n == 0;
+    case KD_OPT_TEXT: return !*(char *const *)field;
+    case KD_OPT_JSON: return !*(cJSON *const *)field;
+    }
+    return false;
+}
+
 cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
 {
     cJSON *root = cJSON_CreateObject();
     if (!root) kd_fail(err, "configuration: out of memory");
     for (size_t i = 0; root && i < section->n; i++) {
         const struct kd_option *row = &section->rows[i];
-        if (!row->key) continue;
+        if (!row->key || (row->later && is_zero(row, kd_opt_field(section, row)))) continue;
         cJSON *value = kd_opt_get_json(row, kd_opt_field(section, row), err);
         if (!value || kd_json_set(root, row->key, value, err) < 0) {
             cJSON_Delete(root);

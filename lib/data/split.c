@@ -16,6 +16,9 @@ const struct kd_option kd_data_rows[] = {
      .help = "images carved from train to choose models on: a count, or a share below 1"},
     {"split-seed", 0, "split_seed", KD_OPT_INT, FIELD(split_seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N", .help = "seed of the carving and of fractions"},
+    {"carve", 0, "carve", KD_OPT_CHOICE, FIELD(carve), .preset = "random", .choices = "random|last",
+     .metavar = "WHICH", .later = true,
+     .help = "which images are carved: random ones of each class, or the last of the source"},
     {"keep", 0, "keep", KD_OPT_REALS, FIELD(keep), .min = 0, .max = 65535, .metavar = "CLASS,...",
      .help = "train on these classes alone"},
     {"omit", 0, "omit", KD_OPT_REALS, FIELD(omit), .min = 0, .max = 65535, .metavar = "CLASS,...",
@@ -93,6 +96,20 @@ static void strata_carve(struct strata *s, uint32_t total, uint32_t n)
             if (s->remainder[k] > s->remainder[best]) best = k;
         s->carved[best]++;
         s->remainder[best] = -1;
+    }
+}
+
+/* The last images of the source come first in their strata. */
+static void strata_carve_last(struct strata *s, const struct kd_images *images, uint32_t total)
+{
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t *place = s->place + s->start[k];
+        for (uint32_t p = 0; p < s->start[k + 1] - s->start[k]; p++) {
+            const uint32_t i = place[p];
+            if (i < images->n - total) continue;
+            place[p] = place[s->carved[k]];
+            place[s->carved[k]++] = i;
+        }
     }
 }
 
@@ -194,7 +211,10 @@ int kd_split_train(const struct kd_images *images, const struct kd_data_config *
     if (!wanted || !chosen) goto done;
     if (classes_choose(images, config, wanted, err) < 0) goto done;
     if (strata_make(&strata, images, (uint64_t)config->split_seed, err) < 0) goto done;
-    strata_carve(&strata, count, images->n);
+    if (config->carve == KD_CARVE_LAST)
+        strata_carve_last(&strata, images, count);
+    else
+        strata_carve(&strata, count, images->n);
     strata_mark(&strata, wanted, config->fraction, chosen);
     if (subset_gather(train, images, chosen, 1, err) < 0) goto done;
     if (subset_gather(validation, images, chosen, 2, err) < 0) goto done;

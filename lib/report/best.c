@@ -74,13 +74,18 @@ static bool better(const struct kd_report *report, const struct kd_entry *a,
     return order < 0;
 }
 
+bool kd_result_tuned(const struct kd_result *r)
+{
+    return r->corrected && strcmp(r->corrected, "test") == 0;
+}
+
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run)
 {
     const struct kd_entry *best = NULL;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
-        if (r->run != run || r->role != KD_ROLE_STUDENT) continue;
+        if (r->run != run || r->role != KD_ROLE_STUDENT || kd_result_tuned(r)) continue;
         if (isnan(mean(report, e, kd_figure_valid))) continue;
         if (!best || better(report, e, best)) best = e;
     }
@@ -130,7 +135,7 @@ const struct kd_entry *kd_report_plain(const struct kd_report *report, const str
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = with_network(report, e);
-        if (!r || r->run != mine->run || r->role != KD_ROLE_STUDENT) continue;
+        if (!r || r->run != mine->run || r->role != KD_ROLE_STUDENT || r->corrected) continue;
         if (any_distilled(report, e) || strcmp(r->network, mine->network) != 0) continue;
         bool same = same_data(r, mine);
         if (best && same != best_same ? same : !best || better(report, e, best)) {

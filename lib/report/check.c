@@ -94,12 +94,18 @@ static bool is_stale(const struct kd_report *report, const struct kd_result *r)
 static bool no_log(const struct kd_report *report, const struct kd_result *r)
 {
     (void)report;
-    return r->model && (!r->has_log || r->log.n == 0);
+    return r->model && !r->corrected && (!r->has_log || r->log.n == 0);
 }
 static bool not_finite(const struct kd_report *report, const struct kd_result *r)
 {
     (void)report;
     return r->log.not_finite > 0;
+}
+
+static bool is_tuned(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return kd_result_tuned(r);
 }
 
 static int note_where(struct kd_report *report, size_t run, const char *what,
@@ -129,6 +135,7 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
                   {missing, no_evaluation},
                   {"trained anew since its evaluation, which kd-eval --experiment repeats", is_stale},
                   {"no log", no_log},
+                  {"biases tuned on the test set, shown for comparison and never chosen", is_tuned},
                   {"training loss is not a number", not_finite}};
     for (size_t run = 0; run < report->n_runs; run++) {
         if (note_absent(report, run, err) < 0) return -1;

@@ -32,6 +32,14 @@ int kd_scatter_add(const struct kd_report *report, size_t run, struct kd_chart_s
                    struct kd_err *err);
 int kd_temperature_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                        struct kd_err *err);
+int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                   struct kd_err *err);
+int kd_shares_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                  struct kd_err *err);
+int kd_widths_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                  struct kd_err *err);
+int kd_unseen_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                  struct kd_err *err);
 int kd_heat_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                 struct kd_err *err);
 int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,

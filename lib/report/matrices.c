@@ -1,12 +1,15 @@
 /* Charts of cells: the sweep of alpha and T, the confusion of classes; and reliability. */
 #include "figure.h"
+#include "kd/base/mem.h"
 #include "plot.h"
+#include "unseen.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SIDE 64 /* most different values of a swept setting */
+#define UNSEEN 12 /* most students whose unseen classes are drawn, of a run */
 
 struct grid {
     double t[SIDE], a[SIDE];
@@ -158,18 +161,18 @@ static bool has_bins(const struct kd_report *report, const struct kd_result *r)
     return e && e->bins;
 }
 
-static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, double left,
+static void draw_confusion(struct kd_canvas *c, const double *confusion, size_t n, double left,
                            double top, double size)
 {
     char text[64], tip[96];
     struct kd_type label = {.size = fmin(KD_TEXT_SIZE, 0.6 * size), .ink = KD_INK_FAINT};
-    size_t every = (size_t)ceil(14 / size), n = e->classes;
+    size_t every = (size_t)ceil(14 / size);
     double most = 0;
     for (size_t i = 0; i < n * n; i++)
-        if (i / n != i % n && e->confusion[i] > most) most = e->confusion[i];
+        if (i / n != i % n && confusion[i] > most) most = confusion[i];
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < n; k++) {
-            double v = e->confusion[i * n + k];
+            double v = confusion[i * n + k];
             if (!(v > 0)) v = 0;
             snprintf(text, sizeof text, "%.0f", v);
             snprintf(tip, sizeof tip, "class %zu taken for %zu: %.0f", i, k, v);
@@ -195,6 +198,24 @@ static void draw_confusion(struct kd_canvas *c, const struct kd_evaluation *e, d
     }
 }
 
+static int add_confusion(const char *title, const char *split, const double *confusion, size_t classes,
+                         const char *name, struct kd_chart_set *set, struct kd_err *err)
+{
+    double n = (double)classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
+    double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
+    char text[96];
+    if (classes > 200) return 0;
+    struct kd_chart *chart = kd_chart_add(set, name, width, height, err, title);
+    if (!chart) return -1;
+    draw_confusion(&chart->canvas, confusion, classes, left, top, size);
+    struct kd_type axis = {.size = KD_TEXT_SIZE + 1, .anchor = 0.5};
+    snprintf(text, sizeof text, "predicted class (%.40s split, images)", split);
+    kd_canvas_text(&chart->canvas, left + n * size / 2, height - 22, text, axis);
+    axis.upward = true;
+    kd_canvas_text(&chart->canvas, 28, top + n * size / 2, "true class", axis);
+    return 0;
+}
+
 int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
                      struct kd_err *err)
 {
@@ -202,19 +223,44 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
     char title[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    double n = (double)e->classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
-    double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
-    if (e->classes > 200) return 0;
     kd_model_title("Confusion", report, r, title);
-    struct kd_chart *chart = kd_chart_add(set, "confusion", width, height, err, title);
-    if (!chart) return -1;
-    draw_confusion(&chart->canvas, e, left, top, size);
-    struct kd_type axis = {.size = KD_TEXT_SIZE + 1, .anchor = 0.5};
-    snprintf(title, sizeof title, "predicted class (%.40s split, images)", report->split);
-    kd_canvas_text(&chart->canvas, left + n * size / 2, height - 22, title, axis);
-    axis.upward = true;
-    kd_canvas_text(&chart->canvas, 28, top + n * size / 2, "true class", axis);
-    return 0;
+    return add_confusion(title, report->split, e->confusion, e->classes, "confusion", set, err);
+}
+
+/* A student that never saw some classes: its seeds together, in images a seed. */
+static int add_unseen(const struct kd_report *report, const struct kd_entry *entry, struct kd_chart_set *set,
+                      struct kd_err *err)
+{
+    const struct kd_result *r = &report->results[entry->first];
+    size_t classes, seeds;
+    char title[300];
+    double *sum = kd_confusion_sum(report, entry, &classes, &seeds, err);
+    if (!sum) return classes ? -1 : 0;
+    bool *unseen = kd_alloc(classes, sizeof *unseen, "classes", err);
+    int status = unseen ? 0 : -1;
+    if (status == 0 && kd_unseen_of(r, unseen, classes)) {
+        for (size_t k = 0; k < classes * classes; k++) sum[k] = round(sum[k] / (double)seeds);
+        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds,
+                 seeds > 1 ? "s" : "");
+        status = add_confusion(title, report->split, sum, classes, "unseen-classes", set, err);
+    }
+    kd_free(unseen);
+    kd_free(sum);
+    return status;
+}
+
+int kd_unseen_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
+{
+    int drawn = 0, status = 0;
+    for (size_t i = 0; i < report->n_entries && drawn < UNSEEN && status == 0; i++) {
+        const struct kd_result *r = &report->results[report->entries[i].first];
+        bool filtered = r->data && (strstr(r->data, "\"omit\":[") || strstr(r->data, "\"keep\":["));
+        if (r->run != run || !filtered) continue;
+        size_t before = set->n;
+        status = add_unseen(report, &report->entries[i], set, err);
+        drawn += set->n > before;
+    }
+    return status;
 }
 
 /* ---- reliability -------------------------------------------------------------------------- */

@@ -139,6 +139,8 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     const cJSON *data = config ? cJSON_GetObjectItemCaseSensitive(config, "data") : NULL;
     if (data && !(r->data = kd_json_text(data, false, err))) goto end;
     if (r->role == KD_ROLE_STUDENT) read_distillation(r, config, r->parents != NULL);
+    const char *by = kd_text_at(config, "correct.by");
+    if (by && !(r->corrected = kd_strdup(by, err))) goto end;
     r->best_epoch = kd_number_at(metrics, "epoch");
     r->parameters = kd_number_at(metrics, "parameters");
     r->macs = kd_number_at(metrics, "macs");
@@ -329,7 +331,7 @@ void kd_result_release(struct kd_result *r)
         free_evaluation(&r->evaluations[i]);
     }
     char *texts[] = {r->name, r->folder,  r->model,   r->network,
-                     r->data, r->command, r->version, r->parents, r->fingerprint};
+                     r->data, r->command, r->version, r->parents, r->fingerprint, r->corrected};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     kd_free(r->evaluations);
     kd_log_release(&r->log);

@@ -1,5 +1,6 @@
 #include "kd/train/config.h"
 #include "kd/base/mem.h"
+#include "kd/nn/model.h"
 
 #include <string.h>
 
@@ -87,6 +88,7 @@ void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIO
     out[1] = (struct kd_opt_section){"Augmentation", kd_augment_rows, kd_augment_rows_n, &job->augment};
     out[2] = (struct kd_opt_section){"Data", kd_data_rows, kd_data_rows_n, &job->data};
     out[3] = (struct kd_opt_section){"Distillation", kd_distill_rows, kd_distill_rows_n, &job->distill};
+    out[4] = (struct kd_opt_section){"Correction", kd_correct_rows, kd_correct_rows_n, &job->correct};
 }
 
 void kd_job_release(struct kd_job *job)
@@ -124,6 +126,7 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
     }
     if (kd_json_add(json, "train", train, err) < 0) goto fail;
     if (job->distilled && kd_json_attach(json, "distill", kd_opts_to_json(&s[3], err), err) < 0) goto fail;
+    if (job->corrected && kd_json_attach(json, "correct", kd_opts_to_json(&s[4], err), err) < 0) goto fail;
     return json;
 fail:
     cJSON_Delete(json);
@@ -148,4 +151,16 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
         return kd_fail_usage(err, "data.unlabelled: without labels only soft targets can be learnt; "
                                   "set distill.alpha to 1 and give a teacher or soft targets");
     return 0;
+}
+
+int kd_model_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err)
+{
+    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, out};
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.config");
+    if (kd_opts_preset(&s, 1, err) < 0 || !cJSON_IsString(text)) return text ? -1 : 0;
+    cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
+    int status = !config ? -1 : data ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err) : 0;
+    cJSON_Delete(config);
+    return status;
 }

@@ -152,8 +152,10 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
         read_section(&s[0], object, where, "train", augment, 1, err) < 0 ||
         read_section(&s[1], cJSON_GetObjectItemCaseSensitive(object, "train"), train, "augment", NULL, 0,
                      err) < 0 ||
-        read_section(&s[3], object, where, "distill", NULL, 0, err) < 0)
+        read_section(&s[3], object, where, "distill", NULL, 0, err) < 0 ||
+        read_section(&s[4], object, where, "correct", NULL, 0, err) < 0)
         return -1;
+    job->corrected = job->correct.of != NULL;
     const cJSON *network = cJSON_GetObjectItemCaseSensitive(object, "network");
     if (network && !(job->network = cJSON_Duplicate(network, 1)))
         return kd_fail_memory(err, "not enough memory for a network");

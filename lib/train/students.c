@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum { MOST_STUDENTS = 20000 };
-static const char *const student_keys[] = {"network", "train", "data", "distill", "sweep"};
+static const char *const student_keys[] = {"network", "train", "data", "distill", "sweep", "correct"};
+enum { TAKEN = 4 }; /* the first so many a corrected student has from the one it corrects */
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -72,7 +73,16 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
     if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0)
         return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
                                   "no control character, under 200 bytes) and not \"teacher\"", where);
-    return kd_experiment_keys(json, where, student_keys, COUNT(student_keys), err);
+    if (kd_experiment_keys(json, where, student_keys, COUNT(student_keys), err) < 0) return -1;
+    const cJSON *correct = cJSON_GetObjectItemCaseSensitive(json, "correct");
+    if (!correct || cJSON_IsNull(correct)) return 0;
+    if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(correct, "of")))
+        return kd_fail_usage(err, "%s.correct: expected an object with \"of\", the student to correct", where);
+    for (int i = 0; i < TAKEN; i++)
+        if (cJSON_HasObjectItem(json, student_keys[i]))
+            return kd_fail_usage(err, "%s: a student with \"correct\" has its %s from the one it corrects; leave it out",
+                                 where, student_keys[i]);
+    return 0;
 }
 
 /* Value as it stands in a name: numbers and words as they are, lists and objects as JSON. */
@@ -148,7 +158,7 @@ static bool names(const cJSON *from, const char *name)
 
 static bool depends(const struct kd_student *a, const struct kd_student *b)
 {
-    return names(kd_json_get(a->json, "distill.from"), b->name);
+    return names(kd_json_get(a->json, "distill.from"), b->name) || names(kd_json_get(a->json, "correct.of"), b->name);
 }
 
 /* Parents before children, otherwise in the order of the file. */
@@ -162,7 +172,9 @@ static int sort_students(struct kd_experiment *x, struct kd_err *err)
             if (j == x->n_students && !depends(&x->students[pick], &x->students[pick])) break;
         }
         if (pick == x->n_students)
-            return kd_fail_usage(err, "students.%s.distill.from: these students teach each other in a circle",
+            return kd_fail_usage(err, cJSON_HasObjectItem(x->students[done].json, "correct")
+                                          ? "students.%s.correct.of: these students correct each other in a circle"
+                                          : "students.%s.distill.from: these students teach each other in a circle",
                                  x->students[done].name);
         struct kd_student s = x->students[pick];
         memmove(&x->students[done + 1], &x->students[done], (pick - done) * sizeof s);
@@ -171,7 +183,34 @@ static int sort_students(struct kd_experiment *x, struct kd_err *err)
     return 0;
 }
 
+/* What a corrected student has of the one it corrects. */
+static int take_from(const struct kd_experiment *x, struct kd_student *s, const char *of, struct kd_err *err)
+{
+    const struct kd_student *from = kd_experiment_student(x, of, err);
+    char where[300];
+    snprintf(where, sizeof where, "students.%.250s.correct.of", s->name);
+    if (!from) return kd_err_context(err, "%s", where);
+    if (cJSON_HasObjectItem(from->json, "correct"))
+        return kd_fail_usage(err, "%s: \"%s\" is a corrected student itself", where, of);
+    for (int i = 0; i < TAKEN; i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(from->json, student_keys[i]);
+        cJSON *copy = value ? cJSON_Duplicate(value, 1) : NULL;
+        if (value && kd_json_attach(s->json, student_keys[i], copy, err) < 0) return -1;
+    }
+    return 0;
+}
+
+static int correct_students(struct kd_experiment *x, struct kd_err *err)
+{
+    for (size_t i = 0; i < x->n_students; i++) {
+        struct kd_student *s = &x->students[i];
+        const cJSON *of = kd_json_get(s->json, "correct.of");
+        if (of && take_from(x, s, of->valuestring, err) < 0) return -1;
+    }
+    return 0;
+}
+
 int kd_experiment_students(struct kd_experiment *x, struct kd_err *err)
 {
-    return read_students(x, err) < 0 ? -1 : sort_students(x, err);
+    return read_students(x, err) < 0 || sort_students(x, err) < 0 ? -1 : correct_students(x, err);
 }

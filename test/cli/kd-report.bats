@@ -240,12 +240,13 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     has_cairo || skip "built without Cairo"
     run --separate-stderr report "$RUN" --charts -o charts
     [ "$status" -eq 0 ]
-    for c in learning-curves learning-curves-2 accuracy-parameters accuracy-temperature accuracy-temperature-2; do
+    for c in learning-curves learning-curves-2 accuracy-parameters accuracy-models accuracy-temperature accuracy-temperature-2 \
+        temperature-networks; do
         [ "$(head -c 8 "charts/$c.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
         [ "$(head -c 5 "charts/$c.pdf")" = %PDF- ]
         [ "$(tail -n 1 "charts/$c.svg")" = "</svg>" ]
     done
-    [ "$(wc -l <<<"$output")" -eq 18 ] # and the training images
+    [ "$(wc -l <<<"$output")" -eq 24 ] # and the training images
     [ ! -e charts/sweep.svg ]
     [ ! -e charts/confusion.svg ]
     # The classes and bins of an evaluation get their charts.

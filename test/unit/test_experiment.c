@@ -418,6 +418,36 @@ static void jobs_that_contradict_themselves(void **state)
     kd_experiment_close(x);
 }
 
+static void corrected_students(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"students\": {\"b\": {\"correct\": {\"of\": \"a\"}, \"sweep\": {\"correct.by\": [\"balanced\", \"test\"]}},"
+        "\"a\": {\"network\": \"mlp-7\", \"data\": {\"omit\": [3]}, \"distill\": {\"temperature\": 9}}}}";
+    struct kd_experiment *x = opened(text);
+    struct kd_job job = job_of(x, "b,by=balanced");
+    assert_true(job.corrected && job.correct.by == KD_BY_BALANCED && job.correct.flips == 0.001);
+    assert_string_equal(job.correct.of, "a");
+    assert_string_equal(job.network->valuestring, "mlp-7");
+    assert_true(job.distilled && job.distill.temperature == 9 && job.data.omit.n == 1 && job.data.omit.v[0] == 3);
+    kd_job_release(&job);
+    job = job_of(x, "a");
+    assert_false(job.corrected);
+    cJSON *json = kd_job_to_json(&job, &err);
+    assert_false(cJSON_HasObjectItem(json, "correct")); /* nothing new is said of what is not corrected */
+    cJSON_Delete(json);
+    kd_job_release(&job);
+    students_are(x, "a b,by=balanced b,by=test");
+    refused("{\"students\": {\"a\": {\"correct\": {\"by\": \"test\"}}}}", "students.a.correct", "\"of\"");
+    refused("{\"students\": {\"a\": {\"correct\": 3}}}", "students.a.correct", "\"of\"");
+    refused("{\"students\": {\"abc\": {}, \"b\": {\"correct\": {\"of\": \"abd\"}}}}", "students.b.correct.of", "did you mean \"abc\"");
+    refused("{\"students\": {\"a\": {}, \"b\": {\"correct\": {\"of\": \"a\"}, \"network\": \"mlp-3\"}}}", "students.b", "network");
+    refused("{\"students\": {\"a\": {}, \"b\": {\"correct\": {\"of\": \"a\"}}, \"c\": {\"correct\": {\"of\": \"b\"}}}}",
+            "students.c.correct.of", "corrected student itself");
+    refused("{\"students\": {\"a\": {\"correct\": {\"of\": \"b\"}}, \"b\": {\"correct\": {\"of\": \"a\"}}}}",
+            "correct.of", "circle");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +459,7 @@ int main(void)
         cmocka_unit_test(keys_and_types),
         cmocka_unit_test(settings),
         cmocka_unit_test(sets),
+        cmocka_unit_test(corrected_students),
         cmocka_unit_test(resolved),
         cmocka_unit_test(jobs_that_contradict_themselves),
     };

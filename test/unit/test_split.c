@@ -276,6 +276,45 @@ static void test_rows(void **state)
     assert_string_equal(kd_data_rows[KD_DATA_ROW_UNLABELLED].flag, "unlabelled");
 }
 
+/* carve = last: the last images of the source, whatever their class; fractions of the rest stay nested. */
+static void test_carve_last(void **state)
+{
+    unsigned char marks[N] = {0}, tenth[N] = {0}, half[N] = {0};
+    struct kd_data_config c = config(137);
+    (void)state;
+    c.carve = KD_CARVE_LAST;
+    split(&c);
+    assert_int_equal(validation.n, 137);
+    for (uint32_t i = 0; i < 137; i++) assert_int_equal(validation.index[i], N - 137 + i);
+    mark(&train, marks);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(marks[i], i < N - 137);
+    release();
+    c.fraction = 0.1;
+    split(&c);
+    mark(&train, tenth);
+    release();
+    c.fraction = 0.5;
+    split(&c);
+    mark(&train, half);
+    for (uint32_t i = 0; i < N; i++) assert_true(half[i] >= tenth[i] && (!half[i] || i < N - 137));
+    release();
+}
+
+/* Models made before there was a choice say nothing of it; they stay what the same settings give. */
+static void test_carve_is_left_out_where_it_is_not_asked_for(void **state)
+{
+    struct kd_data_config c = {0};
+    struct kd_opt_section section = {"Data", kd_data_rows, kd_data_rows_n, &c};
+    (void)state;
+    assert_int_equal(kd_opts_preset(&section, 1, &err), 0);
+    for (c.carve = 0; c.carve < 2; c.carve++) {
+        cJSON *json = kd_opts_to_json(&section, &err);
+        assert_true(cJSON_HasObjectItem(json, "carve") == (c.carve == KD_CARVE_LAST));
+        cJSON_Delete(json);
+    }
+    kd_opts_release(&section, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_keep_omit),  cmocka_unit_test(test_fraction),
         cmocka_unit_test(test_unlabelled), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_copy),       cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_carve_last),
+        cmocka_unit_test(test_carve_is_left_out_where_it_is_not_asked_for),
     };
     return cmocka_run_group_tests(tests, make, NULL);
 }

@@ -55,6 +55,8 @@ struct kd_option {
     const char *choices;  /* CHOICE: "sgd|adam|adamw" */
     const char *metavar;  /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
     const char *help;     /* one sentence without full stop; --help adds the default */
+    bool later;           /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
+                             false or NULL (its default), so that those stay what the same settings give */
 };
 
 struct kd_opt_section {

@@ -46,6 +46,7 @@ struct kd_result { /* one trained model: one seed */
     struct kd_log log;
     bool has_log;
     char *command, *version, *parents, *fingerprint; /* as the model file says, or NULL */
+    char *corrected; /* what its biases were found by (kd-correct): "transfer", ...; NULL: it was trained so */
     bool stale; /* it was trained anew after its evaluation, which is passed over */
 };
 
@@ -87,7 +88,8 @@ struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_e
 
 /* The student of a run best on validation: highest median top-1 over its seeds, then lowest median
  * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures
- * play no part. */
+ * play no part, and students whose biases were tuned on the test set are passed over. */
+bool kd_result_tuned(const struct kd_result *r); /* is it such a student? */
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,

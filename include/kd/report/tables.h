@@ -11,6 +11,9 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
 int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per distilled student that has a plain counterpart: paired per-seed difference of top-1. */
 int kd_table_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
+/* A row per model and class: errors over its seeds, and what the class is mostly taken for. Classes that its training
+ * left out are marked. */
+int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per epoch of every log. */
 int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 

@@ -3,6 +3,7 @@
 #define KD_TRAIN_CONFIG_H
 #include "kd/base/option.h"
 #include "kd/data/batch.h"
+#include "kd/data/split.h"
 
 enum kd_optimizer_kind { KD_SGD, KD_ADAM, KD_ADAMW };
 enum kd_schedule_kind { KD_CONSTANT, KD_STEP, KD_EXPONENTIAL, KD_COSINE, KD_ONE_CYCLE, KD_TRIANGULAR };
@@ -52,6 +53,17 @@ struct kd_distill_config { /* "distill" of a student; alpha 0: trained on labels
 extern const struct kd_option kd_distill_rows[];
 extern const size_t kd_distill_rows_n;
 
+enum kd_correct_by { KD_BY_TRANSFER, KD_BY_BALANCED, KD_BY_TEST };
+struct kd_correct_config { /* "correct" of a student, which has no training of its own then */
+    char *of;                /* the student that is corrected */
+    int by;                  /* enum kd_correct_by */
+    double flips;            /* by transfer: share of the transfer images */
+    struct kd_reals classes; /* unseen ones; empty: those that the student's data leave out */
+    char *images;            /* by balanced: a source; NULL: the training images, with the classes left out */
+};
+extern const struct kd_option kd_correct_rows[];
+extern const size_t kd_correct_rows_n;
+
 /* One training, all of it. */
 struct kd_job {
     char *name;              /* "teacher" or the student's name */
@@ -62,13 +74,18 @@ struct kd_job {
     struct kd_train_config train;
     struct kd_augment augment;
     struct kd_distill_config distill;
+    bool corrected;          /* is not trained: another student with other biases */
+    struct kd_correct_config correct;
 };
 /* The sections of a job, for help and flags; out has room for KD_JOB_SECTIONS. */
-enum { KD_JOB_SECTIONS = 4 };
+enum { KD_JOB_SECTIONS = 5 };
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS]);
 void kd_job_release(struct kd_job *job);
-/* The resolved configuration: {"name", "network", "data", "train", "distill"}. */
+/* The resolved configuration: {"name", "network", "data", "train", "distill", "correct"}, the last two where there are any. */
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
+/* What a model was trained on: "data" of its kd.config, over defaults, which are all there is where it says nothing. */
+struct kd_model;
+int kd_model_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err);
 /* Is `there`, the kd.config in a file (NULL: it has none), that of the training whose kd.config is `now`? An option that it does
  * not name, since it was written before kd had that option, has its default there. 1, 0, or -1 with err filled. */
 int kd_config_same(const char *there, const char *now, struct kd_err *err);

@@ -1,0 +1,199 @@
+/* What remains where parameters and temperature are the same: each model's accuracy with its seeds; and accuracy against the
+ * share of the data that was learnt from. */
+#include "figure.h"
+#include "kd/base/json.h"
+#include "kd/base/mem.h"
+#include "plot.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WIDTH 720.0
+#define RIGHT 24.0
+#define TOP   52.0
+#define ROWS  60 /* most models in one chart */
+#define LINE  20.0
+
+static double accuracy(const struct kd_report *report, const struct kd_entry *e, size_t seed)
+{
+    return kd_figure_top1(report, &report->results[e->first + seed]);
+}
+
+/* ---- models one below the other ------------------------------------------------------------ */
+
+static int kind_of(const struct kd_report *report, const struct kd_entry *e)
+{
+    const struct kd_result *r = &report->results[e->first];
+    return r->role == KD_ROLE_TEACHER ? 0 : kd_entry_distilled(report, e) ? 2 : 1;
+}
+
+static void draw_row(const struct kd_report *report, const struct kd_panel *p, const struct kd_entry *e, double y)
+{
+    const struct kd_result *r = &report->results[e->first];
+    struct kd_stats s = kd_entry_stats(report, e, kd_figure_top1);
+    int ink = KD_INK_SERIES + kind_of(report, e);
+    char name[160], tip[300];
+    kd_text_fit(r->name, KD_TEXT_SIZE, p->x - 24, name);
+    kd_canvas_text(p->c, p->x - 8, y + 4, name, (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 1});
+    for (size_t i = 0; i < e->n; i++) {
+        double v = accuracy(report, e, i);
+        snprintf(tip, sizeof tip, "%.200s, seed %.0f: %.2f %%", r->name, report->results[e->first + i].seed, 100 * v);
+        if (isfinite(v))
+            kd_canvas_dot(p->c, kd_panel_x(p, v), y, 2.5, 0, (struct kd_pen){.ink = ink, .opacity = 0.45}, tip);
+    }
+    double x[2] = {kd_panel_x(p, s.mean - s.sd), kd_panel_x(p, s.mean + s.sd)}, both[2] = {y, y};
+    if (s.sd > 0) kd_canvas_line(p->c, x, both, 2, (struct kd_pen){.ink = ink, .width = 1.6});
+    snprintf(tip, sizeof tip, "%.200s: %.2f %%, sd %.2f", r->name, 100 * s.mean, 100 * s.sd);
+    kd_canvas_dot(p->c, kd_panel_x(p, s.mean), y, 4.5, 2, (struct kd_pen){.ink = ink}, tip);
+}
+
+static bool rows_axis(const struct kd_report *report, const struct kd_entry *const *rows, size_t n, struct kd_axis *axis)
+{
+    double v[3 * ROWS] = {NAN};
+    for (size_t i = 0; i < n; i++) {
+        struct kd_stats s = kd_entry_stats(report, rows[i], kd_figure_top1);
+        double sd = isfinite(s.sd) ? s.sd : 0;
+        v[3 * i] = fmin(s.min, s.mean - sd);
+        v[3 * i + 1] = fmax(s.max, s.mean + sd);
+        v[3 * i + 2] = s.mean;
+    }
+    return kd_axis_over(axis, v, 3 * n, false, KD_AXIS_PERCENT);
+}
+
+int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
+{
+    static const char *const names[] = {"teacher", "plain student", "distilled student"};
+    const struct kd_entry *rows[ROWS];
+    struct kd_legend_item items[3];
+    char title[300];
+    size_t n = 0, k = 0;
+    double left = 80;
+    bool kinds[3] = {false};
+    for (size_t i = 0; i < report->n_entries && n < ROWS; i++) {
+        const struct kd_entry *e = &report->entries[i];
+        const struct kd_result *r = &report->results[e->first];
+        if (r->run != run || !kd_entry_stats(report, e, kd_figure_top1).n) continue;
+        rows[n++] = e;
+        kinds[kind_of(report, e)] = true;
+        left = fmax(left, fmin(260, kd_type_width(r->name, KD_TEXT_SIZE) + 32));
+    }
+    struct kd_panel p = {.x = left, .y = TOP, .w = WIDTH - left - RIGHT, .h = LINE * (double)n + 8};
+    if (n < 2 || !rows_axis(report, rows, n, &p.ax)) return 0;
+    p.ay = (struct kd_axis){.low = 0, .high = 1, .at = &left}; /* no ticks */
+    snprintf(title, sizeof title, "Accuracy of each model: %.200s", report->runs[run].name);
+    struct kd_chart *c = kd_chart_add(set, "accuracy-models", WIDTH, TOP + p.h + 108, err, title);
+    if (!c) return -1;
+    p.c = &c->canvas;
+    snprintf(title, sizeof title, "%.40s top-1 accuracy, %%", report->split);
+    kd_panel_frame(&p, &(struct kd_panel_words){.x = title, .no_y_numbers = true});
+    for (size_t i = 0; i < n; i++) draw_row(report, &p, rows[i], TOP + 4 + LINE * ((double)i + 0.5));
+    for (int kind = 0; kind < 3; kind++)
+        if (kinds[kind]) items[k++] = (struct kd_legend_item){names[kind], {.ink = KD_INK_SERIES + kind}, 2};
+    kd_legend(p.c, 78, TOP + p.h + 62, WIDTH - 78 - RIGHT, items, k);
+    kd_canvas_text(p.c, 78, TOP + p.h + 98, "Small: each seed. Large: their mean, with the standard deviation.",
+                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    return 0;
+}
+
+/* ---- accuracy against the share of the data ------------------------------------------------- */
+
+enum { PLAIN, DISTILLED, UNLABELLED, FORMS };
+static const char *const form_names[FORMS] = {"labels alone", "labels and teacher", "teacher alone, no labels"};
+
+struct share { /* a student in the chart */
+    const struct kd_entry *entry;
+    double fraction;
+    int form;
+    struct kd_stats y;
+};
+
+static bool share_of(const struct kd_report *report, const struct kd_entry *e, struct share *out)
+{
+    const struct kd_result *r = &report->results[e->first];
+    struct kd_err ignored;
+    if (r->role != KD_ROLE_STUDENT || r->corrected || !r->data) return false;
+    cJSON *data = kd_json_parse(r->data, strlen(r->data), "data", &ignored);
+    double fraction = kd_number_at(data, "fraction");
+    bool unlabelled = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(data, "unlabelled"));
+    cJSON_Delete(data);
+    *out = (struct share){e, fraction, unlabelled ? UNLABELLED : r->distilled ? DISTILLED : PLAIN,
+                          kd_entry_stats(report, e, kd_figure_top1)};
+    return fraction > 0 && out->y.n > 0;
+}
+
+/* By form, then fraction. Returns how many; *differ: more than one fraction is there. */
+static size_t shares_make(const struct kd_report *report, size_t run, struct share *shares, bool *differ)
+{
+    size_t n = 0;
+    *differ = false;
+    for (size_t i = 0; i < report->n_entries && n < ROWS; i++) {
+        struct share s;
+        if (report->results[report->entries[i].first].run != run || !share_of(report, &report->entries[i], &s)) continue;
+        size_t k = n++;
+        for (; k > 0 && (shares[k - 1].form > s.form || (shares[k - 1].form == s.form && shares[k - 1].fraction > s.fraction));
+             k--)
+            shares[k] = shares[k - 1];
+        shares[k] = s;
+        *differ = *differ || s.fraction != shares[0].fraction || s.fraction != shares[n - 1].fraction;
+    }
+    return n;
+}
+
+static void draw_share(const struct kd_report *report, const struct kd_panel *p, const struct share *s)
+{
+    char tip[300];
+    double x = kd_panel_x(p, s->fraction), xs[2] = {x, x}, sd = isfinite(s->y.sd) ? s->y.sd : 0;
+    double ys[2] = {kd_panel_y(p, 1 - s->y.mean - sd), kd_panel_y(p, 1 - s->y.mean + sd)};
+    int ink = KD_INK_SERIES + 1 + s->form;
+    snprintf(tip, sizeof tip, "%.200s: %.2f %% errors, sd %.2f", report->results[s->entry->first].name, 100 * (1 - s->y.mean),
+             100 * sd);
+    if (sd > 0) kd_canvas_line(p->c, xs, ys, 2, (struct kd_pen){.ink = ink, .width = 1.4});
+    kd_canvas_dot(p->c, x, kd_panel_y(p, 1 - s->y.mean), 4, 0, (struct kd_pen){.ink = ink}, tip);
+}
+
+static void draw_shares(const struct kd_report *report, const struct kd_panel *p, const struct share *s, size_t n)
+{
+    double x[ROWS], y[ROWS];
+    for (size_t from = 0, k; from < n; from += k) {
+        for (k = 0; from + k < n && s[from + k].form == s[from].form; k++) {
+            draw_share(report, p, &s[from + k]);
+            x[k] = kd_panel_x(p, s[from + k].fraction);
+            y[k] = kd_panel_y(p, 1 - s[from + k].y.mean);
+        }
+        kd_canvas_line(p->c, x, y, k, (struct kd_pen){.ink = KD_INK_SERIES + 1 + s[from].form, .width = 1.8});
+    }
+}
+
+int kd_shares_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
+{
+    struct share s[ROWS];
+    struct kd_legend_item items[FORMS];
+    struct kd_panel p = {.x = 78, .y = TOP, .w = WIDTH - 78 - RIGHT, .h = 350};
+    double v[2 * ROWS] = {NAN}, x[ROWS] = {NAN};
+    char title[300];
+    bool differ;
+    size_t n = shares_make(report, run, s, &differ), k = 0;
+    for (size_t i = 0; i < n; i++) {
+        double sd = isfinite(s[i].y.sd) ? s[i].y.sd : 0;
+        x[i] = s[i].fraction;
+        v[2 * i] = 1 - s[i].y.mean + sd;
+        v[2 * i + 1] = 1 - s[i].y.mean - sd;
+    }
+    if (!differ || !kd_axis_over(&p.ay, v, 2 * n, true, KD_AXIS_PERCENT)) return 0;
+    kd_axis_over(&p.ax, x, n, true, KD_AXIS_PERCENT);
+    snprintf(title, sizeof title, "Errors against data: %.200s", report->runs[run].name);
+    struct kd_chart *c = kd_chart_add(set, "errors-data", WIDTH, 520, err, title);
+    if (!c) return -1;
+    p.c = &c->canvas;
+    snprintf(title, sizeof title, "%.40s errors, %%", report->split);
+    kd_panel_frame(&p, &(struct kd_panel_words){.x = "share of the training images, %", .y = title});
+    draw_shares(report, &p, s, n);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || s[i].form != s[i - 1].form)
+            items[k++] = (struct kd_legend_item){form_names[s[i].form],
+                                                 {.ink = KD_INK_SERIES + 1 + s[i].form, .width = 1.8}, -1};
+    kd_legend(p.c, 78, 460, WIDTH - 78 - RIGHT, items, k);
+    kd_canvas_text(p.c, 78, 508, "Bars: standard deviation over seeds.",
+                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    return 0;
+}

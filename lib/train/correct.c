@@ -1,0 +1,267 @@
+#include "kd/train/correct.h"
+#include "kd/base/json.h"
+#include "kd/base/mem.h"
+#include "kd/train/bias.h"
+
+#include <math.h>
+#include <string.h>
+
+#define C(field) offsetof(struct kd_correct_config, field)
+const struct kd_option kd_correct_rows[] = {
+    {NULL, 0, "of", KD_OPT_TEXT, C(of), .help = "the student that is corrected"},
+    {"by", 0, "by", KD_OPT_CHOICE, C(by), .preset = "transfer", .choices = "transfer|balanced|test", .metavar = "WHAT",
+     .help = "what the biases are found by: the transfer images; unlabelled images of equally frequent classes; or, "
+             "for comparison, the test labels"},
+    {"flips", 0, "flips", KD_OPT_REAL, C(flips), .preset = "0.001", .min = 0, .max = 1, .metavar = "SHARE",
+     .help = "by transfer: share of the transfer images that may be taken for each unseen class"},
+    {"classes", 0, "classes", KD_OPT_REALS, C(classes), .min = 0, .max = 65535, .metavar = "CLASS,...",
+     .help = "the unseen classes; default: those that the model's own training left out"},
+    {"images", 0, "images", KD_OPT_TEXT, C(images), .metavar = "SOURCE",
+     .help = "by balanced: unlabelled images of all classes; default: the training images, none left out"},
+};
+const size_t kd_correct_rows_n = sizeof kd_correct_rows / sizeof *kd_correct_rows;
+
+const char *kd_correct_by_name(int by)
+{
+    static const char *const names[] = {"transfer", "balanced", "test"};
+    return names[by];
+}
+
+/* ---- which classes ---- */
+
+static int mark(const struct kd_reals *list, uint32_t classes, bool as, bool *out, struct kd_err *err)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        double v = list->v[i];
+        if (!(v >= 0) || v != floor(v) || v >= classes)
+            return kd_fail_usage(err, "correct.classes: no class %g, classes are 0 to %u", v, classes - 1);
+        out[(uint32_t)v] = as;
+    }
+    return 0;
+}
+
+static int find_unseen(struct kd_correction *c, struct kd_err *err)
+{
+    uint32_t classes = c->model->net->classes, many = 0;
+    const struct kd_data_config *d = c->data;
+    c->unseen = kd_alloc(classes, sizeof *c->unseen, "classes", err);
+    c->bias = kd_alloc(classes, sizeof *c->bias, "biases", err);
+    if (!c->unseen || !c->bias) return -1;
+    int status = 0;
+    if (c->config->classes.n)
+        status = mark(&c->config->classes, classes, true, c->unseen, err);
+    else {
+        for (uint32_t k = 0; k < classes; k++) c->unseen[k] = d->keep.n > 0;
+        status = mark(&d->keep, classes, false, c->unseen, err);
+        if (status == 0) status = mark(&d->omit, classes, true, c->unseen, err);
+    }
+    for (uint32_t k = 0; k < classes; k++) many += c->unseen[k];
+    if (status == 0 && !many)
+        status = kd_fail_usage(err, "%s: no class was left out of its training; name the unseen ones (--classes, "
+                                    "correct.classes)", c->model->path);
+    return status;
+}
+
+/* ---- which images ---- */
+
+/* The transfer set without what is, or is taken by the teacher for, an unseen class. */
+static void drop_unseen(const struct kd_correction *c, struct kd_subset *s)
+{
+    uint32_t classes = c->model->net->classes, kept = 0;
+    for (uint32_t j = 0; j < s->n; j++) {
+        uint32_t i = s->index[j], best = 0;
+        int32_t label = s->images->labels ? s->images->labels[i] : -1;
+        const float *z = c->teacher ? c->teacher + (size_t)i * classes : NULL;
+        for (uint32_t k = 1; z && k < classes; k++)
+            if (z[k] > z[best]) best = k;
+        if ((z && c->unseen[best]) || (label >= 0 && (uint32_t)label < classes && c->unseen[label])) continue;
+        s->index[kept++] = i;
+    }
+    s->n = kept;
+}
+
+static int choose_images(const struct kd_correction *c, struct kd_subset *out, struct kd_err *err)
+{
+    struct kd_data_config all = *c->data;
+    struct kd_subset rest = {0};
+    bool other = c->config->by == KD_BY_TEST || (c->config->by == KD_BY_BALANCED && c->config->images);
+    if (other || strcmp(c->images->split, "train") != 0) {
+        if (kd_subset_all(c->images, out, err) < 0) return -1;
+    } else {
+        if (c->config->by == KD_BY_BALANCED) all.fraction = 1;
+        if (c->config->by == KD_BY_BALANCED || !c->images->labels) all.keep.n = all.omit.n = 0;
+        if (kd_split_train(c->images, &all, out, &rest, err) < 0) return -1;
+        kd_subset_release(&rest);
+    }
+    if (c->config->by == KD_BY_TRANSFER) drop_unseen(c, out);
+    return 0;
+}
+
+/* ---- finding and adding biases ---- */
+
+static struct kd_param *last_bias(const struct kd_model *model, struct kd_err *err)
+{
+    const struct kd_chain *chain = &model->net->chain;
+    struct kd_layer *last = &chain->layers[chain->n_layers - 1];
+    for (unsigned i = 0; strcmp(last->kind->name, "dense") == 0 && i < last->n_params; i++)
+        if (last->param[i].role == KD_BIAS) return &last->param[i];
+    kd_fail(err, "%s: its last layer is %s%s; only a dense layer with biases can be corrected", model->path,
+            last->kind->name, strcmp(last->kind->name, "dense") == 0 ? " without biases" : "");
+    return NULL;
+}
+
+static int find_bias(struct kd_correction *c, const struct kd_subset *on, struct kd_err *err)
+{
+    struct kd_network *net = c->model->net;
+    struct kd_view view = {.images = c->images};
+    float *logits = kd_alloc((size_t)on->n * net->classes, sizeof *logits, "logits", err);
+    int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
+    int status = logits && labels ? 0 : -1;
+    if (status == 0)
+        status = kd_predict(net, &c->model->normalize, &view, on->index, on->n, c->pool, c->progress, logits, err);
+    for (uint32_t i = 0; status == 0 && i < on->n; i++) labels[i] = kd_subset_label(on, i);
+    if (status == 0 && c->config->by == KD_BY_TRANSFER)
+        status = kd_bias_by_transfer(logits, on->n, net->classes, c->unseen, c->config->flips, c->bias, err);
+    else if (status == 0 && c->config->by == KD_BY_BALANCED)
+        status = kd_bias_by_balance(logits, on->n, net->classes, c->unseen, c->bias, err);
+    else if (status == 0)
+        status = kd_bias_by_labels(logits, labels, on->n, net->classes, c->unseen, c->bias, err);
+    kd_free(logits);
+    kd_free(labels);
+    return status;
+}
+
+int kd_correct(struct kd_correction *c, struct kd_err *err)
+{
+    struct kd_subset on = {0};
+    struct kd_param *bias = last_bias(c->model, err);
+    memcpy(c->of, c->model->fingerprint, sizeof c->of);
+    int status = bias && find_unseen(c, err) == 0 ? kd_model_suits(c->model, c->images, err) : -1;
+    if (status == 0) status = choose_images(c, &on, err);
+    if (status == 0 && !on.n)
+        status = kd_fail(err, "%s: of %s:%s no image is left to find biases by%s", c->model->path, c->images->source,
+                         c->images->split, c->teacher ? "; its teacher takes all for unseen classes" : "");
+    if (status == 0) {
+        c->used = on.n;
+        status = find_bias(c, &on, err);
+        if (status < 0) kd_err_context(err, "%s on %s:%s", c->model->path, c->images->source, c->images->split);
+    }
+    for (uint32_t k = 0; status == 0 && k < c->model->net->classes; k++) bias->value[k] += (float)c->bias[k];
+    if (status == 0)
+        status = kd_model_fingerprint(c->model->net, &c->model->normalize, c->fingerprint, err);
+    kd_subset_release(&on);
+    return status;
+}
+
+void kd_correction_release(struct kd_correction *c)
+{
+    kd_free(c->unseen);
+    kd_free(c->bias);
+    c->unseen = NULL;
+    c->bias = NULL;
+}
+
+/* ---- the file ---- */
+
+static const char *meta(const struct kd_model *model, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(model->metadata, key);
+    return cJSON_IsString(v) ? v->valuestring : NULL;
+}
+
+static cJSON *meta_json(const struct kd_model *model, const char *key, struct kd_err *err)
+{
+    const char *text = meta(model, key);
+    return text ? kd_json_parse(text, strlen(text), key, err) : cJSON_CreateObject();
+}
+
+static char *text_and_delete(cJSON *json, int status, struct kd_err *err)
+{
+    char *text = json && status == 0 ? kd_json_text(json, false, err) : NULL;
+    cJSON_Delete(json);
+    return text;
+}
+
+/* kd.config of the model before, with the new name and what was done. */
+static char *config_text(const struct kd_model *model, const char *name, const struct kd_correct_config *config,
+                         struct kd_err *err)
+{
+    struct kd_correct_config copy = *config; /* sections want something they could write to */
+    struct kd_opt_section s = {"Correction", kd_correct_rows, kd_correct_rows_n, &copy};
+    cJSON *json = meta_json(model, "kd.config", err);
+    int status = json ? 0 : -1;
+    if (status == 0 && name) {
+        status = kd_json_add_text(json, "name", name, err);
+        if (status == 0) status = kd_json_add_text(json, "student", name, err);
+    }
+    if (status == 0) status = kd_json_attach(json, "correct", kd_opts_to_json(&s, err), err);
+    return text_and_delete(json, status, err);
+}
+
+static char *corrected_text(const struct kd_correction *c, struct kd_err *err)
+{
+    cJSON *json = cJSON_CreateObject();
+    uint32_t classes = c->model->net->classes, m = 0;
+    double *lists = kd_alloc(2 * (size_t)classes, sizeof *lists, "biases", err);
+    for (uint32_t k = 0; lists && k < classes; k++)
+        if (c->unseen[k]) {
+            lists[m] = k;
+            lists[classes + m++] = c->bias[k];
+        }
+    int status = lists ? kd_json_add_text(json, "of", c->of, err) : -1;
+    if (status == 0) status = kd_json_add_text(json, "by", kd_correct_by_name(c->config->by), err);
+    if (status == 0) status = kd_json_add_numbers(json, "classes", lists, m, err);
+    if (status == 0) status = kd_json_add_numbers(json, "bias", lists + classes, m, err);
+    if (status == 0) status = kd_json_attach(json, "images", kd_images_identity(c->images, err), err);
+    if (status == 0) status = kd_json_add_number(json, "used", c->used, err);
+    kd_free(lists);
+    return text_and_delete(json, status, err);
+}
+
+/* Figures of the training's end were those of the model before. */
+static char *metrics_text(const struct kd_model *model, struct kd_err *err)
+{
+    static const char *const gone[] = {"train", "train_eval", "valid"};
+    cJSON *json = meta_json(model, "kd.metrics", err);
+    for (int i = 0; json && i < 3; i++) cJSON_DeleteItemFromObjectCaseSensitive(json, gone[i]);
+    return text_and_delete(json, 0, err);
+}
+
+int kd_correct_write(const char *path, const struct kd_correction *c, struct kd_err *err)
+{
+    struct kd_tensorfile f;
+    char *config = config_text(c->model, c->name, c->config, err), *corrected = corrected_text(c, err);
+    char *metrics = metrics_text(c->model, err);
+    const struct {
+        const char *key, *text;
+    } texts[] = {{"kd.config", config}, {"kd.corrected", corrected}, {"kd.metrics", metrics},
+                 {"kd.data", meta(c->model, "kd.data")}, {"kd.parents", meta(c->model, "kd.parents")},
+                 {"kd.command", c->command[0] ? c->command : NULL}};
+    int status = kd_tensorfile_init(&f, err);
+    if (status == 0 && !(config && corrected && metrics)) status = -1;
+    if (status == 0) status = kd_model_to_file(c->model->net, &c->model->normalize, &f, err);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && status == 0; i++)
+        if (texts[i].text) status = kd_tensorfile_set(&f, texts[i].key, texts[i].text, err);
+    if (status == 0) status = kd_tensorfile_write(path, &f, err);
+    kd_tensorfile_release(&f);
+    kd_free(config);
+    kd_free(corrected);
+    kd_free(metrics);
+    return status;
+}
+
+bool kd_correct_is_current(const char *path, const struct kd_model *model, const char *name,
+                           const struct kd_correct_config *config)
+{
+    struct kd_tensorfile f;
+    struct kd_err ignored;
+    bool current = false;
+    char *text = config_text(model, name, config, &ignored);
+    if (text && kd_tensorfile_read(path, NULL, &f, &ignored) == 0) {
+        const char *there = kd_tensorfile_meta(&f, "kd.config"), *of = kd_tensorfile_meta(&f, "kd.corrected");
+        current = there && of && strcmp(there, text) == 0 && strstr(of, model->fingerprint);
+        kd_tensorfile_release(&f);
+    }
+    kd_free(text);
+    return current;
+}

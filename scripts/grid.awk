@@ -1,0 +1,76 @@
+# Lines "NAME,T,seed,errors" of kd-report, students called kd-WIDTH,temperature=T and plain-WIDTH, as a table of width and T,
+# and the two statements of Hinton, Vinyals and Dean (2015), section 3, about them.
+function mean_of(key,    i, s) { s = 0; for (i = 1; i <= n[key]; i++) s += e[key, i]; return n[key] ? s / n[key] : 0 }
+function sd_of(key,    i, s, m) {
+    m = mean_of(key); s = 0
+    for (i = 1; i <= n[key]; i++) s += (e[key, i] - m) ^ 2
+    return n[key] > 1 ? sqrt(s / (n[key] - 1)) : 0
+}
+# 95 % quantile of |t| with df degrees of freedom (df + 1 pairs)
+function t95(df,    list) {
+    split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", list, " ")
+    return df < 1 ? 1e9 : df > 9 ? 2.262 : list[df]
+}
+# a makes fewer errors than b, paired by seed: mean difference, "more than the spread" where its 95 % interval excludes 0
+function differs(a, b,    i, s, m, q, k) {
+    m = q = k = 0
+    for (i = 1; i <= n[a] && i <= n[b]; i++) { m += e[a, i] - e[b, i]; k++ }
+    if (k < 2) return 0
+    m /= k
+    for (i = 1; i <= k; i++) q += (e[a, i] - e[b, i] - m) ^ 2
+    s = t95(k - 1) * sqrt(q / (k - 1) / k)
+    return m + s < 0 ? -1 : m - s > 0 ? 1 : 0
+}
+NR == 1 { next }
+/^"?(plain|kd)-[0-9]/ {
+    gsub(/"/, "")
+    k = split($0, part, ","); name = part[1]; errors = part[k]; t = part[k - 2]
+    if (errors == "") next
+    split(name, word, "-"); width = word[2]
+    if (!(width in seen)) { seen[width] = 1; widths[++n_widths] = width }
+    key = word[1] == "plain" ? width "/plain" : width "/" t
+    if (word[1] != "plain" && !(t in seen_t)) { seen_t[t] = 1; ts[++n_ts] = t }
+    e[key, ++n[key]] = errors
+}
+END {
+    if (!n_ts) { print "grid: no student is evaluated yet"; exit 1 }
+    for (i = 2; i <= n_ts; i++) for (j = i; j > 1 && ts[j] + 0 < ts[j - 1] + 0; j--) { x = ts[j]; ts[j] = ts[j - 1]; ts[j - 1] = x }
+    printf "%-7s %14s", "units", "plain"
+    for (i = 1; i <= n_ts; i++) printf " %14s", "T=" ts[i]
+    print ""
+    for (w = 1; w <= n_widths; w++) {
+        printf "%-7s", widths[w]
+        for (i = 0; i <= n_ts; i++) {
+            key = widths[w] "/" (i ? ts[i] : "plain")
+            printf " %14s", n[key] ? sprintf("%.1f ± %.1f", mean_of(key), sd_of(key)) " " : "- "
+        }
+        print ""
+    }
+    print "\nErrors on the test images, mean and standard deviation over " n[widths[1] "/" ts[1]] " seeds; differences are paired by seed."
+    print "\nThe paper: with 300 or more units all T above 8 do about as well."
+    for (w = 1; w <= n_widths; w++) if (widths[w] >= 300) {
+        worst = ""; low = 1e9; high = 0
+        for (i = 1; i <= n_ts; i++) if (ts[i] >= 8) {
+            m = mean_of(widths[w] "/" ts[i]); if (m < low) low = m; if (m > high) high = m
+            for (j = i + 1; j <= n_ts; j++) if (differs(widths[w] "/" ts[i], widths[w] "/" ts[j])) worst = worst " T=" ts[i] " and T=" ts[j]
+        }
+        printf "  %s units: means from %.1f to %.1f for T of 8 and more; %s\n", widths[w], low, high,
+            worst == "" ? "no two differ by more than the spread: holds" : "more than the spread apart:" worst
+    }
+    print "The paper: with 30 units T from 2.5 to 4 do significantly better than higher or lower ones."
+    for (w = 1; w <= n_widths; w++) if (widths[w] <= 30) {
+        mid = widths[w] "/mid"; better = total = 0; not = ""
+        for (j = 1; j <= n_ts; j++) if (ts[j] >= 2.5 && ts[j] <= 4) {
+            total++; key = widths[w] "/" ts[j]; if (!n[mid] || n[key] < n[mid]) n[mid] = n[key]
+            for (i = 1; i <= n[key]; i++) e[mid, i] += e[key, i]
+        }
+        for (i = 1; i <= n[mid]; i++) e[mid, i] /= total
+        total = 0
+        for (i = 1; i <= n_ts; i++) if (ts[i] < 2.5 || ts[i] > 4) {
+            total++
+            if (differs(mid, widths[w] "/" ts[i]) < 0) better++; else not = not " " ts[i]
+        }
+        printf "  %s units: T from 2.5 to 4 (mean %.1f) are better by more than the spread than %d of %d others%s\n", widths[w],
+            mean_of(mid), better, total, not == "" ? ": holds" : "; not than T =" not
+    }
+}

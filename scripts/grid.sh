@@ -1,0 +1,19 @@
+#!/bin/sh
+# Temperature against width: trains configs/hinton-grid.json and prints errors on the test images as a table, mean and standard
+# deviation over seeds, and whether the paper's two statements hold. The chart is temperature-networks in the report folder.
+#
+# usage: scripts/grid.sh [--table] [EXPERIMENT] [--set KEY=VALUE]...
+#   --table    no training: the table of what is there
+#   RUNS, JOBS, KD_DATA as for scripts/run_all.sh
+set -eu
+home=$(cd "$(dirname "$0")/.." && pwd)
+case ${1:-} in
+-h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+esac
+train=1
+if [ "${1:-}" = --table ]; then train=; shift; fi
+experiment=$home/configs/hinton-grid.json
+if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
+[ -z "$train" ] || "$home/scripts/run_all.sh" "$experiment" "$@" >&2
+"$home/bin/kd-report" "$experiment" --runs "${RUNS:-runs}" "$@" --table seeds --csv --columns name,temperature,seed,errors |
+    awk -f "$home/scripts/grid.awk"

@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# The experiments of configs/ and the scripts that run them, on a small set of the built-in digits with small networks: each path
+# from its configuration to its table and picture.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_FILE_TMPDIR"
+    kd-data convert digits:train digits:test --fraction 0.05 --to idx -o set --quiet >/dev/null
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    [ "$KD_BIN" = "$top/bin" ] || skip "scripts are tried with the release build"
+    cd "$BATS_TEST_TMPDIR"
+    ln -s "$BATS_FILE_TMPDIR/set" .
+    export RUNS=runs
+}
+
+# small NAME [FILTER]: configs/NAME.json on the small set: EPOCHS (2) epochs, few seeds, narrow networks; then a jq filter
+small() {
+    jq --argjson epochs "${EPOCHS:-2}" 'walk(if type == "object" and has("epochs") then .epochs = $epochs | .schedule = "cosine" else . end)
+        | walk(if type == "object" and has("units") then .units = 12 else . end)
+        | walk(if type == "string" and test("^mlp-") then gsub("[0-9]+"; "9") else . end)
+        | .seeds = [1, 2] | .data.source = "idx:set" | if .data.validation then .data.validation = 100 else . end' \
+        "$top/configs/$1.json" | jq "${2:-.}" >"$1.json"
+}
+pictures() { # FOLDER NAME...
+    local n
+    for n in "${@:2}"; do [ -s "$1/report/$n.svg" ] || { echo "$1: no $n"; ls "$1/report"; return 1; }; done
+}
+
+@test "hinton.sh: every row of the paper's table, misses shown as misses, then nothing to do again" {
+    EPOCHS=10 small hinton-mnist '.teacher.network = "mlp-40"'
+    EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" >table 2>said || { grep -v '^runs/' said; false; }
+    cat table
+    [ "$(grep -c 'MISSED by\|reached' table)" -ge 7 ]
+    grep -Eq '^teacher 2x1200.* 67 +[0-9.]+ +\+' table
+    grep -Eq '^ *bias from transfer images +- +[0-9.]+ +- .*(95|650)  (MISSED|reached)' table
+    grep -Eq '^ *bias tuned on the test set +1320 ' table
+    grep -q 'no3-bias,by=balanced .* % right  aim 98.3 % ' table
+    grep -Eq '^  teacher +[0-9]+ +[0-9]+ +[0-9]+ +[0-9.]+ +[0-9.]+$' table
+    # medians are those of kd-eval's figures
+    errors=$(kd-eval --json runs/hinton-mnist/students/kd/s? | jq -s 'map(.errors) | add / 2')
+    [ "$(awk '/^student 2x800, T=20/ {print $5}' table)" = "$errors" ]
+    pictures runs/hinton-mnist accuracy-models unseen-classes-8 confusion
+    EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" --table >again
+    cmp table again
+    EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" >again 2>said
+    [ "$(grep -c 'to train' said)" -eq 0 ]
+}
+
+@test "hinton.sh: the table of what is there where not all is, and of a quick run" {
+    EPOCHS=10 small hinton-mnist 'del(.students["only78", "only78-bias", "kd-jitter"])'
+    EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" --set seeds=1 >table 2>said
+    [ "$(grep -c 'not there yet' table)" -eq 5 ]
+    "$top/scripts/hinton.sh" --help | grep -q -- '--quick'
+    for key in teacher students.plain students.kd students.kd-jitter students.no3 students.only78; do
+        grep -q -- "$key.train.epochs=" "$top/scripts/hinton.sh"
+        jq -e --arg key "$key" 'getpath(($key | split(".")) + ["train", "epochs"])' "$top/configs/hinton-mnist.json" >epochs
+    done
+}
+
+@test "grid.sh: the table of temperature and width, the chart, and both statements" {
+    small hinton-grid '.students |= with_entries(if .value.sweep then .value.sweep["distill.temperature"] = [1, 2.5, 8, 20] else . end)
+        | .students["plain-800", "kd-800"].network = "mlp-11"'
+    "$top/scripts/grid.sh" hinton-grid.json >table 2>said
+    cat table
+    [ "$(awk '$1 ~ /^[0-9]+$/ && NF == 16' table | wc -l)" -eq 4 ]
+    errors=$(kd-eval --json runs/hinton-grid/students/kd-30,temperature=2.5/s? | jq -s 'map(.errors) | add / 2 * 10 | round / 10')
+    awk -v e="$errors" '$1 == 30 && $8 + 0 == e + 0 {found = 1} END {exit !found}' table
+    grep -Eq '^  (300|800) units: means from' table
+    grep -Eq '^  30 units: T from 2.5 to 4' table
+    pictures runs/hinton-grid temperature-networks
+}
+
+@test "grid.awk: a difference that holds, and one that does not" {
+    {
+        echo name,temperature,seed,errors
+        for s in 1 2 3; do
+            for t in 1 2.5 4 8 20; do
+                w=$((300 + s)) n=$((400 + s))
+                case $t in 2.5 | 4) n=$((n - 50 - s)) ;; 20) w=$((w + s % 2)) ;; esac
+                echo "\"kd-30,temperature=$t\",$t,$s,$n"
+                echo "\"kd-300,temperature=$t\",$t,$s,$w"
+            done
+        done
+    } >seeds
+    awk -f "$top/scripts/grid.awk" seeds >table
+    grep -q '^  300 units: means from .*: holds$' table
+    grep -q '^  30 units: .* than 3 of 3 others: holds$' table
+    sed 's/^"kd-300,temperature=20",20,\(.\),.*/"kd-300,temperature=20",20,\1,35\1/; s/^\("kd-30,temperature=8",8,1,\).*/\1100/' seeds |
+        awk -f "$top/scripts/grid.awk" >table
+    grep -q '^  300 units: .*more than the spread apart: T=8 and T=20$' table
+    grep -q '^  30 units: .* than 2 of 3 others; not than T = 8$' table
+}
+
+@test "search.sh: ranked on validation, the best named with its command, the test images not looked at" {
+    small best-student '.students.plain.sweep.network = ["mlp-9", "mlp-9-9"] | .students.kd.sweep.network = ["mlp-9", "mlp-30"]'
+    rm set && mkdir set && cp "$BATS_FILE_TMPDIR"/set/train-* set
+    "$top/scripts/search.sh" best-student.json >said 2>errors || { tail -3 errors; false; }
+    cat said
+    best=$(sed -n 's/^Best on validation: //p' said)
+    [ -s "$best" ] && [ "$best" = "$(kd-report runs/best-student --best)" ]
+    [ "$(grep -c '^[* ]*\(plain\|kd\),mlp-' said)" -eq 4 ]
+    grep -q 'validation split (100 images)' said
+    TOP=2 "$top/scripts/search.sh" best-student.json 2>errors >said
+    [ "$(grep -c '^[* ]*\(plain\|kd\|teacher\)[, ]' said)" -eq 2 ]
+    rm set && ln -s "$BATS_FILE_TMPDIR/set" . 2>/dev/null || { rm -r set; ln -s "$BATS_FILE_TMPDIR/set" .; }
+    sh -eu -c "$(sed -n 's/^Evaluate it on the test images with:  //p' said)" | grep -q 'idx:set:test'
+}
+
+@test "the search for the paper's settings holds out the last images" {
+    small hinton-search '.students |= {kd, "no3", "no3-bias"} | .students.kd.sweep = {"distill.alpha": [0.7, 1]}
+        | .students["no3-bias"].sweep = {"correct.flips": [0.001, 0.01]}
+        | del(.students.no3.sweep) | .students["no3-bias"].correct.of = "no3" | .data.validation = 150'
+    jq -e '.data.carve == "last"' hinton-search.json
+    "$top/scripts/search.sh" hinton-search.json >said 2>errors || { tail -3 errors; false; }
+    grep -q 'no3-bias,flips=0.01' said
+    [ "$(kd-eval runs/hinton-search/students/no3/s1 --split validation --json | jq .n)" -eq 150 ]
+}
+
+@test "reverse and self distillation, on grey and on colour images: a table, differences, a picture" {
+    small reverse-kd
+    "$top/scripts/run_all.sh" reverse-kd.json >table 2>said || { tail -3 said; false; }
+    grep -q 'large-from-small,temperature=4,alpha=0.7' table
+    grep -Eq 'better by more|within the spread|worse by more' table
+    pictures runs/reverse-kd accuracy-models
+    small self-kd
+    "$top/scripts/run_all.sh" self-kd.json >table 2>said || { tail -3 said; false; }
+    for g in generation-0 generation-1 generation-2 generation-3 as-long; do grep -q "$g " table; done
+    [ "$(meta runs/self-kd/students/generation-3/s1/model.safetensors kd.parents)" = \
+        "[\"$(kd-eval runs/self-kd/students/generation-2/s1 --json | jq -r .fingerprint)\"]" ]
+    pictures runs/self-kd accuracy-models
+    for x in reverse-kd-cifar10 self-kd-cifar10; do
+        kd-train-student "$top/configs/$x.json" --list | grep -q -- '--seed 3'
+    done
+}
+
+@test "less data: plain, distilled, and distilled without labels, with its chart" {
+    small less-data '.students |= with_entries(select(.key | test("-(10|30|100)%$")))'
+    "$top/scripts/run_all.sh" less-data.json >table 2>said || { tail -3 said; false; }
+    for form in plain kd unlabelled; do for f in 10 30 100; do grep -q "$form-$f% " table; done; done
+    pictures runs/less-data errors-data
+    for word in "labels alone" "labels and teacher" "no labels"; do grep -q "$word" runs/less-data/report/errors-data.svg; done
+    [ "$(meta "runs/less-data/students/unlabelled-10%/s1/model.safetensors" kd.config | jq -c '[.data.unlabelled, .distill.alpha]')" = '[true,1]' ]
+}
+
+@test "the trained models: small, readable, of one descent, and soft targets of as many images as MNIST has" {
+    p=$top/configs/pretrained
+    [ "$(cat "$p"/*.safetensors "$p"/soft/*.safetensors | wc -c)" -lt 3000000 ]
+    kd-eval "$p"/*.safetensors --data idx:set:test --json >evaluated
+    [ "$(jq -s length evaluated)" -eq 3 ]
+    teacher=$(jq -r 'select(.model | endswith("teacher.safetensors")) | .fingerprint' evaluated)
+    [ "$(meta "$p/soft/teacher.safetensors" kd.parents)" = "[\"$teacher\"]" ]
+    [ "$(meta "$p/distilled.safetensors" kd.parents)" = "[\"$teacher\"]" ]
+    [ "$(meta "$p/plain.safetensors" kd.parents)" = "[]" ]
+    meta "$p/soft/teacher.safetensors" kd.data | jq -e '.source == "mnist" and .split == "train" and .n == 60000'
+    tail -c +9 "$p/soft/teacher.safetensors" | head -c 2000 | grep -q '"dtype":"F16"'
+    # what scripts/pretrained.sh would train
+    for s in plain distilled; do
+        [ "$(meta "$p/$s.safetensors" kd.config | jq -c .network)" = "$(jq -c ".students.$s.network" "$top/configs/pretrained.json")" ]
+    done
+    # they are no teachers of other images
+    refused 1 soft/teacher.safetensors mnist:train idx:set:train -- \
+        kd-train-student --data idx:set --layers 4 --epochs 1 -S "$p/soft/teacher.safetensors" -o kept
+}
