@@ -1,6 +1,7 @@
 /* Elementwise kernels, one table per instruction set, chosen once by what the processor has.
  *
- * KD_CPU=plain|avx2|avx512 in the environment forces a table. Matrix products are BLAS's (gemm.h).
+ * KD_CPU=plain|avx2|avx512 in the environment forces a table. Matrix products are BLAS's (gemm.h) where
+ * these have none as fast.
  * All arrays are float unless said; none may overlap unless they are the same. */
 #ifndef KD_NN_KERNELS_H
 #define KD_NN_KERNELS_H
