@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -34,6 +36,8 @@ struct kd_pool {
     atomic_uint job, busy, asleep;
     atomic_bool caller_asleep;
     bool stop;
+    int64_t brief;   /* when kd_pool_run_brief last found workers asleep */
+    unsigned streak; /* and how often in a row */
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     struct worker worker[MOST_THREADS];
@@ -119,6 +123,38 @@ void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, uns
     publish(pool);
     do_parts(pool, 0);
     wait_for_workers(pool);
+}
+
+static void nothing(void *arg, unsigned part)
+{
+    (void)arg;
+    (void)part;
+}
+
+static const int64_t soon = 200000; /* nanoseconds; about as long as workers stay awake */
+enum { STREAK = 16 };               /* so many in a row are worth waking them: not the layers of one image */
+
+static int64_t nanoseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void kd_pool_run_brief(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part), void *arg)
+{
+    if (!pool || pool->threads == 1 || parts <= 1 || !atomic_load(&pool->asleep)) {
+        kd_pool_run(pool, parts, fn, arg);
+        return;
+    }
+    int64_t now = nanoseconds();
+    pool->streak = now - pool->brief < soon ? pool->streak + 1 : 0;
+    pool->brief = now;
+    if (pool->streak >= STREAK) {
+        pool->streak = 0;
+        kd_pool_run(pool, pool->threads, nothing, NULL);
+    }
+    for (unsigned part = 0; part < parts; part++) fn(arg, part);
 }
 
 struct kd_pool *kd_pool_new(unsigned threads, struct kd_err *err)

@@ -177,9 +177,18 @@ static void absorb(struct kd_stage *s, struct kd_layer *pool)
     shape_stage(s);
 }
 
+/* Too few columns to share out, but work enough for two: images are. */
+static bool narrow(const struct kd_layer *anchor)
+{
+    double work = anchor->kind->macs ? 100.0 * (double)anchor->kind->macs(anchor) : 0;
+    return anchor->kind->rows_apart && anchor->parts == 1 && work >= 1e6;
+}
+
 static void add_stage(struct kd_chain *chain, struct kd_layer *anchor, struct kd_layer **after)
 {
-    chain->stages[chain->n_stages] = (struct kd_stage){.anchor = anchor, .after = after, .parts = anchor->parts};
+    chain->stages[chain->n_stages] =
+        (struct kd_stage){.anchor = anchor, .after = after, .parts = narrow(anchor) ? 2 : anchor->parts,
+                          .by_images = narrow(anchor) || anchor->kind->cut != KD_BY_COLUMNS};
     shape_stage(&chain->stages[chain->n_stages++]);
 }
 
@@ -229,6 +238,7 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
     struct kd_stage *first = &chain->stages[chain->n_stages++];
     *first = (struct kd_stage){.after = chain->stage_layers, .pixels = images ? 1 : kd_shape_pixels(in),
                                .cols = images ? kd_shape_size(in) : in.c, .parts = 4};
+    first->by_images = first->pixels > 1;
     if (first->pixels == 1) first->parts = kd_parts_for(first->cols, 1e4 * (double)first->cols);
     struct kd_layer **next = chain->stage_layers;
     for (unsigned i = 0; i < chain->n_layers; i++) {

@@ -1,6 +1,7 @@
 /* Forward and backward over the stages. Each region below is one job for the pool; a job's parts do not depend on each
  * other, and the next job starts when all are done. Layers that share out their work themselves are called between. */
 #include "kd/nn/chain.h"
+#include "product.h"
 
 struct region {
     const struct kd_pass *pass;
@@ -16,14 +17,9 @@ static bool by_itself(const struct kd_stage *s)
     return s->anchor && s->anchor->kind->cut == KD_BY_ITSELF;
 }
 
-static bool by_images(const struct kd_stage *s)
-{
-    return s->anchor ? s->anchor->kind->cut != KD_BY_COLUMNS : s->pixels > 1;
-}
-
 static struct kd_tile stage_tile(const struct kd_stage *s, const struct kd_pass *p, unsigned part)
 {
-    return by_images(s) ? kd_tile_of_images(p->rows, s->pixels, s->cols, s->parts, part)
+    return s->by_images ? kd_tile_of_images(p->rows, s->pixels, s->cols, s->parts, part)
                         : kd_tile_of(p->rows * s->pixels, s->cols, s->parts, part);
 }
 
@@ -54,16 +50,15 @@ enum { WORTH_WAKING = 4 };
 
 void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass)
 {
-    if (pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 && !chain->converter)
-        pool = NULL;
+    bool brief = pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 && !chain->converter;
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct region r = {.pass = pass, .stage = &chain->stages[i]};
         struct kd_layer *l = r.stage->anchor;
         if (by_itself(r.stage)) {
-            struct kd_job_of_layer job = {pool, pass, NULL, finish_forward, &r};
+            struct kd_job_of_layer job = {brief ? NULL : pool, pass, NULL, finish_forward, &r};
             l->kind->run(l, &job);
         } else if (l || r.stage->n_after)
-            kd_pool_run(pool, r.stage->parts, forward_part, &r);
+            (brief ? kd_pool_run_brief : kd_pool_run)(pool, r.stage->parts, forward_part, &r);
     }
 }
 
@@ -112,17 +107,26 @@ static void input_part(const struct region *r, unsigned part)
     if (r->below->dout) undo_after(r->below, r->pass, t);
 }
 
-static void learning_part(const struct region *r, unsigned part)
+/* So few columns at a time that their gradient is still in the cache when the sink takes it. */
+static void learn_columns(const struct region *r, struct kd_tile t)
 {
     struct kd_layer *l = r->learning->anchor;
-    struct kd_tile t = kd_tile_of(0, r->learning->cols, l->parts, part);
-    if (!t.cols) return;
-    if (l->kind->gradient) l->kind->gradient(l, r->pass, part);
+    if (l->kind->gradient) l->kind->gradient(l, r->pass, t);
     if (!r->sink) return;
     for (unsigned i = 0; i < l->n_params; i++) {
         struct kd_param *p = &l->param[i];
         size_t row = p->count / p->shape[0];
         if (p->trained) r->sink->ready(r->sink->ctx, p, t.col0 * row, t.cols * row);
+    }
+}
+
+static void learning_part(const struct region *r, unsigned part)
+{
+    struct kd_layer *l = r->learning->anchor;
+    struct kd_tile t = kd_tile_of(r->pass->rows, r->learning->cols, l->parts, part);
+    for (size_t from = 0; from < t.cols; from += KD_OUTER_ROWS) {
+        size_t cols = t.cols - from < KD_OUTER_ROWS ? t.cols - from : KD_OUTER_ROWS;
+        learn_columns(r, (struct kd_tile){0, t.rows, t.col0 + from, cols});
     }
 }
 

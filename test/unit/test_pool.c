@@ -43,6 +43,27 @@ static void every_part_once(void **state)
     }
 }
 
+/* Whether the workers sleep, are woken on the way or are awake. */
+static void brief_jobs(void **state)
+{
+    (void)state;
+    struct kd_err err;
+    struct kd_pool *pool = kd_pool_new(3, &err);
+    struct job job = {{0}};
+    assert_non_null(pool);
+    for (unsigned run = 1; run <= 2000; run++) {
+        kd_pool_run_brief(pool, PARTS, mark, &job);
+        for (unsigned p = 0; p < PARTS; p++) assert_int_equal(job.done[p], run);
+        if (run % 100 == 0) {
+            struct timespec pause = {0, 2000000};
+            nanosleep(&pause, NULL);
+        }
+    }
+    kd_pool_free(pool);
+    kd_pool_run_brief(NULL, 2, mark, &job);
+    assert_int_equal(job.done[1], 2001);
+}
+
 static void without_a_pool(void **state)
 {
     (void)state;
@@ -60,6 +81,7 @@ static void without_a_pool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_part_once),
+                                       cmocka_unit_test(brief_jobs),
                                        cmocka_unit_test(without_a_pool)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,5 +15,8 @@ void kd_pool_free(struct kd_pool *pool); /* NULL allowed */
 unsigned kd_pool_threads(const struct kd_pool *pool); /* of NULL: 1 */
 /* fn(arg, part) for part 0..parts-1. pool may be NULL (all on the caller). Not reentrant. */
 void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part), void *arg);
+/* The same for parts of some microseconds in all, less than a thread takes to wake: shared out if the workers are awake, else
+ * done by the caller, who wakes them when many such calls have come in a row. */
+void kd_pool_run_brief(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part), void *arg);
 unsigned kd_cpus_usable(void);
 #endif

@@ -8,6 +8,7 @@ struct kd_stage {
     struct kd_layer **after;        /* elementwise layers behind it */
     unsigned n_after, parts;        /* parts of the output */
     bool repeated;                  /* out is shared, and made again on the way back */
+    bool by_images;                 /* how forward is cut: all columns of some images, or the other way round */
     unsigned place;                 /* of its gradient, among those that serve in turn */
     size_t pixels, cols;            /* the output matrix: rows an image, columns */
     float *out, *dout;              /* [batch * pixels][cols] */

@@ -1,6 +1,7 @@
 /* Elementwise kernels, one table per instruction set, chosen once by what the processor has.
  *
- * KD_CPU=plain|avx2|avx512 in the environment forces a table. Matrix products are BLAS's (gemm.h).
+ * KD_CPU=plain|avx2|avx512 in the environment forces a table. Matrix products are BLAS's (gemm.h) where
+ * these have none as fast.
  * All arrays are float unless said; none may overlap unless they are the same. */
 #ifndef KD_NN_KERNELS_H
 #define KD_NN_KERNELS_H
@@ -27,17 +28,22 @@ struct kd_adam_step { /* Kingma and Ba 2015, algorithm 1; decoupled: Loshchilov 
 
 /* C[rows][cols] = bias (or C itself, where `add`) + the sum over runs and depth of A[row*a_row + run*a_run + k] B[run][k][col],
  * with cols a multiple of 16. B lies in panels of KD_PANEL columns (the last one narrower), each [runs][depth][columns]; in a
- * single panel runs may lie b_run rows apart (0: depth). */
+ * single panel runs may lie b_run rows apart (0: depth). With b_row, B is one matrix [runs * depth] of rows so far apart. */
 enum { KD_PANEL = 32 };
 struct kd_product {
     size_t rows, cols, runs, depth;
     const float *a;
     size_t a_row, a_run;
     const float *b, *bias; /* bias: [cols] or NULL */
-    size_t b_run;
+    size_t b_run, b_row;
     float *c;
     size_t c_row;
     int add;
+    /* What is wanted next, fetched to the second cache on the way: at each k of the first block of rows the line at ahead +
+     * (k mod 2^shift) ahead_row + (k div 2^shift) 16; so again in the second block, ahead_next further. NULL: nothing. */
+    const float *ahead;
+    size_t ahead_row, ahead_next;
+    unsigned ahead_shift; /* below the bits of a size_t */
 };
 /* W[run][k][col], in panels as B above (w_run as b_run), += the sum over lines and pixels of
  * X[line*x_line + run*x_run + pixel*x_pixel + k] D[line*d_line + pixel*d_pixel + col]. */
@@ -53,6 +59,7 @@ struct kd_outer {
 
 struct kd_kernels {
     const char *name;
+    int wide; /* product is a match for BLAS on this instruction set */
     void (*fill_rows)(float *y, size_t stride, size_t rows, size_t cols, const float *row);
     void (*sum_rows)(float *sum, const float *y, size_t stride, size_t rows, size_t cols); /* sum = columns' sums */
     /* forward: y = f(x), y may be x. backward: dy *= f'(.), given what the layer keeps. */
@@ -89,6 +96,10 @@ struct kd_kernels {
     void (*winograd_filter_back)(float *w, size_t step, const float *u, size_t stride);
     void (*product)(const struct kd_product *p); /* small products, no packing of A: lib/nn/isa/block.c */
     void (*outer)(const struct kd_outer *p);
+    /* to[k][columns], k < depth: columns n and up are 0; columns is a multiple of 16, n <= columns.
+     * pack_rows: column c of row k is from[k * from_row + c]; pack_columns: from[c * from_row + k]. */
+    void (*pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n, size_t depth);
+    void (*pack_columns)(float *to, size_t columns, const float *from, size_t from_row, size_t n, size_t depth);
     /* 2x2 pooling to the largest of a row of maps, and its adjoint: lib/nn/isa/pool.c */
     void (*pool2)(float *y, uint8_t *winner, size_t y_row, const float *top, const float *bottom, size_t pixels,
                   size_t cols);

@@ -187,6 +187,8 @@ struct kd_layer_kind {
     enum kd_cut cut;
     /* Layers that hold chains plan these once x, y, dx and dy are known. NULL: nothing to plan. */
     int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
+    /* Cut by columns: forward can do some images as well, and is so cut where columns are few. */
+    bool rows_apart;
     /* y's tile from x. */
     void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
     /* y's tile once more, as forward left it (all columns of whole images): a training chain does not keep the output of a
@@ -195,8 +197,9 @@ struct kd_layer_kind {
     /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the parameters' gradients
      * comes with it. */
     void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* Anchor cut by columns: gradients of the parameters, part by part (of l->parts). NULL: backward made them. */
-    void (*gradient)(struct kd_layer *l, const struct kd_pass *p, unsigned part);
+    /* Anchor cut by columns: gradients of the parameters that belong to some output columns, steps of l->parts' tiles.
+     * NULL: backward made them. */
+    void (*gradient)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
     /* KD_BY_ITSELF: forward; dx; and after dx the parameters' gradients, telling the sink. */
     void (*run)(struct kd_layer *l, const struct kd_job_of_layer *job);
     void (*run_back)(struct kd_layer *l, const struct kd_job_of_layer *job);

@@ -2,7 +2,7 @@
  *
  * A[rows][depth] is read where it lies, an element broadcast at a time; so a convolution needs no patches laid out: the
  * rows are neighbouring pixels, which overlap. B is packed in panels of KD_PANEL columns, [depth][columns of the panel].
- * Every sum is taken in the order of depth, whatever the blocking. */
+ * A single matrix that is read once may lie unpacked. Every sum is taken in the order of depth, whatever the blocking. */
 #include "wide.h"
 
 #if defined(__AVX512F__)
@@ -11,17 +11,20 @@ enum { MOST = 13 }; /* 26 sums, of 32 registers */
 enum { MOST = 6 };  /* 12, of 16 */
 #endif
 INLINE void product_rows(const unsigned n, const unsigned q, float *c, const float *a, const float *b, size_t columns,
-                         const struct kd_product *p, const float *bias)
+                         const struct kd_product *p, const float *bias, const float *ahead)
 {
+    enum { LINE = 16 };
     wide sum[MOST][2];
     UNROLL for (unsigned r = 0; r < n; r++)
         UNROLL for (unsigned j = 0; j < q; j++)
             sum[r][j] = p->add ? load(c + r * p->c_row + j * WIDE) : bias ? load(bias + j * WIDE) : (wide){0};
-    const size_t a_row = p->a_row, skip = p->b_run ? (p->b_run - p->depth) * columns : 0;
+    const size_t a_row = p->a_row, ahead_row = p->ahead_row, shift = p->ahead_shift, skip = p->b_run ? (p->b_run - p->depth) * columns : 0;
+    const size_t mask = ((size_t)1 << shift) - 1;
     for (size_t run = 0; run < p->runs; run++, a += p->a_run, b += skip) {
         const float *at = a;
         for (size_t k = 0; k < p->depth; k++, at++, b += columns) {
             wide v[2];
+            if (ahead) __builtin_prefetch(ahead + (k & mask) * ahead_row + (k >> shift) * LINE, 0, 2);
             UNROLL for (unsigned j = 0; j < q; j++) v[j] = load(b + j * WIDE);
             UNROLL for (unsigned r = 0; r < n; r++)
                 UNROLL for (unsigned j = 0; j < q; j++) sum[r][j] += at[r * a_row] * v[j];
@@ -59,14 +62,14 @@ INLINE void outer_rows(const unsigned lines, const unsigned n, const unsigned q,
 #endif
 
 static void product_one(unsigned n, unsigned q, float *c, const float *a, const float *b, size_t columns,
-                        const struct kd_product *p, const float *bias)
+                        const struct kd_product *p, const float *bias, const float *ahead)
 {
 #define CASE(N)                                                                                                    \
     case N:                                                                                                        \
         if (q == 2)                                                                                                \
-            product_rows(N, 2, c, a, b, columns, p, bias);                                                         \
+            product_rows(N, 2, c, a, b, columns, p, bias, ahead);                                                         \
         else                                                                                                       \
-            product_rows(N, 1, c, a, b, columns, p, bias);                                                         \
+            product_rows(N, 1, c, a, b, columns, p, bias, ahead);                                                         \
         return;
     switch (n) { EACH_COUNT(CASE) }
 #undef CASE
@@ -101,9 +104,16 @@ void KD_HERE(kd_product)(const struct kd_product *p)
         size_t panel = c0 / KD_PANEL * KD_PANEL, left = p->cols - c0;
         size_t columns = p->cols - panel < KD_PANEL ? p->cols - panel : KD_PANEL;
         const float *b = p->b + panel * all + (c0 - panel), *bias = p->bias ? p->bias + c0 : NULL;
-        for (size_t r = 0; r < p->rows; r += step)
+        if (p->b_row) {
+            columns = p->b_row;
+            b = p->b + c0;
+        }
+        const float *ahead = p->ahead;
+        for (size_t r = 0; r < p->rows; r += step) {
             product_one((unsigned)(p->rows - r < step ? p->rows - r : step), left > WIDE ? 2 : 1, p->c + r * p->c_row + c0,
-                        p->a + r * p->a_row, b, columns, p, bias);
+                        p->a + r * p->a_row, b, columns, p, bias, ahead);
+            ahead = ahead && !r ? ahead + p->ahead_next : NULL;
+        }
     }
 }
 

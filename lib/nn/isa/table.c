@@ -78,6 +78,9 @@ static void mul_add(float *y, const float *a, const float *b, size_t n)
 extern const struct kd_kernels KD_HERE(kd_kernels);
 const struct kd_kernels KD_HERE(kd_kernels) = {
     .name = KD_TEXT(KD_ISA),
+#if defined(__AVX2__)
+    .wide = 1,
+#endif
     .fill_rows = fill_rows,
     .sum_rows = sum_rows,
     .relu = KD_HERE(kd_relu),
@@ -104,6 +107,8 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
     .winograd_filter_back = KD_HERE(kd_winograd_filter_back),
     .product = KD_HERE(kd_product),
     .outer = KD_HERE(kd_outer),
+    .pack_rows = KD_HERE(kd_pack_rows),
+    .pack_columns = KD_HERE(kd_pack_columns),
     .pool2 = KD_HERE(kd_pool2),
     .unpool2 = KD_HERE(kd_unpool2),
     .exp_double = KD_HERE(kd_exp_double),

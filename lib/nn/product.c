@@ -1,0 +1,130 @@
+/* B is packed piece by piece, DEPTH x KD_PANEL, on the stack: with the rows of A that meet it it fits the first cache, and
+ * no thread waits for another's packing. A is read where it lies. */
+#include "product.h"
+#include "kd/nn/kernels.h"
+
+#include <string.h>
+
+enum { DEPTH = 400, OUTER_DEPTH = 128, ROWS = 208, GRAIN = 16, PANEL_BITS = 5, DEPTH_BITS = 9 };
+_Static_assert(1 << PANEL_BITS == KD_PANEL && 1 << DEPTH_BITS >= DEPTH, "bits of the sizes above");
+
+struct piece { /* of B, and the part of the product that it makes */
+    const struct kd_matmul *m;
+    size_t row0, rows, col0, cols, from, depth;
+    const float *b;
+    size_t b_row;
+    const float *next; /* where in m->b the next piece starts */
+};
+
+/* At most `most`, a multiple of GRAIN. */
+static size_t equal_steps(size_t n, size_t most)
+{
+    size_t steps = (n + most - 1) / most;
+    size_t step = steps ? (n + steps - 1) / steps : 1;
+    return (step + GRAIN - 1) / GRAIN * GRAIN;
+}
+
+/* Columns that fill no vector are made beside C. */
+static void ragged(const struct piece *p, const struct kd_product *whole)
+{
+    float c[ROWS * KD_PANEL], bias[KD_PANEL] = {0};
+    struct kd_product product = *whole;
+    product.c = c;
+    product.c_row = product.cols;
+    if (product.bias) {
+        memcpy(bias, product.bias, p->cols * sizeof *bias);
+        product.bias = bias;
+    }
+    for (size_t r = 0; product.add && r < p->rows; r++) {
+        memset(c + r * product.cols, 0, product.cols * sizeof *c);
+        memcpy(c + r * product.cols, whole->c + r * whole->c_row, p->cols * sizeof *c);
+    }
+    kd_kernels()->product(&product);
+    for (size_t r = 0; r < p->rows; r++)
+        memcpy(whole->c + r * whole->c_row, c + r * product.cols, p->cols * sizeof *c);
+}
+
+static void multiply(const struct piece *p)
+{
+    const struct kd_matmul *m = p->m;
+    struct kd_product product = {
+        .rows = p->rows, .cols = (p->cols + GRAIN - 1) / GRAIN * GRAIN, .runs = 1, .depth = p->depth,
+        .a = m->a + p->row0 * m->a_row + p->from, .a_row = m->a_row, .b = p->b, .b_row = p->b_row,
+        .bias = m->bias ? m->bias + p->col0 : NULL, .c = m->c + p->row0 * m->c_row + p->col0, .c_row = m->c_row,
+        .add = m->add || p->from > 0,
+        .ahead = p->next, .ahead_row = m->b_row, .ahead_next = m->turned ? p->depth / KD_PANEL * GRAIN : GRAIN,
+        .ahead_shift = m->turned ? PANEL_BITS : DEPTH_BITS};
+    if (product.cols != p->cols)
+        ragged(p, &product);
+    else
+        kd_kernels()->product(&product);
+}
+
+/* One panel of columns at most. */
+static void panel(struct piece *p)
+{
+    const struct kd_matmul *m = p->m;
+    _Alignas(64) float packed[DEPTH * KD_PANEL];
+    size_t step = equal_steps(m->depth, DEPTH), columns = (p->cols + GRAIN - 1) / GRAIN * GRAIN;
+    p->b = packed;
+    p->b_row = 0;
+    for (p->from = 0; p->from < m->depth; p->from += step) {
+        p->depth = m->depth - p->from < step ? m->depth - p->from : step;
+        size_t col = p->from + step < m->depth ? p->col0 : p->col0 + KD_PANEL;
+        size_t from = col == p->col0 ? p->from + step : 0;
+        p->next = m->b + (m->turned ? col * m->b_row + from : from * m->b_row + col);
+        if (col >= m->cols) p->next = NULL;
+        if (m->turned)
+            kd_kernels()->pack_columns(packed, columns, m->b + p->col0 * m->b_row + p->from, m->b_row, p->cols, p->depth);
+        else
+            kd_kernels()->pack_rows(packed, columns, m->b + p->from * m->b_row + p->col0, m->b_row, p->cols, p->depth);
+        multiply(p);
+    }
+}
+
+/* B as it lies: for so few rows and so little depth it is not worth packing. */
+enum { FEW = 64 };
+
+static size_t unpacked(struct piece *p)
+{
+    const struct kd_matmul *m = p->m;
+    if (m->turned || p->rows > FEW || m->depth > DEPTH) return 0;
+    p->cols = m->cols / GRAIN * GRAIN;
+    p->depth = m->depth;
+    p->b = m->b;
+    p->b_row = m->b_row;
+    if (p->cols) multiply(p);
+    return p->cols;
+}
+
+void kd_matmul(const struct kd_matmul *m)
+{
+    size_t step = equal_steps(m->rows, ROWS);
+    for (size_t row = 0; row < m->rows; row += step) {
+        struct piece p = {.m = m, .row0 = row, .rows = m->rows - row < step ? m->rows - row : step};
+        for (p.col0 = unpacked(&p); p.col0 < m->cols; p.col0 += KD_PANEL) {
+            p.cols = m->cols - p.col0 < KD_PANEL ? m->cols - p.col0 : KD_PANEL;
+            panel(&p);
+        }
+    }
+}
+
+/* A is packed, a panel of columns turned at a time, for all of B. */
+void kd_matmul_outer(const struct kd_matmul *m)
+{
+    _Alignas(64) float turned[KD_OUTER_ROWS * OUTER_DEPTH];
+    size_t step = equal_steps(m->depth, OUTER_DEPTH);
+    for (size_t row = 0; row < m->rows; row += KD_OUTER_ROWS)
+        for (size_t from = 0; from < m->depth; from += step) {
+            struct kd_matmul part = *m;
+            part.rows = m->rows - row < KD_OUTER_ROWS ? m->rows - row : KD_OUTER_ROWS;
+            part.depth = m->depth - from < step ? m->depth - from : step;
+            part.a = turned;
+            part.a_row = (part.depth + GRAIN - 1) / GRAIN * GRAIN;
+            part.b = m->b + (m->turned ? from : from * m->b_row);
+            part.c = m->c + row * m->c_row;
+            part.add = m->add || from > 0;
+            kd_kernels()->pack_columns(turned, part.a_row, m->a + from * m->a_row + row, m->a_row, part.depth, part.rows);
+            kd_matmul(&part);
+        }
+}
