@@ -173,6 +173,7 @@ static void shape_stage(struct kd_stage *s)
 static void absorb(struct kd_stage *s, struct kd_layer *pool)
 {
     pool->absorbed = true;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the anchor of a stage that pools is its convolution */
     s->anchor->u.conv2d.pool = pool;
     shape_stage(s);
 }

@@ -58,6 +58,11 @@ static int add_epoch(struct kd_log *log, const cJSON *line, struct kd_err *err)
     return 0;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 int kd_log_parse(const char *text, size_t size, const char *name, struct kd_log *log,
                  struct kd_err *err)
 {
@@ -70,7 +75,7 @@ int kd_log_parse(const char *text, size_t size, const char *name, struct kd_log 
         snprintf(label, sizeof label, "line %zu", ++number);
         cJSON *line = NULL;
         size_t blank = 0;
-        while (blank < length && memchr(" \t\r", text[at + blank], 3)) blank++;
+        while (blank < length && is_blank(text[at + blank])) blank++;
         if (blank < length) {
             line = kd_json_parse(text + at, length, label, &why);
             if (line && isfinite(kd_number_at(line, "epoch"))) {

@@ -30,8 +30,7 @@ static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset)
 {
     if ((there->type & 0xff) != (now->type & 0xff)) return false;
     if (cJSON_IsObject(now)) return equal_objects(there, now, preset);
-    if (cJSON_IsNumber(now))
-        return memcmp(&there->valuedouble, &now->valuedouble, sizeof now->valuedouble) == 0;
+    if (cJSON_IsNumber(now)) return there->valuedouble == now->valuedouble;
     if (cJSON_IsString(now)) return strcmp(there->valuestring, now->valuestring) == 0;
     if (!cJSON_IsArray(now)) return true; /* null, true, false */
     const cJSON *a = there->child, *b = now->child;

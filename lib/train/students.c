@@ -70,6 +70,7 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
 {
     char where[300];
     snprintf(where, sizeof where, "students.%.250s", name);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a member of a JSON object has a name */
     if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0)
         return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
                                   "no control character, under 200 bytes) and not \"teacher\"", where);

@@ -92,7 +92,7 @@ evaluated() {
         grep -F ",$top1,$errors," seeds.csv | grep -qF ",$nll,$ece," # CSV
         for v in "$top1" "$errors" "$nll" "$ece"; do grep -qF "data-v=\"$v\"" "$out/report.html"; done
         [ ! -d parts ] || for v in "$top1" "$errors" "$nll" "$ece"; do
-            cat parts/xl/worksheets/*.xml | grep -qF "<v>$(printf %.16G "$v")</v>"
+            cat parts/xl/worksheets/*.xml | grep -qF "<v>$(awk -v v="$v" 'BEGIN { printf "%.16G", v }')</v>" # as a double, unlike the shell's printf
         done
         echo "$top1 $errors ${folder%/s?}" >>means
     done < <(evaluated)
