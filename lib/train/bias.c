@@ -80,6 +80,7 @@ static void balance_at(struct balance *f, const double *bias)
         double most = -HUGE_VAL, sum = 0;
         for (size_t k = 0; k < c; k++) most = fmax(most, (double)z[k] + bias[k]);
         for (size_t k = 0; k < c; k++) sum += f->p[k] = exp((double)z[k] + bias[k] - most);
+        /* cppcheck-suppress invalidFunctionArg ; the largest term of the sum is 1 */
         f->value += most + log(sum);
         for (size_t a = 0; a < m; a++) {
             double pa = f->p[f->which[a]] / sum;
