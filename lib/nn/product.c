@@ -80,6 +80,7 @@ static void panel(struct piece *p)
             kd_kernels()->pack_rows(packed, columns, m->b + p->from * m->b_row + p->col0, m->b_row, p->cols, p->depth);
         multiply(p);
     }
+    p->b = NULL; /* it lay here */
 }
 
 /* B as it lies: for so few rows and so little depth it is not worth packing. */

@@ -128,7 +128,8 @@ static bool balance_step(struct balance *f, double *bias, double *next, double *
     if (worst < 1e-9) return false;
     solve(f->hessian, step, f->m);
     for (size_t a = 0; a < f->m; a++) largest = fmax(largest, fabs(step[a]));
-    for (double scale = largest > 2 ? 2 / largest : 1; scale > 1e-12; scale /= 2) {
+    double scale = largest > 2 ? 2 / largest : 1;
+    for (int halvings = 0; halvings < 40; halvings++) {
         memcpy(next, bias, f->classes * sizeof *next);
         for (size_t a = 0; a < f->m; a++) next[f->which[a]] += scale * step[a];
         balance_at(f, next);
@@ -136,6 +137,7 @@ static bool balance_step(struct balance *f, double *bias, double *next, double *
             memcpy(bias, next, f->classes * sizeof *next);
             return true;
         }
+        scale /= 2;
     }
     balance_at(f, bias);
     return false;
