@@ -62,6 +62,7 @@ static int tell(const struct correction *q, const struct kd_correction *c, struc
     int status = kd_bytes_format(&json, err, "{\"model\":");
     cJSON *path = cJSON_CreateString(q->output);
     char *quoted = path ? kd_json_text(path, false, err) : NULL;
+    if (status == 0 && !path) status = kd_fail_memory(err, "%s: not enough memory to tell of it", q->output);
     if (status == 0) status = quoted ? kd_bytes_format(&json, err, "%s,\"by\":\"%s\",\"used\":%u,\"bias\":{", quoted,
                                                        kd_correct_by_name(q->config->by), c->used)
                                      : -1;

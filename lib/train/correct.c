@@ -172,7 +172,10 @@ static const char *meta(const struct kd_model *model, const char *key)
 static cJSON *meta_json(const struct kd_model *model, const char *key, struct kd_err *err)
 {
     const char *text = meta(model, key);
-    return text ? kd_json_parse(text, strlen(text), key, err) : cJSON_CreateObject();
+    if (text) return kd_json_parse(text, strlen(text), key, err);
+    cJSON *json = cJSON_CreateObject();
+    if (!json) kd_fail_memory(err, "not enough memory for \"%s\"", key);
+    return json;
 }
 
 static char *text_and_delete(cJSON *json, int status, struct kd_err *err)

@@ -107,6 +107,9 @@ torture() {
 @test "kd-eval" {
     torture kd-eval out --quiet --save --json --data idx:set:test --reference T --confusion
 }
+@test "kd-correct" {
+    torture kd-correct T --by balanced --classes 3 --images idx:set --data idx:set -o out/result.safetensors --quiet --no-provenance
+}
 @test "kd-data" {
     torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json
 }
