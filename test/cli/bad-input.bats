@@ -200,7 +200,9 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
         "kd-eval kept" "kd-eval kept --json"; do
         status=0
         $command >/dev/full 2>errors || status=$?
-        [ "$status" -eq 1 ] && [ "$(wc -l <errors)" -eq 1 ] && grep -q "standard output.*No space left" errors
+        [ "$status" -eq 1 ]
+        [ "$(wc -l <errors)" -eq 1 ]
+        grep -q "standard output.*No space left" errors
     done
 }
 @test "a truncated pipe: bytes expected and received" {

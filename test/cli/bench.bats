@@ -48,7 +48,8 @@ python() {
 @test "C1 is a whole process, and its images are kept where that is asked for" {
     quick --json --images idx C1 >line
     jq -e '.seconds > 0 and .peak_mb > 10 and .epoch_images_per_second > .images_per_second' line
-    [ -s idx/train-images-idx3-ubyte ] && [ -s idx/model.safetensors ]
+    [ -s idx/train-images-idx3-ubyte ]
+    [ -s idx/model.safetensors ]
     before=$(cksum <idx/train-images-idx3-ubyte)
     quick --json --images idx C1 >line
     [ "$(cksum <idx/train-images-idx3-ubyte)" = "$before" ]
@@ -65,9 +66,11 @@ python() {
 
 @test "a workload that is not there is a usage error" {
     run --separate-stderr quick W9
-    [ "$status" -eq 2 ] && [[ "$stderr" == "bench: W9: no such workload; there are W1 "* ]]
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == "bench: W9: no such workload; there are W1 "* ]]
     run --separate-stderr quick --secnods 1 W1
-    [ "$status" -eq 2 ] && [[ "$stderr" == *"did you mean --seconds"* ]]
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"did you mean --seconds"* ]]
 }
 
 @test "the machine's peak has one thread and all" {
@@ -79,7 +82,8 @@ python() {
 @test "the table: medians of good pairs, the faster PyTorch counts, goals" {
     python
     run --separate-stderr "$compare" --table --to "$pairs"
-    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
     [ "${lines[0]}" = "|  | work, images a second | kd | PyTorch 1.13 as installed | PyTorch 1.13 at its best | PyTorch 2.13 at its best | kd / the faster PyTorch | goal | of sgemm | memory, MB | share |" ]
     [ "${lines[2]}" = "| W1 | train 784-1200-1200-10, dropout, SGD, batch 100 | 23,000 | 8,000 | 10,500 | 7,000 | 2.19 (2.00 to 2.40) | 2.0 yes | 60 % | 48 / 320 | 0.15 yes |" ]
     [ "${lines[3]}" = "| W5i | the same, inference, batch 128 | 610 | 305 | 505 | 590 | 1.03 (1.03 to 1.03) | 1.3 no | 130 % | 250 / 400 | 0.62 no |" ]
@@ -88,15 +92,18 @@ python() {
     "$compare" --table --text --to "$pairs" | grep -E '^W1 +train .* 2\.19 \(2\.00 to 2\.40\) +2\.0 yes'
     printf 'above\n<!-- compare_torch -->\nold\n<!-- end -->\nbelow\n' >page.md
     "$compare" --table --to "$pairs" --into page.md
-    [ "$(head -n 2 page.md | tail -n 1)" = "<!-- compare_torch -->" ] && [ "$(tail -n 1 page.md)" = below ]
+    [ "$(head -n 2 page.md | tail -n 1)" = "<!-- compare_torch -->" ]
+    [ "$(tail -n 1 page.md)" = below ]
     [ "$(sed -n 3p page.md)" = "${lines[0]}" ]
     run ! grep old page.md
     run -1 "$compare" --table --to "$pairs" --into "$pairs"
     printf '{"workload": "W1"\n' >broken
     run --separate-stderr "$compare" --table --to broken
-    [ "$status" -eq 1 ] && [ "$stderr" = "compare_torch: broken: it has a line that is no JSON" ]
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "compare_torch: broken: it has a line that is no JSON" ]
     run --separate-stderr "$compare" W9
-    [ "$status" -eq 1 ] && [[ "$stderr" == "compare_torch: W9: no such option or workload"* ]]
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == "compare_torch: W9: no such option or workload"* ]]
 }
 
 # Stand-ins: a bench whose second core is there or not as the file `cores` says, line by line; a Python with torch.
@@ -160,7 +167,8 @@ compared() {
 @test "without torch the comparison says what is missing" {
     python
     run --separate-stderr "$compare" --python /bin/false W1
-    [ "$status" -eq 1 ] && [ "$stderr" = "compare_torch: --python /bin/false: it has no torch" ]
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "compare_torch: --python /bin/false: it has no torch" ]
 }
 
 @test "PyTorch's side runs every sort of workload" {

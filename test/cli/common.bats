@@ -47,9 +47,11 @@ wrong() {
     export OPENBLAS_CORETYPE=Nehalem
     run --separate-stderr "$KD_BIN/kd-eval" --version
     [[ "$output" == *"kernel Nehalem"* ]] || skip "this BLAS has one kernel only"
-    [[ "$output" == *"kernel Nehalem (OPENBLAS_CORETYPE holds it to less than avx2; this processor has avx"* ]] && [ -z "$stderr" ]
+    [[ "$output" == *"kernel Nehalem (OPENBLAS_CORETYPE holds it to less than avx2; this processor has avx"* ]]
+    [ -z "$stderr" ]
     run --separate-stderr "$KD_BIN/kd-eval" nothing.safetensors
-    [ "$status" -eq 1 ] && [ "${#stderr_lines[@]}" -eq 2 ]
+    [ "$status" -eq 1 ]
+    [ "${#stderr_lines[@]}" -eq 2 ]
     [[ "$stderr" == "kd-eval: OPENBLAS_CORETYPE=Nehalem holds BLAS to less than avx2, but this processor has avx"*"unset it"* ]]
     run --separate-stderr "$KD_BIN/kd-eval" -q nothing.safetensors
     [ "${#stderr_lines[@]}" -eq 1 ]
@@ -69,7 +71,8 @@ wrong() {
 
 @test "kd --version tells of BLAS and kernels, too" {
     run --separate-stderr "$KD_BIN/kd" --version
-    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
     [ "$(tail -n 2 <<<"$output")" = "$("$KD_BIN/kd-eval" --version | tail -n 2)" ]
     [[ "$output" == *$'\nBLAS: '*$'\nkernels: '* ]]
 }
@@ -129,10 +132,13 @@ wrong() {
     check="$BATS_TEST_DIRNAME/check_manual.sh"
     sed '/^\.B \\-\\-version$/d' "$(page kd)" >less.1
     run "$check" "$KD_BIN/kd" less.1
-    [ "$status" -eq 1 ] && [[ "$output" == *"< --version"* ]]
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"< --version"* ]]
     { cat "$(page kd)" && printf '.TP\n.BR \\-x ", " \\-\\-extra " " \\fIN\\fR\nmore\n'; } >more.1
     run "$check" "$KD_BIN/kd" more.1
-    [ "$status" -eq 1 ] && [[ "$output" == *"> --extra"* ]] && [[ "$output" == *"> -x"* ]]
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"> --extra"* ]]
+    [[ "$output" == *"> -x"* ]]
 }
 
 @test "manual pages are formatted without a warning" {

@@ -102,7 +102,8 @@ pictures() { # FOLDER NAME...
     "$top/scripts/search.sh" best-student.json >said 2>errors || { tail -3 errors; false; }
     cat said
     best=$(sed -n 's/^Best on validation: //p' said)
-    [ -s "$best" ] && [ "$best" = "$(kd-report runs/best-student --best)" ]
+    [ -s "$best" ]
+    [ "$best" = "$(kd-report runs/best-student --best)" ]
     [ "$(grep -c '^[* ]*\(plain\|kd\),mlp-' said)" -eq 4 ]
     grep -q 'validation split (100 images)' said
     TOP=2 "$top/scripts/search.sh" best-student.json 2>errors >said

@@ -16,10 +16,12 @@ setup() {
 
 @test "programs, manual pages, library, headers and kd.pc are installed" {
     for p in kd kd-train-teacher kd-soften kd-train-student kd-correct kd-eval kd-report kd-data; do
-        [ -x "$DEST$PREFIX/bin/$p" ] && [ -f "$DEST$PREFIX/share/man/man1/$p.1" ]
+        [ -x "$DEST$PREFIX/bin/$p" ]
+        [ -f "$DEST$PREFIX/share/man/man1/$p.1" ]
     done
     [ -f "$DEST$PREFIX/share/man/man5/kd-formats.5" ]
-    [ -f "$DEST$PREFIX/lib/libkd.a" ] && [ -f "$DEST$PREFIX/include/kd/base/err.h" ]
+    [ -f "$DEST$PREFIX/lib/libkd.a" ]
+    [ -f "$DEST$PREFIX/include/kd/base/err.h" ]
     [ "$(find "$DEST" -type f | grep -cv "^$DEST$PREFIX/")" -eq 0 ]
 }
 
@@ -44,7 +46,8 @@ C
     kd-train-teacher --data digits --fraction 0.02 --layers 4 --epochs 1 --quiet --json -o m.safetensors >line
     [ "$(./use m.safetensors)" = "3190 $(jq -r .fingerprint line)" ]
     run --separate-stderr ./use missing
-    [ "$status" -eq 1 ] && [ "$stderr" = "missing: there is no such file" ]
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "missing: there is no such file" ]
 }
 
 @test "every installed header can be included by itself" {
@@ -58,7 +61,8 @@ C
 @test "the installed kd finds its commands and manual pages" {
     ln -s "$DEST$PREFIX/bin/kd" kd
     run --separate-stderr env PATH=/usr/bin:/bin ./kd eval --version
-    [ "$status" -eq 0 ] && [ "${lines[0]}" = "kd-eval (kd) $(cat "$SOURCE/VERSION")" ]
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "kd-eval (kd) $(cat "$SOURCE/VERSION")" ]
     mkdir bin
     printf '#!/bin/sh\necho "$1"\n' >bin/man
     chmod +x bin/man
@@ -69,7 +73,8 @@ C
     done
     if command -v man >/dev/null && man --version 2>/dev/null | grep -q '^man 2'; then
         run --separate-stderr man --warnings -E UTF-8 -l "$DEST$PREFIX/share/man/man5/kd-formats.5"
-        [ "$status" -eq 0 ] && [ -z "$stderr" ]
+        [ "$status" -eq 0 ]
+        [ -z "$stderr" ]
     fi
 }
 

@@ -45,7 +45,8 @@ errors() { kd-eval "$@" --json | jq .errors; }
     done
     # the transfer images without 3s; all training images; all test images
     n=$(kd-data inspect idx:set:train --json | jq .n)
-    [ "$(sed -n 2p used)" -eq "$n" ] && [ "$(sed -n 3p used)" -eq "$(kd-data inspect idx:set:test --json | jq .n)" ]
+    [ "$(sed -n 2p used)" -eq "$n" ]
+    [ "$(sed -n 3p used)" -eq "$(kd-data inspect idx:set:test --json | jq .n)" ]
     [ "$(sed -n 1p used)" -lt "$n" ]
     # the bias tuned on the test images is the best there, and all are better than none
     [ "$(errors test.safetensors)" -le "$(errors balanced.safetensors)" ]
@@ -74,7 +75,8 @@ errors() { kd-eval "$@" --json | jq .errors; }
     kd-correct S -o plain.safetensors --json >plain
     kd-correct S --teacher T -o at-hand.safetensors --json >at-hand
     kd-correct S -S soft.safetensors -o file.safetensors --json >file
-    [ "$(jq .used at-hand)" = "$(jq .used file)" ] && [ "$(jq .used at-hand)" -le "$(jq .used plain)" ]
+    [ "$(jq .used at-hand)" = "$(jq .used file)" ]
+    [ "$(jq .used at-hand)" -le "$(jq .used plain)" ]
     [ "$(jq .fingerprint at-hand)" = "$(jq .fingerprint file)" ]
     kd-correct S --flips 0.05 -o more.safetensors --json >more
     jq -es '.[0].bias["3"] < .[1].bias["3"]' plain more
@@ -104,11 +106,14 @@ errors() { kd-eval "$@" --json | jq .errors; }
     [ "$status" -eq 1 ]
     grep -q "students/bias,by=balanced/s2/model.safetensors" "$BATS_FILE_TMPDIR/made"
     [ -z "$(kd-train-student x.json --list --update)" ]
+    cp runs/*/experiment.json again.json # with all that was left out
+    [ -z "$(kd-train-student again.json --list --update)" ]
     rm runs && cp -r "$BATS_FILE_TMPDIR/runs" .
     kd-train-student x.json --student only78 --seed 2 --epochs 2 --quiet
     kd-train-student x.json --list --update >todo
     cat todo
-    [ "$(grep -c 'bias,by=' todo)" -eq 3 ] && [ "$(grep -c 'seed 1' todo)" -eq 0 ]
+    [ "$(grep -c 'bias,by=' todo)" -eq 3 ]
+    [ "$(grep -c 'seed 1' todo)" -eq 0 ]
     kd-train-student x.json --set students.bias.correct.flips=0.01 --list --update --seed 1 >todo
     [ "$(grep -c 'bias,by=' todo)" -eq 3 ]
 }
@@ -146,7 +151,9 @@ errors() { kd-eval "$@" --json | jq .errors; }
     [ "$(awk -F, '$4 == "yes" {printf "%s ", $3}' classes)" = "7 8 " ]
     [ "$(kd-report x.json --table classes --filter only78 | grep -c '^\*')" -eq 8 ]
     kd-report x.json --charts -o charts --quiet >/dev/null
-    [ -s charts/unseen-classes.svg ] && [ -s charts/unseen-classes-5.svg ] && [ ! -e charts/unseen-classes-6.svg ]
+    [ -s charts/unseen-classes.svg ]
+    [ -s charts/unseen-classes-5.svg ]
+    [ ! -e charts/unseen-classes-6.svg ]
     grep -q "only78, mean of 2 seeds" charts/unseen-classes-2.svg
     [ -s charts/accuracy-models.svg ]
 }

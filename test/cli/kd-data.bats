@@ -123,7 +123,7 @@ bats_require_minimum_version 1.5.0
     kd-data sheet digits --class 3 --count 8 --columns 8 --scale 2 -o - >three.png
     [ "$(size three.png)" = "466 60" ]
     kd-data sheet digits --class 3 --count 8 --columns 8 --scale 2 --seed 1 -o - >random.png
-    ! cmp -s three.png random.png
+    run ! cmp -s three.png random.png
     refused 2 "no such class" -- kd-data sheet digits --class eleven -o x.png
     refused 2 "-o" -- kd-data sheet digits
     [ ! -e x.png ]

@@ -18,7 +18,9 @@ setup() {
 
 @test "many models, one aligned table" {
     run --separate-stderr kd-eval T S/model.safetensors T/model.safetensors
-    [ "$status" -eq 0 ] && [ -z "$stderr" ] && [ "${#lines[@]}" -eq 4 ]
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    [ "${#lines[@]}" -eq 4 ]
     [[ "${lines[0]}" =~ ^model\ +data\ +images\ +top-1\ %\ +top-5\ %\ +errors\ +NLL\ +ECE\ +parameters\ +multiply-adds$ ]]
     [[ "${lines[1]}" == T/model.safetensors*" idx:set:test "*" 100 "*" 25450 "* ]]
     [ "${lines[1]}" = "${lines[3]}" ]
@@ -65,7 +67,7 @@ setup() {
     kd-soften --model T --data idx:set:test --tta mirror-shifts --quiet -o s >/dev/null
     kd-soften --model T --data idx:set:test --tta mirror --quiet -o m >/dev/null
     [ "$(meta s kd.tta)" = mirror-shifts ]
-    ! cmp -s s m
+    run ! cmp -s s m
     tail -c 4000 s | od -An -v -tf4 -w40 | sed 's/^ *//; s/  */,/g; s/.*/[&]/' >logits
     tail -c 100 set/t10k-labels-idx1-ubyte | od -An -v -tu1 -w1 | tr -d ' ' >labels
     errors=$(paste -d' ' labels logits | sed 's/ /,/; s/.*/[&]/' | jq -s 'map(.[0] as $y | .[1] | select(.[$y] != max)) | length')
@@ -89,7 +91,8 @@ setup() {
 
 @test "-o takes the table or the lines, and makes the folder" {
     run --separate-stderr kd-eval T S --json -o sub/lines
-    [ "$output" = sub/lines ] && [ "$(wc -l <sub/lines)" -eq 2 ]
+    [ "$output" = sub/lines ]
+    [ "$(wc -l <sub/lines)" -eq 2 ]
     kd-eval T -o sub/table >/dev/null
     [ "$(cat sub/table)" = "$(kd-eval T -o -)" ]
 }

@@ -21,7 +21,9 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
 
 @test "logits of the whole split in source order, with data and parents" {
     run --separate-stderr soften -m T1 -o sub/soft.safetensors
-    [ "$status" -eq 0 ] && [ "$output" = sub/soft.safetensors ] && [ -z "$stderr" ]
+    [ "$status" -eq 0 ]
+    [ "$output" = sub/soft.safetensors ]
+    [ -z "$stderr" ]
     [ "$(shapes sub/soft.safetensors)" = '{"logits":["F32",[240,10]]}' ]
     [ "$(meta sub/soft.safetensors kd.kind)" = soft-targets ]
     [ "$(meta sub/soft.safetensors kd.parents)" = "[\"$(kd-eval T1 --json | jq -r .fingerprint)\"]" ]
@@ -35,7 +37,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
 
 @test "--show prints one image's soft targets, softer at higher temperatures, as a table and as JSON" {
     run --separate-stderr soften -m T1 --show 7 -T 1,4,20
-    [ "$status" -eq 0 ] && [ "${#lines[@]}" -eq 11 ]
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 11 ]
     [[ "${lines[0]}" == class*logit*T=1*T=4*T=20 ]]
     [ "$(grep -c -- '<- label' <<<"$output")" -eq 1 ]
     soften -m T1 --show 7 -T 1,4,20 --json | jq -e '.image == 7 and (.logits | length) == 10 and
@@ -70,7 +73,7 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     cmp t t1
     soften -m T1 -o t --update # other logits: not the same file
     [ "$(meta t kd.tta)" = null ]
-    ! cmp -s t t1
+    run ! cmp -s t t1
     soften -m T1 --views 2 --flip random --cutout 4 --tta mirror -o v
     [ "$(meta v kd.views | jq -c .augment)" = '{"shift":0,"fill":"zero","flip":"random","cutout":4}' ]
     refused 1 "(shift 0, flip random, cutout 4)" "(shift 0, flip alternate)" -- \
@@ -93,7 +96,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     cmp from-file/model.safetensors on-the-spot/model.safetensors
     for t in 1 2; do soften -m T$t --show 3 -T 2 --json | jq -c '.soft_targets[0].probabilities' >"$(tr 12 ab <<<$t)"; done
     soften -m T1 -m T2 --average probabilities -T 2 -o averaged
-    [ "$(meta averaged kd.average)" = probabilities ] && [ "$(shapes averaged)" = '{"probabilities":["F32",[1,240,10]]}' ]
+    [ "$(meta averaged kd.average)" = probabilities ]
+    [ "$(shapes averaged)" = '{"probabilities":["F32",[1,240,10]]}' ]
     tail -c 9600 averaged | od -An -v -tf4 -w40 | sed -n 4p | jq -sc . >row
     near "$(cat row)" "$(mean 1 1)"
     refused 1 "temperatures [2]" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S averaged -T 4 -o kept
@@ -145,6 +149,7 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
         refused 1 "/dev/full: cannot write: No space left on device" -- soften -m T1 -o /dev/full
         status=0
         soften -m T1 -o - >/dev/full 2>errors || status=$?
-        [ "$status" -eq 1 ] && [ "$(cat errors)" = "kd-soften: standard output: cannot write: No space left on device" ]
+        [ "$status" -eq 1 ]
+        [ "$(cat errors)" = "kd-soften: standard output: cannot write: No space left on device" ]
     fi
 }

@@ -30,7 +30,9 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 
 @test "without an experiment: model and log where --output says, runs/quick otherwise" {
     run --separate-stderr train -o sub/dir
-    [ "$status" -eq 0 ] && [ "$output" = sub/dir/model.safetensors ] && [ -z "$stderr" ]
+    [ "$status" -eq 0 ]
+    [ "$output" = sub/dir/model.safetensors ]
+    [ -z "$stderr" ]
     [ "$(ls sub/dir | xargs)" = "log.jsonl model.safetensors" ]
     train -o sub/m.safetensors
     [ "$(ls sub | xargs)" = "dir m.log.jsonl m.safetensors" ]
@@ -45,7 +47,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ "$output" = m/model.safetensors ]
     [[ "$stderr" == *"1 dense"*"6,280"*"total"*"6,370"* ]]
     [ "$(grep -c 'epoch [12]/2: loss .*valid' <<<"$stderr")" -eq 2 ]
-    [[ "$stderr" != *$'\r'* ]] && [[ "$stderr" != *$'\033'* ]]
+    [[ "$stderr" != *$'\r'* ]]
+    [[ "$stderr" != *$'\033'* ]]
 }
 
 @test "--json tells the model and the figures of the epoch kept" {
@@ -89,7 +92,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     kd-train-teacher x.json -q --seed 1
     cp runs/x/experiment.json again.json
     run --separate-stderr kd-train-teacher again.json -q --seed 1 --update
-    [ "$status" -eq 0 ] && [ -z "$output" ]
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
     cmp again.json runs/x/experiment.json
 }
 
@@ -111,12 +115,14 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     done
     [ "$rounds" -eq 2 ]
     [ "$(find runs/x/students -name model.safetensors | wc -l)" -eq 14 ]
-    [ -f "runs/x/students/it's \"q\"/s3/model.safetensors" ] && [ -f "runs/x/students/a b, c/s1/model.safetensors" ]
+    [ -f "runs/x/students/it's \"q\"/s3/model.safetensors" ]
+    [ -f "runs/x/students/a b, c/s1/model.safetensors" ]
     [ -z "$(kd-train-student x.json --list --update)" ]
     # another teacher makes its students out of date, and theirs alone
     kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2
     kd-train-student x.json --list --update --set teacher.train.epochs=2 >todo
-    [ "$(grep -c 'kd,temperature=.* --seed 3$' todo)" -eq 4 ] && [ "$(wc -l <todo)" -eq 4 ]
+    [ "$(grep -c 'kd,temperature=.* --seed 3$' todo)" -eq 4 ]
+    [ "$(wc -l <todo)" -eq 4 ]
     [ "$(kd-train-student x.json --list --update --set 'students.late.train.epochs=2' --student late | wc -l)" -eq 2 ]
 }
 
@@ -144,7 +150,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 
 @test "a line of --list is what a shell reads, too" {
     eval "words=($(kd-train-student x.json --list | grep 'it.*seed 1'))"
-    [ "${#words[@]}" -eq 4 ] && [ "${words[1]}" = "it's \"q\"" ]
+    [ "${#words[@]}" -eq 4 ]
+    [ "${words[1]}" = "it's \"q\"" ]
 }
 
 @test "a student learns from another student, from a file, and from several with weights" {
@@ -182,9 +189,11 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ "$(ls runs/x/soft | xargs)" = "s1 s3" ]
     kd-train-student shared.json -q --student kd,temperature=1,optimizer=sgd
     parent() { meta "runs/x/students/kd,temperature=1,optimizer=sgd/s$1/model.safetensors" kd.parents; }
-    [ "$(parent 5)" = "$(parent 3)" ] && [ "$(parent 1)" != "$(parent 3)" ]
+    [ "$(parent 5)" = "$(parent 3)" ]
+    [ "$(parent 1)" != "$(parent 3)" ]
     kd-eval --experiment shared.json -q >/dev/null
-    [ -f "runs/x/students/kd,temperature=1,optimizer=sgd/s5/eval.json" ] && [ ! -e runs/x/teacher/s5 ]
+    [ -f "runs/x/students/kd,temperature=1,optimizer=sgd/s5/eval.json" ]
+    [ ! -e runs/x/teacher/s5 ]
     jq -se '.[0].agreement != null' "runs/x/students/kd,temperature=1,optimizer=sgd/s5/eval.json"
     kd-report shared.json | grep -F "some seeds share a teacher"
 }
@@ -209,7 +218,7 @@ JSON
     kd-train-student v.json -q --no-provenance
     cmp runs/v/students/other/s1/log.jsonl from-views/other/s1/log.jsonl
     cmp runs/v/students/still/s1/log.jsonl from-views/still/s1/log.jsonl
-    ! cmp -s runs/v/students/same/s1/log.jsonl from-views/same/s1/log.jsonl
+    run ! cmp -s runs/v/students/same/s1/log.jsonl from-views/same/s1/log.jsonl
 }
 
 @test "the experiments that come with kd can be read, and their networks be built" {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Every sh block of README.md, in order, pasted into a shell at the top of a checkout.
+bats_require_minimum_version 1.5.0
 
 setup_file() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)

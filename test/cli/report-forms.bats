@@ -11,7 +11,9 @@ setup_file() {
         teacher: {network: "mlp-60", train: {epochs: 4, augment: {shift: 2}}},
         students: {plain: {network: "mlp-20", train: {epochs: 3}},
             ($name): {network: "mlp-20", train: {epochs: 3}, distill: {from: "teacher", temperature: 4, alpha: 0.9}}}}' >x.json
-    kd-train-teacher x.json -q && kd-train-student x.json -q && kd-eval -x x.json -q --time >/dev/null
+    kd-train-teacher x.json -q
+    kd-train-student x.json -q
+    kd-eval -x x.json -q --time >/dev/null
     kd-report x.json --all >written
     kd-report x.json >table
 }

@@ -67,7 +67,8 @@ traced() {
     compared
     printf 'alloc 1000\nopen 20\nread 228\n' >many
     run compared
-    [ "$status" -eq 1 ] && [ "$output" = "each step: read 0 228" ]
+    [ "$status" -eq 1 ]
+    [ "$output" = "each step: read 0 228" ]
 }
 
 @test "a step of a dense network allocates nothing" {

@@ -91,7 +91,8 @@ torture() {
     for n in 1 3 7; do once "write:$n+" "$@" || break; done
     case ${TORTURE:-} in every) step=1 ;; *) step=$((1 + allocs / 14)) ;; esac
     for ((n = 1; n <= allocs; n += step)); do once "alloc:$n" "$@" || break; done
-    [ "$n" -gt "$((allocs / 2))" ] && [ ! -e failed ]
+    [ "$n" -gt "$((allocs / 2))" ]
+    [ ! -e failed ]
 }
 
 @test "kd-soften" {
