@@ -6,7 +6,7 @@
 #   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the library to be preloaded
 #   LEAK_BIN, LEAK_UNIT_DIR   the same with LeakSanitizer
 #   JOBS=N                    commands at once (default: one a processor)
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 export FAIL="$UNIT_DIR/../torture/fail.so" TORTURE=every TORTURE_FIGURES
 [ -e "$FAIL" ] && [ -e "$LEAK_UNIT_DIR/../torture/fail.so" ] || { echo "torture: needs Linux with glibc, and gcc" >&2; exit 1; }
