@@ -133,7 +133,7 @@ asan:
 tsan:
 	$(MAKE) MODE=tsan all units
 	MODE=tsan BIN=$(abspath build/tsan-$(notdir $(CC))/bin) UNIT_DIR=build/tsan-$(notdir $(CC))/unit scripts/test.sh \
-	  $(foreach t,pool gradient checkpoint,build/tsan-$(notdir $(CC))/unit/test_$(t))
+	  $(foreach t,pool product gradient checkpoint,build/tsan-$(notdir $(CC))/unit/test_$(t))
 
 # make fuzz SECONDS=60: each parser so long under libFuzzer (clang); corpora stay in build/. FUZZ='fuzz_log ...' chooses.
 SECONDS ?= 60

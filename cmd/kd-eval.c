@@ -253,7 +253,7 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
 
 /* ---- a whole experiment ---- */
 
-/* With the copies asked for now, or without? */
+/* Made with the copies that are asked for now, or without copies where none are. */
 static bool has_tta(const char *text)
 {
     struct kd_err ignored;

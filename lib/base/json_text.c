@@ -122,3 +122,10 @@ char *kd_json_text(const cJSON *value, bool pretty, struct kd_err *err)
     kd_bytes_release(&p.out);
     return NULL;
 }
+
+char *kd_json_text_of(cJSON *made, struct kd_err *err)
+{
+    char *text = made ? kd_json_text(made, false, err) : NULL;
+    cJSON_Delete(made);
+    return text;
+}

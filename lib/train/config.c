@@ -157,7 +157,8 @@ int kd_model_data(const struct kd_model *model, struct kd_data_config *out, stru
 {
     struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, out};
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.config");
-    if (kd_opts_preset(&s, 1, err) < 0 || !cJSON_IsString(text)) return text ? -1 : 0;
+    if (kd_opts_preset(&s, 1, err) < 0) return -1;
+    if (!cJSON_IsString(text)) return 0;
     cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
     int status = !config ? -1 : data ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err) : 0;

@@ -42,7 +42,7 @@ static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset)
 /* A job with nothing said about it, as kd.config has it. */
 static cJSON *presets(struct kd_err *err)
 {
-    struct kd_job job = {.distilled = true};
+    struct kd_job job = {.distilled = true, .corrected = true};
     struct kd_opt_section sections[KD_JOB_SECTIONS];
     cJSON *json = NULL;
     kd_job_sections(&job, sections);

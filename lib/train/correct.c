@@ -178,11 +178,12 @@ static cJSON *meta_json(const struct kd_model *model, const char *key, struct kd
     return json;
 }
 
-static char *text_and_delete(cJSON *json, int status, struct kd_err *err)
+/* The text of what was made, with or without success. */
+static char *text_if(int status, cJSON *json, struct kd_err *err)
 {
-    char *text = json && status == 0 ? kd_json_text(json, false, err) : NULL;
+    if (status == 0) return kd_json_text_of(json, err);
     cJSON_Delete(json);
-    return text;
+    return NULL;
 }
 
 /* kd.config of the model before, with the new name and what was done. */
@@ -198,7 +199,7 @@ static char *config_text(const struct kd_model *model, const char *name, const s
         if (status == 0) status = kd_json_add_text(json, "student", name, err);
     }
     if (status == 0) status = kd_json_attach(json, "correct", kd_opts_to_json(&s, err), err);
-    return text_and_delete(json, status, err);
+    return text_if(status, json, err);
 }
 
 static char *corrected_text(const struct kd_correction *c, struct kd_err *err)
@@ -218,7 +219,7 @@ static char *corrected_text(const struct kd_correction *c, struct kd_err *err)
     if (status == 0) status = kd_json_attach(json, "images", kd_images_identity(c->images, err), err);
     if (status == 0) status = kd_json_add_number(json, "used", c->used, err);
     kd_free(lists);
-    return text_and_delete(json, status, err);
+    return text_if(status, json, err);
 }
 
 /* Figures of the training's end were those of the model before. */
@@ -227,7 +228,7 @@ static char *metrics_text(const struct kd_model *model, struct kd_err *err)
     static const char *const gone[] = {"train", "train_eval", "valid"};
     cJSON *json = meta_json(model, "kd.metrics", err);
     for (int i = 0; json && i < 3; i++) cJSON_DeleteItemFromObjectCaseSensitive(json, gone[i]);
-    return text_and_delete(json, 0, err);
+    return kd_json_text_of(json, err);
 }
 
 int kd_correct_write(const char *path, const struct kd_correction *c, struct kd_err *err)
@@ -261,8 +262,9 @@ bool kd_correct_is_current(const char *path, const struct kd_model *model, const
     bool current = false;
     char *text = config_text(model, name, config, &ignored);
     if (text && kd_tensorfile_read(path, NULL, &f, &ignored) == 0) {
-        const char *there = kd_tensorfile_meta(&f, "kd.config"), *of = kd_tensorfile_meta(&f, "kd.corrected");
-        current = there && of && strcmp(there, text) == 0 && strstr(of, model->fingerprint);
+        const char *of = kd_tensorfile_meta(&f, "kd.corrected");
+        current = of && strstr(of, model->fingerprint) &&
+                  kd_config_same(kd_tensorfile_meta(&f, "kd.config"), text, &ignored) == 1;
         kd_tensorfile_release(&f);
     }
     kd_free(text);

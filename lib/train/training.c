@@ -62,13 +62,6 @@ static void texts_release(struct texts *x)
     kd_free(x->parents);
 }
 
-static char *text_and_delete(cJSON *json, struct kd_err *err)
-{
-    char *text = json ? kd_json_text(json, false, err) : NULL;
-    cJSON_Delete(json);
-    return text;
-}
-
 /* kd.config names experiment, model and seed; a network given as a file stands in it as its layers. */
 static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
 {
@@ -89,8 +82,8 @@ static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
 static int texts_make(const struct kd_training *t, struct texts *x, struct kd_err *err)
 {
     *x = (struct texts){0};
-    x->config = text_and_delete(config_json(t, err), err);
-    x->data = x->config ? text_and_delete(kd_images_identity(t->images, err), err) : NULL;
+    x->config = kd_json_text_of(config_json(t, err), err);
+    x->data = x->config ? kd_json_text_of(kd_images_identity(t->images, err), err) : NULL;
     if (!x->data) goto fail;
     x->parents = t->targets ? kd_json_text(t->targets->parents, false, err) : kd_strdup("[]", err);
     if (x->parents) return 0;
@@ -164,7 +157,7 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
                       bool checkpoint, struct kd_err *err)
 {
     struct kd_tensorfile f;
-    char *text = text_and_delete(metrics_json(s, metrics, err), err);
+    char *text = kd_json_text_of(metrics_json(s, metrics, err), err);
     if (!text) return -1;
     int status = kd_tensorfile_init(&f, err);
     if (status == 0) status = kd_model_to_file(s->trainer.net, &s->normalize, &f, err);
@@ -210,7 +203,7 @@ static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *er
     struct session *s = ctx;
     struct kd_epoch_log line = *log;
     if (s->plain_times) line.seconds = line.images_per_second = 0;
-    char *text = text_and_delete(kd_epoch_log_to_json(&line, err), err);
+    char *text = kd_json_text_of(kd_epoch_log_to_json(&line, err), err);
     int status = text ? kd_bytes_format(&s->log, err, "%s\n", text) : -1;
     kd_free(text);
     if (status == 0 && s->t->log_path)

@@ -267,7 +267,7 @@ static int known(const char *name, struct kd_err *err)
 static int run_list(const char *const *names, size_t n, struct kd_err *err)
 {
     static const char *const all[] = {"W1", "W2", "W3", "W4", "W5", "W5i", "W6", "W7l", "W7t", "W8", "C1", "soft", "growth"};
-    char temporary[] = "/tmp/kd-bench-XXXXXX";
+    char temporary[4096];
     const char *folder = options.images;
     double sgemm[2];
     bool whole = !n;
@@ -277,6 +277,8 @@ static int run_list(const char *const *names, size_t n, struct kd_err *err)
         whole |= strcmp(names[i], "C1") == 0;
     }
     if (status < 0) return -1;
+    const char *root = getenv("TMPDIR");
+    snprintf(temporary, sizeof temporary, "%s/kd-bench-XXXXXX", root && root[0] ? root : "/tmp");
     if (whole && !folder && !(folder = mkdtemp(temporary))) return kd_fail_errno(err, "%s", temporary);
     if (whole) status = bench_whole_prepare(folder, options.quick, err);
     if (status == 0 && !options.json && (status = machine(sgemm, kd_cpus_usable(), err)) == 0) head(sgemm, kd_cpus_usable());

@@ -16,6 +16,8 @@ cJSON *kd_json_read(const char *path, struct kd_err *err); /* "-": standard inpu
 /* One line without spaces, or indented for people (pretty). Numbers are printed so that they read
  * back as the same double, shortest form; NaN and infinities become null. Caller: kd_free. */
 char *kd_json_text(const cJSON *value, bool pretty, struct kd_err *err);
+/* The text, one line, of a value that was just made, which is deleted. NULL: making it had failed already. */
+char *kd_json_text_of(cJSON *made, struct kd_err *err);
 
 /* Put value at a dotted path, making objects on the way ("students.kd.distill.alpha"); takes
  * ownership of value. A segment that names no key of an object standing there is added: whether the
