@@ -171,7 +171,7 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
         other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
         status = other ? kd_predict_tta(w->reference.net, &w->reference.normalize, &view, on->index, on->n,
-                                        (enum kd_tta)options.tta, w->run->pool, NULL, other, err)
+                                        (enum kd_tta)options.tta, w->run->pool, &w->run->progress, other, err)
                        : -1;
         if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
     }

@@ -184,7 +184,8 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
     const char *held = blas_held_to();
     kd_blas_init(); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
-    if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar};
+    run->progress = (struct kd_progress){.stop = &kd_stopping};
+    if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar, &kd_stopping};
     if (kd_program.computes && held)
         kd_say(run, "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can halve the speed",
                getenv("OPENBLAS_CORETYPE"), held, kd_kernels_best());

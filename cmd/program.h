@@ -11,7 +11,8 @@
  *     const struct kd_program kd_program = {.name = "kd-eval", ...};
  *
  * main() sets the sections' defaults before the flags and releases them at the end. SIGINT and SIGTERM only
- * set kd_stopping: a program that looks at it tidies up and returns; a second signal ends it at once.
+ * set kd_stopping, which run->progress carries: long work that looks at it tidies up and returns; a second signal ends it at
+ * once.
  */
 #ifndef KD_CMD_PROGRAM_H
 #define KD_CMD_PROGRAM_H

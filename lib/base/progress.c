@@ -12,6 +12,11 @@ void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total
     if (p && p->tick) p->tick(p->ctx, done, total, note);
 }
 
+int kd_progress_go_on(const struct kd_progress *p, struct kd_err *err)
+{
+    return p && p->stop && *p->stop ? kd_fail(err, "stopped before its end") : 0;
+}
+
 double kd_seconds(void)
 {
     struct timespec t;

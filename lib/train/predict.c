@@ -35,7 +35,8 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, con
     size_t batch = net->batch;
     uint32_t *own = NULL; /* only where no places are given: a teacher at hand is asked within the training step */
     if (!index && !(own = kd_alloc(batch, sizeof *own, "a batch's places", err))) return -1;
-    for (size_t from = 0; from < n; from += batch) {
+    int status = 0;
+    for (size_t from = 0; from < n && (status = kd_progress_go_on(progress, err)) == 0; from += batch) {
         size_t rows = n - from < batch ? n - from : batch;
         for (size_t i = 0; own && i < rows; i++) own[i] = (uint32_t)(from + i);
         kd_view_fill(view, normalize, own ? own : index + from, rows, pool, net->in);
@@ -45,7 +46,7 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, con
         kd_progress_tick(progress, from + rows, n, NULL);
     }
     kd_free(own);
-    return 0;
+    return status;
 }
 
 int kd_classes_suit(const char *who, size_t classes, const struct kd_images *images, struct kd_err *err)

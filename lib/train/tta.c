@@ -85,7 +85,7 @@ int kd_predict_tta(struct kd_network *net, const struct kd_normalize *normalize,
     uint32_t *own = kd_alloc(batch, sizeof *own, "a batch's places", err);
     a.plain = kd_alloc(batch * features, sizeof *a.plain, "a batch", err);
     int status = own && a.plain ? 0 : -1;
-    for (size_t from = 0; status == 0 && from < n; from += batch) {
+    for (size_t from = 0; from < n && status == 0 && (status = kd_progress_go_on(progress, err)) == 0; from += batch) {
         size_t rows = n - from < batch ? n - from : batch;
         for (size_t i = 0; i < rows; i++) own[i] = index ? index[from + i] : (uint32_t)(from + i);
         kd_view_fill(view, normalize, own, rows, pool, a.plain);

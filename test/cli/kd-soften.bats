@@ -153,3 +153,22 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
         [ "$(cat errors)" = "kd-soften: standard output: cannot write: No space left on device" ]
     fi
 }
+
+@test "SIGINT and SIGTERM end it within a batch: one line, and no half file" {
+    kd-train-teacher --data idx:set --layers 512,512 --epochs 1 --quiet -o big >/dev/null
+    set -m # so that a job in the background does not ignore SIGINT
+    for signal in INT TERM; do
+        kd-soften -m big --data idx:set --quiet --views 2000 --shift 2 -o half.safetensors 2>errors 3>&- &
+        pid=$!
+        sleep 0.5 # whole it takes many times as long
+        kill -s $signal $pid
+        status=0
+        wait $pid || status=$?
+        [ "$status" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
+        [ "$(wc -l <errors)" -eq 1 ]
+        grep -q 'stopped before its end$' errors
+        [ ! -e half.safetensors ]
+        run compgen -G '.kd-*'
+        [ -z "$output" ]
+    done
+}

@@ -115,7 +115,7 @@ static int train(const struct kd_job *job, struct run *r)
     char output[600];
     snprintf(output, sizeof output, "%s/%s.safetensors", scratch, r->name);
     struct watch w = {.at = r->stop_at, .stop = r->stop_at == 0};
-    struct kd_progress progress = {tick, &w};
+    struct kd_progress progress = {.tick = tick, .ctx = &w};
     struct kd_training t = {.job = job,
                             .seed = r->seed,
                             .experiment = "test",

@@ -167,7 +167,7 @@ static void callback(void **state)
 {
     (void)state;
     uint64_t sum = 0;
-    struct kd_progress p = {count, &sum}, none = {NULL, NULL};
+    struct kd_progress p = {.tick = count, .ctx = &sum}, none = {.tick = NULL};
     kd_progress_tick(NULL, 1, 2, NULL);
     kd_progress_tick(&none, 1, 2, NULL);
     kd_progress_tick(&p, 1, 2, NULL);

@@ -1,8 +1,10 @@
-/* Progress of long work, told through a callback, and the bar that programs draw from it.
+/* Progress of long work, told through a callback, the bar that programs draw from it, and the wish to stop.
  *
- * The library calls tick(ctx, ...) now and then; a NULL struct or NULL tick is silence. */
+ * The library calls tick(ctx, ...) now and then; a NULL struct or NULL tick is silence. Where *stop is not 0, which a signal
+ * handler may set, long work ends with an error, and what it was writing is discarded. */
 #ifndef KD_BASE_PROGRESS_H
 #define KD_BASE_PROGRESS_H
+#include "kd/base/err.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,8 +12,10 @@
 struct kd_progress {
     void (*tick)(void *ctx, uint64_t done, uint64_t total, const char *note);
     void *ctx;
+    const volatile int *stop; /* may be NULL */
 };
 void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note);
+int kd_progress_go_on(const struct kd_progress *p, struct kd_err *err); /* 0, or -1 where work is to stop */
 
 /* A one-line bar for a terminal: label, bar, percent, rate, time left, note. Draws at most ten times
  * a second, fits the terminal's width, and wipes itself with kd_bar_clear. Off a terminal it draws nothing. */
