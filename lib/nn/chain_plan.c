@@ -28,26 +28,33 @@ static size_t widest(const struct kd_chain *chain)
     return most;
 }
 
-/* An elementwise layer may overwrite its input unless backward still needs what is there. */
-static bool may_overwrite(const struct kd_layer *l, const struct kd_layer *before)
+/* An elementwise layer may overwrite its input unless backward still needs what is there. `kept`: by the layers that wrote
+ * there since the array was fresh. */
+static bool may_overwrite(const struct kd_layer *l, enum kd_keeps kept)
 {
     if (l->kind->keeps == KD_KEEPS_INPUT) return false;
-    if (!before || before->kind->keeps == KD_KEEPS_NOTHING || before->kind->keeps == KD_KEEPS_INPUT)
-        return true;
-    return before->kind->keeps == KD_KEEPS_SIGN && l->kind->keeps_sign;
+    return kept == KD_KEEPS_NOTHING || (kept == KD_KEEPS_SIGN && l->kind->keeps_sign);
+}
+
+/* A layer that needs its input has it in another array. */
+static enum kd_keeps stricter(enum kd_keeps kept, const struct kd_layer *l)
+{
+    enum kd_keeps own = l->kind->keeps == KD_KEEPS_INPUT ? KD_KEEPS_NOTHING : l->kind->keeps;
+    return own == KD_KEEPS_NOTHING || kept == KD_KEEPS_OUTPUT ? kept : own;
 }
 
 /* The input of an inner chain is read again by what holds the chain. */
 static void plan_after(struct kd_chain *chain, struct kd_stage *s, struct planner *p)
 {
     bool borrowed = chain->inner && s == chain->stages;
+    enum kd_keeps kept = KD_KEEPS_NOTHING;
     for (unsigned i = 0; i < s->n_after; i++) {
         struct kd_layer *l = s->after[i];
-        bool fresh = borrowed && i == 0;
-        if (chain->training && !may_overwrite(l, i ? s->after[i - 1] : NULL)) fresh = true;
+        bool fresh = (borrowed && i == 0) || (chain->training && !may_overwrite(l, kept));
         l->x = s->out;
         if (fresh) s->out = piece(p, stage_bytes(chain, s));
         l->y = s->out;
+        kept = stricter(fresh ? KD_KEEPS_NOTHING : kept, l);
     }
 }
 

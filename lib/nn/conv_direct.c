@@ -17,6 +17,7 @@ enum { PARTS = 8 };
 struct direct {
     const struct kd_conv *c;
     size_t k, taps, count;   /* kernel, its taps, weights */
+    size_t turned;           /* weights rotated: whole vectors of channels in */
     size_t oh, ow;           /* outputs that are wanted */
     size_t ph, pw;           /* after pooling */
     size_t xh, xw, dh, dw;   /* bordered maps, bordered gradients */
@@ -26,10 +27,16 @@ struct direct {
     size_t of_part;
 };
 
+static size_t whole_vectors(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
 static struct direct direct_of(const struct kd_conv_shape *s)
 {
     struct direct d = {.k = s->kernel, .taps = s->kernel * s->kernel, .oh = s->oh, .ow = s->ow};
     d.count = d.taps * s->in * s->out;
+    d.turned = d.taps * whole_vectors(s->in) * s->out;
     if (s->pool) {
         d.oh = s->oh / 2 * 2;
         d.ow = s->ow / 2 * 2;
@@ -41,7 +48,8 @@ static struct direct direct_of(const struct kd_conv_shape *s)
     d.dh = s->h + s->kernel - 1;
     d.dw = s->w + s->kernel - 1;
     size_t maps = s->padding ? d.xh * d.xw * s->in : 0, gradients = d.dh * d.dw * s->out, lines = 2 * d.ow * KD_PANEL;
-    d.of_part = (maps + (gradients > lines ? gradients : lines) + 15) / 16 * 16;
+    size_t ragged = s->in % 16 ? s->w * whole_vectors(s->in) : 0; /* a row of the input's gradient, with what is too much */
+    d.of_part = whole_vectors(maps + (gradients > lines ? gradients : lines) + ragged);
     return d;
 }
 
@@ -49,7 +57,7 @@ size_t kd_conv_direct_scratch(const struct kd_conv_shape *s, size_t batch, bool 
 {
     (void)batch;
     struct direct d = direct_of(s);
-    return d.count * (training ? 2 + PARTS : 1) + PARTS * d.of_part;
+    return d.count * (training ? 1 + PARTS : 1) + (training ? d.turned : 0) + PARTS * d.of_part;
 }
 
 static struct direct lay(const struct kd_conv *c)
@@ -59,7 +67,7 @@ static struct direct lay(const struct kd_conv *c)
     d.own = c->scratch;
     d.weight = d.own + PARTS * d.of_part;
     d.rotated = d.weight + d.count;
-    d.partial = d.rotated + d.count;
+    d.partial = d.rotated + d.turned;
     return d;
 }
 
@@ -68,7 +76,8 @@ static size_t panel_width(size_t n, size_t from)
     return n - from < KD_PANEL ? n - from : KD_PANEL;
 }
 
-/* [panel of n][taps][m] from weights [out][in][taps]; n runs over out, or (rotated) over in. */
+/* [panel of n][taps][m] from weights [out][in][taps]; n runs over out, or (rotated) over in, whose last panel is filled up
+ * with zeros to whole vectors. */
 static void pack_tap(const struct direct *d, float *to, size_t tap, bool rotated)
 {
     const struct kd_conv_shape *s = &d->c->s;
@@ -77,11 +86,11 @@ static void pack_tap(const struct direct *d, float *to, size_t tap, bool rotated
     const float *scale = rotated ? NULL : d->c->scale;
     size_t step_n = (rotated ? 1 : s->in) * d->taps, step_m = (rotated ? s->in : 1) * d->taps;
     for (size_t from = 0; from < n; from += KD_PANEL) {
-        size_t width = panel_width(n, from);
-        float *row = to + from * d->taps * m + tap * m * width;
-        for (size_t i = 0; i < m; i++, row += width)
-            for (size_t o = 0; o < width; o++)
-                row[o] = w[(from + o) * step_n + i * step_m] * (scale ? scale[from + o] : 1);
+        size_t width = panel_width(n, from), whole = whole_vectors(width);
+        float *row = to + from * d->taps * m + tap * m * whole;
+        for (size_t i = 0; i < m; i++, row += whole)
+            for (size_t o = 0; o < whole; o++)
+                row[o] = o < width ? w[(from + o) * step_n + i * step_m] * (scale ? scale[from + o] : 1) : 0;
     }
 }
 
@@ -184,16 +193,21 @@ static const float *spread(const struct direct *d, size_t image, float *room)
     return to;
 }
 
-static void input_image(const struct direct *d, const float *gradient, size_t image)
+/* Columns that fill no vector are made in `ragged`, [w][whole vectors]. */
+static void input_image(const struct direct *d, const float *gradient, size_t image, float *ragged)
 {
     const struct kd_conv *c = d->c;
     for (size_t from = 0; from < c->s.in; from += KD_PANEL)
         for (size_t row = 0; row < c->s.h; row++) {
-            struct kd_product p = {.rows = c->s.w, .cols = panel_width(c->s.in, from), .runs = d->k, .depth = d->k * c->s.out,
+            size_t width = panel_width(c->s.in, from), whole = whole_vectors(width);
+            float *dx = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from;
+            struct kd_product p = {.rows = c->s.w, .cols = whole, .runs = d->k, .depth = d->k * c->s.out,
                                    .a = gradient + row * d->dw * c->s.out, .a_row = c->s.out, .a_run = d->dw * c->s.out,
                                    .b = d->rotated + from * d->taps * c->s.out,
-                                   .c = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from, .c_row = c->s.in};
+                                   .c = width == whole ? dx : ragged, .c_row = width == whole ? c->s.in : whole};
             kd_kernels()->product(&p);
+            for (size_t x = 0; width != whole && x < c->s.w; x++)
+                memcpy(dx + x * c->s.in, ragged + x * whole, width * sizeof *dx);
         }
     finish(d, image, c->s.h * c->s.w, c->s.in);
 }
@@ -210,7 +224,7 @@ static void back_image(const struct direct *d, unsigned part, size_t image)
                              .w = d->partial + part * d->count};
         kd_kernels()->outer(&o);
     }
-    if (c->dx) input_image(d, gradients, image);
+    if (c->dx) input_image(d, gradients, image, gradients + d->dh * d->dw * c->s.out);
 }
 
 static void back_part(void *arg, unsigned part)

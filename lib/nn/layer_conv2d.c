@@ -37,7 +37,8 @@ static struct kd_conv_shape conv_shape(const struct kd_layer *l)
                                   l->out.w, c->pool != NULL};
 }
 
-/* Winograd wants whole vectors of channels, and pictures that fill its tiles. */
+/* By measurement. Direct: few channels in, or small maps of few; tiny: maps of up to 3x3. Winograd wants whole vectors of
+ * channels, and maps that fill its tiles. All else gathers patches for BLAS. */
 enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
 {
     if (s->groups > 1 && s->groups == s->in && s->in == s->out) return KD_CONV_DEPTHWISE;
@@ -134,6 +135,7 @@ static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
 {
     struct kd_param *w = &l->param[0];
     size_t out = w->shape[0], in = w->shape[1], taps = w->shape[2] * w->shape[3], row = in * taps;
+    size_t middle = w->shape[2] / 2 * w->shape[3] + w->shape[3] / 2;
     float he = (float)sqrt(2.0 / (double)row);
     float glorot = (float)sqrt(6.0 / (double)(row + out / (size_t)l->u.conv2d.groups * taps));
     for (size_t o = 0; o < out; o++) {
@@ -143,7 +145,7 @@ static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
             w->value[o * row + i] = dirac ? 0
                                     : l->u.conv2d.init == GLOROT ? glorot * (2 * kd_rng_uniform(&r) - 1)
                                                             : he * kd_rng_normal(&r);
-        if (dirac) w->value[o * row + o * taps + taps / 2] = 1;
+        if (dirac) w->value[o * row + o * taps + middle] = 1;
     }
     if (l->u.conv2d.bias) memset(l->param[1].value, 0, out * sizeof(float));
 }
@@ -162,22 +164,23 @@ static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
 bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool)
 {
     const struct kd_pooling *p = &pool->u.pooling;
-    if (!conv || conv->kind != &kd_layer_conv2d || pool->kind != &kd_layer_maxpool) return false;
+    if (!conv || conv->kind != &kd_layer_conv2d || pool->kind != &kd_layer_maxpool || conv->u.conv2d.pool) return false;
     struct kd_conv_shape s = conv_shape(conv);
     return p->kernel == 2 && p->stride == 2 && p->padding == 0 && all_relu(conv + 1, pool) &&
            kd_conv_algorithm(&s) == KD_CONV_DIRECT;
 }
 
-/* Four parts' sums for the bias; scale and bias with a batchnorm folded in. */
-static size_t sums_floats(const struct kd_layer *l, bool training)
+/* Four parts' sums for the bias; scale and bias with a batchnorm folded in, of which a block that holds the layer does not
+ * know yet when it asks for scratch. */
+static size_t sums_floats(const struct kd_layer *l)
 {
-    return training || l->u.conv2d.norm ? (4 * (size_t)l->out.c + 15) / 16 * 16 : 0;
+    return (4 * (size_t)l->out.c + 15) / 16 * 16;
 }
 
 static size_t conv_scratch_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
     struct kd_conv_shape s = conv_shape(l);
-    return (sums_floats(l, training) + algorithm_of(l)->scratch(&s, batch, training)) * sizeof(float);
+    return (sums_floats(l) + algorithm_of(l)->scratch(&s, batch, training)) * sizeof(float);
 }
 
 /* What won where the layer pools. */
@@ -193,7 +196,7 @@ static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *
                             .dx = l->dx, .dy = l->dy, .weight = l->param[0].value,
                             .bias = bias ? l->param[1].value : NULL, .dweight = l->param[0].grad,
                             .dbias = bias ? l->param[1].grad : NULL,
-                            .scratch = (float *)l->scratch + sums_floats(l, l->dy != NULL), .job = job,
+                            .scratch = (float *)l->scratch + sums_floats(l), .job = job,
                             .winner = l->dy && l->u.conv2d.pool ? l->save : NULL};
 }
 

@@ -91,7 +91,6 @@ static int residual_plan(struct kd_layer *l, size_t batch, bool training, struct
 }
 
 struct adding {
-    struct kd_layer *l;
     const struct kd_job_of_layer *job;
     float *to;
     const float *a, *b;
@@ -114,7 +113,7 @@ static void residual_run(struct kd_layer *l, const struct kd_job_of_layer *job)
     struct kd_residual *r = &l->u.residual;
     kd_chain_forward(r->body_chain, job->pool, job->pass);
     if (r->shortcut_chain) kd_chain_forward(r->shortcut_chain, job->pool, job->pass);
-    struct adding s = {l, job, l->y, r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
+    struct adding s = {job, l->y, r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
                        l->pixels, l->cols};
     kd_pool_run(job->pool, 4, add_part, &s);
 }
@@ -123,14 +122,14 @@ static void residual_run_back(struct kd_layer *l, const struct kd_job_of_layer *
 {
     struct kd_residual *r = &l->u.residual;
     size_t bytes = job->pass->rows * kd_shape_size(l->out) * sizeof(float);
-    memcpy(r->body_chain->dout, l->dy, bytes);
-    kd_chain_backward(r->body_chain, job->pool, job->pass, job->sink);
-    if (r->shortcut_chain) {
-        memcpy(r->shortcut_chain->dout, l->dy, bytes);
-        kd_chain_backward(r->shortcut_chain, job->pool, job->pass, job->sink);
+    struct kd_chain *chains[] = {r->body_chain, r->shortcut_chain};
+    for (int i = 0; i < 2; i++) {
+        if (!chains[i] || !chains[i]->dout) continue; /* elementwise layers alone, on the images: nobody wants gradients */
+        memcpy(chains[i]->dout, l->dy, bytes);
+        kd_chain_backward(chains[i], job->pool, job->pass, job->sink);
     }
     if (!l->dx) return;
-    struct adding s = {l, job, l->dx, l->dx, r->shortcut_chain ? (const float *)l->save : l->dy,
+    struct adding s = {job, l->dx, l->dx, r->shortcut_chain ? (const float *)l->save : l->dy,
                        kd_shape_pixels(l->in), l->in.c};
     kd_pool_run(job->pool, 4, add_part, &s);
 }

@@ -266,8 +266,9 @@ static void batchnorm(void **state)
 static void stacks(void **state)
 {
     (void)state;
-    static const char *const names[] = {"\"relu\"", LEAKY(0.3), "\"gelu\"", "\"tanh\"", DROP(0.3)};
-    enum { N = 5 };
+    static const char *const names[] = {"\"relu\"", LEAKY(0.3), "\"gelu\"", "\"tanh\"", DROP(0.3),
+                                        "{\"kind\":\"scale\",\"by\":-1.5}"};
+    enum { N = 6 };
     for (unsigned i = 0; i < N * N * N; i++) {
         char text[600];
         snprintf(text, sizeof text, "[%s,\"flatten\",%s,%s,%s,%s,%s,%s]",
@@ -321,6 +322,7 @@ static const char *const wide_nets[] = {
         17) ",\"leaky_relu\"," LAST "]",
     "[" CONV(32, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(32, ",\"padding\":1") ",\"batchnorm\",\"relu\",\"maxpool\","
     CONV(48, ",\"padding\":1") ",\"maxpool\"," CONV(32, ",\"padding\":1") "," TAIL,
+    "[" CONV(6, "") ",\"relu\"," CONV(16, ",\"kernel\":5") ",\"relu\"," TAIL,
     "[\"flatten\"," DENSE(520) ",\"gelu\",\"batchnorm\"," DROP(0.1) "," LAST ",\"batchnorm\"]",
 };
 
@@ -405,8 +407,11 @@ static void folded(void **state)
         "[" CONV(6, "") ",\"batchnorm\"," CONV(6, ",\"groups\":6") ",\"batchnorm\",\"relu\"," CONV(16, ",\"kernel\":7")
         ",\"relu\",\"batchnorm\"," CONV(32, ",\"padding\":1") ",\"batchnorm\",\"maxpool\",{\"kind\":\"residual\",\"body\":["
         CONV(32, ",\"padding\":1") ",\"batchnorm\",\"relu\"]}," TAIL,
+        /* the block's convolution has the largest scratch, and the block's input lies right behind it */
+        "[" CONV(8, ",\"padding\":1") ",{\"kind\":\"residual\",\"body\":[" CONV(8, ",\"padding\":1,\"bias\":false")
+        ",\"batchnorm\"]}," TAIL,
     };
-    for (unsigned n = 0; n < 2; n++) {
+    for (unsigned n = 0; n < 3; n++) {
         struct net_case c = {nets[n], MAPS(3, 13, 13), 10, false, 0, 0, 1};
         struct fixture f;
         float kept[2][BATCH * 10];
@@ -471,6 +476,7 @@ static void conv2d(void **state)
         {"[" CONV(5, ",\"groups\":5,\"kernel\":2") "," TAIL, MAPS(5, 4, 4), 2, true, 0.25, 3e-5, 1},
         {"[" CONV(4, ",\"init\":\"dirac\",\"padding\":1") "," CONV(4, ",\"init\":\"glorot\"") "," TAIL,
          MAPS(3, 5, 5), 2, true, 0.25, 3e-5, 1},
+        {"[" CONV(6, "") "," CONV(16, ",\"padding\":1") "," TAIL, MAPS(2, 6, 7), 2, true, 0.25, 3e-5, 7},
         /* direct: few channels; tiny: maps smaller than the filters */
         {"[" CONV(16, ",\"padding\":2") "," CONV(32, ",\"kernel\":5") "," TAIL, MAPS(3, 6, 5), 2, true, 0.25, 3e-5, 31},
         {"[" CONV(32, ",\"kernel\":2") "," CONV(16, ",\"padding\":1") "," TAIL, MAPS(1, 3, 4), 2, true, 0.25, 3e-5, 13},
@@ -507,6 +513,7 @@ static void maps(void **state)
          MAPS(1, 11, 12), 3, true, 1.0 / 1024, 5e-3, 7},
         {"[" CONV(16, ",\"kernel\":1") ",\"maxpool\"," NORM ",{\"kind\":\"maxpool\"}," TAIL, MAPS(2, 7, 10), 3, true,
          1.0 / 512, 5e-3, 1},
+        {"[" CONV(16, ",\"padding\":1") ",\"maxpool\",\"relu\",\"maxpool\"," TAIL, MAPS(1, 8, 8), 3, true, 1.0 / 512, 4e-3, 3},
         {"[{\"kind\":\"maxpool\"}," CONV(5, "") "," TAIL, MAPS(3, 8, 8), 3, true, 0.25, 3e-5, 1},
         {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 256, 5e-3, 1},
         {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3, false, 1.0 / 256, 5e-3, 1},
@@ -521,6 +528,9 @@ static void maps(void **state)
         {"[" CONV(4, "") ",{\"kind\":\"residual\",\"body\":[" CONV(6, ",\"stride\":2,\"padding\":1") "," NORM
          ",\"tanh\"],\"shortcut\":[" CONV(6, ",\"kernel\":1,\"stride\":2,\"bias\":false") "," NORM "]},\"tanh\"," TAIL,
          MAPS(2, 6, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[" RES("\"tanh\"") "," CONV(4, "") "," TAIL, MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[{\"kind\":\"residual\",\"body\":[" CONV(2, ",\"padding\":1") "],\"shortcut\":[{\"kind\":\"scale\",\"by\":0.5}]},"
+         TAIL, MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
         {"[\"flatten\",{\"kind\":\"dense\",\"units\":9}," RES("\"tanh\",{\"kind\":\"dense\",\"units\":9}," RES("\"tanh\""))
          ",{\"kind\":\"dense\"}]", MAPS(1, 3, 3), 3, true, 1.0 / 256, 5e-3, 1},
     };
