@@ -1,7 +1,6 @@
 #include "kd/train/bias.h"
 #include "kd/base/mem.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,18 +180,19 @@ static int by_place(const void *a, const void *b)
     return ascending(&((const struct turn *)a)->at, &((const struct turn *)b)->at);
 }
 
-/* Of the ranges between two turns that have the fewest errors the widest. */
-static double best_between(const struct turn *turns, size_t n)
+/* Of the ranges between two turns that have the fewest errors the widest; the ranges before the first turn and behind the
+ * last, which have no width, where they have fewer. */
+static double best_range(const struct turn *turns, size_t n)
 {
-    long errors = 0, fewest = LONG_MAX;
-    double best = turns[0].at, width = -1;
-    for (size_t i = 0; i + 1 < n; i++) {
-        double wide = turns[i + 1].at - turns[i].at;
+    long errors = 0, fewest = 0;
+    double best = turns[0].at - 1, width = 0;
+    for (size_t i = 0; i < n; i++) {
+        double wide = i + 1 < n ? turns[i + 1].at - turns[i].at : 0;
         errors += turns[i].gain;
-        if (wide <= 0 || errors > fewest || (errors == fewest && wide <= width)) continue;
+        if ((wide <= 0 && i + 1 < n) || errors > fewest || (errors == fewest && wide <= width)) continue;
         fewest = errors;
         width = wide;
-        best = turns[i].at + wide / 2;
+        best = turns[i].at + (i + 1 < n ? wide / 2 : 1);
     }
     return best;
 }
@@ -212,7 +212,7 @@ int kd_bias_by_labels(const float *logits, const int32_t *labels, size_t n, size
                                       ((size_t)labels[i] == seen) - ((size_t)labels[i] == other)};
     }
     qsort(turns, many, sizeof *turns, by_place);
-    double found = many ? best_between(turns, many) : 0;
+    double found = many ? best_range(turns, many) : 0;
     for (size_t k = 0; k < classes; k++) bias[k] = unseen[k] ? found : 0;
     kd_free(turns);
     return many ? 0 : kd_fail(err, "no labelled image to tune a bias on");

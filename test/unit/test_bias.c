@@ -149,6 +149,22 @@ static void test_labels_have_the_fewest_errors(void **state)
     labels[7] = kept;
 }
 
+/* Where no image is of the unseen class none is taken for it, and the other way round; one image alone too. */
+static void test_labels_beyond_all_margins(void **state)
+{
+    static const float z[3][2] = {{5, 0}, {6, 0}, {7, 0}};
+    static const int32_t seen[3] = {0, 0, 0}, unseen[3] = {1, 1, 1};
+    const bool one[2] = {false, true};
+    double bias[2];
+    (void)state;
+    for (size_t n = 1; n <= 3; n++) {
+        assert_int_equal(kd_bias_by_labels(&z[0][0], seen, n, 2, one, bias, &err), 0);
+        assert_true(bias[1] < 5);
+        assert_int_equal(kd_bias_by_labels(&z[0][0], unseen, n, 2, one, bias, &err), 0);
+        assert_true(bias[1] > (double)z[n - 1][0]);
+    }
+}
+
 static void test_refused(void **state)
 {
     const bool none[C] = {false}, all[C] = {true, true, true, true, true, true}, one[C] = {true};
@@ -175,7 +191,7 @@ int main(void)
         cmocka_unit_test(test_balance_gives_each_its_share),
         cmocka_unit_test(test_balance_comes_from_afar),
         cmocka_unit_test(test_labels_have_the_fewest_errors),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_labels_beyond_all_margins), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, make, NULL);
 }
