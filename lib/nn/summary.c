@@ -1,5 +1,6 @@
 /* The table people know from Keras: layer, output shape, parameters; with multiply-adds. */
 #include "kd/nn/network.h"
+#include "layers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,6 +33,18 @@ static int line(struct kd_bytes *out, const char *a, const char *b, const char *
     return kd_bytes_format(out, err, "%-24s %-16s %14s %16s\n", a, b, c, d);
 }
 
+/* Of a block: of all that it holds. */
+static void add_up(const struct kd_layer *l, size_t *count, uint64_t *macs)
+{
+    for (unsigned j = 0; j < l->n_params; j++)
+        if (l->param[j].role != KD_STATISTIC) *count += l->param[j].count;
+    if (l->kind->macs) *macs += l->kind->macs(l);
+    if (l->kind != &kd_layer_residual) return;
+    const struct kd_chain *chains[] = {l->u.residual.body_chain, l->u.residual.shortcut_chain};
+    for (int i = 0; i < 2; i++)
+        for (unsigned j = 0; chains[i] && j < chains[i]->n_layers; j++) add_up(&chains[i]->layers[j], count, macs);
+}
+
 int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struct kd_err *err)
 {
     char shape[64], params[32], macs[32], name[96];
@@ -42,9 +55,8 @@ int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struc
     for (unsigned i = 0; i < net->chain.n_layers; i++) {
         const struct kd_layer *l = &net->chain.layers[i];
         size_t count = 0;
-        for (unsigned j = 0; j < l->n_params; j++)
-            if (l->param[j].role != KD_STATISTIC) count += l->param[j].count;
-        uint64_t m = l->kind->macs ? l->kind->macs(l) : 0;
+        uint64_t m = 0;
+        add_up(l, &count, &m);
         snprintf(name, sizeof name, "%s %s", l->name, l->kind->name);
         shape_text(l->out, shape, sizeof shape);
         if (line(out, name, shape, count ? grouped(count, params) : "", m ? grouped(m, macs) : "",
