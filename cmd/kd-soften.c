@@ -189,6 +189,8 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     if (c->probabilities || options.average || !options.logits) what.temperatures = c->temperature;
     if (c->probabilities && !c->temperature.n)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
+    if (!options.logits && !c->temperature.n)
+        return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need temperatures; add --temperature 1,4,20");
     if (c->views && !kd_augment_active(&options.augment))
         return kd_fail_usage(err, "--views records augmented images; say how, for example --shift 2");
     if (options.update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
@@ -230,7 +232,8 @@ static int from_experiment(struct work *w, const char *path, struct kd_err *err)
         return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
     struct kd_experiment *x = kd_experiment_open(path, options.runs, &options.set, err);
     if (!x) return -1;
-    int status = kd_experiment_job(x, "teacher", false, &teacher, err);
+    int status = kd_experiment_knows(x, "teacher") ? kd_experiment_job(x, "teacher", false, &teacher, err)
+                                                   : kd_fail_usage(err, "it has no \"teacher\"");
     if (status == 0) status = kd_experiment_soften(x, &options.soften, &options.augment, err);
     if (status < 0) kd_err_context(err, "%s", path);
     if (status == 0) status = kd_args_apply(&w->run->args, err);
@@ -244,6 +247,20 @@ static int from_experiment(struct work *w, const char *path, struct kd_err *err)
     kd_job_release(&teacher);
     kd_experiment_close(x);
     return status;
+}
+
+/* Options that would do nothing are a mistake in the command. */
+static int check(const struct work *w, struct kd_err *err)
+{
+    const struct kd_args *args = &w->run->args;
+    bool experiment = args->n_operands > 0;
+    if (w->showing && w->run->common.output)
+        return kd_fail_usage(err, "--show prints one image's soft targets and writes no file; leave --output out");
+    if (!experiment && kd_args_has(args, "set"))
+        return kd_fail_usage(err, "--set overrides a key of an experiment, but none is given");
+    if (!experiment && kd_augment_active(&options.augment) && !options.soften.views)
+        return kd_fail_usage(err, "augmented images are recorded as views; say how many with --views");
+    return 0;
 }
 
 static int from_models(struct work *w, struct kd_err *err)
@@ -266,7 +283,8 @@ static int from_models(struct work *w, struct kd_err *err)
 static int run(struct kd_run *r, struct kd_err *err)
 {
     struct work w = {.run = r, .showing = kd_args_has(&r->args, "show")};
-    int status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err) : from_models(&w, err);
+    int status = check(&w, err);
+    if (status == 0) status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err) : from_models(&w, err);
     kd_teachers_release(&w.teachers);
     kd_images_release(&w.images);
     kd_free(w.loaded);

@@ -147,7 +147,9 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");
-    if (job->data.unlabelled && (!job->distilled || job->distill.alpha < 1))
+    if (job->data.unlabelled && !job->distilled)
+        return kd_fail_usage(err, "data.unlabelled: only a student with soft targets can learn without labels");
+    if (job->data.unlabelled && job->distill.alpha < 1)
         return kd_fail_usage(err, "data.unlabelled: without labels only soft targets can be learnt; "
                                   "set distill.alpha to 1 and give a teacher or soft targets");
     return 0;

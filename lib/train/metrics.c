@@ -35,8 +35,8 @@ void kd_metrics_of(const float *logits, const int32_t *labels, size_t n, size_t 
     for (size_t i = 0; i < n; i++) {
         if (labels[i] < 0) continue;
         struct row r = look_at(logits + i * classes, classes, labels[i]);
-        size_t bin = (size_t)(ceil(r.confidence * BINS) - 1); /* bins are (a, b] */
-        if (bin >= BINS) bin = BINS - 1;
+        double place = ceil(r.confidence * BINS) - 1; /* bins are (a, b] */
+        size_t bin = place >= 0 && place < BINS ? (size_t)place : BINS - 1;
         confidence[bin] += r.confidence;
         right[bin] += r.rank == 0;
         count[bin]++;

@@ -1,5 +1,6 @@
 #include "kd/train/predict.h"
 
+#include <math.h>
 #include <string.h>
 
 struct filling {
@@ -47,6 +48,15 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, con
     }
     kd_free(own);
     return status;
+}
+
+int kd_logits_check(const char *name, const float *logits, size_t n, size_t classes, struct kd_err *err)
+{
+    for (size_t i = 0; i < n * classes; i++)
+        if (!isfinite(logits[i]))
+            return kd_fail(err, "%s: its logit %zu of image %zu is %g: its weights are too large", name, i % classes, i / classes,
+                           (double)logits[i]);
+    return 0;
 }
 
 int kd_classes_suit(const char *who, size_t classes, const struct kd_images *images, struct kd_err *err)

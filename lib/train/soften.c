@@ -30,6 +30,13 @@ static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
     return json;
 }
 
+static bool weighted(const struct kd_teachers *t)
+{
+    for (size_t i = 1; i < t->n; i++)
+        if (t->weights[i] != t->weights[0]) return true; // NOLINT(clang-diagnostic-float-equal): the same number or not
+    return false;
+}
+
 static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
                     const struct kd_teachers *teachers, const struct kd_images *images,
                     struct kd_err *err)
@@ -41,6 +48,11 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
         set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
         set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
         return -1;
+    if (weighted(teachers)) {
+        cJSON *weights = cJSON_CreateDoubleArray(teachers->weights, (int)teachers->n);
+        if (!weights) return kd_fail_memory(err, "not enough memory for a list of weights");
+        if (set_json(f, "kd.weights", weights, err) < 0) return -1;
+    }
     if (teachers->tta && kd_tensorfile_set(f, "kd.tta", kd_tta_name((enum kd_tta)teachers->tta), err) < 0) return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
     if (what->views && set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
@@ -59,7 +71,7 @@ static bool same_text(const char *a, const char *b)
 bool kd_soften_is_current(const char *path, const struct kd_soften *what, const struct kd_teachers *teachers,
                           const struct kd_images *images)
 {
-    static const char *const keys[] = {"kd.kind", "kd.data", "kd.parents", "kd.average", "kd.tta", "kd.views",
+    static const char *const keys[] = {"kd.kind", "kd.data", "kd.parents", "kd.average", "kd.weights", "kd.tta", "kd.views",
                                        "kd.temperature"};
     struct kd_tensorfile there, wanted;
     struct kd_err ignored = {0};

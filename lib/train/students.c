@@ -191,7 +191,7 @@ static int take_from(const struct kd_experiment *x, struct kd_student *s, const 
     char where[300];
     snprintf(where, sizeof where, "students.%.250s.correct.of", s->name);
     if (!from) return kd_err_context(err, "%s", where);
-    if (cJSON_HasObjectItem(from->json, "correct"))
+    if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(from->json, "correct")))
         return kd_fail_usage(err, "%s: \"%s\" is a corrected student itself", where, of);
     for (int i = 0; i < TAKEN; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(from->json, student_keys[i]);

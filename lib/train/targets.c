@@ -162,6 +162,11 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images, c
     return out->parents ? 0 : -1;
 }
 
+static void remember(struct kd_targets *t)
+{
+    kd_fingerprint(t->values, t->views * t->n * t->classes * sizeof *t->values, t->fingerprint);
+}
+
 int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job, bool force,
                     struct kd_targets *out, struct kd_err *err)
 {
@@ -174,6 +179,7 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
         err->kind = KD_ERR_FAILURE;
         kd_targets_release(out);
     }
+    if (status == 0) remember(out);
     kd_tensorfile_release(&f);
     return status;
 }
@@ -198,6 +204,7 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
         if (out->values && kd_teachers_predict(t, &plain, NULL, out->n, job->distill.temperature, pool,
                                                progress, out->values, err) == 0) {
             kd_teachers_release(t); /* asked once, for good */
+            remember(out);
             return 0;
         }
     }

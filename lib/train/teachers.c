@@ -84,6 +84,7 @@ int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const
     for (size_t i = 0; i < t->n && status == 0; i++) {
         status = kd_predict_tta(t->models[i].net, &t->models[i].normalize, view, index, n,
                                 (enum kd_tta)t->tta, pool, progress, one, err);
+        if (status == 0) status = kd_logits_check(t->models[i].path, one, n, classes, err);
         if (single || status < 0) break;
         for (size_t r = 0; t->average && r < n; r++)
             kd_softmax(one + r * classes, classes, temperature, one + r * classes);

@@ -259,7 +259,8 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
     const struct kd_loss_sums *s = &t->sums;
     if (check_parameters(t, err) < 0) return -1;
     double rows = (double)s->rows, labelled = (double)s->labelled;
-    double seconds = kd_seconds() - t->epoch_started;
+    double seconds = kd_seconds() - t->epoch_started, done = rows - (double)t->rows_before;
+    double pace = seconds > 0 ? done / seconds : 0; /* of what this process did of the epoch */
     t->last = (struct kd_epoch_log){
         .epoch = t->epoch + 1,
         .step = (uint64_t)(t->epoch + 1) * kd_trainer_steps(t),
@@ -268,11 +269,12 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
         .hard = labelled > 0 ? s->hard / labelled : NAN,
         .soft = t->targets ? s->soft / rows : NAN,
         .top1 = labelled > 0 ? (double)s->correct / labelled : NAN,
-        .seconds = seconds,
-        .images_per_second = seconds > 0 ? rows / seconds : 0,
+        .seconds = pace > 0 ? rows / pace : seconds,
+        .images_per_second = pace,
     };
     kd_average_swap(&t->average);
-    int status = evaluate(t, t->train->images, t->eval_index, t->n_train_eval, &t->last.train_eval, err);
+    uint32_t shown = t->train->labelled ? t->n_train_eval : 0; /* labels that are to be unknown are not looked at */
+    int status = evaluate(t, t->train->images, t->eval_index, shown, &t->last.train_eval, err);
     if (status == 0)
         status = evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err);
     if (status == 0 && t->last.valid.n) remember_best(t);
@@ -321,6 +323,7 @@ int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
     uint32_t steps = kd_trainer_steps(t), epochs = (uint32_t)t->job->train.epochs;
     while (t->epoch < epochs && !out_of_patience(t)) {
         t->epoch_started = kd_seconds();
+        t->rows_before = t->step ? t->sums.rows : 0;
         shuffle(t);
         while (t->step < steps) {
             if (t->stop && *t->stop) return checkpoint(t, err) < 0 ? -1 : 1;

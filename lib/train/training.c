@@ -53,6 +53,7 @@ void kd_training_release(struct kd_training *t)
 
 struct texts { /* what model, checkpoint and the question "is it current?" share */
     char *config, *data, *parents;
+    const char *soft; /* fingerprint of the soft targets; "": none, or of teachers at hand */
 };
 
 static void texts_release(struct texts *x)
@@ -81,7 +82,7 @@ static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
 
 static int texts_make(const struct kd_training *t, struct texts *x, struct kd_err *err)
 {
-    *x = (struct texts){0};
+    *x = (struct texts){.soft = t->targets ? t->targets->fingerprint : ""};
     x->config = kd_json_text_of(config_json(t, err), err);
     x->data = x->config ? kd_json_text_of(kd_images_identity(t->images, err), err) : NULL;
     if (!x->data) goto fail;
@@ -99,10 +100,11 @@ static bool same(const struct kd_tensorfile *f, const char *key, const char *tex
     return there && strcmp(there, text) == 0;
 }
 
-/* Is the file of this training? 1, 0, or -1. */
+/* Is the file of this training? 1, 0, or -1. Older files do not say what the soft targets were. */
 static int is_ours(const struct kd_tensorfile *f, const struct texts *x, struct kd_err *err)
 {
     if (!same(f, "kd.data", x->data) || !same(f, "kd.parents", x->parents)) return 0;
+    if (*x->soft && kd_tensorfile_meta(f, "kd.soft_targets") && !same(f, "kd.soft_targets", x->soft)) return 0;
     return kd_config_same(kd_tensorfile_meta(f, "kd.config"), x->config, err);
 }
 
@@ -164,6 +166,7 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
     if (status == 0) status = kd_tensorfile_set(&f, "kd.config", s->texts.config, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.data", s->texts.data, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.parents", s->texts.parents, err);
+    if (status == 0 && *s->texts.soft) status = kd_tensorfile_set(&f, "kd.soft_targets", s->texts.soft, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.metrics", text, err);
     if (status == 0 && s->t->command[0]) status = kd_tensorfile_set(&f, "kd.command", s->t->command, err);
     if (status == 0 && checkpoint)

@@ -157,7 +157,7 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
 @test "SIGINT and SIGTERM end it within a batch: one line, and no half file" {
     kd-train-teacher --data idx:set --layers 512,512 --epochs 1 --quiet -o big >/dev/null
     set -m # so that a job in the background does not ignore SIGINT
-    for signal in INT TERM; do
+    for signal in $(signals INT TERM); do
         kd-soften -m big --data idx:set --quiet --views 2000 --shift 2 -o half.safetensors 2>errors 3>&- &
         pid=$!
         sleep 0.5 # whole it takes many times as long
@@ -171,4 +171,36 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
         run compgen -G '.kd-*'
         [ -z "$output" ]
     done
+}
+
+@test "other weights are other soft targets, and teach another student" {
+    soften -m T1 -m T2 -w 1,3 -o w.safetensors
+    before=$(cksum <w.safetensors)
+    [ "$(meta w.safetensors kd.weights)" = "[0.25,0.75]" ]
+    soften -m T1 -m T2 -w 1,3 -o w.safetensors -u
+    [ "$(cksum <w.safetensors)" = "$before" ]
+    learn() { kd-train-student --data idx:set --layers 4 --epochs 1 -S w.safetensors -q -o S "$@" >/dev/null; }
+    learn
+    student=$(cksum <S/model.safetensors)
+    learn --update --checkpoint-every 7steps # which is no other training
+    [ "$(cksum <S/model.safetensors)" = "$student" ]
+    soften -m T1 -m T2 -w 3,1 -o w.safetensors -u
+    [ "$(cksum <w.safetensors)" != "$before" ]
+    learn --update
+    [ "$(cksum <S/model.safetensors)" != "$student" ]
+    [ "$(meta S/model.safetensors kd.soft_targets | wc -c)" -eq 33 ]
+}
+
+@test "options without effect, and answers that are no numbers, are refused" {
+    mkdir kept
+    refused 2 "--views" -- soften -m T1 --shift 2 -o kept/s.safetensors
+    refused 2 "--set" "experiment" -- soften -m T1 --set seeds=2 -o kept/s.safetensors
+    refused 2 "--show" "--output" -- soften -m T1 --show 3 -o kept/s.safetensors
+    refused 2 "--temperature 1,4,20" -- soften -m T1 --no-logits -o kept/s.safetensors
+    echo '{"data": {"source": "idx:set"}, "students": {"a": {"network": "mlp-4"}}}' >x.json
+    refused 2 'x.json: it has no "teacher"' -- kd-soften x.json
+    large='{"__metadata__":{"kd.kind":"model","kd.normalize":"{\"mean\":[0],\"std\":[1]}","kd.network":"{\"input\":[1,28,28],\"classes\":10,\"layers\":[\"flatten\",{\"kind\":\"dense\",\"bias\":false}]}"},"1.weight":{"dtype":"F32","shape":[10,784],"data_offsets":[0,31360]}}'
+    printf '\377\377\177\177%.0s' {1..7840} >weights # the largest number
+    tensors large.safetensors "$large" weights
+    refused 1 "large.safetensors: its logit " "of image 0 is inf" -- soften -m large.safetensors -o kept/s.safetensors --data idx:set:test
 }

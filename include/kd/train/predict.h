@@ -20,6 +20,8 @@ void kd_view_fill(const struct kd_view *view, const struct kd_normalize *normali
 #define KD_PREDICT_BATCH 500
 /* logits [n][classes] of images index[0..n-1] (NULL: the first n), in evaluation mode, in batches of the plan.
  * Plans net for inference if it has no plan. */
+/* Fails where a model's answer is not finite, as sums overflow: name and image are named. */
+int kd_logits_check(const char *name, const float *logits, size_t n, size_t classes, struct kd_err *err);
 int kd_predict(struct kd_network *net, const struct kd_normalize *normalize, const struct kd_view *view,
                const uint32_t *index, size_t n, struct kd_pool *pool,
                const struct kd_progress *progress, float *logits, struct kd_err *err);

@@ -39,6 +39,7 @@ struct kd_targets {
     uint64_t seed;          /* of the views */
     struct kd_teachers teachers;
     cJSON *parents;         /* JSON list of fingerprints */
+    char fingerprint[KD_FINGERPRINT]; /* of values; "" where there are none */
 };
 /* From a file (or "-"). Refused: other data (which fingerprints differ), another shape, values that are not finite, an augmented student
  * without views (unless fixed_teacher), other views than the student's augmentation. Without a fingerprint: only with force. */

@@ -58,6 +58,7 @@ struct kd_trainer {
     uint32_t n_train_eval;
     struct kd_slab slab;
     double epoch_started, checkpointed;
+    uint64_t rows_before; /* of this epoch, where it was resumed */
 };
 
 int kd_trainer_open(struct kd_trainer *t, struct kd_err *err);
