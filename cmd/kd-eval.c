@@ -3,7 +3,7 @@
 #include "kd/train/experiment.h"
 #include "kd/train/predict.h"
 #include "kd/train/targets.h"
-#include "evaluation.h"
+#include "evaluation_file.h"
 #include "program.h"
 
 #include <math.h>
@@ -58,6 +58,7 @@ struct work {
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */
     struct kd_bytes text;  /* the table or JSON lines not yet told */
+    size_t models;         /* of an experiment that are there */
 };
 
 /* Lines go to standard output as they come, to a file all at once at the end. */
@@ -160,6 +161,7 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0)
         status = kd_predict_tta(model->net, &model->normalize, &view, on->index, on->n, (enum kd_tta)options.tta,
                                 w->run->pool, &w->run->progress, logits, err);
+    if (status == 0) status = kd_logits_check(model->path, logits, on->n, classes, err);
     if (status == 0 && (options.confusion || SAVING)) {
         r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         if (!r->confusion) status = -1;
@@ -235,7 +237,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
 static int save(struct work *w, const char *model_path, struct kd_err *err)
 {
     char *path = beside(model_path, "eval.json", err);
-    int status = path ? kd_file_write(path, w->saved.data, w->saved.size, err) : -1;
+    int status = path ? evaluation_save(path, w->saved.data, err) : -1;
     kd_free(path);
     return status;
 }
@@ -253,32 +255,34 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
 
 /* ---- a whole experiment ---- */
 
-/* Made with the copies that are asked for now, or without copies where none are. */
-static bool has_tta(const char *text)
+/* On `split`; NULL: on the test split, and on the validation images of a training that has some. The answers to the test
+ * images are wanted too. */
+static bool is_evaluated(const char *model_path, const struct kd_model *model, const char *split, bool carves)
 {
     struct kd_err ignored;
-    char *key = kd_format(&ignored, "\"tta\":\"%s\"", kd_tta_name((enum kd_tta)options.tta));
-    bool has = key && (options.tta ? strstr(text, key) != NULL : strstr(text, "\"tta\":") == NULL);
-    kd_free(key);
-    return has;
-}
-
-static bool is_evaluated(const char *model_path, const struct kd_model *model)
-{
-    struct kd_err ignored;
-    struct kd_bytes text = {0};
+    struct evaluation_wanted wanted = {model->fingerprint, split ? split : "test", (enum kd_tta)options.tta, options.timing};
     char *path = beside(model_path, "eval.json", &ignored);
     char *logits = beside(model_path, "logits.safetensors", &ignored);
-    bool carved = options.split && strcmp(options.split, "validation") == 0; /* has no logits.safetensors */
-    bool same = path && logits && kd_path_exists(path) && (carved || kd_path_exists(logits)) &&
-                kd_file_read(path, 1 << 24, &text, &ignored) == 0 && text.size &&
-                strstr(text.data, model->fingerprint) && strstr(text.data, "\"bins\"") &&
-                has_tta(text.data) &&
-                (!options.timing || strstr(text.data, "\"latency_ms\""));
-    kd_bytes_release(&text);
+    bool is = path && logits && evaluation_is_saved(path, &wanted);
+    if (strcmp(wanted.split, "validation") != 0) is = is && kd_path_exists(logits);
+    wanted.split = "validation";
+    if (!split && carves) is = is && evaluation_is_saved(path, &wanted);
     kd_free(path);
     kd_free(logits);
-    return same;
+    return is;
+}
+
+/* The test split and, where there is one, the validation split. A source without test images has that alone. */
+static int evaluate_both(struct work *w, struct kd_model *model, bool carves, struct kd_err *err)
+{
+    size_t n = w->n;
+    int status = evaluate(w, model, "test", err);
+    if (status < 0 && err->kind == KD_ERR_USAGE && carves) {
+        kd_say(w->run, "%s; evaluated on its validation images alone", err->text);
+        w->n = n;
+        status = 0;
+    }
+    return status == 0 && carves ? evaluate(w, model, "validation", err) : status;
 }
 
 static int evaluate_place(struct work *w, const struct kd_experiment *x, const char *name, bool student,
@@ -291,17 +295,16 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
     kd_bytes_release(&w->saved);
     if (status == 0 && kd_path_exists(path)) {
         status = kd_model_read(path, &model, err);
-        bool skip = status == 0 && options.update && is_evaluated(path, &model);
-        if (status == 0 && !skip) {
-            struct kd_data_config own = {0};
-            struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
-            status = kd_model_data(&model, &own, err);
-            bool one = options.split != NULL;
-            if (status == 0) status = evaluate(w, &model, one ? options.split : "test", err);
-            if (status == 0 && !one && own.validation > 0) status = evaluate(w, &model, "validation", err);
+        w->models++;
+        struct kd_data_config own = {0};
+        struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+        if (status == 0) status = kd_model_data(&model, &own, err);
+        bool carves = own.validation > 0;
+        if (status == 0 && !(options.update && is_evaluated(path, &model, options.split, carves))) {
+            status = options.split ? evaluate(w, &model, options.split, err) : evaluate_both(w, &model, carves, err);
             if (status == 0) status = save(w, path, err);
-            kd_opts_release(&s, 1);
         }
+        kd_opts_release(&s, 1);
     }
     kd_model_release(&model);
     kd_free(path);
@@ -339,6 +342,8 @@ static int evaluate_experiment(struct work *w, struct kd_err *err)
     int status = 0;
     for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
         status = evaluate_seed(w, x, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
+    if (status == 0 && !kd_stopping && !w->models)
+        status = kd_fail(err, "%s: there is no model of it; train them first, or say where they are with --runs", x->folder);
     kd_experiment_close(x);
     return status;
 }
@@ -350,6 +355,8 @@ static int check(const struct kd_run *r, struct kd_err *err)
         return kd_fail_usage(err, "no model is given; give model files, run folders, or --experiment");
     if (r->args.n_operands && options.experiment)
         return kd_fail_usage(err, "give models or --experiment, not both");
+    if (options.update && !options.experiment) return kd_fail_usage(err, "--update goes with --experiment");
+    if (options.confusion && !r->common.json) return kd_fail_usage(err, "--confusion goes with --json");
     for (int i = 0; options.split && i < 3; i++)
         if (strcmp(options.split, splits[i]) == 0) return 0;
     if (options.split)

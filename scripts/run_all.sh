@@ -47,9 +47,10 @@ train() {
 # Asked to stop: the trainings are asked too; they leave checkpoints, and the next call goes on from there.
 stop() {
     if [ -n "$running" ]; then
-        for p in $(cat "/proc/$running/task/$running/children" 2>/dev/null); do kill -TERM "$p" 2>/dev/null || true; done
-        kill -TERM "$running" 2>/dev/null || true
+        trainings=$(cat "/proc/$running/task/$running/children" 2>/dev/null || pgrep -P "$running" || true)
+        kill -TERM "$running" $trainings 2>/dev/null || true
         wait "$running" 2>/dev/null || true
+        for p in $trainings; do while kill -0 "$p" 2>/dev/null; do sleep 0.2; done; done
     fi
     say "stopped; the same command goes on from here"
     exit "$1"
@@ -68,7 +69,9 @@ fi
 while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
-kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update --time --quiet >/dev/null
+failed=
+kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update --time --quiet >/dev/null || failed=1
 kd-report "$experiment" --runs "$runs" "$@"
 echo
 kd-report "$experiment" --runs "$runs" "$@" --all --quiet
+[ -z "$failed" ] || { say "not all could be evaluated (see above); the report shows what was"; exit 1; }

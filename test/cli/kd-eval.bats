@@ -121,3 +121,45 @@ setup() {
     refused 2 "not both" -- kd-eval T --experiment x.json
     refused 2 "no model is given" -- kd-eval
 }
+
+@test "eval.json has a line a split: one more leaves the others, --update wants each, another model replaces all" {
+    cat >x.json <<'JSON'
+{"name": "x", "seeds": 1, "data": {"source": "idx:set", "validation": 40},
+ "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}
+JSON
+    m=runs/x/teacher/s1
+    kd-train-teacher x.json -q >/dev/null
+    kd-eval -x x.json --split validation -q >/dev/null
+    [ "$(jq -r .split $m/eval.json)" = validation ]
+    [ -n "$(kd-eval -x x.json --update -q)" ]
+    [ "$(jq -r .split $m/eval.json | tr '\n' ' ')" = "test validation " ]
+    [ -z "$(kd-eval -x x.json --update -q)" ]
+    kd-eval $m --split train --save -q >/dev/null
+    [ "$(jq -r .split $m/eval.json | sort | tr '\n' ' ')" = "test train validation " ]
+    kd-train-teacher x.json --epochs 2 -q >/dev/null
+    kd-eval -x x.json --split validation --update -q >/dev/null
+    [ "$(jq -r .split $m/eval.json)" = validation ]
+    [ -n "$(kd-eval -x x.json --update -q)" ] # the old answers to the test images are no excuse
+    [ "$(jq -r .fingerprint $m/eval.json | sort -u | wc -l)" -eq 1 ]
+    run --separate-stderr kd-eval -x x.json --runs elsewhere
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "kd-eval: elsewhere/x: there is no model of it; train them first, or say where they are with --runs" ]
+}
+
+@test "an experiment on images without a test split is evaluated on validation, with a note" {
+    kd-data convert idx:set --to png -o photos -q
+    mv photos/train/* photos
+    rmdir photos/train
+    echo '{"name": "x", "data": {"source": "png:photos", "validation": 40}, "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}' >x.json
+    kd-train-teacher x.json -q >/dev/null
+    run --separate-stderr kd-eval -x x.json --json
+    [ "$status" -eq 0 ]
+    [ "$(jq -r .split <<<"$output")" = validation ]
+    [[ "$stderr" == *"no test split of its own"*"evaluated on its validation images alone"* ]]
+    kd-report x.json | grep -q "validation split (40 images)"
+    sed -i 's/, "validation": 40//' x.json
+    kd-train-teacher x.json -q >/dev/null
+    run --separate-stderr kd-eval -x x.json
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"no test split of its own"* ]]
+}
