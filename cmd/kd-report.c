@@ -112,9 +112,16 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
             if (given > 1) return kd_fail_usage(err, "one form at a time; --all writes every one");
             *chosen = flags[i].form;
         }
-    for (size_t i = 0; !given && run->common.output && i < sizeof ends / sizeof *ends; i++)
+    if ((given || config.all) && (config.best || config.log))
+        return kd_fail_usage(err, "--%s has a form of its own; leave the other out", config.best ? "best" : "log");
+    if (given || config.best || config.log || !run->common.output) return 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (ends_with(run->common.output, ends[i].end)) *chosen = ends[i].form;
-    return 0;
+    const char *slash = strrchr(run->common.output, '/'), *dot = strrchr(run->common.output, '.');
+    if (*chosen != FORM_TERMINAL || config.all || !dot || (slash && dot < slash) || ends_with(run->common.output, ".txt"))
+        return 0;
+    return kd_fail_usage(err, "%s: no form is known by \"%s\"; end it in .txt, .csv, .md, .json, .tex, .html or .xlsx, or say "
+                              "the form", run->common.output, dot);
 }
 
 /* A report passes over what cannot be read. Where that was this machine's failure, it is none of the run. */
@@ -138,11 +145,12 @@ static int deliver(struct kd_run *run, const struct kd_bytes *text, struct kd_er
 static int print_best(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     for (size_t i = 0; i < report->n_runs; i++) {
-        const struct kd_entry *best = kd_report_best(report, i);
+        const struct kd_entry *best = kd_report_best_named(report, i, config.filter);
         const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
         if (!r)
-            return kd_fail(err, "%s: no student with a model file and a validation score yet",
-                           report->runs[i].folder);
+            return kd_fail(err, "%s: no student%s%s with a model file and a validation score; validation images are carved "
+                                "with \"data\": {\"validation\": N}", report->runs[i].folder,
+                           config.filter ? " named like " : "", config.filter ? config.filter : "");
         if (kd_bytes_format(out, err, "%s\n", r->model) < 0) return -1;
     }
     return 0;
@@ -207,7 +215,8 @@ static int announce(void *ctx, const char *path, struct kd_err *err)
 {
     struct told *told = ctx;
     told->written++;
-    return kd_print(err, "%s\n", path);
+    if (kd_print(err, "%s\n", path) < 0) return -1;
+    return kd_progress_go_on(&told->run->progress, err);
 }
 
 static void explain(void *ctx, const char *why)
@@ -219,6 +228,9 @@ static void explain(void *ctx, const char *why)
 static int write_files(struct kd_run *run, const struct kd_report *report, enum form chosen,
                        struct kd_err *err)
 {
+    bool many = config.all || chosen == FORM_CHARTS;
+    if (many && run->common.output && strcmp(run->common.output, "-") == 0)
+        return kd_fail_usage(err, "several files do not go to standard output; name a folder with -o");
     char *folder = target(run, report, err), *path = NULL;
     int status = -1;
     if (!folder) return -1;
@@ -242,7 +254,7 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     kd_free(folder);
     kd_free(path);
     const char *missing = kd_report_missing_forms();
-    if (status == 0 && *missing && (config.all || chosen == FORM_CHARTS))
+    if (status == 0 && *missing && many)
         kd_say(run, "%s", missing);
     return status;
 }

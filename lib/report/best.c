@@ -4,6 +4,7 @@
 #include "kd/report/report.h"
 #include "util.h"
 #include <dirent.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,12 +82,17 @@ bool kd_result_tuned(const struct kd_result *r)
 
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run)
 {
+    return kd_report_best_named(report, run, NULL);
+}
+
+const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run, const char *pattern)
+{
     const struct kd_entry *best = NULL;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || r->role != KD_ROLE_STUDENT || kd_result_tuned(r)) continue;
-        if (isnan(mean(report, e, kd_figure_valid))) continue;
+        if (isnan(mean(report, e, kd_figure_valid)) || (pattern && fnmatch(pattern, r->name, 0) != 0)) continue;
         if (!best || better(report, e, best)) best = e;
     }
     return best;
@@ -171,13 +177,14 @@ enum kd_teachers kd_report_teachers(const struct kd_report *report, size_t run)
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run) continue;
-        for (size_t k = 1; k < e->n; k++) {
-            if (!r[k].parents || !r[k - 1].parents) continue;
-            if (strcmp(r[k].parents, r[k - 1].parents) == 0)
-                same = true;
-            else
-                differ = true;
-        }
+        for (size_t k = 1; k < e->n && !(same && differ); k++)
+            for (size_t j = 0; j < k; j++) {
+                if (!r[k].parents || !r[j].parents) continue;
+                if (strcmp(r[k].parents, r[j].parents) == 0)
+                    same = true;
+                else
+                    differ = true;
+            }
     }
     if (same && differ) return KD_TEACHERS_MIXED;
     return same ? KD_TEACHERS_SHARED : differ ? KD_TEACHERS_OWN : KD_TEACHERS_UNKNOWN;

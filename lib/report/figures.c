@@ -90,6 +90,11 @@ const struct kd_figure kd_figures[KD_N_FIGURES] = {
     {{"training_seconds", "training s", KD_CELL_MEASURE, true}, false, epoch_seconds},
 };
 
+bool kd_figure_is_setting(size_t k)
+{
+    return kd_figures[k].get == temperature || kd_figures[k].get == alpha;
+}
+
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry)
 {
     const struct kd_entry *plain = kd_report_plain(report, entry);

@@ -53,11 +53,13 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
         struct kd_cell *cell = row + LEADING;
         for (size_t k = 0; k < KD_N_FIGURES; k++, cell++) {
             struct kd_stats s = kd_entry_stats(report, e, kd_figures[k].get);
-            cell->value = s.mean;
+            bool mixed = kd_figure_is_setting(k) && s.sd > 0; /* seeds trained with different ones have no common one */
+            cell->value = mixed ? NAN : s.mean;
             if (kd_figures[k].column.spread) cell->sd = s.sd;
         }
+        size_t evaluated = kd_entry_stats(report, e, kd_figure_top1).n;
         cell++->value = kd_gap_recovered(report, e);
-        cell++->value = (double)e->n;
+        cell++->value = (double)(evaluated ? evaluated : e->n);
         if (kd_report_best(report, r->run) != e) continue;
         if (kd_cell_text(cell, "best on validation", err) < 0 || kd_table_mark(t, err) < 0)
             return -1;

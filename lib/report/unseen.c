@@ -77,7 +77,7 @@ static int add_class(const struct kd_report *report, const struct kd_entry *entr
     size_t taken = k == 0 ? 1 : 0;
     char text[32];
     for (size_t j = 0; j < classes; j++) {
-        images += sum[k * classes + j] / (double)seeds;
+        images += sum[k * classes + j];
         if (j != k && sum[k * classes + j] > sum[k * classes + taken]) taken = j;
     }
     snprintf(text, sizeof text, "%zu", taken);
@@ -85,6 +85,7 @@ static int add_class(const struct kd_report *report, const struct kd_entry *entr
         kd_cell_text(&row[3], unseen ? "no" : "yes", err) < 0)
         return -1;
     row[2].value = (double)k;
+    images /= (double)seeds;
     row[4].value = images;
     row[5].value = errors.mean;
     row[5].sd = errors.sd;

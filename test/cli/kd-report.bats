@@ -347,3 +347,39 @@ JSON
     [[ "$output" == *"trained anew since its evaluation"*"plain s1"* ]]
     [[ "$(kd-report again.json --csv --columns top1 | tail -n 1)" != 0.* ]]
 }
+
+@test "--best and --log have a form of their own; --best knows --filter; an ending that names no form is refused" {
+    [[ "$(report "$RUN" --best --filter 'plain*')" == *"/students/plain"* ]]
+    run --separate-stderr report "$RUN" --best --filter 'none*'
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"no student named like none* with a model file and a validation score"* ]]
+    for form in --json --csv --all "--format markdown" --page; do
+        for what in best log; do
+            run --separate-stderr report "$RUN" --$what $form
+            [ "$status" -eq 2 ]
+            [ "$stderr" = "kd-report: --$what has a form of its own; leave the other out" ]
+        done
+    done
+    run --separate-stderr report "$RUN" -o table.xslx
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == 'kd-report: table.xslx: no form is known by ".xslx"; '* ]]
+    [ ! -e table.xslx ]
+    report "$RUN" -o table.txt
+    grep -q "top-1 %" table.txt
+    run --separate-stderr report "$RUN" --charts -o -
+    [ "$status" -eq 2 ]
+    [ ! -e ./- ]
+}
+
+@test "seeds that share teachers in turn, or were trained with other settings, are told apart from equal ones" {
+    cp -r "$RUN" turns
+    kinds() { report turns --json | jq -r '.runs[0].teachers'; }
+    [ "$(kinds)" = own ]
+    LC_ALL=C sed -i 's/00ff3/00ff1/' turns/students/*/s3/model.safetensors # teachers 1, 2, 1
+    [ "$(kinds)" = mixed ]
+    LC_ALL=C sed -i 's/00ff2/00ff1/' turns/students/*/s2/model.safetensors
+    [ "$(kinds)" = shared ]
+    LC_ALL=C sed -i 's/temperature\\":4/temperature\\":2/' "turns/students/kd,temperature=4/s2/model.safetensors"
+    [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=4"')" = '"kd,temperature=4",,0.9' ]
+    [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=1"')" = '"kd,temperature=1",1,0.9' ]
+}

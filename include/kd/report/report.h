@@ -86,11 +86,13 @@ const struct kd_evaluation *kd_result_on(const struct kd_result *r, const char *
 struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_entry *entry,
                                double (*get)(const struct kd_report *, const struct kd_result *));
 
-/* The student of a run best on validation: highest median top-1 over its seeds, then lowest median
+/* The student of a run best on validation: highest mean top-1 over its seeds, then lowest mean
  * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures
  * play no part, and students whose biases were tuned on the test set are passed over. */
 bool kd_result_tuned(const struct kd_result *r); /* is it such a student? */
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
+/* The same among those whose names match a shell pattern; NULL: all. */
+const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run, const char *pattern);
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,
                                             const struct kd_entry *entry);
