@@ -3,18 +3,20 @@
 # evaluates it. The test images are not looked at.
 #
 # usage: scripts/search.sh EXPERIMENT [--set KEY=VALUE]...      as configs/best-student.json, configs/hinton-search.json
-#   RUNS, JOBS, KD_DATA as for scripts/run_all.sh; TOP=N: rows of the ranking (default: 20)
+#   RUNS, JOBS, KD_DATA as for scripts/run_all.sh; TOP=N: rows of the ranking (default: 20);
+#   FILTER=PATTERN: only students whose names match
 set -eu
 home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:---help} in
--h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 runs=${RUNS:-runs}
 SPLIT=validation "$home/scripts/run_all.sh" "$@" >&2
 export PATH="$home/bin:$PATH"
 experiment=$1; shift
-ranked=$(kd-report "$experiment" --runs "$runs" "$@" --table models --sort valid_top1 \
+ranked=$(kd-report "$experiment" --runs "$runs" "$@" --table models --sort valid_top1 ${FILTER:+--filter "$FILTER"} \
     --columns name,role,temperature,alpha,parameters,macs,bytes,latency_ms,valid_top1,valid_loss,seeds)
-printf '%s\n' "$ranked" | awk -v top="${TOP:-20}" '/^Differences/ {exit} NF && rows < top {print; rows += /%/ ? 0 : under; under = under || /───/}'
-best=$(kd-report "$experiment" --runs "$runs" "$@" --best)
-printf '\nBest on validation: %s\nEvaluate it on the test images with:  kd-eval %s --split test --time\n' "$best" "'$best'"
+printf '%s\n' "$ranked" | awk -v top="${TOP:-20}" '/───/ {under = 1} under && !NF {exit} NF && rows <= top {print; rows += under}'
+best=$(kd-report "$experiment" --runs "$runs" "$@" --best ${FILTER:+--filter "$FILTER"})
+printf '\nBest on validation: %s\nEvaluate it on the test images with:  %s %s --split test --time\n' "$best" \
+    "'$home/bin/kd-eval'" "'$best'"
