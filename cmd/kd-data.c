@@ -292,6 +292,12 @@ static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err
 static int convert_check(const struct kd_run *run, struct kd_err *err)
 {
     if (!run->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
+    for (size_t i = 1; config.convert.to != TO_TENSORS && i < run->args.n_operands; i++) {
+        const char *colon = strrchr(run->args.operands[i], ':');
+        if (colon && strcmp(colon, ":validation") == 0 && run->args.n_operands > 2)
+            return kd_fail_usage(err, "convert: validation images go to a place of their own, where they are all there is; "
+                                      "convert %s by itself", run->args.operands[i]);
+    }
     if (config.convert.to == TO_TENSORS && run->args.n_operands > 2)
         return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
                              run->args.n_operands - 1);

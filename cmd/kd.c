@@ -207,8 +207,12 @@ static int help(const char *folder, const char *name)
     }
     if (find_manual(folder, page, path, sizeof path)) {
         execlp("man", "man", path, (char *)NULL);
-        if (errno != ENOENT) {
-            kd_fail_errno(&err, "man %s", path);
+        bool program = path[strlen(path) - 1] == '1';
+        if (errno != ENOENT || !program) {
+            if (errno == ENOENT)
+                kd_fail(&err, "man is not installed here; the page is %s", path);
+            else
+                kd_fail_errno(&err, "man %s", path);
             return fail(1, &err);
         }
     }

@@ -311,6 +311,7 @@ static int check_options(const struct training_work *w, struct kd_err *err)
     const struct training_options *o = &training_options;
     if (o->ready && !o->list) return kd_fail_usage(err, "--ready goes with --list");
     if (o->list && !w->path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
+    if (kd_args_has(&w->run->args, "student") && !w->path) return kd_fail_usage(err, "--student chooses one of an experiment's, but none is given");
     if (o->soft_targets && o->teachers.n)
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
     if (w->path && strcmp(w->path, "-") != 0 && !kd_path_exists(w->path))

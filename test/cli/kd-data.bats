@@ -112,6 +112,10 @@ bats_require_minimum_version 1.5.0
     refused 2 validation --validation -- kd-data inspect digits:validation
     refused 2 data.keep 12 "0 to 9" -- kd-data inspect digits --keep 12
     refused 2 data.validation 12000 -- kd-data inspect digits --validation 12000
+    run --separate-stderr kd-data convert idx:small idx:small:validation --validation 4 --to idx -o both
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"validation images go to a place of their own"* ]]
+    [ ! -e both ]
 }
 
 @test "contact sheets are PNG files of the size asked for" {
