@@ -111,6 +111,15 @@ int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text
     return kd_json_add_text(f->metadata, key, text, err);
 }
 
+int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made, struct kd_err *err)
+{
+    if (!made && !err->text[0]) return kd_fail_memory(err, "not enough memory for %s", key); /* cJSON does not say why */
+    char *text = kd_json_text_of(made, err);
+    int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
+    kd_free(text);
+    return status;
+}
+
 struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, struct kd_err *err)
 {
     if (f->n == f->room) {

@@ -49,7 +49,7 @@ void kd_conv_tiny_forward(const struct kd_conv *c);
 void kd_conv_tiny_input(const struct kd_conv *c);
 void kd_conv_tiny_weight(const struct kd_conv *c);
 
-/* Rows of whole images that part `part` of `parts` has. */
+/* The first image of part `part` of `parts`. */
 static inline size_t kd_conv_from(size_t images, unsigned parts, unsigned part)
 {
     return images * part / parts;

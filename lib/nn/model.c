@@ -172,23 +172,16 @@ void kd_model_release(struct kd_model *model)
     *model = (struct kd_model){0};
 }
 
-static int set_json(struct kd_tensorfile *file, const char *key, const cJSON *json, struct kd_err *err)
-{
-    char *text = json ? kd_json_text(json, false, err) : NULL;
-    int status = text ? kd_tensorfile_set(file, key, text, err) : -1;
-    kd_free(text);
-    return status;
-}
-
 int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *normalize,
                      struct kd_tensorfile *file, struct kd_err *err)
 {
     char fingerprint[KD_FINGERPRINT];
-    cJSON *json = kd_normalize_to_json(normalize, err);
-    int status = set_json(file, "kd.normalize", json, err);
-    cJSON_Delete(json);
-    if (status < 0 || kd_model_fingerprint(net, normalize, fingerprint, err) < 0 ||
-        kd_tensorfile_set(file, "kd.fingerprint", fingerprint, err) < 0 || set_json(file, "kd.network", net->json, err) < 0 ||
+    char *network = kd_json_text(net->json, false, err);
+    int status = network ? kd_tensorfile_set(file, "kd.network", network, err) : -1;
+    kd_free(network);
+    if (status < 0 || kd_tensorfile_set_json(file, "kd.normalize", kd_normalize_to_json(normalize, err), err) < 0 ||
+        kd_model_fingerprint(net, normalize, fingerprint, err) < 0 ||
+        kd_tensorfile_set(file, "kd.fingerprint", fingerprint, err) < 0 ||
         kd_tensorfile_set(file, "kd.kind", "model", err) < 0 ||
         kd_tensorfile_set(file, "kd.format", KD_FORMAT, err) < 0 ||
         kd_tensorfile_set(file, "kd.version", KD_VERSION, err) < 0)

@@ -169,7 +169,6 @@ int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct 
     if (plan_gradients(net, training, err) < 0) return -1;
     if (kd_chain_plan(&net->chain, batch, training, err) < 0) return -1;
     net->batch = batch;
-    net->training = training;
     net->in = net->chain.in;
     net->out = net->chain.out;
     net->dout = net->chain.dout;

@@ -69,12 +69,10 @@ static void drop_unseen(const struct kd_correction *c, struct kd_subset *s)
 {
     uint32_t classes = c->model->net->classes, kept = 0;
     for (uint32_t j = 0; j < s->n; j++) {
-        uint32_t i = s->index[j], best = 0;
+        uint32_t i = s->index[j];
         int32_t label = s->images->labels ? s->images->labels[i] : -1;
         const float *z = c->teacher ? c->teacher + (size_t)i * classes : NULL;
-        for (uint32_t k = 1; z && k < classes; k++)
-            if (z[k] > z[best]) best = k;
-        if ((z && c->unseen[best]) || (label >= 0 && (uint32_t)label < classes && c->unseen[label])) continue;
+        if ((z && c->unseen[kd_argmax(z, classes)]) || (label >= 0 && (uint32_t)label < classes && c->unseen[label])) continue;
         s->index[kept++] = i;
     }
     s->n = kept;

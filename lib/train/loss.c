@@ -1,5 +1,6 @@
 #include "kd/train/loss.h"
 #include "kd/nn/kernels.h"
+#include "kd/train/predict.h"
 
 #include <math.h>
 #include <string.h>
@@ -66,14 +67,6 @@ static double soft_term(const double *log_t, const double *t, const double *log_
     return temperature * temperature * kl;
 }
 
-static size_t argmax(const float *z, size_t n)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (z[i] > z[best]) best = i;
-    return best;
-}
-
 size_t kd_loss_scratch(size_t n, size_t classes)
 {
     return 6 * n * classes + classes;
@@ -102,7 +95,7 @@ void kd_loss(const struct kd_loss_spec *spec, const struct kd_loss_batch *b, flo
             hard = hard_term(plain.log_q + at, plain.q + at, classes, b->labels[r], spec->smoothing,
                              1 - alpha, gradient);
             sums->labelled++;
-            sums->correct += argmax(b->logits + at, classes) == (size_t)b->labels[r];
+            sums->correct += kd_argmax(b->logits + at, classes) == (size_t)b->labels[r];
         }
         if (b->teacher)
             soft = soft_term(teacher.log_q + at, teacher.q + at, student.log_q + at, student.q + at,

@@ -10,12 +10,18 @@ struct row {
     double loss, confidence;
 };
 
+size_t kd_argmax(const float *z, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (z[i] > z[best]) best = i;
+    return best;
+}
+
 /* Ties go to the lower class, as argmax has it. */
 static struct row look_at(const float *z, size_t classes, int32_t label)
 {
-    struct row r = {0};
-    for (size_t c = 1; c < classes; c++)
-        if (z[c] > z[r.best]) r.best = c;
+    struct row r = {.best = kd_argmax(z, classes)};
     double sum = 0, most = (double)z[r.best];
     for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - most);
     r.confidence = 1 / sum;
@@ -60,18 +66,10 @@ void kd_metrics_of(const float *logits, const int32_t *labels, size_t n, size_t 
     }
 }
 
-static size_t argmax(const float *z, size_t n)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (z[i] > z[best]) best = i;
-    return best;
-}
-
 double kd_agreement(const float *a, const float *b, size_t n, size_t classes)
 {
     size_t same = 0;
     for (size_t i = 0; i < n; i++)
-        same += argmax(a + i * classes, classes) == argmax(b + i * classes, classes);
+        same += kd_argmax(a + i * classes, classes) == kd_argmax(b + i * classes, classes);
     return n ? (double)same / (double)n : 0;
 }

@@ -6,16 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static int set_json(struct kd_tensorfile *f, const char *key, cJSON *json, struct kd_err *err)
-{
-    if (!json && !err->text[0]) return kd_fail_memory(err, "not enough memory for %s", key); /* cJSON does not say why */
-    char *text = json ? kd_json_text(json, false, err) : NULL;
-    int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
-    kd_free(text);
-    cJSON_Delete(json);
-    return status;
-}
-
 static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
 {
     struct kd_augment augment = what->augment;
@@ -45,22 +35,17 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
         kd_tensorfile_set(f, "kd.format", KD_FORMAT, err) < 0 ||
         kd_tensorfile_set(f, "kd.version", KD_VERSION, err) < 0 ||
         kd_tensorfile_set(f, "kd.average", teachers->average ? "probabilities" : "logits", err) < 0 ||
-        set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
-        set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
+        kd_tensorfile_set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
+        kd_tensorfile_set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
         return -1;
-    if (weighted(teachers)) {
-        cJSON *weights = cJSON_CreateDoubleArray(teachers->weights, (int)teachers->n);
-        if (!weights) return kd_fail_memory(err, "not enough memory for a list of weights");
-        if (set_json(f, "kd.weights", weights, err) < 0) return -1;
-    }
+    if (weighted(teachers) &&
+        kd_tensorfile_set_json(f, "kd.weights", cJSON_CreateDoubleArray(teachers->weights, (int)teachers->n), err) < 0)
+        return -1;
     if (teachers->tta && kd_tensorfile_set(f, "kd.tta", kd_tta_name((enum kd_tta)teachers->tta), err) < 0) return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
-    if (what->views && set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
+    if (what->views && kd_tensorfile_set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
     const struct kd_reals *t = &what->temperatures;
-    if (!t->n) return 0;
-    cJSON *list = cJSON_CreateDoubleArray(t->v, (int)t->n);
-    return list ? set_json(f, "kd.temperature", list, err)
-                : kd_fail_memory(err, "not enough memory for a list of temperatures");
+    return t->n ? kd_tensorfile_set_json(f, "kd.temperature", cJSON_CreateDoubleArray(t->v, (int)t->n), err) : 0;
 }
 
 static bool same_text(const char *a, const char *b)

@@ -66,6 +66,8 @@ int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype d
                       const size_t *shape, const void *data, struct kd_err *err);
 int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text,
                       struct kd_err *err);
+/* The text of a value that was just made, and is deleted; NULL: making it failed. */
+int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made, struct kd_err *err);
 /* Tensors are written wide elements first, so that each is aligned to its own, and by name among
  * equals; header padded with spaces to 8 bytes, kd.checksums added; same content, same bytes.
  * Atomic; "-" writes to standard output. */

@@ -1,4 +1,4 @@
-/* Elementwise kernels, one table per instruction set, chosen once by what the processor has.
+/* Elementwise kernels, small products and what convolutions need, one table per instruction set, chosen once by what the processor has.
  *
  * KD_CPU=plain|avx2|avx512 in the environment forces a table. Matrix products are BLAS's (gemm.h) where
  * these have none as fast.

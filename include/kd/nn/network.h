@@ -30,7 +30,6 @@ struct kd_network {
     bool brief_gradients;
     /* after a plan */
     size_t batch;
-    bool training;
     float *in, *out, *dout;         /* [batch][C,H,W] the images; [batch][classes] twice */
 };
 

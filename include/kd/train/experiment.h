@@ -1,8 +1,8 @@
 /* Experiments: one JSON file (or none) expanded into jobs, and where their files lie.
  *
- *     struct kd_experiment *x = kd_experiment_open("configs/mnist.json", &sets, &err);
+ *     struct kd_experiment *x = kd_experiment_open("configs/mnist.json", "runs", &sets, &err);
  *     for (size_t i = 0; i < x->n_students; i++) ... x->students[i].name ...      sweeps expanded, in dependency order
- *     kd_experiment_job(x, "kd,temperature=4", &job, &err);
+ *     kd_experiment_job(x, "kd,temperature=4", true, &job, &err);
  *
  * A run folder is RUNS/NAME: experiment.json, teacher/s1/, soft/s1/, students/NAME/s1/, report/. */
 #ifndef KD_TRAIN_EXPERIMENT_H

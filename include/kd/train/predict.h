@@ -52,6 +52,7 @@ struct kd_metrics { /* rates are fractions; over the labelled ones of n images *
     double ece;              /* expected calibration error, 15 equal-width bins (Guo et al. 2017, equation 3) */
     struct kd_bin bins[KD_ECE_BINS];
 };
+size_t kd_argmax(const float *z, size_t n); /* of the largest the first */
 /* labels [n], -1: not counted. confusion: [classes][classes] counts, row the true class, or NULL. */
 void kd_metrics_of(const float *logits, const int32_t *labels, size_t n, size_t classes,
                    struct kd_metrics *out, uint32_t *confusion);

@@ -2,7 +2,7 @@
  *
  *     struct kd_trainer t = {.net = net, .normalize = &normalize, .job = &job, .train = &train, ...};
  *     kd_trainer_open(&t, &err);                // plans memory; fields below "state" are then ready
- *     kd_trainer_resume(...)                    // optional: kd/train/checkpoint.h
+ *     kd_checkpoint_restore(...)                // optional: kd/train/checkpoint.h
  *     kd_trainer_run(&t, &err);                 // 0: finished, 1: stopped by *stop, -1: failed
  *     kd_trainer_choose(&t);                    // net now holds the epoch to keep
  *     kd_trainer_close(&t);
