@@ -250,7 +250,10 @@ static int restore(struct session *s, struct kd_err *err)
                               "remove it, or start afresh without --resume", path);
     if (status == 0 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
         status = kd_err_context(err, "%s", path);
-    if (status == 0) status = kd_bytes_add(&s->log, log, strlen(log), err);
+    if (status == 0) {
+        status = kd_bytes_add(&s->log, log, strlen(log), err);
+        s->t->resumed = true;
+    }
     kd_free(log);
     kd_tensorfile_release(&f);
     return status;

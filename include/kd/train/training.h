@@ -28,6 +28,7 @@ struct kd_training {
     char *model_path, *log_path, *checkpoint_path, *previous_path, *lock_path; /* but the model NULL with "-" */
     struct kd_epoch_log chosen;
     char fingerprint[KD_FINGERPRINT];
+    bool resumed; /* it went on from a checkpoint */
 };
 int kd_training_run(struct kd_training *t, struct kd_err *err); /* 0 finished, 1 stopped, -1 failed */
 void kd_training_release(struct kd_training *t);
