@@ -280,6 +280,7 @@ static int evaluate_both(struct work *w, struct kd_model *model, bool carves, st
     if (status < 0 && err->kind == KD_ERR_USAGE && carves) {
         kd_say(w->run, "%s; evaluated on its validation images alone", err->text);
         w->n = n;
+        *err = (struct kd_err){0};
         status = 0;
     }
     return status == 0 && carves ? evaluate(w, model, "validation", err) : status;
