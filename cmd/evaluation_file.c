@@ -71,6 +71,8 @@ int evaluation_save(const char *path, const char *lines, struct kd_err *err)
         if (!replaced(json, lines)) status = kd_bytes_format(&text, err, "%.*s\n", (int)size, line);
         cJSON_Delete(json);
     }
+    const char *failure = kd_err_machine(); /* then what was there may not have been seen */
+    if (status == 0 && failure) status = kd_fail(err, "%s", failure);
     if (status == 0) status = kd_bytes_format(&text, err, "%s", lines);
     if (status == 0) status = kd_file_write(path, text.data, text.size, err);
     kd_bytes_release(&old);

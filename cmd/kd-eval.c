@@ -272,12 +272,14 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model, c
     return is;
 }
 
-/* The test split and, where there is one, the validation split. A source without test images has that alone. */
-static int evaluate_both(struct work *w, struct kd_model *model, bool carves, struct kd_err *err)
+/* The test split and, where there is one, the validation split. A source without test images, where no other was named for
+ * them, has that alone. */
+static int evaluate_both(struct work *w, struct kd_model *model, const struct kd_data_config *own, struct kd_err *err)
 {
     size_t n = w->n;
+    bool carves = own->validation > 0;
     int status = evaluate(w, model, "test", err);
-    if (status < 0 && err->kind == KD_ERR_USAGE && carves) {
+    if (status < 0 && err->kind == KD_ERR_USAGE && carves && !own->test && !options.data) {
         kd_say(w->run, "%s; evaluated on its validation images alone", err->text);
         w->n = n;
         *err = (struct kd_err){0};
@@ -302,7 +304,7 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
         if (status == 0) status = kd_model_data(&model, &own, err);
         bool carves = own.validation > 0;
         if (status == 0 && !(options.update && is_evaluated(path, &model, options.split, carves))) {
-            status = options.split ? evaluate(w, &model, options.split, err) : evaluate_both(w, &model, carves, err);
+            status = options.split ? evaluate(w, &model, options.split, err) : evaluate_both(w, &model, &own, err);
             if (status == 0) status = save(w, path, err);
         }
         kd_opts_release(&s, 1);

@@ -262,12 +262,11 @@ char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64
 /* As an experiment may say it: the name is the key, and a corrected student has all else from the one it corrects. */
 static cJSON *job_json(const struct kd_experiment *x, const char *name, bool student, struct kd_err *err)
 {
-    static const char *const taken[] = {"network", "train", "data", "distill"};
     struct kd_job job = {0};
     cJSON *json = kd_experiment_job(x, name, student, &job, err) == 0 ? kd_job_to_json(&job, err) : NULL;
     cJSON_DeleteItemFromObjectCaseSensitive(json, "name");
-    for (size_t i = 0; job.corrected && i < COUNT(taken); i++)
-        cJSON_DeleteItemFromObjectCaseSensitive(json, taken[i]);
+    for (size_t i = 0; job.corrected && i < KD_TAKEN; i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(json, kd_student_keys[i]);
     kd_job_release(&job);
     return json;
 }

@@ -6,8 +6,7 @@
 #include <string.h>
 
 enum { MOST_STUDENTS = 20000 };
-static const char *const student_keys[] = {"network", "train", "data", "distill", "sweep", "correct"};
-enum { TAKEN = 4 }; /* the first so many a corrected student has from the one it corrects */
+const char *const kd_student_keys[KD_STUDENT_KEYS] = {"network", "train", "data", "distill", "sweep", "correct"};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -74,15 +73,15 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
     if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0)
         return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
                                   "no control character, under 200 bytes) and not \"teacher\"", where);
-    if (kd_experiment_keys(json, where, student_keys, COUNT(student_keys), err) < 0) return -1;
+    if (kd_experiment_keys(json, where, kd_student_keys, KD_STUDENT_KEYS, err) < 0) return -1;
     const cJSON *correct = cJSON_GetObjectItemCaseSensitive(json, "correct");
     if (!correct || cJSON_IsNull(correct)) return 0;
     if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(correct, "of")))
         return kd_fail_usage(err, "%s.correct: expected an object with \"of\", the student to correct", where);
-    for (int i = 0; i < TAKEN; i++)
-        if (cJSON_HasObjectItem(json, student_keys[i]))
+    for (int i = 0; i < KD_TAKEN; i++)
+        if (cJSON_HasObjectItem(json, kd_student_keys[i]))
             return kd_fail_usage(err, "%s: a student with \"correct\" has its %s from the one it corrects; leave it out",
-                                 where, student_keys[i]);
+                                 where, kd_student_keys[i]);
     return 0;
 }
 
@@ -193,10 +192,10 @@ static int take_from(const struct kd_experiment *x, struct kd_student *s, const 
     if (!from) return kd_err_context(err, "%s", where);
     if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(from->json, "correct")))
         return kd_fail_usage(err, "%s: \"%s\" is a corrected student itself", where, of);
-    for (int i = 0; i < TAKEN; i++) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(from->json, student_keys[i]);
+    for (int i = 0; i < KD_TAKEN; i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(from->json, kd_student_keys[i]);
         cJSON *copy = value ? cJSON_Duplicate(value, 1) : NULL;
-        if (value && kd_json_attach(s->json, student_keys[i], copy, err) < 0) return -1;
+        if (value && kd_json_attach(s->json, kd_student_keys[i], copy, err) < 0) return -1;
     }
     return 0;
 }

@@ -7,6 +7,7 @@
  * of a tenth of --seconds, an epoch at least; the table has their median and spread. GFLOP/s count dense layers and direct
  * convolution; `of sgemm` is the share of what BLAS reaches on as many threads, measured just before. */
 #include "bench.h"
+#include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "kd/base/progress.h"
 #include "kd/nn/gemm.h"
@@ -264,11 +265,20 @@ static int known(const char *name, struct kd_err *err)
     return kd_fail_usage(err, "%s: no such workload; there are W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth", name);
 }
 
+/* A folder of our own below $TMPDIR; kd_folder_discard, kd_free. */
+static char *temporary_folder(struct kd_err *err)
+{
+    const char *root = getenv("TMPDIR");
+    char *beside = kd_path_join(err, root && root[0] ? root : "/tmp", "bench");
+    char *folder = beside ? kd_folder_begin(beside, err) : NULL;
+    kd_free(beside);
+    return folder;
+}
+
 static int run_list(const char *const *names, size_t n, struct kd_err *err)
 {
     static const char *const all[] = {"W1", "W2", "W3", "W4", "W5", "W5i", "W6", "W7l", "W7t", "W8", "C1", "soft", "growth"};
-    char temporary[4096];
-    const char *folder = options.images;
+    char *temporary = NULL;
     double sgemm[2];
     bool whole = !n;
     int status = 0;
@@ -277,19 +287,14 @@ static int run_list(const char *const *names, size_t n, struct kd_err *err)
         whole |= strcmp(names[i], "C1") == 0;
     }
     if (status < 0) return -1;
-    const char *root = getenv("TMPDIR");
-    snprintf(temporary, sizeof temporary, "%s/kd-bench-XXXXXX", root && root[0] ? root : "/tmp");
-    if (whole && !folder && !(folder = mkdtemp(temporary))) return kd_fail_errno(err, "%s", temporary);
+    if (whole && !options.images && !(temporary = temporary_folder(err))) return -1;
+    const char *folder = temporary ? temporary : options.images;
     if (whole) status = bench_whole_prepare(folder, options.quick, err);
     if (status == 0 && !options.json && (status = machine(sgemm, kd_cpus_usable(), err)) == 0) head(sgemm, kd_cpus_usable());
     for (size_t i = 0; status == 0 && i < (n ? n : sizeof all / sizeof *all); i++)
         status = run_one(n ? names[i] : all[i], folder, err);
-    if (whole && folder == temporary) {
-        struct kd_bytes none = {0};
-        struct kd_err ignored;
-        bench_process_run((const char *[]){"/bin/rm", "-rf", temporary, NULL}, &none, NULL, NULL, &ignored);
-        kd_bytes_release(&none);
-    }
+    if (temporary) kd_folder_discard(temporary);
+    kd_free(temporary);
     return status;
 }
 

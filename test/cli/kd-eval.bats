@@ -157,6 +157,11 @@ JSON
     [ "$(jq -r .split <<<"$output")" = validation ]
     [[ "$stderr" == *"no test split of its own"*"evaluated on its validation images alone"* ]]
     kd-report x.json | grep -q "validation split (40 images)"
+    sed 's/"validation": 40/&, "test": "pgn:photos"/' x.json >named.json # a test source that is there to be read is read
+    kd-train-teacher named.json -q >/dev/null
+    run --separate-stderr kd-eval -x named.json
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"pgn"* ]]
     sed -i 's/, "validation": 40//' x.json
     kd-train-teacher x.json -q >/dev/null
     run --separate-stderr kd-eval -x x.json

@@ -363,6 +363,23 @@ static void batches_do_not_matter(void **state)
     }
 }
 
+/* Filter o passes channel o on: the tap is PyTorch's dirac_'s, kernel / 2 in both directions. */
+static void dirac(void **state)
+{
+    (void)state;
+    for (size_t k = 1; k <= 4; k++) {
+        char text[200];
+        snprintf(text, sizeof text, "[{\"kind\":\"conv2d\",\"filters\":3,\"kernel\":%zu,\"init\":\"dirac\"},\"flatten\",\"dense\"]", k);
+        struct kd_network *net = net_of(text, (struct kd_shape){2, 5, 5, false}, 2, 1);
+        const struct kd_param *w = net->params[0];
+        for (size_t i = 0; i < 2 * 2 * k * k; i++) {
+            size_t o = i / (2 * k * k), c = i / (k * k) % 2, y = i / k % k, x = i % k;
+            assert_true(w->value[i] == (o == c && y == k / 2 && x == k / 2 ? 1.0f : 0.0f));
+        }
+        kd_network_free(net);
+    }
+}
+
 static void plan_again(void **state)
 {
     (void)state;
@@ -393,6 +410,7 @@ int main(void)
         cmocka_unit_test(fingerprints),
         cmocka_unit_test(batches_do_not_matter),
         cmocka_unit_test(plan_again),
+        cmocka_unit_test(dirac),
     };
     kd_blas_init();
     return cmocka_run_group_tests_name("network", tests, scratch_make, scratch_remove);
