@@ -78,7 +78,7 @@ setup() {
     kd-train-teacher x.json --quiet >/dev/null
     [ "$(kd-eval --experiment x.json --json | wc -l)" -eq 1 ]
     [ "$(kd-eval --experiment x.json --json --update --tta mirror | jq -r .tta)" = mirror ]
-    [ -z "$(kd-eval --experiment x.json --json --update --tta mirror)" ]
+    silent kd-eval --experiment x.json --json --update --tta mirror
     [ "$(kd-eval --experiment x.json --json --update --tta mirror-shifts | jq -r .tta)" = mirror-shifts ]
     [ "$(kd-eval --experiment x.json --json --update | wc -l)" -eq 1 ]
     refused 2 "--tta" "mirror-shifts" -- kd-eval T --tta shifts
@@ -115,7 +115,7 @@ setup() {
     jq -es 'map(select(.split == "test")) | length == 3 and all(.confusion | length == 10)' lines
     jq -es '[.[] | select(.model | startswith("runs/x/students/a b/s1/")) | .agreement] | length == 2 and all(type == "number")' lines
     [ "$(cat runs/x/teacher/s1/eval.json "runs/x/students/a b/s1/eval.json" runs/x/teacher/s2/eval.json | sort)" = "$(sort lines)" ]
-    [ -z "$(kd-eval --experiment x.json --update --json)" ]
+    silent kd-eval --experiment x.json --update --json
     kd-train-student x.json -q --seed 1 --set 'students.a b.train.epochs=2'
     [ "$(kd-eval --experiment x.json --update --json | jq -r .model | sort -u)" = "runs/x/students/a b/s1/model.safetensors" ]
     refused 2 "not both" -- kd-eval T --experiment x.json
@@ -133,7 +133,7 @@ JSON
     [ "$(jq -r .split $m/eval.json)" = validation ]
     [ -n "$(kd-eval -x x.json --update -q)" ]
     [ "$(jq -r .split $m/eval.json | tr '\n' ' ')" = "test validation " ]
-    [ -z "$(kd-eval -x x.json --update -q)" ]
+    silent kd-eval -x x.json --update -q
     kd-eval $m --split train --save -q >/dev/null
     [ "$(jq -r .split $m/eval.json | sort | tr '\n' ' ')" = "test train validation " ]
     kd-train-teacher x.json --epochs 2 -q >/dev/null

@@ -108,7 +108,7 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ ! -e runs ]
     [ "$(kd-train-teacher x.json --list | xargs)" = "--seed 3 --seed 1" ]
     kd-train-teacher x.json -q
-    [ -z "$(kd-train-teacher x.json --list --update)" ]
+    silent kd-train-teacher x.json --list --update
     while kd-train-student x.json --list --ready --update >todo && [ -s todo ]; do
         [ "$((++rounds))" -le 2 ]
         xargs -P 2 -L 1 kd-train-student x.json -q --threads 1 <todo
@@ -117,7 +117,7 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ "$(find runs/x/students -name model.safetensors | wc -l)" -eq 14 ]
     [ -f "runs/x/students/it's \"q\"/s3/model.safetensors" ]
     [ -f "runs/x/students/a b, c/s1/model.safetensors" ]
-    [ -z "$(kd-train-student x.json --list --update)" ]
+    silent kd-train-student x.json --list --update
     # another teacher makes its students out of date, and theirs alone
     kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2
     kd-train-student x.json --list --update --set teacher.train.epochs=2 >todo

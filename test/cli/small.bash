@@ -59,3 +59,10 @@ signals() {
         if [ "$s" != INT ] || ! (( 0x$(awk '/^SigIgn/ {print $2}' /proc/self/status) & 2 )); then echo "$s"; fi
     done
 }
+
+# silent COMMAND...: succeeds, and has nothing to say on standard output
+silent() {
+    run --separate-stderr "$@"
+    echo "status $status: $output $stderr"
+    [ "$status" -eq 0 ] && [ -z "$output" ] || return 1
+}
