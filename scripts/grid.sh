@@ -4,7 +4,7 @@
 #
 # usage: scripts/grid.sh [--table] [EXPERIMENT] [--set KEY=VALUE]...
 #   --table    no training: the table of what is there
-#   RUNS, JOBS, KD_DATA as for scripts/run_all.sh
+#   RUNS, JOBS, KD_DATA as for scripts/run_all.sh; the teachers of scripts/hinton.sh are taken where they are there and the same
 set -eu
 home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
@@ -14,6 +14,13 @@ train=1
 if [ "${1:-}" = --table ]; then train=; shift; fi
 experiment=$home/configs/hinton-grid.json
 if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
+runs=${RUNS:-runs}
+name=$(basename "$experiment" .json)
+# Copied, not linked: what differs from what the experiment asks for is trained anew, and must not touch the original.
+if [ -n "$train" ] && [ "$name" = hinton-grid ] && [ -d "$runs/hinton-mnist/teacher" ] && [ ! -e "$runs/$name/teacher" ]; then
+    mkdir -p "$runs/$name"
+    cp -R "$runs/hinton-mnist/teacher" "$runs/$name/teacher"
+fi
 [ -z "$train" ] || "$home/scripts/run_all.sh" "$experiment" "$@" >&2
-"$home/bin/kd-report" "$experiment" --runs "${RUNS:-runs}" "$@" --table seeds --csv --columns name,temperature,seed,errors |
+"$home/bin/kd-report" "$experiment" --runs "$runs" "$@" --table seeds --csv --columns name,temperature,seed,errors |
     awk -f "$home/scripts/grid.awk"

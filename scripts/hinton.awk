@@ -3,6 +3,7 @@
 BEGIN {
     rows = "teacher|teacher 2x1200, dropout, max-norm, jittered|67|67|;" \
         "plain|student 2x800, labels alone|146||;" \
+        "plain-norm|  with the taught student's max-norm|||;" \
         "kd|student 2x800, T=20|74|80|;" \
         "kd-jitter|the same, transfer set jittered||70|;" \
         "no3|no 3 in the transfer set|206||133;" \
@@ -60,7 +61,7 @@ END {
     }
     print "\nWhat they cost:"
     printf "  %-12s %12s %14s %12s %14s %18s\n", "", "parameters", "multiply-adds", "file, bytes", "ms an image", "ms a 1,000 images"
-    for (r = 1; r <= 4; r++) {
+    for (r = 1; r <= 5; r++) {
         split(row[r], f, "|"); k = f[1]
         if (parameters[k]) printf "  %-12s %12d %14d %12d %14s %18s\n", k, parameters[k], macs[k], bytes[k],
             (ms[k] == "" ? "-" : sprintf("%.3f", ms[k])), (rate[k] > 0 ? sprintf("%.1f", 1e6 / rate[k]) : "-")

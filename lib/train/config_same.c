@@ -7,6 +7,16 @@
 
 static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset);
 
+/* What a training is called changes nothing of what is trained: a folder copied into another experiment, or renamed with its
+ * student, stays of use. */
+static bool names_it(const char *key)
+{
+    static const char *const names[] = {"name", "experiment", "teacher", "student"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(key, names[i]) == 0) return true;
+    return false;
+}
+
 /* How often checkpoints are written changes nothing of what is trained. */
 static bool beside_the_point(const char *key)
 {
@@ -75,7 +85,7 @@ int kd_config_same(const char *there, const char *now, struct kd_err *err)
         {
             const cJSON *was = cJSON_GetObjectItemCaseSensitive(a, item->string);
             const cJSON *preset = cJSON_GetObjectItemCaseSensitive(usual, item->string);
-            if (status == 1) status = was && equal(was, item, preset);
+            if (status == 1) status = was && (names_it(item->string) || equal(was, item, preset));
         }
     }
     cJSON_Delete(a);

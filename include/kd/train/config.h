@@ -87,7 +87,8 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
 struct kd_model;
 int kd_model_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err);
 /* Is `there`, the kd.config in a file (NULL: it has none), that of the training whose kd.config is `now`? An option that it does
- * not name, since it was written before kd had that option, has its default there. 1, 0, or -1 with err filled. */
+ * not name, since it was written before kd had that option, has its default there; what experiment and model are called is not
+ * looked at. 1, 0, or -1 with err filled. */
 int kd_config_same(const char *there, const char *now, struct kd_err *err);
 /* What no single range says: warm-up longer than the training, nesterov without momentum, ... */
 int kd_job_check(const struct kd_job *job, struct kd_err *err);
