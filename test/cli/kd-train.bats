@@ -118,6 +118,13 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ -f "runs/x/students/it's \"q\"/s3/model.safetensors" ]
     [ -f "runs/x/students/a b, c/s1/model.safetensors" ]
     silent kd-train-student x.json --list --update
+    # what a training is called is not looked at: in another experiment, or renamed, it is as good
+    jq '.name = "other" | .students.later = .students.late | del(.students.late)' x.json >other.json
+    cp -R runs/x runs/other
+    mv runs/other/students/late runs/other/students/later
+    silent kd-train-teacher other.json --list --update
+    silent kd-train-student other.json --list --update
+    [ "$(kd-train-student other.json --list --update --set 'students.later.train.batch=7' | wc -l)" -eq 2 ]
     # another teacher makes its students out of date, and theirs alone
     kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2
     kd-train-student x.json --list --update --set teacher.train.epochs=2 >todo
