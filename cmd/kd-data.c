@@ -289,15 +289,27 @@ static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err
     return status;
 }
 
+/* A folder of images holds train and test: what lay there as validation nobody would read, and under another name it
+ * could take train's place. */
+static int folder_split_check(const char *spec, struct kd_err *err)
+{
+    const char *form = config.convert.to == TO_IDX ? "idx" : "png";
+    char *source = NULL, *split = NULL;
+    int status = kd_spec_parse(spec, &source, &split, err);
+    if (status == 0 && split && strcmp(split, "validation") == 0)
+        status = kd_fail_usage(err, "convert: %s: a folder of %s files holds the splits train and test alone; write these "
+                                    "images with --to tensors -o FILE, and that, as tensors:FILE (train) or "
+                                    "tensors:FILE:test, with --to %s", spec, form, form);
+    kd_free(source);
+    kd_free(split);
+    return status;
+}
+
 static int convert_check(const struct kd_run *run, struct kd_err *err)
 {
     if (!run->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
-    for (size_t i = 1; config.convert.to != TO_TENSORS && i < run->args.n_operands; i++) {
-        const char *colon = strrchr(run->args.operands[i], ':');
-        if (colon && strcmp(colon, ":validation") == 0 && run->args.n_operands > 2)
-            return kd_fail_usage(err, "convert: validation images go to a place of their own, where they are all there is; "
-                                      "convert %s by itself", run->args.operands[i]);
-    }
+    for (size_t i = 1; config.convert.to != TO_TENSORS && i < run->args.n_operands; i++)
+        if (folder_split_check(run->args.operands[i], err) < 0) return -1;
     if (config.convert.to == TO_TENSORS && run->args.n_operands > 2)
         return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
                              run->args.n_operands - 1);
