@@ -414,9 +414,23 @@ static int sheet_check(const struct kd_run *run, struct kd_err *err)
 
 /* ---- the program ---- */
 
+static const char *const jobs[] = {"inspect", "convert", "sheet"};
+
+static int options_check(const struct kd_run *run, unsigned job, struct kd_err *err)
+{
+    const bool carved = config.data.validation > 0, part = config.data.fraction < 1;
+    char convert_alone[64], sheet_alone[64];
+    snprintf(convert_alone, sizeof convert_alone, "is for convert, not for %s", jobs[job]);
+    snprintf(sheet_alone, sizeof sheet_alone, "is for sheet, not for %s", jobs[job]);
+    const struct kd_idle rules[] = {{job != 1, "to by-class", convert_alone},
+                                    {job != 2, "count columns scale class group labels", sheet_alone},
+                                    {!carved, "carve", "goes with --validation"},
+                                    {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
+    return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
+}
+
 static int run(struct kd_run *r, struct kd_err *err)
 {
-    static const char *const jobs[] = {"inspect", "convert", "sheet"};
     const char *job = r->args.operands[0];
     unsigned j = 0;
     while (j < 3 && strcmp(jobs[j], job) != 0) j++;
@@ -425,6 +439,7 @@ static int run(struct kd_run *r, struct kd_err *err)
         return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert and sheet", job,
                              near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
+    if (options_check(r, j, err) < 0) return -1;
     if (j == 0 && r->common.output)
         return kd_fail_usage(err,
                              "inspect: prints to standard output; -o is for convert and sheet");

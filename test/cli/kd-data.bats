@@ -132,6 +132,18 @@ bats_require_minimum_version 1.5.0
     kd-data convert png:validation --to idx -o named -q
 }
 
+@test "options that would be without effect are refused" {
+    refused 2 "--to is for convert, not for inspect" -- kd-data inspect idx:idx --to png
+    refused 2 "--labels is for sheet, not for inspect" -- kd-data inspect idx:idx --labels
+    refused 2 "--class is for sheet, not for inspect" -- kd-data inspect idx:idx --class 1
+    refused 2 "--no-group is for sheet, not for convert" -- kd-data convert idx:idx --no-group -o kept
+    refused 2 "--by-class is for convert, not for sheet" -- kd-data sheet idx:idx --by-class -o kept
+    refused 2 "--carve goes with --validation" -- kd-data inspect idx:idx --carve last
+    refused 2 "--split-seed goes with --validation or --fraction" -- kd-data inspect idx:idx --split-seed 2
+    [ ! -e kept ]
+    kd-data inspect idx:idx --fraction 0.5 --split-seed 2 -q
+}
+
 @test "contact sheets are PNG files of the size asked for" {
     size() { od -An -j16 -N8 -tu1 "$1" | awk '{print $3 * 256 + $4, $7 * 256 + $8}'; }
     kd-data sheet digits --count 40 --columns 8 --scale 1 -o sheet.png

@@ -360,6 +360,22 @@ JSON
             [ "$stderr" = "kd-report: --$what has a form of its own; leave the other out" ]
         done
     done
+    for option in "--sort name" "--columns name" "--table seeds" "--filter kd*"; do
+        for form in --charts --page --workbook --all --log; do
+            run --separate-stderr report "$RUN" $form $option -o kept
+            [ "$status" -eq 2 ]
+            [[ "$stderr" == "kd-report: ${option% *} is for tables"* ]]
+        done
+    done
+    run --separate-stderr report "$RUN" --best --sort name
+    [[ "$stderr" == "kd-report: --sort is for tables, not for --log and --best" ]]
+    run --separate-stderr report "$RUN" --data-dir .
+    [[ "$stderr" == "kd-report: --data-dir is for pictures of data"* ]]
+    run --separate-stderr report "$RUN" --set seeds=1
+    [[ "$stderr" == "kd-report: --set overrides a key of an experiment, but none is named" ]]
+    run --separate-stderr report "$RUN" --runs elsewhere
+    [[ "$stderr" == "kd-report: --runs says where --last and an experiment look"* ]]
+    [ ! -e kept ]
     run --separate-stderr report "$RUN" -o table.xslx
     [ "$status" -eq 2 ]
     [[ "$stderr" == 'kd-report: table.xslx: no form is known by ".xslx"; '* ]]
