@@ -56,9 +56,58 @@ report() { kd-report "$@"; }
     [[ "$output" == *'"kd,temperature=4",plain'* ]]
     run --separate-stderr report two --best
     [[ "$output" == *"/other/"* ]]
+    # Another share of the data is no counterpart; other classes are where there is nothing closer.
     rm -r two/students/plain
     run --separate-stderr report two --csv --table differences --columns name,plain
+    [[ "$output" != *other* ]]
+    LC_ALL=C sed -i 's/fraction\\":2/fraction\\":1/; s/"digits/"digit9/' two/students/other/s?/model.safetensors
+    run --separate-stderr report two --csv --table differences --columns name,plain
     [[ "$output" == *'"kd,temperature=4",other'* ]]
+}
+
+# config FILTER FOLDER...: a jq filter over the kd.config of the models in the folders
+config() {
+    local f=$1 m n
+    for m in "${@:2}"; do
+        m=$m/model.safetensors n=$(od -An -N8 -tu8 "$m" | tr -d ' ')
+        tail -c +9 "$m" | head -c "$n" | jq -jc ".__metadata__[\"kd.config\"] |= (fromjson | $f | tojson)" >header
+        n=$(wc -c <header)
+        { printf "$(printf '\\x%02x' $((n & 255)) $((n >> 8)))\0\0\0\0\0\0"; cat header; printf '\0\0\0\0\0\0\0\0'; } >"$m"
+    done
+}
+
+@test "a student without labels is compared with the plain one that learns from the same images" {
+    cp -r "$RUN" data && rm -r data/students/*30* data/students/kd,temperature=1
+    cp -r data/students/plain data/students/plain-10
+    cp -r "data/students/kd,temperature=4" data/students/unlabelled-10
+    config '.student = "plain-10" | .data.fraction = 0.1 | .data.unlabelled = false' data/students/plain-10/s?
+    config '.student = "unlabelled-10" | .data.fraction = 0.1 | .data.unlabelled = true' data/students/unlabelled-10/s?
+    sed -i 's/"top1":0.98/"top1":0.96/' data/students/plain-10/s?/eval.json
+    report data --csv --table differences --columns name,plain | sort >got
+    printf '%s\n' '"kd,temperature=4",plain' name,plain unlabelled-10,plain-10 | sort | diff - got
+    # 0.9875 on the way from 0.9641 to 0.9896
+    report data --csv --columns name,gap_recovered | grep -q '^unlabelled-10,0.91'
+}
+
+@test "differences from each plain student of the same network and data, of a sweep from the best on validation" {
+    cp -r "$RUN" long && rm -r long/students/*30*
+    for x in as-long plain,learning_rate=1; do
+        cp -r long/students/plain "long/students/$x"
+        config ".student = \"$x\"" "long/students/$x"/s?
+    done
+    sed -i 's/"top1":0.98/"top1":0.97/' long/students/as-long/s?/eval.json
+    jq '.students += {"as-long": {}}' long/experiment.json >x && mv x long/experiment.json
+    LC_ALL=C sed -i 's/valid\\":{\\"loss\\":0.06/valid\\":{\\"loss\\":0.05/' long/students/plain/s?/model.safetensors
+    report long --csv --table differences --columns name,plain,verdict | grep temperature=4 >got
+    cat got
+    diff got - <<'END'
+"kd,temperature=4",plain,better by more than the spread
+"kd,temperature=4",as-long,better by more than the spread
+END
+    [ "$(report long | grep -c '^  kd,temperature=4 .*by more than the spread')" -eq 2 ]
+    [ "$(report long --json | jq '.differences | length')" -eq 4 ]
+    report long --page -o page.html
+    [ "$(grep -c 'by more than the spread</td>' page.html)" -eq 4 ]
 }
 
 @test "figures in CSV and JSON are those of eval.json, to the digit" {
