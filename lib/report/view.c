@@ -199,16 +199,17 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
     struct kd_table t;
     struct kd_column *columns;
     if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
-    int status = 0;
-    if (t.n_rows && view->form == KD_FORM_TERMINAL) {
+    struct kd_bytes words = {0};
+    int status = t.n_rows ? kd_words_on_differences(report, &t, &words, err) : 0;
+    if (status == 0 && t.n_rows && view->form == KD_FORM_TERMINAL) {
         status = kd_bytes_add(out, "\n", 1, err);
-        if (status == 0) status = kd_text_wrap(out, kd_words_on_differences(&t), 0, 100, err);
+        if (status == 0) status = kd_text_wrap(out, words.data, 0, 100, err);
         if (status == 0) status = kd_bytes_add(out, "\n", 1, err);
-    } else if (t.n_rows) {
-        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
-                                 kd_words_on_differences(&t));
+    } else if (status == 0 && t.n_rows) {
+        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "", words.data);
     }
     if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_bytes_release(&words);
     kd_table_release(&t);
     kd_free(columns);
     return status;

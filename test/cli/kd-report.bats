@@ -426,8 +426,13 @@ JSON
     [ "$(kinds)" = own ]
     LC_ALL=C sed -i 's/00ff3/00ff1/' turns/students/*/s3/model.safetensors # teachers 1, 2, 1
     [ "$(kinds)" = mixed ]
+    report turns | tr '\n' ' ' | grep -q 'take turns: the interval takes pairs that share a teacher for independent, which makes it too narrow'
+    report turns --page -o turns.html
+    grep -q 'too narrow' turns.html
+    [ "$(report "$RUN" | grep -c 'too narrow\|this teacher alone')" -eq 0 ]
     LC_ALL=C sed -i 's/00ff2/00ff1/' turns/students/*/s2/model.safetensors
     [ "$(kinds)" = shared ]
+    report turns | tr '\n' ' ' | grep -q 'share a teacher the interval holds for this teacher alone'
     LC_ALL=C sed -i 's/temperature\\":4/temperature\\":2/' "turns/students/kd,temperature=4/s2/model.safetensors"
     [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=4"')" = '"kd,temperature=4",,0.9' ]
     [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=1"')" = '"kd,temperature=1",1,0.9' ]

@@ -29,8 +29,10 @@ int kd_table_find(const struct kd_table *t, const char *key, size_t *column, str
 /* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each
  * on its line. */
 int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
-/* What a table of differences shows, in a sentence or two. */
-const char *kd_words_on_differences(const struct kd_table *t);
+/* What a table of differences shows, in a few sentences on one line; and where its intervals are to be taken with care,
+ * as seeds share teachers. */
+int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t, struct kd_bytes *out,
+                            struct kd_err *err);
 /* A log as a table, with curves in block characters above it. */
 int kd_words_log(const struct kd_report *report, const struct kd_result *r, bool colour,
                  struct kd_bytes *out, struct kd_err *err);
