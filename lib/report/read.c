@@ -129,6 +129,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     cJSON *config = meta_json(meta, "kd.config"), *metrics = meta_json(meta, "kd.metrics");
     const char *name = kd_text_at(config, "student");
     int status = -1;
+    r->config = config;
     if (!name) name = kd_text_at(config, "teacher");
     if (meta_text(meta, "kd.network", &r->network, err) < 0 ||
         meta_text(meta, "kd.command", &r->command, err) < 0 ||
@@ -161,7 +162,6 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     r->train = score_at(metrics, "train_eval");
     status = 0;
 end:
-    cJSON_Delete(config);
     cJSON_Delete(metrics);
     return status;
 }
@@ -346,6 +346,7 @@ void kd_result_release(struct kd_result *r)
     char *texts[] = {r->name, r->folder,  r->model,   r->network,
                      r->data, r->images, r->command, r->version, r->parents, r->fingerprint, r->corrected};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
+    cJSON_Delete(r->config);
     kd_free(r->evaluations);
     kd_log_release(&r->log);
 }

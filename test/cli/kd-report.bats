@@ -397,6 +397,29 @@ JSON
     [[ "$(kd-report again.json --csv --columns top1 | tail -n 1)" != 0.* ]]
 }
 
+@test "seeds trained with different settings are noted, and those that the experiment has no longer" {
+    cat >mixed.json <<'JSON'
+{"name": "mixed", "seeds": 2, "data": {"source": "digits", "fraction": 0.02, "validation": 100},
+ "teacher": {"network": "mlp-4", "seeds": 1, "train": {"epochs": 1}},
+ "students": {"plain": {"network": "mlp-4", "train": {"epochs": 1}},
+              "kd": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {"from": "teacher"}}}}
+JSON
+    kd-train-teacher mixed.json -q && kd-train-student mixed.json -q
+    run kd-report mixed.json
+    [[ "$output" != *settings* ]]
+    kd-train-student mixed.json -q --student plain --seed 2 --set students.plain.train.epochs=2 --set teacher.train.batch=50
+    kd-report mixed.json --set students.plain.train.epochs=2 --json | jq -r '.notes[]' >notes
+    cat notes
+    grep -qx 'mixed: seeds trained with different settings, which means and spreads mix: plain (train.epochs).' notes
+    grep -qx "mixed: trained with other settings than the run's experiment.json has now: teacher s1 (train.batch), plain s1 (train.epochs)." notes
+    # seeds are equal again, but not what the last training said
+    kd-train-student mixed.json -q --student plain --set students.plain.train.epochs=2
+    kd-train-student mixed.json -q --student kd --seed 1 --set students.kd.distill.alpha=0.5
+    kd-report mixed.json --json | jq -r '.notes[]' >notes
+    grep -q 'means and spreads mix: kd (distill.alpha)\.' notes
+    grep -q 'has now: plain s1 (train.epochs), plain s2 (train.epochs), kd s2 (distill.alpha)\.' notes
+}
+
 @test "--best and --log have a form of their own; --best knows --filter; an ending that names no form is refused" {
     [[ "$(report "$RUN" --best --filter 'plain*')" == *"/students/plain"* ]]
     run --separate-stderr report "$RUN" --best --filter 'none*'

@@ -35,6 +35,7 @@ struct kd_result { /* one trained model: one seed */
     char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
     double seed;   /* NaN: unknown */
     char *network; /* JSON text, or NULL */
+    cJSON *config; /* the settings it was trained with, or NULL */
     char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
     char *images;  /* the same without "unlabelled": which images, whatever became of their labels; or NULL */
     double fraction; /* of the images, as data says */
