@@ -312,6 +312,24 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     [[ "$stderr" == *"nothing: nothing to draw yet"* ]]
 }
 
+@test "confusion of a student that never saw a class: the class is named and marked, means have a decimal" {
+    cp -r "$RUN" unseen && rm -r unseen/students/*30*
+    config '.data.omit = [1]' unseen/students/plain/s?
+    for s in 1 2 3; do sed -i "s/}\$/,\"confusion\":[[40,$s],[$((s * s)),53]]}/" unseen/students/plain/s$s/eval.json; done
+    report unseen --charts -o charts
+    f=charts/unseen-classes.svg
+    grep -q '>\* never saw 1</text>' $f
+    grep -q '<text[^>]*font-weight="bold"[^>]*>1\*</text>' $f
+    grep -q '>0</text>' $f
+    for v in 40.0 2.0 4.7 53.0; do grep -q ">$v</text>" $f; done
+    grep -q 'images a seed' $f
+    # The classes of a student that saw them all are not marked.
+    for s in 1 2 3; do sed -i 's/}$/,"confusion":[[40,2],[5,53]]}/' unseen/students/kd*4/s$s/eval.json; done
+    report unseen --charts -o charts
+    [ "$(grep -c 'never saw\|\*<' charts/confusion.svg)" -eq 0 ]
+    grep -q '>53</text>' charts/confusion.svg
+}
+
 @test "soft targets in the run are drawn: the teacher's softmax at several temperatures" {
     cp -r "$RUN" soft
     mkdir -p soft/soft/s1
