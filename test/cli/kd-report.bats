@@ -330,6 +330,31 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     grep -q '>53</text>' charts/confusion.svg
 }
 
+@test "errors against data and temperature: bars stand apart, ticks where the students are, axes say that they are logarithmic" {
+    cp -r "$RUN" data && rm -r data/students/*30* data/students/kd,temperature=1
+    for f in 0.01 0.03 0.3; do
+        cp -r data/students/plain data/students/plain-$f
+        cp -r "data/students/kd,temperature=4" data/students/kd-$f
+        config ".student = \"plain-$f\" | .data.fraction = $f" data/students/plain-$f/s?
+        config ".student = \"kd-$f\" | .data.fraction = $f" data/students/kd-$f/s?
+    done
+    report data --charts -o charts
+    f=charts/errors-data.svg
+    for t in 1 3 30 100; do grep -q ">$t</text>" $f; done
+    [ "$(grep -c '>10</text>' $f)" -eq 0 ]
+    grep -q '>share of the training images, % (logarithmic)</text>' $f
+    grep -q '>test errors, % (logarithmic)</text>' $f
+    grep -q '>teacher</text>' $f
+    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 8 ] # two lines of four points each
+    rm -r data/teacher
+    report data --charts -o charts
+    [ "$(grep -c '>teacher</text>' $f)" -eq 0 ]
+    report "$RUN" --charts -o charts
+    f=charts/temperature-networks.svg
+    grep -q '>temperature T (logarithmic)</text>' $f
+    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 4 ] # two networks at two temperatures
+}
+
 @test "soft targets in the run are drawn: the teacher's softmax at several temperatures" {
     cp -r "$RUN" soft
     mkdir -p soft/soft/s1
