@@ -14,6 +14,8 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
 /* A row per model and class: errors over its seeds, and what the class is mostly taken for. Classes that its training
  * left out are marked. */
 int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
+/* The same of every seed by itself, from which medians can be taken. */
+int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per epoch of every log. */
 int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 
