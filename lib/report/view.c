@@ -49,7 +49,7 @@ static const struct {
 } further[] = {{"name", false},      {"top5", true},           {"nll", true},
                {"ece", true},        {"gap_recovered", false}, {"macs", false},
                {"bytes", false},     {"latency_ms", false},    {"speedup", false},
-               {"throughput", false}};
+               {"batch_ms", false},  {"throughput", false}};
 
 int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
                     struct kd_column **columns, struct kd_err *err)
@@ -218,7 +218,8 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
 static const char what_columns_mean[] =
     "  Mean and standard deviation over seeds. valid.: on the validation images, which choose epochs and students; smaller,\n"
     "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the way from plain to\n"
-    "  teacher; NLL: mean cross-entropy; ECE: calibration error.\n";
+    "  teacher, where this is more than its spread; NLL: mean cross-entropy; ECE: calibration error; ms an image,\n"
+    "  a 1,000: given by itself, and 1,000 at a time.\n";
 
 static int render_people(const struct kd_report *report, const struct kd_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)

@@ -110,6 +110,20 @@ END
     [ "$(grep -c 'by more than the spread</td>' page.html)" -eq 4 ]
 }
 
+@test "the gap closed is left empty where teacher and plain student are within their spread" {
+    gap() { report gap --csv --columns name,gap_recovered | sed -n 's/^"kd,temperature=4",//p'; }
+    cp -r "$RUN" gap && rm -r gap/students/*30*
+    [[ "$(gap)" == 0.61* ]]
+    # 0.9841 +- 0.0004 and 0.9846 +- 0.0004: of a gap that may be none no share can be closed
+    for s in 1 2 3; do sed -i "s/\"top1\":[0-9.]*/\"top1\":0.98$((38 + 4 * s))/" gap/teacher/s$s/eval.json; done
+    [ "$(gap)" = "" ]
+    report gap >table
+    [ "$(grep -c 'gap closed' table)" -eq 1 ] # in the words below; the column is as empty
+    # One seed each: no spread is known.
+    rm -r gap/teacher/s[23] gap/students/*/s[23]
+    [ "$(gap)" != "" ]
+}
+
 @test "figures in CSV and JSON are those of eval.json, to the digit" {
     report "$RUN" --csv --table seeds -o seeds.csv
     [ "$(wc -l <seeds.csv)" -eq 22 ]
