@@ -289,15 +289,27 @@ static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err
     return status;
 }
 
+/* A folder of images holds train and test: what lay there as validation nobody would read, and under another name it
+ * could take train's place. */
+static int folder_split_check(const char *spec, struct kd_err *err)
+{
+    const char *form = config.convert.to == TO_IDX ? "idx" : "png";
+    char *source = NULL, *split = NULL;
+    int status = kd_spec_parse(spec, &source, &split, err);
+    if (status == 0 && split && strcmp(split, "validation") == 0)
+        status = kd_fail_usage(err, "convert: %s: a folder of %s files holds the splits train and test alone; write these "
+                                    "images with --to tensors -o FILE, and that, as tensors:FILE (train) or "
+                                    "tensors:FILE:test, with --to %s", spec, form, form);
+    kd_free(source);
+    kd_free(split);
+    return status;
+}
+
 static int convert_check(const struct kd_run *run, struct kd_err *err)
 {
     if (!run->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
-    for (size_t i = 1; config.convert.to != TO_TENSORS && i < run->args.n_operands; i++) {
-        const char *colon = strrchr(run->args.operands[i], ':');
-        if (colon && strcmp(colon, ":validation") == 0 && run->args.n_operands > 2)
-            return kd_fail_usage(err, "convert: validation images go to a place of their own, where they are all there is; "
-                                      "convert %s by itself", run->args.operands[i]);
-    }
+    for (size_t i = 1; config.convert.to != TO_TENSORS && i < run->args.n_operands; i++)
+        if (folder_split_check(run->args.operands[i], err) < 0) return -1;
     if (config.convert.to == TO_TENSORS && run->args.n_operands > 2)
         return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
                              run->args.n_operands - 1);
@@ -402,9 +414,23 @@ static int sheet_check(const struct kd_run *run, struct kd_err *err)
 
 /* ---- the program ---- */
 
+static const char *const jobs[] = {"inspect", "convert", "sheet"};
+
+static int options_check(const struct kd_run *run, unsigned job, struct kd_err *err)
+{
+    const bool carved = config.data.validation > 0, part = config.data.fraction < 1;
+    char convert_alone[64], sheet_alone[64];
+    snprintf(convert_alone, sizeof convert_alone, "is for convert, not for %s", jobs[job]);
+    snprintf(sheet_alone, sizeof sheet_alone, "is for sheet, not for %s", jobs[job]);
+    const struct kd_idle rules[] = {{job != 1, "to by-class", convert_alone},
+                                    {job != 2, "count columns scale class group labels", sheet_alone},
+                                    {!carved, "carve", "goes with --validation"},
+                                    {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
+    return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
+}
+
 static int run(struct kd_run *r, struct kd_err *err)
 {
-    static const char *const jobs[] = {"inspect", "convert", "sheet"};
     const char *job = r->args.operands[0];
     unsigned j = 0;
     while (j < 3 && strcmp(jobs[j], job) != 0) j++;
@@ -413,6 +439,7 @@ static int run(struct kd_run *r, struct kd_err *err)
         return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert and sheet", job,
                              near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
+    if (options_check(r, j, err) < 0) return -1;
     if (j == 0 && r->common.output)
         return kd_fail_usage(err,
                              "inspect: prints to standard output; -o is for convert and sheet");

@@ -358,8 +358,12 @@ static int check(const struct kd_run *r, struct kd_err *err)
         return kd_fail_usage(err, "no model is given; give model files, run folders, or --experiment");
     if (r->args.n_operands && options.experiment)
         return kd_fail_usage(err, "give models or --experiment, not both");
-    if (options.update && !options.experiment) return kd_fail_usage(err, "--update goes with --experiment");
-    if (options.confusion && !r->common.json) return kd_fail_usage(err, "--confusion goes with --json");
+    const bool experiment = options.experiment;
+    const struct kd_idle rules[] = {
+        {!experiment, "update set runs", "goes with --experiment"},
+        {!r->common.json, "confusion", "goes with --json"},
+        {experiment, "reference", "is for models that are named; those of an experiment are held against its teacher"}};
+    if (kd_args_idle(&r->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     for (int i = 0; options.split && i < 3; i++)
         if (strcmp(options.split, splits[i]) == 0) return 0;
     if (options.split)

@@ -260,13 +260,27 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     return status;
 }
 
-static int show(struct kd_run *run, const struct kd_report *report, struct kd_err *err)
+static int check_options(const struct kd_run *run, enum form chosen, struct kd_err *err)
+{
+    const bool files = config.all || chosen >= FORM_CHARTS, alone = config.best || config.log;
+    const bool pictures = config.all || chosen == FORM_CHARTS || chosen == FORM_PAGE;
+    bool experiment = false;
+    for (size_t i = 0; i < run->args.n_operands; i++) experiment |= ends_with(run->args.operands[i], ".json");
+    const struct kd_idle rules[] = {
+        {files, "table columns sort filter", "is for tables as text; charts, page and workbook show all models"},
+        {alone, "table columns sort", "is for tables, not for --log and --best"},
+        {config.log, "filter", "is for tables and --best, not for --log"},
+        {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
+        {!experiment, "set", "overrides a key of an experiment, but none is named"},
+        {!experiment && !config.last, "runs", "says where --last and an experiment look; name one of them"}};
+    return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
+}
+
+static int show(struct kd_run *run, const struct kd_report *report, enum form chosen, struct kd_err *err)
 {
     static const enum kd_form forms[] = {KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV,
                                          KD_FORM_JSON, KD_FORM_LATEX};
-    enum form chosen;
     struct kd_bytes out = {0};
-    if (choose_form(run, &chosen, err) < 0) return -1;
     if (config.all || chosen >= FORM_CHARTS) return write_files(run, report, chosen, err);
     const char *term = getenv("TERM");
     bool terminal = !run->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
@@ -294,7 +308,9 @@ static char *folder_of(const char *operand, struct kd_err *err)
 static int run(struct kd_run *r, struct kd_err *err)
 {
     struct kd_report report;
+    enum form chosen;
     size_t n = r->args.n_operands;
+    if (choose_form(r, &chosen, err) < 0 || check_options(r, chosen, err) < 0) return -1;
     if (config.last && n > 0)
         return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")",
                              r->args.operands[0]);
@@ -311,7 +327,7 @@ static int run(struct kd_run *r, struct kd_err *err)
     if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
     if (status == 0) {
         report.data_dir = config.data_dir;
-        status = machine_check(err) < 0 ? -1 : show(r, &report, err);
+        status = machine_check(err) < 0 ? -1 : show(r, &report, chosen, err);
         if (status == 0) status = machine_check(err);
         kd_report_release(&report);
     }

@@ -191,6 +191,10 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
     if (!options.logits && !c->temperature.n)
         return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need temperatures; add --temperature 1,4,20");
+    const struct kd_idle idle[] = {
+        {!options.augment.shift, "fill", "says what comes in where images are shifted; it goes with --shift"},
+        {!c->views, "views-seed", "goes with --views"}};
+    if (kd_args_idle(&w->run->args, idle, 2, err) < 0) return -1;
     if (c->views && !kd_augment_active(&options.augment))
         return kd_fail_usage(err, "--views records augmented images; say how, for example --shift 2");
     if (options.update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
@@ -256,8 +260,13 @@ static int check(const struct work *w, struct kd_err *err)
     bool experiment = args->n_operands > 0;
     if (w->showing && w->run->common.output)
         return kd_fail_usage(err, "--show prints one image's soft targets and writes no file; leave --output out");
-    if (!experiment && kd_args_has(args, "set"))
-        return kd_fail_usage(err, "--set overrides a key of an experiment, but none is given");
+    const struct kd_idle rules[] = {
+        {!experiment, "set", "overrides a key of an experiment, but none is given"},
+        {!experiment, "runs", "says where an experiment's runs are, but none is given"},
+        {experiment, "weights", "is for teachers named with --model; each of an experiment's is asked by itself"},
+        {w->showing, "logits half views views-seed shift fill flip cutout update",
+         "is for a file of soft targets; --show writes none"}};
+    if (kd_args_idle(args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     if (!experiment && kd_augment_active(&options.augment) && !options.soften.views)
         return kd_fail_usage(err, "augmented images are recorded as views; say how many with --views");
     return 0;

@@ -304,16 +304,32 @@ static int check_all(struct training_work *w, struct kd_err *err)
     return status;
 }
 
+/* What an experiment brings along is not known here: its students may be of several kinds. */
+static int check_effects(const struct training_work *w, struct kd_err *err)
+{
+    const struct training_options *o = &training_options;
+    const bool file = o->soft_targets, models = o->teachers.n > 0;
+    const struct kd_idle rules[] = {
+        {!o->list, "ready", "goes with --list"},
+        {!w->path, "student", "chooses one of an experiment's, but none is given"},
+        {o->network, "layers", "names a network, and so does --network; give one of them"},
+        {!w->path && !training_job.augment.shift, "fill", "says what comes in where images are shifted; it goes with --shift"},
+        {file, "from", "names a source of soft targets, and so does --soft-targets; give one of them"},
+        {models, "from", "names a source of soft targets, and so does --teacher; give one of them"},
+        {models, "force", "is for a file of soft targets (--soft-targets), not for a --teacher"},
+        {file, "average", "is for several --teacher; a file of soft targets is averaged already"}};
+    return kd_args_idle(&w->run->args, rules, sizeof rules / sizeof *rules, err);
+}
+
 /* Options that would do nothing are a mistake in the command. */
 static int check_options(const struct training_work *w, struct kd_err *err)
 {
     static const char *const soft[] = {"temperature", "alpha", "fixed-teacher", "average", "force"};
     const struct training_options *o = &training_options;
-    if (o->ready && !o->list) return kd_fail_usage(err, "--ready goes with --list");
     if (o->list && !w->path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
-    if (kd_args_has(&w->run->args, "student") && !w->path) return kd_fail_usage(err, "--student chooses one of an experiment's, but none is given");
     if (o->soft_targets && o->teachers.n)
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
+    if (check_effects(w, err) < 0) return -1;
     if (w->path && strcmp(w->path, "-") != 0 && !kd_path_exists(w->path))
         return kd_fail(err, "%s: there is no such experiment, a JSON file as those in configs/ (images are "
                             "named with --data)", w->path);

@@ -7,11 +7,16 @@
 #   RUNS, JOBS, KD_DATA as for scripts/run_all.sh; the teachers of scripts/hinton.sh are taken where they are there and the same
 set -eu
 home=$(cd "$(dirname "$0")/.." && pwd)
-case ${1:-} in
--h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
-esac
+. "$home/scripts/stoppable.sh"
 train=1
-if [ "${1:-}" = --table ]; then train=; shift; fi
+for argument; do
+    shift
+    case $argument in
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --table) train= ;;
+    *) set -- "$@" "$argument" ;;
+    esac
+done
 experiment=$home/configs/hinton-grid.json
 if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
 runs=${RUNS:-runs}
@@ -21,6 +26,6 @@ if [ -n "$train" ] && [ "$name" = hinton-grid ] && [ -d "$runs/hinton-mnist/teac
     mkdir -p "$runs/$name"
     cp -R "$runs/hinton-mnist/teacher" "$runs/$name/teacher"
 fi
-[ -z "$train" ] || "$home/scripts/run_all.sh" "$experiment" "$@" >&2
+[ -z "$train" ] || stoppable "$home/scripts/run_all.sh" "$experiment" "$@" >&2
 "$home/bin/kd-report" "$experiment" --runs "$runs" "$@" --table seeds --csv --columns name,temperature,seed,errors |
     awk -f "$home/scripts/grid.awk"

@@ -9,7 +9,8 @@ case ${1:-} in
 esac
 cd "$home" # the files say by which command they were made; that shall hold in any clone
 runs=${RUNS:-runs} to=${TO:-configs/pretrained}
-scripts/run_all.sh configs/pretrained.json "$@"
+. scripts/stoppable.sh
+stoppable scripts/run_all.sh configs/pretrained.json "$@"
 mkdir -p "$to/soft"
 cp "$runs/pretrained/teacher/s1/model.safetensors" "$to/teacher.safetensors"
 for s in plain distilled; do cp "$runs/pretrained/students/$s/s1/model.safetensors" "$to/$s.safetensors"; done

@@ -209,6 +209,29 @@ bool kd_args_has(const struct kd_args *args, const char *flag)
     return false;
 }
 
+static bool lists(const char *flags, const char *flag)
+{
+    const size_t size = strlen(flag);
+    for (const char *p = flags; *p; p += *p == ' ') {
+        const size_t word = strcspn(p, " ");
+        if (word == size && memcmp(p, flag, size) == 0) return true;
+        p += word;
+    }
+    return false;
+}
+
+int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n, struct kd_err *err)
+{
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; rules[k].idle && i < args->n_given; i++) {
+            const struct kd_option *row = args->given[i].row;
+            const bool negated = row->kind == KD_OPT_BOOL && strcmp(args->given[i].value, "false") == 0;
+            if (lists(rules[k].flags, row->flag))
+                return kd_fail_usage(err, "--%s%s %s", negated ? "no-" : "", row->flag, rules[k].why);
+        }
+    return 0;
+}
+
 void kd_args_release(struct kd_args *args)
 {
     kd_free(args->operands);

@@ -11,7 +11,8 @@
 #define LEFT   78.0
 #define RIGHT  24.0
 #define TOP    52.0
-#define POINTS 512 /* most models in one chart */
+#define LEGEND 40.0 /* height of a legend for which a chart has room, two rows */
+#define POINTS 512  /* most models in one chart */
 
 static double temperature(const struct kd_report *report, const struct kd_result *r)
 {
@@ -32,21 +33,24 @@ struct spot { /* a model in a chart */
     bool distilled;
 };
 
-/* The models of a run that have a figure on both axes. */
+/* The models of a run that have an accuracy. *all: how many of them have a figure on the other axis too, those for which there
+ * is no room with them. */
 static size_t spots_of(const struct kd_report *report, size_t run,
                        double (*x)(const struct kd_report *, const struct kd_result *),
-                       struct spot *spots, struct kd_err *err)
+                       struct spot *spots, size_t *all, struct kd_err *err)
 {
+    *all = 0;
     size_t n = 0, *group = kd_alloc(report->n_entries, sizeof *group, "charts", err);
     if (!group) return 0;
     kd_groups_of(report, run, group);
-    for (size_t i = 0; i < report->n_entries && n < POINTS; i++) {
+    for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         if (report->results[e->first].run != run) continue;
         struct spot s = {e, x ? kd_entry_stats(report, e, x).mean : NAN,
                          kd_entry_stats(report, e, kd_figure_top1), group[i],
                          kd_entry_distilled(report, e)};
-        if (s.y.n) spots[n++] = s;
+        if (s.y.n && s.x > 0) ++*all;
+        if (s.y.n && n < POINTS) spots[n++] = s;
     }
     kd_free(group);
     return n;
@@ -73,13 +77,13 @@ static void draw_spot(const struct kd_panel *p, const struct kd_report *report,
     kd_canvas_dot(p->c, x, y, 5, shape, (struct kd_pen){.ink = ink}, tip);
 }
 
-/* What the bars are, where there are any. */
-static void caption(struct kd_canvas *c, const struct spot *s, size_t n)
+/* What the bars are, where there are any; y: of the text. */
+static void caption(struct kd_canvas *c, double y, const struct spot *s, size_t n)
 {
     bool bars = false;
     for (size_t i = 0; i < n; i++) bars |= s[i].y.sd > 0;
     if (bars)
-        kd_canvas_text(c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds.",
+        kd_canvas_text(c, LEFT, y, "Bars: standard deviation over seeds.",
                        (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
 }
 
@@ -188,8 +192,8 @@ int kd_scatter_add(const struct kd_report *report, size_t run, struct kd_chart_s
     double sizes[POINTS];
     char title[300], y_title[96];
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
-    size_t all = spots_of(report, run, kd_figure_parameters, spots, err), n = 0;
-    for (size_t i = 0; i < all; i++) {
+    size_t all, found = spots_of(report, run, kd_figure_parameters, spots, &all, err), n = 0;
+    for (size_t i = 0; i < found; i++) {
         if (!(spots[i].x > 0)) continue;
         sizes[n] = spots[i].x;
         spots[n++] = spots[i];
@@ -210,7 +214,8 @@ int kd_scatter_add(const struct kd_report *report, size_t run, struct kd_chart_s
     label_spots(&p, report, spots, n);
     size_t k = kinds_of(spots, n, items, true);
     kd_legend(p.c, LEFT, HEIGHT - 60, WIDTH - LEFT - RIGHT, items, k);
-    caption(p.c, spots, n);
+    caption(p.c, HEIGHT - 12, spots, n);
+    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "models"}, 1);
     return 0;
 }
 
@@ -227,6 +232,7 @@ static void level(const struct kd_panel *p, double v, int ink, double dash)
 struct sweep {
     struct spot spots[POINTS]; /* distilled, by alpha, then T */
     size_t n, alphas;
+    size_t all_alphas; /* those for which there is no colour too */
     double alpha[KD_N_SERIES];
     const struct spot *plain, *teacher;
 };
@@ -255,16 +261,18 @@ static void sweep_make(const struct kd_report *report, size_t group, const struc
     const struct kd_entry *plain = s->n ? kd_report_plain(report, s->spots[0].entry) : NULL;
     for (size_t i = 0; i < n; i++)
         if (all[i].entry == plain) s->plain = &all[i];
+    size_t drawn = s->n;
+    double last = NAN;
     for (size_t i = 0; i < s->n; i++) {
         double a = kd_entry_stats(report, s->spots[i].entry, alpha).mean;
-        if (s->alphas == 0 || s->alpha[s->alphas - 1] != a) {
-            if (s->alphas == KD_N_SERIES - 1) {
-                s->n = i;
-                break;
-            }
+        if (i > 0 && (a == last || (isnan(a) && isnan(last)))) continue;
+        last = a;
+        if (s->all_alphas++ < KD_N_SERIES - 1)
             s->alpha[s->alphas++] = a;
-        }
+        else if (drawn == s->n)
+            drawn = i;
     }
+    s->n = drawn;
 }
 
 static bool has_sweep(const struct sweep *s)
@@ -315,15 +323,36 @@ static size_t unique_sorted(double *v, size_t n)
     return kept;
 }
 
+static size_t sweep_legend(const struct kd_report *report, const struct sweep *s,
+                           char labels[KD_N_SERIES][48], struct kd_legend_item *items)
+{
+    size_t k = 0;
+    if (s->teacher)
+        items[k++] = (struct kd_legend_item){
+            "teacher", {.ink = KD_INK_SERIES, .width = 1.8, .dash = 2.5}, -1};
+    if (s->plain)
+        items[k++] = (struct kd_legend_item){
+            name_of(report, s->plain), {.ink = KD_INK_SERIES + 1, .width = 1.8, .dash = 7}, -1};
+    for (size_t a = 0; a < s->alphas; a++) {
+        if (isfinite(s->alpha[a]))
+            snprintf(labels[a], sizeof labels[a], "distilled, alpha %.3g", s->alpha[a]);
+        else
+            snprintf(labels[a], sizeof labels[a], "distilled");
+        items[k++] = (struct kd_legend_item){
+            labels[a], {.ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2), .width = 1.8}, -1};
+    }
+    return k;
+}
+
 static int sweep_draw(const struct kd_report *report, size_t run, const struct sweep *s,
-                      size_t groups, struct kd_chart_set *set, struct kd_err *err)
+                      size_t groups, const struct kd_cut *models, struct kd_chart_set *set, struct kd_err *err)
 {
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
     struct kd_legend_item items[KD_N_SERIES + 2];
     struct spot shown[POINTS + 2];
     char labels[KD_N_SERIES][48], title[400], size[64], y_title[96];
     double ts[POINTS];
-    size_t n = s->n, k = 0;
+    size_t n = s->n;
     for (size_t i = 0; i < s->n; i++) ts[i] = s->spots[i].x;
     memcpy(shown, s->spots, s->n * sizeof *shown);
     if (s->plain && n < POINTS) shown[n++] = *s->plain;
@@ -338,31 +367,19 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
              report->runs[run].name, groups > 1 && size[0] ? ", students of " : "",
              groups > 1 ? size : "");
     snprintf(y_title, sizeof y_title, "%.40s top-1 accuracy, %%", report->split);
-    struct kd_chart *c = kd_chart_add(set, "accuracy-temperature", WIDTH, HEIGHT, err, title);
+    size_t k = sweep_legend(report, s, labels, items);
+    double more = fmax(0, kd_legend(NULL, LEFT, 0, WIDTH - LEFT - RIGHT, items, k) - LEGEND);
+    struct kd_chart *c = kd_chart_add(set, "accuracy-temperature", WIDTH, HEIGHT + more, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "temperature T", .y = y_title});
-    if (s->teacher) {
-        level(&p, s->teacher->y.mean, KD_INK_SERIES, 2.5);
-        items[k++] = (struct kd_legend_item){
-            "teacher", {.ink = KD_INK_SERIES, .width = 1.8, .dash = 2.5}, -1};
-    }
-    if (s->plain) {
-        level(&p, s->plain->y.mean, KD_INK_SERIES + 1, 7);
-        items[k++] = (struct kd_legend_item){
-            name_of(report, s->plain), {.ink = KD_INK_SERIES + 1, .width = 1.8, .dash = 7}, -1};
-    }
+    if (s->teacher) level(&p, s->teacher->y.mean, KD_INK_SERIES, 2.5);
+    if (s->plain) level(&p, s->plain->y.mean, KD_INK_SERIES + 1, 7);
     sweep_lines(report, &p, s);
-    for (size_t a = 0; a < s->alphas; a++) {
-        if (isfinite(s->alpha[a]))
-            snprintf(labels[a], sizeof labels[a], "distilled, alpha %.3g", s->alpha[a]);
-        else
-            snprintf(labels[a], sizeof labels[a], "distilled");
-        items[k++] = (struct kd_legend_item){
-            labels[a], {.ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2), .width = 1.8}, -1};
-    }
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, k);
-    caption(p.c, s->spots, s->n);
+    const struct kd_cut cuts[] = {{"lowest", s->alphas, s->all_alphas, "values of alpha"}, *models};
+    caption(p.c, HEIGHT + more - 12, s->spots, s->n);
+    kd_cuts_say(p.c, cuts, 2);
     return 0;
 }
 
@@ -371,13 +388,15 @@ int kd_temperature_add(const struct kd_report *report, size_t run, struct kd_cha
 {
     struct spot *all = kd_alloc(POINTS, sizeof *all, "charts", err);
     struct sweep *sweep = kd_alloc(1, sizeof *sweep, "charts", err);
-    size_t n = all ? spots_of(report, run, temperature, all, err) : 0, groups = 0;
+    size_t there = 0, drawn = 0, n = all ? spots_of(report, run, temperature, all, &there, err) : 0, groups = 0;
     int status = all && sweep ? 0 : -1;
     for (size_t i = 0; i < n; i++)
         if (all[i].group != SIZE_MAX && all[i].group + 1 > groups) groups = all[i].group + 1;
+    for (size_t i = 0; i < n; i++) drawn += all[i].x > 0;
+    const struct kd_cut models = {"first", drawn, there, "models with a temperature"};
     for (size_t g = 0; g < groups && status == 0; g++) {
         sweep_make(report, g, all, n, sweep);
-        if (has_sweep(sweep)) status = sweep_draw(report, run, sweep, groups, set, err);
+        if (has_sweep(sweep)) status = sweep_draw(report, run, sweep, groups, &models, set, err);
     }
     kd_free(all);
     kd_free(sweep);

@@ -66,13 +66,14 @@ int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_s
     const struct kd_entry *rows[ROWS];
     struct kd_legend_item items[3];
     char title[300];
-    size_t n = 0, k = 0;
+    size_t n = 0, all = 0, k = 0;
     double left = 80;
     bool kinds[3] = {false};
-    for (size_t i = 0; i < report->n_entries && n < ROWS; i++) {
+    for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || !kd_entry_stats(report, e, kd_figure_top1).n) continue;
+        if (all++ >= ROWS) continue;
         rows[n++] = e;
         kinds[kind_of(report, e)] = true;
         left = fmax(left, fmin(260, kd_type_width(r->name, KD_TEXT_SIZE) + 32));
@@ -92,6 +93,7 @@ int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_s
     kd_legend(p.c, 78, TOP + p.h + 62, WIDTH - 78 - RIGHT, items, k);
     kd_canvas_text(p.c, 78, TOP + p.h + 98, "Small: each seed. Large: their mean, with the standard deviation.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "models"}, 1);
     return 0;
 }
 
@@ -121,14 +123,16 @@ static bool share_of(const struct kd_report *report, const struct kd_entry *e, s
     return fraction > 0 && out->y.n > 0;
 }
 
-/* By form, then fraction. Returns how many; *differ: more than one fraction is there. */
-static size_t shares_make(const struct kd_report *report, size_t run, struct share *shares, bool *differ)
+/* By form, then fraction. Returns how many; *differ: more than one fraction is there; *all: also those without room. */
+static size_t shares_make(const struct kd_report *report, size_t run, struct share *shares, bool *differ, size_t *all)
 {
     size_t n = 0;
     *differ = false;
-    for (size_t i = 0; i < report->n_entries && n < ROWS; i++) {
+    *all = 0;
+    for (size_t i = 0; i < report->n_entries; i++) {
         struct share s;
         if (report->results[report->entries[i].first].run != run || !share_of(report, &report->entries[i], &s)) continue;
+        if ((*all)++ >= ROWS) continue;
         size_t k = n++;
         for (; k > 0 && (shares[k - 1].form > s.form || (shares[k - 1].form == s.form && shares[k - 1].fraction > s.fraction));
              k--)
@@ -214,7 +218,7 @@ int kd_shares_add(const struct kd_report *report, size_t run, struct kd_chart_se
     double at[ROWS + 1], teacher = teacher_error(report, run);
     char title[300];
     bool differ;
-    size_t n = shares_make(report, run, s, &differ), k = 0;
+    size_t all, n = shares_make(report, run, s, &differ, &all), k = 0;
     if (!differ || !share_axes(&p, s, n, teacher, at)) return 0;
     snprintf(title, sizeof title, "Errors against data: %.200s", report->runs[run].name);
     struct kd_chart *c = kd_chart_add(set, "errors-data", WIDTH, 534, err, title);
@@ -236,5 +240,6 @@ int kd_shares_add(const struct kd_report *report, size_t run, struct kd_chart_se
     kd_legend(p.c, 78, 460, WIDTH - 78 - RIGHT, items, k);
     kd_canvas_text(p.c, 78, 522, "Bars: standard deviation over seeds, drawn a little apart.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "students"}, 1);
     return 0;
 }

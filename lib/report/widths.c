@@ -38,10 +38,13 @@ static void put(struct line *l, struct at a)
     l->n++;
 }
 
-static size_t lines_make(const struct kd_report *report, size_t run, const size_t *group, size_t groups, struct line *lines)
+/* lines has room for one more than are drawn, the last to try the rest in; *all: how many networks have a line. */
+static size_t lines_make(const struct kd_report *report, size_t run, const size_t *group, size_t groups, struct line *lines,
+                         size_t *all)
 {
     size_t n = 0;
-    for (size_t g = 0; g < groups && n < KD_N_SERIES; g++) {
+    *all = 0;
+    for (size_t g = 0; g < groups; g++) {
         struct line *l = &lines[n];
         *l = (struct line){.plain = NAN};
         for (size_t i = 0; i < report->n_entries; i++) {
@@ -54,6 +57,7 @@ static size_t lines_make(const struct kd_report *report, size_t run, const size_
                                kd_entry_stats(report, e, kd_figure_valid).mean});
         }
         if (l->n < 2) continue;
+        if ((*all)++ >= KD_N_SERIES) continue;
         const struct kd_entry *plain = kd_report_plain(report, l->first);
         if (plain) l->plain = 1 - kd_entry_stats(report, plain, kd_figure_top1).mean;
         n++;
@@ -114,8 +118,8 @@ static bool axes_make(struct kd_panel *p, const struct line *lines, size_t n, do
     return true;
 }
 
-static int draw(const struct kd_report *report, size_t run, const struct line *lines, size_t n, struct kd_chart_set *set,
-                struct kd_err *err)
+static int draw(const struct kd_report *report, size_t run, const struct line *lines, size_t n, size_t all,
+                struct kd_chart_set *set, struct kd_err *err)
 {
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
     struct kd_legend_item items[KD_N_SERIES];
@@ -134,19 +138,21 @@ static int draw(const struct kd_report *report, size_t run, const struct line *l
         items[g] = (struct kd_legend_item){names[g], {.ink = KD_INK_SERIES + (int)g, .width = 1.8}, -1};
     }
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, n);
-    kd_canvas_text(p.c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same network without a teacher.",
+    kd_canvas_text(p.c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same network without a "
+                   "teacher.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "networks"}, 1);
     return 0;
 }
 
 int kd_widths_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
 {
     size_t *group = kd_alloc(report->n_entries, sizeof *group, "charts", err);
-    struct line *lines = kd_alloc(KD_N_SERIES, sizeof *lines, "charts", err);
+    struct line *lines = kd_alloc(KD_N_SERIES + 1, sizeof *lines, "charts", err);
     int status = group && lines ? 0 : -1;
     if (status == 0) {
-        size_t groups = kd_groups_of(report, run, group), n = lines_make(report, run, group, groups, lines);
-        if (n > 1) status = draw(report, run, lines, n, set, err);
+        size_t all, groups = kd_groups_of(report, run, group), n = lines_make(report, run, group, groups, lines, &all);
+        if (n > 1) status = draw(report, run, lines, n, all, set, err);
     }
     kd_free(group);
     kd_free(lines);

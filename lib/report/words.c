@@ -73,8 +73,8 @@ int kd_words_on_differences(const struct kd_report *report, const struct kd_tabl
                                             "gets right.") < 0)
         return -1;
     if (run_with(report, KD_TEACHERS_MIXED) &&
-        kd_bytes_format(out, err, " Teachers are fewer than seeds and take turns: the interval takes pairs that share a teacher "
-                                  "for independent, which makes it too narrow.") < 0)
+        kd_bytes_format(out, err, " Teachers are fewer than seeds and take turns: the interval takes pairs that share a "
+                                  "teacher for independent, which makes it too narrow.") < 0)
         return -1;
     if (run_with(report, KD_TEACHERS_SHARED) &&
         kd_bytes_format(out, err, " Where all seeds share a teacher the interval holds for this teacher alone.") < 0)

@@ -53,7 +53,8 @@ static int choose(const struct kd_tensorfile *f, double temperature, const struc
 {
     *slice = 0;
     *tensor = kd_tensorfile_find(f, "logits");
-    if (!*tensor && f->n == 1 && !kd_tensorfile_meta(f, "kd.kind")) *tensor = &f->tensors[0];
+    if (!*tensor && f->n == 1 && !kd_tensorfile_meta(f, "kd.kind") && strcmp(f->tensors[0].name, "probabilities") != 0)
+        *tensor = &f->tensors[0];
     if (*tensor) return 0;
     *tensor = kd_tensorfile_find(f, "probabilities");
     if (!*tensor) return kd_fail(err, "it has neither \"logits\" nor \"probabilities\"");
@@ -91,7 +92,24 @@ static int check_shape(const struct kd_tensor *t, const struct kd_images *images
     return 0;
 }
 
-static int take_values(const struct kd_tensor *t, size_t slice, struct kd_targets *out,
+/* Rounding to half precision moves a sum by less than half of this. */
+#define SUM_TOLERANCE 1e-3
+
+static int check_row(const struct kd_targets *t, size_t row, double temperature, struct kd_err *err)
+{
+    const float *q = t->values + row * t->classes; /* [classes] */
+    double sum = 0;
+    for (size_t c = 0; c < t->classes; c++) {
+        if (!isfinite(q[c]) || (t->probabilities && q[c] < 0))
+            return kd_fail(err, "row %zu, class %zu is %g", row, c, (double)q[c]);
+        sum += (double)q[c];
+    }
+    if (!t->probabilities || fabs(sum - 1) <= SUM_TOLERANCE) return 0;
+    return kd_fail(err, "row %zu of the probabilities at temperature %g sums to %g, not to 1; write softmax(logits / T), or "
+                        "logits, which serve every temperature", row, temperature, sum);
+}
+
+static int take_values(const struct kd_tensor *t, size_t slice, double temperature, struct kd_targets *out,
                        struct kd_err *err)
 {
     size_t size = out->n * out->classes;
@@ -103,10 +121,8 @@ static int take_values(const struct kd_tensor *t, size_t slice, struct kd_target
     }
     out->values = kd_alloc(part.count, sizeof(float), "soft targets", err);
     if (!out->values || kd_tensor_to_float(&part, out->values, err) < 0) return -1;
-    for (size_t i = 0; i < part.count; i++)
-        if (!isfinite(out->values[i]) || (out->probabilities && out->values[i] < 0))
-            return kd_fail(err, "row %zu, class %zu is %g", i / out->classes, i % out->classes,
-                           (double)out->values[i]);
+    for (size_t row = 0; row < out->views * out->n; row++)
+        if (check_row(out, row, temperature, err) < 0) return -1;
     return 0;
 }
 
@@ -154,7 +170,7 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images, c
     if (check_data(f, images, force, err) < 0 ||
         choose(f, job->distill.temperature, &tensor, &slice, out, err) < 0 ||
         check_shape(tensor, images, out, err) < 0 || check_views(f, job, out, err) < 0 ||
-        take_values(tensor, slice, out, err) < 0)
+        take_values(tensor, slice, job->distill.temperature, out, err) < 0)
         return -1;
     const char *parents = kd_tensorfile_meta(f, "kd.parents");
     out->parents = parents ? kd_json_parse(parents, strlen(parents), "kd.parents", err)

@@ -81,6 +81,22 @@ pictures() { # FOLDER NAME...
     cksum runs/hinton-mnist/teacher/s?/model.safetensors | cmp - before
 }
 
+@test "a script that is asked to stop takes its training with it; its checkpoint stays" {
+    small hinton-grid '.teacher.train.epochs = 100000'
+    "$top/scripts/grid.sh" hinton-grid.json >said 2>&1 3>&- &
+    script=$!
+    for _ in $(seq 100); do [ -s runs/hinton-grid/teacher/s1/log.jsonl ] && break; sleep 0.1; done
+    kill -TERM "$script"
+    status=0
+    wait "$script" || status=$?
+    [ "$status" -eq 143 ]
+    before=$(cat runs/hinton-grid/teacher/s1/log.jsonl | wc -c)
+    [ "$before" -gt 0 ]
+    [ -s runs/hinton-grid/teacher/s1/checkpoint.safetensors ]
+    sleep 0.5
+    [ "$(cat runs/hinton-grid/teacher/s1/log.jsonl | wc -c)" -eq "$before" ]
+}
+
 @test "grid.awk: a difference that holds, and one that does not" {
     {
         echo name,temperature,seed,errors

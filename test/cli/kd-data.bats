@@ -112,10 +112,36 @@ bats_require_minimum_version 1.5.0
     refused 2 validation --validation -- kd-data inspect digits:validation
     refused 2 data.keep 12 "0 to 9" -- kd-data inspect digits --keep 12
     refused 2 data.validation 12000 -- kd-data inspect digits --validation 12000
-    run --separate-stderr kd-data convert idx:small idx:small:validation --validation 4 --to idx -o both
-    [ "$status" -eq 2 ]
-    [[ "$stderr" == *"validation images go to a place of their own"* ]]
-    [ ! -e both ]
+}
+
+@test "validation images go to a folder of IDX or PNG files as train or test, by way of tensors" {
+    for form in idx png; do
+        for source in idx:idx:validation "idx:idx idx:idx:validation"; do
+            refused 2 "idx:idx:validation: a folder of $form files holds the splits train and test alone" "--to tensors" \
+                "tensors:FILE:test" -- kd-data convert $source --validation 2 --to $form -o kept
+            [ ! -e kept ]
+        done
+        kd-data convert idx:idx:validation --validation 2 -o $form.safetensors -q
+        kd-data convert tensors:$form.safetensors:test --to $form -o $form-test -q
+        kd-data convert tensors:$form.safetensors --to $form -o $form-train -q
+        [ "$(kd-data inspect $form:$form-test:test --json | jq .n)" -eq 2 ]
+        [ "$(fingerprints $form:$form-test:test)" = "$(fingerprints tensors:$form.safetensors)" ]
+        [ "$(fingerprints $form:$form-train)" = "$(fingerprints tensors:$form.safetensors)" ]
+    done
+    cp -r png-train validation # a place of that name is none
+    kd-data convert png:validation --to idx -o named -q
+}
+
+@test "options that would be without effect are refused" {
+    refused 2 "--to is for convert, not for inspect" -- kd-data inspect idx:idx --to png
+    refused 2 "--labels is for sheet, not for inspect" -- kd-data inspect idx:idx --labels
+    refused 2 "--class is for sheet, not for inspect" -- kd-data inspect idx:idx --class 1
+    refused 2 "--no-group is for sheet, not for convert" -- kd-data convert idx:idx --no-group -o kept
+    refused 2 "--by-class is for convert, not for sheet" -- kd-data sheet idx:idx --by-class -o kept
+    refused 2 "--carve goes with --validation" -- kd-data inspect idx:idx --carve last
+    refused 2 "--split-seed goes with --validation or --fraction" -- kd-data inspect idx:idx --split-seed 2
+    [ ! -e kept ]
+    kd-data inspect idx:idx --fraction 0.5 --split-seed 2 -q
 }
 
 @test "contact sheets are PNG files of the size asked for" {

@@ -120,6 +120,11 @@ setup() {
     [ "$(kd-eval --experiment x.json --update --json | jq -r .model | sort -u)" = "runs/x/students/a b/s1/model.safetensors" ]
     refused 2 "not both" -- kd-eval T --experiment x.json
     refused 2 "no model is given" -- kd-eval
+    refused 2 "--reference is for models that are named" -- kd-eval --experiment x.json --reference T
+    for option in "--set seeds=1" "--runs runs" --update; do
+        refused 2 "${option%% *} goes with --experiment" -- kd-eval T $option
+    done
+    refused 2 "--confusion goes with --json" -- kd-eval T --confusion
 }
 
 @test "eval.json has a line a split: one more leaves the others, --update wants each, another model replaces all" {

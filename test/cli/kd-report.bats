@@ -299,6 +299,28 @@ odd_run() {
 
 has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev; }
 
+@test "charts say what they have no room for" {
+    "$make_run" many 1 1 "$(seq -s ' ' 64)" 30
+    for i in {1..8}; do
+        LC_ALL=C sed -i "s/alpha\\\\\":0.9/alpha\\\\\":0.$i/" "many/students/kd-30,temperature=$i/s1/model.safetensors"
+    done
+    LC_ALL=C sed -i 's/fraction\\":1/fraction\\":2/' many/students/plain-30/s1/model.safetensors
+    report many --charts -o charts >/dev/null
+    says() { grep -qF ">$2</text>" "charts/$1.svg" || { echo "$1 says: $(grep -o '>[^<]*are drawn[^<]*' "charts/$1.svg")"; return 1; }; }
+    says accuracy-models "The first 60 of 66 models are drawn; tables have all."
+    [ "$(grep -o '<text[^>]*>kd-30,[^<]*' charts/accuracy-models.svg | wc -l)" -eq 58 ]
+    says errors-data "The first 60 of 65 students are drawn; tables have all."
+    says accuracy-temperature "The lowest 6 of 9 values of alpha are drawn; tables have all."
+    [ "$(grep -o '>distilled, alpha 0[^<]*' charts/accuracy-temperature.svg | tail -n 1)" = ">distilled, alpha 0.6" ]
+    # The legend's three rows push the chart's end down.
+    grep -q 'viewBox="0 0 720 540"' charts/accuracy-temperature.svg
+    "$make_run" networks 1 1 "1 4" "10 20 30 40 50 60 70 80"
+    report networks --charts -o charts >/dev/null
+    says temperature-networks "The first 7 of 8 networks are drawn; tables have all."
+    report "$RUN" --charts -o few >/dev/null
+    run ! grep -l "are drawn" few/*.svg
+}
+
 @test "charts: every kind that the run has figures for, as SVG, PNG and PDF" {
     has_cairo || skip "built without Cairo"
     run --separate-stderr report "$RUN" --charts -o charts
@@ -489,6 +511,22 @@ JSON
             [ "$stderr" = "kd-report: --$what has a form of its own; leave the other out" ]
         done
     done
+    for option in "--sort name" "--columns name" "--table seeds" "--filter kd*"; do
+        for form in --charts --page --workbook --all --log; do
+            run --separate-stderr report "$RUN" $form $option -o kept
+            [ "$status" -eq 2 ]
+            [[ "$stderr" == "kd-report: ${option% *} is for tables"* ]]
+        done
+    done
+    run --separate-stderr report "$RUN" --best --sort name
+    [[ "$stderr" == "kd-report: --sort is for tables, not for --log and --best" ]]
+    run --separate-stderr report "$RUN" --data-dir .
+    [[ "$stderr" == "kd-report: --data-dir is for pictures of data"* ]]
+    run --separate-stderr report "$RUN" --set seeds=1
+    [[ "$stderr" == "kd-report: --set overrides a key of an experiment, but none is named" ]]
+    run --separate-stderr report "$RUN" --runs elsewhere
+    [[ "$stderr" == "kd-report: --runs says where --last and an experiment look"* ]]
+    [ ! -e kept ]
     run --separate-stderr report "$RUN" -o table.xslx
     [ "$status" -eq 2 ]
     [[ "$stderr" == 'kd-report: table.xslx: no form is known by ".xslx"; '* ]]

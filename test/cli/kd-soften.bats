@@ -195,6 +195,13 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     mkdir kept
     refused 2 "--views" -- soften -m T1 --shift 2 -o kept/s.safetensors
     refused 2 "--set" "experiment" -- soften -m T1 --set seeds=2 -o kept/s.safetensors
+    refused 2 "--runs" "experiment" -- soften -m T1 --runs elsewhere -o kept/s.safetensors
+    refused 2 "--fill" "it goes with --shift" -- soften -m T1 --views 2 --flip random --fill reflect -o kept/s.safetensors
+    refused 2 "--views-seed goes with --views" -- soften -m T1 --views-seed 2 -o kept/s.safetensors
+    for option in --no-logits --half "--views 2" "--shift 2" --update; do
+        refused 2 "${option% 2} is for a file of soft targets" -- soften -m T1 --show 3 $option
+    done
+    refused 2 "--weights is for teachers named with --model" -- kd-soften x.json --weights 1,2
     refused 2 "--show" "--output" -- soften -m T1 --show 3 -o kept/s.safetensors
     refused 2 "--temperature 1,4,20" -- soften -m T1 --no-logits -o kept/s.safetensors
     echo '{"data": {"source": "idx:set"}, "students": {"a": {"network": "mlp-4"}}}' >x.json

@@ -323,6 +323,17 @@ stopped() {
 @test "options that would be without effect are refused" {
     refused 2 "--temperature is for soft targets" "--teacher" -- train -T 4 -o kept
     refused 2 "--soft-targets or --teacher, not both" -- train -S soft.safetensors -t T -o kept
+    refused 2 "--force is for a file of soft targets (--soft-targets), not for a --teacher" -- train -t T --force -o kept
+    refused 2 "--force is for soft targets" -- train --force -o kept
+    refused 2 "--average is for several --teacher" -- train -S soft.safetensors --average probabilities -o kept
+    refused 2 "--from names a source" "--soft-targets" -- train -S soft.safetensors --from T -o kept
+    refused 2 "--from names a source" "--teacher" -- train -t T --from T -o kept
+    refused 2 "--layers names a network" "--network" -- train --network mlp-4 --layers 4 -o kept
+    for program in teacher student; do
+        refused 2 "--fill says what comes in where images are shifted; it goes with --shift" -- \
+            kd-train-$program --data idx:set --layers 4 --fill reflect -o kept
+    done
+    train --shift 1 --fill reflect -o filled
     refused 2 "--ready goes with --list" -- kd-train-student x.json --ready
     refused 2 "--list needs an experiment" -- kd-train-student --list
     refused 2 "--output takes one model" "7 students" "--student" -- kd-train-student x.json -o kept

@@ -191,6 +191,24 @@ static void operands(void **state)
     kd_args_release(&args);
 }
 
+static void idle_options(void **state)
+{
+    (void)state;
+    char text[] = "--no-bias --epochs 3", *argv[WORDS];
+    const struct kd_idle none[] = {{false, "epochs bias", "is never idle"}, {true, "epoch bia data", "was not given"}};
+    const struct kd_idle one[] = {{true, "data epochs", "goes with --list"}}, two[] = {{true, "bias", "is another's"}};
+    struct kd_args args;
+    int argc = split(text, argv);
+    assert_int_equal(kd_args_scan(&args, &section, 1, argc, argv, &err), 0);
+    assert_int_equal(kd_args_idle(&args, none, 2, &err), 0);
+    assert_int_equal(kd_args_idle(&args, one, 1, &err), -1);
+    assert_string_equal(err.text, "--epochs goes with --list");
+    assert_int_equal(err.kind, KD_ERR_USAGE);
+    assert_int_equal(kd_args_idle(&args, two, 1, &err), -1);
+    assert_string_equal(err.text, "--no-bias is another's");
+    kd_args_release(&args);
+}
+
 static void flags_win_again(void **state)
 {
     (void)state;
@@ -412,6 +430,7 @@ int main(void)
         KD_CASE(whole_numbers), KD_CASE(real_numbers),    KD_CASE(mistyped_flags),
         KD_CASE(hostile_flag),  KD_CASE(json_values),     KD_CASE(json_wrong),
         KD_CASE(json_besides),  KD_CASE(json_round_trip), KD_CASE(help_lines),
+        KD_CASE(idle_options),
     };
     return cmocka_run_group_tests_name("option", tests, NULL, NULL);
 }

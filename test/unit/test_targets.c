@@ -386,6 +386,45 @@ static void shapes_and_values(void **state)
     refused("none.safetensors", &images, &job, true, "none.safetensors", "");
 }
 
+/* Rows of probabilities sum to 1; half precision's rounding is no offence. */
+static void probabilities_of_others(void **state)
+{
+    (void)state;
+    static float z[2 * N * C], q[2 * N * C];
+    static uint16_t half[2 * N * C];
+    struct made m = {"probabilities", KD_F32, 3, {2, N, C}, {"kd.temperature", "[1,4]"}};
+    struct kd_targets t;
+    random_fill(z, 2 * N * C, 1, 1);
+    for (size_t r = 0; r < 2 * N; r++) kd_softmax(z + r * C, C, 1, q + r * C);
+    for (size_t i = 0; i < 2 * N * C; i++) half[i] = kd_float_to_half(q[i]);
+    q[5 * C] += 3; /* at temperature 1, which is not the student's */
+    build("others.safetensors", &m, q);
+    taken("others.safetensors", &images, &job, true, &t);
+    assert_true(t.probabilities);
+    assert_memory_equal(t.values, q + N * C, sizeof q / 2);
+    kd_targets_release(&t);
+    m.dtype = KD_F16;
+    build("half.safetensors", &m, half);
+    taken("half.safetensors", &images, &job, true, &t);
+    kd_targets_release(&t);
+    m.dtype = KD_F32;
+    q[(N + 7) * C + 1] += 0.0005f;
+    build("others.safetensors", &m, q);
+    taken("others.safetensors", &images, &job, true, &t);
+    kd_targets_release(&t);
+    q[(N + 7) * C + 1] += 0.5f;
+    build("others.safetensors", &m, q);
+    refused("others.safetensors", &images, &job, true, "row 7 of the probabilities at temperature 4 sums to 1.5005, not to 1",
+            "logits");
+    for (size_t c = 0; c < C; c++) q[N * C + c] /= 2;
+    build("others.safetensors", &m, q);
+    refused("others.safetensors", &images, &job, true, "row 0 of the probabilities at temperature 4 sums to 0.5", "");
+    m.shape[0] = 1; /* alone in its file, it is no logits for that */
+    m.meta[0] = NULL;
+    build("alone.safetensors", &m, q);
+    refused("alone.safetensors", &images, &job, true, "probabilities at temperatures unknown", "");
+}
+
 /* Classes are compared where the student's network is known. */
 static void wrong_classes(void **state)
 {
@@ -566,6 +605,7 @@ int main(void)
         cmocka_unit_test(other_data),
         cmocka_unit_test(without_fingerprint),
         cmocka_unit_test(shapes_and_values),
+        cmocka_unit_test(probabilities_of_others),
         cmocka_unit_test(wrong_classes),
         cmocka_unit_test(views_are_replayed),
         cmocka_unit_test(same_pixels),

@@ -91,6 +91,17 @@ int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n
                  struct kd_err *err);
 int kd_args_apply(const struct kd_args *args, struct kd_err *err);
 bool kd_args_has(const struct kd_args *args, const char *flag); /* was the flag given? */
+
+/* An option that would do nothing is a mistake in the command. A program says when that is so:
+ *     const struct kd_idle rules[] = {{!config.list, "ready", "goes with --list"}, ...};
+ *     if (kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1; */
+struct kd_idle {
+    bool idle;         /* would these do nothing? */
+    const char *flags; /* without dashes, separated by spaces */
+    const char *why;   /* what they belong to, as it goes on after "--flag " */
+};
+/* A usage error that names the first flag given that would do nothing. */
+int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n, struct kd_err *err);
 void kd_args_release(struct kd_args *args);
 
 /* Help: sections with aligned flags, wrapped to `width` columns, defaults in parentheses. */

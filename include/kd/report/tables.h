@@ -9,7 +9,8 @@
 int kd_table_models(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per trained model: every seed by itself, with the command that made it. */
 int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
-/* A row per distilled student and plain one that it is compared with (pairs of the report): paired per-seed difference of top-1. */
+/* A row per distilled student and plain one that it is compared with (pairs of the report): paired per-seed difference of
+ * top-1. */
 int kd_table_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per model and class: errors over its seeds, and what the class is mostly taken for. Classes that its training
  * left out are marked. */
