@@ -262,19 +262,18 @@ static int add_unseen(const struct kd_report *report, const struct kd_entry *ent
                       struct kd_err *err)
 {
     const struct kd_result *r = &report->results[entry->first];
-    struct confusion m = {0};
+    size_t classes, seeds;
     char title[300];
-    double *sum = kd_confusion_sum(report, entry, &m.n, &m.seeds, err);
-    if (!sum) return m.n ? -1 : 0;
-    bool *unseen = kd_alloc(m.n, sizeof *unseen, "classes", err);
+    double *sum = kd_confusion_sum(report, entry, &classes, &seeds, err);
+    if (!sum) return classes ? -1 : 0;
+    bool *unseen = kd_alloc(classes, sizeof *unseen, "classes", err);
     int status = unseen ? 0 : -1;
-    if (status == 0) m.n_unseen = kd_unseen_of(r, unseen, m.n);
-    if (m.n_unseen) {
-        for (size_t k = 0; k < m.n * m.n; k++) sum[k] /= (double)m.seeds;
-        m.counts = sum;
-        m.unseen = unseen;
-        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, m.seeds, m.seeds > 1 ? "s" : "");
-        status = add_confusion(title, report->split, &m, "unseen-classes", set, err);
+    size_t n = unseen ? kd_unseen_of(r, unseen, classes) : 0;
+    if (n) {
+        for (size_t k = 0; k < classes * classes; k++) sum[k] /= (double)seeds;
+        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds, seeds > 1 ? "s" : "");
+        status = add_confusion(title, report->split, &(struct confusion){sum, unseen, classes, seeds, n}, "unseen-classes",
+                               set, err);
     }
     kd_free(unseen);
     kd_free(sum);
