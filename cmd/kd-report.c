@@ -55,7 +55,7 @@ static const struct kd_option form[] = {
     {"all", 'a', NULL, KD_OPT_BOOL, AT(all),
      .help = "write every form to the -o folder or RUN/report and print the paths"},
     {"table", 't', NULL, KD_OPT_CHOICE, AT(table), .preset = "models",
-     .choices = "models|seeds|differences|logs|classes", .metavar = "TABLE",
+     .choices = "models|seeds|differences|logs|classes|class-seeds", .metavar = "TABLE",
      .help = "the table that --csv, --markdown, --latex and the terminal show"},
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
      .help = "columns, by their names in CSV, separated by commas; all: every one"},
@@ -180,7 +180,8 @@ static int print_table(const struct kd_report *report, const struct kd_view *vie
                        struct kd_bytes *out, struct kd_err *err)
 {
     static int (*const make[])(const struct kd_report *, struct kd_table *, struct kd_err *) = {
-        kd_table_models, kd_table_seeds, kd_table_differences, kd_table_logs, kd_table_classes};
+        kd_table_models, kd_table_seeds,   kd_table_differences,
+        kd_table_logs,   kd_table_classes, kd_table_class_seeds};
     struct kd_table t;
     struct kd_column *columns = NULL;
     size_t column;

@@ -1,5 +1,4 @@
-/* Choosing and comparing: the best student on validation, its plain counterpart, paired
- * differences. */
+/* Choosing: the best student on validation, the newest run. */
 #include "kd/base/file.h"
 #include "kd/report/report.h"
 #include "util.h"
@@ -62,8 +61,7 @@ static int rank(double a, double b)
     return (a > b) - (a < b);
 }
 
-static bool better(const struct kd_report *report, const struct kd_entry *a,
-                   const struct kd_entry *b)
+bool kd_entry_better(const struct kd_report *report, const struct kd_entry *a, const struct kd_entry *b)
 {
     int order = rank(-mean(report, a, kd_figure_valid), -mean(report, b, kd_figure_valid));
     if (!order)
@@ -93,7 +91,7 @@ const struct kd_entry *kd_report_best_named(const struct kd_report *report, size
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || r->role != KD_ROLE_STUDENT || kd_result_tuned(r)) continue;
         if (isnan(mean(report, e, kd_figure_valid)) || (pattern && fnmatch(pattern, r->name, 0) != 0)) continue;
-        if (!best || better(report, e, best)) best = e;
+        if (!best || kd_entry_better(report, e, best)) best = e;
     }
     return best;
 }
@@ -110,64 +108,6 @@ const struct kd_result *kd_report_best_seed(const struct kd_report *report,
         if (order < 0) best = r;
     }
     return best;
-}
-
-static const struct kd_result *with_network(const struct kd_report *report,
-                                            const struct kd_entry *entry)
-{
-    for (size_t i = 0; i < entry->n; i++)
-        if (report->results[entry->first + i].network) return &report->results[entry->first + i];
-    return NULL;
-}
-
-static bool any_distilled(const struct kd_report *report, const struct kd_entry *entry)
-{
-    for (size_t i = 0; i < entry->n; i++)
-        if (report->results[entry->first + i].distilled) return true;
-    return false;
-}
-
-static bool same_data(const struct kd_result *a, const struct kd_result *b)
-{
-    return a->data && b->data ? strcmp(a->data, b->data) == 0 : a->data == b->data;
-}
-
-const struct kd_entry *kd_report_plain(const struct kd_report *report, const struct kd_entry *entry)
-{
-    const struct kd_result *mine = with_network(report, entry);
-    const struct kd_entry *best = NULL;
-    bool best_same = false;
-    if (!mine || !any_distilled(report, entry)) return NULL;
-    for (size_t i = 0; i < report->n_entries; i++) {
-        const struct kd_entry *e = &report->entries[i];
-        const struct kd_result *r = with_network(report, e);
-        if (!r || r->run != mine->run || r->role != KD_ROLE_STUDENT || r->corrected) continue;
-        if (any_distilled(report, e) || strcmp(r->network, mine->network) != 0) continue;
-        bool same = same_data(r, mine);
-        if (best && same != best_same ? same : !best || better(report, e, best)) {
-            best = e;
-            best_same = same;
-        }
-    }
-    return best;
-}
-
-struct kd_interval
-kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
-                 const struct kd_entry *plain,
-                 double (*get)(const struct kd_report *, const struct kd_result *), size_t *pairs)
-{
-    double x[SEEDS];
-    size_t n = 0;
-    for (size_t i = 0; i < entry->n; i++)
-        for (size_t k = 0; k < plain->n && n < SEEDS; k++) {
-            const struct kd_result *a = &report->results[entry->first + i],
-                                   *b = &report->results[plain->first + k];
-            if (a->seed == b->seed) x[n++] = get(report, a) - get(report, b);
-        }
-    struct kd_stats s = kd_stats_of(x, n);
-    if (pairs) *pairs = s.n;
-    return kd_interval_of(&s);
 }
 
 enum kd_teachers kd_report_teachers(const struct kd_report *report, size_t run)

@@ -3,6 +3,7 @@
 #include "figure.h"
 #include "kd/base/json.h"
 #include "read.h"
+#include "settings.h"
 #include "util.h"
 #include <math.h>
 #include <stdio.h>
@@ -124,6 +125,64 @@ static int note_where(struct kd_report *report, size_t run, const char *what,
     return list_note(report, &list, report->runs[run].name, what, err);
 }
 
+/* Entries whose seeds are not of one mind: their mean is of no model. */
+static int note_mixed(struct kd_report *report, size_t run, struct kd_err *err)
+{
+    struct list list = {0};
+    char where[KD_SETTING_NAME], text[400];
+    for (size_t i = 0; i < report->n_entries; i++) {
+        const struct kd_result *r = &report->results[report->entries[i].first], *first = NULL;
+        if (r->run != run) continue;
+        for (size_t k = 0; k < report->entries[i].n; k++) {
+            if (!r[k].config) continue;
+            if (!first) first = &r[k];
+            if (!kd_settings_differ(first->config, r[k].config, where)) continue;
+            snprintf(text, sizeof text, "%.200s (%s)", r->name, where);
+            if (list_add(&list, text, NAN, err) < 0) {
+                kd_bytes_release(&list.text);
+                return -1;
+            }
+            break;
+        }
+    }
+    return list_note(report, &list, report->runs[run].name,
+                     "seeds trained with different settings, which means and spreads mix", err);
+}
+
+/* What a resolved experiment says of a model, or NULL. */
+static const cJSON *asked_for(const struct kd_report *report, const struct kd_result *r)
+{
+    const cJSON *x = report->runs[r->run].experiment;
+    const cJSON *students = x ? cJSON_GetObjectItemCaseSensitive(x, "students") : NULL;
+    const cJSON *job = !x ? NULL
+                       : r->role == KD_ROLE_TEACHER ? cJSON_GetObjectItemCaseSensitive(x, "teacher")
+                                                    : cJSON_GetObjectItemCaseSensitive(students, r->name);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON looks at NULL */
+    bool resolved = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(job, "train"));
+    return resolved && r->config ? job : NULL;
+}
+
+static int note_other(struct kd_report *report, size_t run, struct kd_err *err)
+{
+    struct list list = {0};
+    char where[KD_SETTING_NAME], text[400];
+    for (size_t i = 0; i < report->n_results; i++) {
+        const struct kd_result *r = &report->results[i];
+        const cJSON *job = r->run == run ? asked_for(report, r) : NULL;
+        if (!job || !kd_settings_differ(job, r->config, where)) continue;
+        if (isnan(r->seed))
+            snprintf(text, sizeof text, "%.200s (%s)", r->name, where);
+        else
+            snprintf(text, sizeof text, "%.200s s%.0f (%s)", r->name, r->seed, where);
+        if (list_add(&list, text, NAN, err) < 0) {
+            kd_bytes_release(&list.text);
+            return -1;
+        }
+    }
+    return list_note(report, &list, report->runs[run].name,
+                     "trained with other settings than the run's experiment.json has now", err);
+}
+
 int kd_report_check(struct kd_report *report, struct kd_err *err)
 {
     char missing[96];
@@ -138,7 +197,8 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
                   {"biases tuned on the test set, shown for comparison and never chosen", is_tuned},
                   {"training loss is not a number", not_finite}};
     for (size_t run = 0; run < report->n_runs; run++) {
-        if (note_absent(report, run, err) < 0) return -1;
+        if (note_absent(report, run, err) < 0 || note_mixed(report, run, err) < 0 || note_other(report, run, err) < 0)
+            return -1;
         for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
             if (note_where(report, run, checks[i].what, checks[i].is, err) < 0) return -1;
     }

@@ -44,6 +44,13 @@ static double agreement(const struct kd_report *report, const struct kd_result *
     return e && r->role == KD_ROLE_STUDENT ? e->agreement : NAN;
 }
 
+/* Throughput is measured with 1,000 images at a time. */
+static double batch_ms(const struct kd_report *report, const struct kd_result *r)
+{
+    double rate = throughput(report, r);
+    return rate > 0 ? 1e6 / rate : NAN;
+}
+
 static double compression(const struct kd_report *report, const struct kd_result *r)
 {
     const struct kd_result *teacher = kd_teacher_of(report, r);
@@ -84,6 +91,7 @@ const struct kd_figure kd_figures[KD_N_FIGURES] = {
     {{"train_top1", "train %", KD_CELL_RATE, true}, false, train_top1},
     {{"agreement", "agreement %", KD_CELL_RATE, true}, true, agreement},
     {{"latency_ms", "ms an image", KD_CELL_MEASURE, true}, false, latency_ms},
+    {{"batch_ms", "ms a 1,000", KD_CELL_MEASURE, true}, false, batch_ms},
     {{"throughput", "images/s", KD_CELL_COUNT, true}, false, throughput},
     {{"speedup", "faster", KD_CELL_RATIO, false}, false, speedup},
     {{"best_epoch", "best epoch", KD_CELL_COUNT, true}, false, best_epoch},
@@ -104,10 +112,10 @@ double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *e
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || r->role != KD_ROLE_TEACHER) continue;
-        double low = kd_entry_stats(report, plain, kd_figure_top1).mean,
-               high = kd_entry_stats(report, e, kd_figure_top1).mean;
-        if (!(high > low)) return NAN;
-        return (kd_entry_stats(report, entry, kd_figure_top1).mean - low) / (high - low);
+        struct kd_stats low = kd_entry_stats(report, plain, kd_figure_top1), high = kd_entry_stats(report, e, kd_figure_top1);
+        struct kd_interval gap = kd_interval_between(&high, &low);
+        if (!(gap.mean > 0) || gap.low <= 0) return NAN; /* a share of nothing */
+        return (kd_entry_stats(report, entry, kd_figure_top1).mean - low.mean) / gap.mean;
     }
     return NAN;
 }

@@ -161,9 +161,18 @@ static bool has_bins(const struct kd_report *report, const struct kd_result *r)
     return e && e->bins;
 }
 
-static void draw_confusion(struct kd_canvas *c, const double *confusion, size_t n, double left,
-                           double top, double size)
+/* A matrix as it is shown: counts of one model, or means over seeds, which have a decimal so that rows add up. */
+struct confusion {
+    const double *counts; /* [n][n] */
+    const bool *unseen;   /* [n]: classes that the training left out */
+    size_t n, seeds, n_unseen;
+};
+
+static void draw_confusion(struct kd_canvas *c, const struct confusion *m, double left, double top, double size)
 {
+    const double *confusion = m->counts;
+    const size_t n = m->n;
+    const int digits = m->seeds > 1;
     char text[64], tip[96];
     struct kd_type label = {.size = fmin(KD_TEXT_SIZE, 0.6 * size), .ink = KD_INK_FAINT};
     size_t every = (size_t)ceil(14 / size);
@@ -174,8 +183,8 @@ static void draw_confusion(struct kd_canvas *c, const double *confusion, size_t 
         for (size_t k = 0; k < n; k++) {
             double v = confusion[i * n + k];
             if (!(v > 0)) v = 0;
-            snprintf(text, sizeof text, "%.0f", v);
-            snprintf(tip, sizeof tip, "class %zu taken for %zu: %.0f", i, k, v);
+            snprintf(text, sizeof text, "%.*f", digits, v);
+            snprintf(tip, sizeof tip, "class %zu%s taken for %zu: %.*f", i, m->unseen[i] ? ", never seen," : "", k, digits, v);
             if (i == k) { /* right answers would drown the errors */
                 kd_canvas_rect(c, left + size * (double)k, top + size * (double)i, size - 1,
                                size - 1, (struct kd_pen){.ink = KD_INK_GRID}, tip);
@@ -188,28 +197,44 @@ static void draw_confusion(struct kd_canvas *c, const double *confusion, size_t 
                      most > 0 ? v / most : 0, v > 0 ? text : "", tip);
             }
         }
+        if (i % every && !m->unseen[i]) continue;
+        snprintf(text, sizeof text, "%zu%s", i, m->unseen[i] ? "*" : "");
+        label.anchor = 1;
+        label.bold = m->unseen[i];
+        label.ink = m->unseen[i] ? KD_INK_TEXT : KD_INK_FAINT;
+        kd_canvas_text(c, left - 7, top + size * ((double)i + 0.5) + 4, text, label);
         if (i % every) continue;
         snprintf(text, sizeof text, "%zu", i);
-        label.anchor = 1;
-        kd_canvas_text(c, left - 7, top + size * ((double)i + 0.5) + 4, text, label);
-        label.anchor = 0.5;
+        label = (struct kd_type){.size = label.size, .ink = KD_INK_FAINT, .anchor = 0.5};
         kd_canvas_text(c, left + size * ((double)i + 0.5), top + size * (double)n + 16, text,
                        label);
     }
 }
 
-static int add_confusion(const char *title, const char *split, const double *confusion, size_t classes,
-                         const char *name, struct kd_chart_set *set, struct kd_err *err)
+/* "* never saw 0, 1, 2" */
+static void say_unseen(struct kd_canvas *c, const struct confusion *m, double width)
 {
-    double n = (double)classes, size = fmax(4, fmin(46, 520 / n)), left = 78, top = 56;
+    char text[640] = "* never saw ", fitted[160];
+    size_t used = strlen(text), named = 0;
+    for (size_t i = 0; i < m->n && used < 600; i++)
+        if (m->unseen[i]) used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu", named++ ? ", " : "", i);
+    kd_text_fit(text, KD_TEXT_SIZE, width, fitted);
+    kd_canvas_text(c, 16, 46, fitted, (struct kd_type){.size = KD_TEXT_SIZE});
+}
+
+static int add_confusion(const char *title, const char *split, const struct confusion *m, const char *name,
+                         struct kd_chart_set *set, struct kd_err *err)
+{
+    double n = (double)m->n, size = fmax(4, fmin(46, 520 / n)), left = 78, top = m->n_unseen ? 66 : 56;
     double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
     char text[96];
-    if (classes > 200) return 0;
+    if (m->n > 200) return 0;
     struct kd_chart *chart = kd_chart_add(set, name, width, height, err, title);
     if (!chart) return -1;
-    draw_confusion(&chart->canvas, confusion, classes, left, top, size);
+    if (m->n_unseen) say_unseen(&chart->canvas, m, width - 32);
+    draw_confusion(&chart->canvas, m, left, top, size);
     struct kd_type axis = {.size = KD_TEXT_SIZE + 1, .anchor = 0.5};
-    snprintf(text, sizeof text, "predicted class (%.40s split, images)", split);
+    snprintf(text, sizeof text, "predicted class (%.40s split, images%s)", split, m->seeds > 1 ? " a seed" : "");
     kd_canvas_text(&chart->canvas, left + n * size / 2, height - 22, text, axis);
     axis.upward = true;
     kd_canvas_text(&chart->canvas, 28, top + n * size / 2, "true class", axis);
@@ -223,8 +248,13 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
     char title[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
+    bool *unseen = kd_alloc(e->classes, sizeof *unseen, "classes", err);
+    if (!unseen) return -1;
     kd_model_title("Confusion", report, r, title);
-    return add_confusion(title, report->split, e->confusion, e->classes, "confusion", set, err);
+    struct confusion m = {e->confusion, unseen, e->classes, 1, kd_unseen_of(r, unseen, e->classes)};
+    int status = add_confusion(title, report->split, &m, "confusion", set, err);
+    kd_free(unseen);
+    return status;
 }
 
 /* A student that never saw some classes: its seeds together, in images a seed. */
@@ -238,11 +268,12 @@ static int add_unseen(const struct kd_report *report, const struct kd_entry *ent
     if (!sum) return classes ? -1 : 0;
     bool *unseen = kd_alloc(classes, sizeof *unseen, "classes", err);
     int status = unseen ? 0 : -1;
-    if (status == 0 && kd_unseen_of(r, unseen, classes)) {
-        for (size_t k = 0; k < classes * classes; k++) sum[k] = round(sum[k] / (double)seeds);
-        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds,
-                 seeds > 1 ? "s" : "");
-        status = add_confusion(title, report->split, sum, classes, "unseen-classes", set, err);
+    size_t n = unseen ? kd_unseen_of(r, unseen, classes) : 0;
+    if (n) {
+        for (size_t k = 0; k < classes * classes; k++) sum[k] /= (double)seeds;
+        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds, seeds > 1 ? "s" : "");
+        status = add_confusion(title, report->split, &(struct confusion){sum, unseen, classes, seeds, n}, "unseen-classes",
+                               set, err);
     }
     kd_free(unseen);
     kd_free(sum);

@@ -126,12 +126,13 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
     struct kd_table t;
     struct kd_column *columns;
     if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
-    int status = 0;
-    if (t.n_rows) status = put(out, "<h2>Distilled against plain, paired by seed</h2>\n", err);
+    struct kd_bytes words = {0};
+    int status = kd_words_on_differences(report, &t, &words, err);
+    if (status == 0 && t.n_rows) status = put(out, "<h2>Distilled against plain, paired by seed</h2>\n", err);
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     if (status == 0 && t.n_rows)
-        status =
-            kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", kd_words_on_differences(&t));
+        status = kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", words.data);
+    kd_bytes_release(&words);
     kd_table_release(&t);
     kd_free(columns);
     return status;

@@ -105,6 +105,11 @@ double kd_panel_x(const struct kd_panel *p, double v)
     return p->x + p->w * place(&p->ax, v);
 }
 
+double kd_panel_dodge(size_t k, size_t n)
+{
+    return 5 * ((double)k - ((double)n - 1) / 2);
+}
+
 double kd_panel_y(const struct kd_panel *p, double v)
 {
     return p->y + p->h * (1 - place(&p->ay, v));

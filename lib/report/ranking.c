@@ -143,10 +143,10 @@ static size_t shares_make(const struct kd_report *report, size_t run, struct sha
     return n;
 }
 
-static void draw_share(const struct kd_report *report, const struct kd_panel *p, const struct share *s)
+static void draw_share(const struct kd_report *report, const struct kd_panel *p, const struct share *s, double x)
 {
     char tip[300];
-    double x = kd_panel_x(p, s->fraction), xs[2] = {x, x}, sd = isfinite(s->y.sd) ? s->y.sd : 0;
+    double xs[2] = {x, x}, sd = isfinite(s->y.sd) ? s->y.sd : 0;
     double ys[2] = {kd_panel_y(p, 1 - s->y.mean - sd), kd_panel_y(p, 1 - s->y.mean + sd)};
     int ink = KD_INK_SERIES + 1 + s->form;
     snprintf(tip, sizeof tip, "%.200s: %.2f %% errors, sd %.2f", report->results[s->entry->first].name, 100 * (1 - s->y.mean),
@@ -155,49 +155,90 @@ static void draw_share(const struct kd_report *report, const struct kd_panel *p,
     kd_canvas_dot(p->c, x, kd_panel_y(p, 1 - s->y.mean), 4, 0, (struct kd_pen){.ink = ink}, tip);
 }
 
+static size_t forms_of(const struct share *s, size_t n)
+{
+    size_t forms = 0;
+    for (size_t i = 0; i < n; i++) forms += i == 0 || s[i].form != s[i - 1].form;
+    return forms;
+}
+
 static void draw_shares(const struct kd_report *report, const struct kd_panel *p, const struct share *s, size_t n)
 {
     double x[ROWS], y[ROWS];
-    for (size_t from = 0, k; from < n; from += k) {
+    for (size_t from = 0, k, form = 0; from < n; from += k, form++) {
         for (k = 0; from + k < n && s[from + k].form == s[from].form; k++) {
-            draw_share(report, p, &s[from + k]);
-            x[k] = kd_panel_x(p, s[from + k].fraction);
+            x[k] = kd_panel_x(p, s[from + k].fraction) + kd_panel_dodge(form, forms_of(s, n));
             y[k] = kd_panel_y(p, 1 - s[from + k].y.mean);
+            draw_share(report, p, &s[from + k], x[k]);
         }
         kd_canvas_line(p->c, x, y, k, (struct kd_pen){.ink = KD_INK_SERIES + 1 + s[from].form, .width = 1.8});
     }
 }
 
+/* Error of the run's teacher, which saw all images; NaN: none. */
+static double teacher_error(const struct kd_report *report, size_t run)
+{
+    for (size_t i = 0; i < report->n_entries; i++) {
+        const struct kd_result *r = &report->results[report->entries[i].first];
+        if (r->run == run && r->role == KD_ROLE_TEACHER)
+            return 1 - kd_entry_stats(report, &report->entries[i], kd_figure_top1).mean;
+    }
+    return NAN;
+}
+
+/* Axes over the students and the teacher; the shares that are there, ascending, are the ticks. */
+static bool share_axes(struct kd_panel *p, const struct share *s, size_t n, double teacher, double at[ROWS])
+{
+    double v[2 * ROWS + 1] = {teacher};
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        double sd = isfinite(s[i].y.sd) ? s[i].y.sd : 0;
+        size_t k = 0;
+        v[2 * i + 1] = 1 - s[i].y.mean + sd;
+        v[2 * i + 2] = 1 - s[i].y.mean - sd;
+        while (k < m && at[k] < s[i].fraction) k++;
+        if (k < m && at[k] == s[i].fraction) continue;
+        memmove(&at[k + 1], &at[k], (m++ - k) * sizeof *at);
+        at[k] = s[i].fraction;
+    }
+    if (!kd_axis_over(&p->ay, v, 2 * n + 1, true, KD_AXIS_PERCENT) || !kd_axis_over(&p->ax, at, m, true, KD_AXIS_PERCENT))
+        return false;
+    if (m <= 12) {
+        p->ax.at = at;
+        p->ax.n_at = m;
+    }
+    return true;
+}
+
 int kd_shares_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
 {
     struct share s[ROWS];
-    struct kd_legend_item items[FORMS];
+    struct kd_legend_item items[FORMS + 1];
     struct kd_panel p = {.x = 78, .y = TOP, .w = WIDTH - 78 - RIGHT, .h = 350};
-    double v[2 * ROWS] = {NAN}, x[ROWS] = {NAN};
+    double at[ROWS + 1], teacher = teacher_error(report, run);
     char title[300];
     bool differ;
     size_t all, n = shares_make(report, run, s, &differ, &all), k = 0;
-    for (size_t i = 0; i < n; i++) {
-        double sd = isfinite(s[i].y.sd) ? s[i].y.sd : 0;
-        x[i] = s[i].fraction;
-        v[2 * i] = 1 - s[i].y.mean + sd;
-        v[2 * i + 1] = 1 - s[i].y.mean - sd;
-    }
-    if (!differ || !kd_axis_over(&p.ay, v, 2 * n, true, KD_AXIS_PERCENT)) return 0;
-    kd_axis_over(&p.ax, x, n, true, KD_AXIS_PERCENT);
+    if (!differ || !share_axes(&p, s, n, teacher, at)) return 0;
     snprintf(title, sizeof title, "Errors against data: %.200s", report->runs[run].name);
-    struct kd_chart *c = kd_chart_add(set, "errors-data", WIDTH, 520, err, title);
+    struct kd_chart *c = kd_chart_add(set, "errors-data", WIDTH, 534, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
-    snprintf(title, sizeof title, "%.40s errors, %%", report->split);
-    kd_panel_frame(&p, &(struct kd_panel_words){.x = "share of the training images, %", .y = title});
+    snprintf(title, sizeof title, "%.40s errors, %% (logarithmic)", report->split);
+    kd_panel_frame(&p, &(struct kd_panel_words){.x = "share of the training images, % (logarithmic)", .y = title});
+    if (teacher > 0) {
+        double x[2] = {p.x, p.x + p.w}, y[2] = {kd_panel_y(&p, teacher), kd_panel_y(&p, teacher)};
+        struct kd_pen pen = {.ink = KD_INK_SERIES, .width = 1.2, .dash = 5};
+        kd_canvas_line(p.c, x, y, 2, pen);
+        items[k++] = (struct kd_legend_item){"teacher", pen, -1};
+    }
     draw_shares(report, &p, s, n);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || s[i].form != s[i - 1].form)
             items[k++] = (struct kd_legend_item){form_names[s[i].form],
                                                  {.ink = KD_INK_SERIES + 1 + s[i].form, .width = 1.8}, -1};
     kd_legend(p.c, 78, 460, WIDTH - 78 - RIGHT, items, k);
-    kd_canvas_text(p.c, 78, 508, "Bars: standard deviation over seeds.",
+    kd_canvas_text(p.c, 78, 522, "Bars: standard deviation over seeds, drawn a little apart.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
     kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "students"}, 1);
     return 0;

@@ -111,11 +111,25 @@ static void read_distillation(struct kd_result *r, const cJSON *config, bool has
     r->alpha = alpha;
 }
 
+/* The section as it is, and without what became of the labels. */
+static int read_data(struct kd_result *r, const cJSON *data, struct kd_err *err)
+{
+    cJSON *images = cJSON_Duplicate(data, true);
+    if (!images) return kd_fail_memory(err, "no memory for a configuration");
+    cJSON_DeleteItemFromObjectCaseSensitive(images, "unlabelled");
+    r->data = kd_json_text(data, false, err);
+    r->images = kd_json_text(images, false, err);
+    r->fraction = kd_number_at(data, "fraction");
+    cJSON_Delete(images);
+    return r->data && r->images ? 0 : -1;
+}
+
 static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *err)
 {
     cJSON *config = meta_json(meta, "kd.config"), *metrics = meta_json(meta, "kd.metrics");
     const char *name = kd_text_at(config, "student");
     int status = -1;
+    r->config = config;
     if (!name) name = kd_text_at(config, "teacher");
     if (meta_text(meta, "kd.network", &r->network, err) < 0 ||
         meta_text(meta, "kd.command", &r->command, err) < 0 ||
@@ -137,7 +151,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     if (isnan(r->seed)) r->seed = kd_number_at(config, "seed");
     r->planned_epochs = kd_number_at(config, "train.epochs");
     const cJSON *data = config ? cJSON_GetObjectItemCaseSensitive(config, "data") : NULL;
-    if (data && !(r->data = kd_json_text(data, false, err))) goto end;
+    if (data && read_data(r, data, err) < 0) goto end;
     if (r->role == KD_ROLE_STUDENT) read_distillation(r, config, r->parents != NULL);
     const char *by = kd_text_at(config, "correct.by");
     if (by && !(r->corrected = kd_strdup(by, err))) goto end;
@@ -148,7 +162,6 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     r->train = score_at(metrics, "train_eval");
     status = 0;
 end:
-    cJSON_Delete(config);
     cJSON_Delete(metrics);
     return status;
 }
@@ -301,7 +314,7 @@ int kd_result_read(struct kd_report *report, struct kd_result *r, struct kd_err 
          *eval = kd_path_join(err, r->folder, KD_RESULT_EVAL);
     int status = -1;
     r->model = kd_path_join(err, r->folder, KD_RESULT_MODEL);
-    r->temperature = r->alpha = r->parameters = r->macs = r->bytes = NAN;
+    r->fraction = r->temperature = r->alpha = r->parameters = r->macs = r->bytes = NAN;
     r->best_epoch = r->planned_epochs = NAN;
     r->train = r->valid = none;
     if (!r->model || !log || !eval) goto end;
@@ -331,8 +344,9 @@ void kd_result_release(struct kd_result *r)
         free_evaluation(&r->evaluations[i]);
     }
     char *texts[] = {r->name, r->folder,  r->model,   r->network,
-                     r->data, r->command, r->version, r->parents, r->fingerprint, r->corrected};
+                     r->data, r->images, r->command, r->version, r->parents, r->fingerprint, r->corrected};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
+    cJSON_Delete(r->config);
     kd_free(r->evaluations);
     kd_log_release(&r->log);
 }

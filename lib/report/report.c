@@ -1,7 +1,6 @@
 #include "kd/report/report.h"
 #include "kd/base/file.h"
 #include "kd/base/json.h"
-#include "logits.h"
 #include "read.h"
 #include "util.h"
 #include <dirent.h>
@@ -207,7 +206,7 @@ static int sort_results(struct kd_report *report, size_t first, const cJSON *exp
         struct kd_entry *e = kd_grow(&report->entries, &report->n_entries, &report->entries_room,
                                      sizeof *e, "entries", err);
         if (!e) return -1;
-        *e = (struct kd_entry){i, 1, {NAN, NAN, NAN}};
+        *e = (struct kd_entry){i, 1};
     }
     return 0;
 }
@@ -311,31 +310,6 @@ static const char *choose_split(const struct kd_report *report)
     return other ? other : "test";
 }
 
-/* One pair has no spread over seeds; what it has is its answers, image by image. */
-static void compare_single(struct kd_report *report)
-{
-    for (size_t i = 0; i < report->n_entries; i++) {
-        struct kd_entry *e = &report->entries[i];
-        const struct kd_entry *plain = e->n == 1 ? kd_report_plain(report, e) : NULL;
-        struct kd_logits a = {0}, b = {0};
-        if (!plain || plain->n != 1) continue;
-        if (kd_logits_read(report, &report->results[e->first], &a) &&
-            kd_logits_read(report, &report->results[plain->first], &b) && a.labels &&
-            kd_logits_same(&a, &b)) {
-            double first = 0, second = 0;
-            for (size_t k = 0; k < a.n; k++) {
-                bool x = (int64_t)kd_logits_top(&a, k) == a.labels[k],
-                     y = (int64_t)kd_logits_top(&b, k) == a.labels[k];
-                first += x && !y;
-                second += y && !x;
-            }
-            e->mcnemar = kd_mcnemar_of(first, second);
-        }
-        kd_logits_release(&a);
-        kd_logits_release(&b);
-    }
-}
-
 int kd_report_read(const char *const *folders, size_t n, struct kd_report *report,
                    struct kd_err *err)
 {
@@ -344,8 +318,8 @@ int kd_report_read(const char *const *folders, size_t n, struct kd_report *repor
     for (size_t i = 0; i < n && status == 0; i++) status = read_operand(report, folders[i], err);
     if (status == 0) {
         report->split = choose_split(report);
-        compare_single(report);
-        status = kd_report_check(report, err);
+        status = kd_report_pair(report, err);
+        if (status == 0) status = kd_report_check(report, err);
     }
     if (status < 0) kd_report_release(report);
     return status;
@@ -362,6 +336,7 @@ void kd_report_release(struct kd_report *report)
     free_names(report->notes, report->n_notes);
     kd_free(report->results);
     kd_free(report->entries);
+    kd_free(report->pairs);
     kd_free(report->runs);
     *report = (struct kd_report){0};
 }

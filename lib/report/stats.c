@@ -105,6 +105,26 @@ struct kd_interval kd_interval_of(const struct kd_stats *s)
     return i;
 }
 
+struct kd_interval kd_interval_between(const struct kd_stats *a, const struct kd_stats *b)
+{
+    const struct kd_stats *both[2] = {a, b};
+    struct kd_interval i = {a->mean - b->mean, NAN, NAN};
+    double square = 0, parts = 0;
+    bool spread = false;
+    for (int k = 0; k < 2; k++) {
+        if (both[k]->n < 2) continue;
+        double v = both[k]->sd * both[k]->sd / (double)both[k]->n;
+        square += v;
+        parts += v * v / ((double)both[k]->n - 1);
+        spread = true;
+    }
+    if (!spread) return i;
+    double half = square > 0 ? kd_t_quantile_95(square * square / parts) * sqrt(square) : 0;
+    i.low = i.mean - half;
+    i.high = i.mean + half;
+    return i;
+}
+
 /* P(X <= k) of X ~ B(n, 1/2) is I_{1/2}(n - k, k + 1). */
 struct kd_mcnemar kd_mcnemar_of(double first, double second)
 {

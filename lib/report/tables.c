@@ -94,10 +94,9 @@ int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd
     return 0;
 }
 
-static void say_verdict(const struct kd_entry *e, const struct kd_interval *d, size_t pairs,
+static void say_verdict(const struct kd_mcnemar *m, const struct kd_interval *d, size_t pairs,
                         char out[96])
 {
-    const struct kd_mcnemar *m = &e->mcnemar;
     if (pairs < 2 && isnan(m->p))
         snprintf(out, 96, "one pair: no interval");
     else if (pairs < 2)
@@ -125,16 +124,16 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
         {"verdict", "verdict", KD_CELL_TEXT, false},
     };
     kd_table_init(t, "Distilled against plain", columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; i < report->n_entries; i++) {
-        const struct kd_entry *e = &report->entries[i], *plain = kd_report_plain(report, e);
+    for (size_t i = 0; i < report->n_pairs; i++) {
+        const struct kd_pair *pair = &report->pairs[i];
+        const struct kd_entry *e = &report->entries[pair->entry], *plain = &report->entries[pair->plain];
         size_t pairs;
-        if (!plain) continue;
         struct kd_interval d = kd_report_paired(report, e, plain, kd_figure_top1, &pairs);
         if (pairs == 0) continue;
         struct kd_cell *row = kd_table_row(t, err);
         const struct kd_result *r = &report->results[e->first];
         char verdict[96];
-        say_verdict(e, &d, pairs, verdict);
+        say_verdict(&pair->mcnemar, &d, pairs, verdict);
         if (!row || kd_cell_text(&row[0], report->runs[r->run].name, err) < 0 ||
             kd_cell_text(&row[1], r->name, err) < 0 ||
             kd_cell_text(&row[2], report->results[plain->first].name, err) < 0 ||
@@ -144,7 +143,7 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
         row[4].value = d.low;
         row[5].value = d.high;
         row[6].value = (double)pairs;
-        row[7].value = e->mcnemar.p;
+        row[7].value = pair->mcnemar.p;
     }
     return 0;
 }

@@ -67,11 +67,12 @@ static struct kd_stats class_errors(const struct kd_report *report, const struct
     return kd_stats_of(errors, n);
 }
 
-static int add_class(const struct kd_report *report, const struct kd_entry *entry, const double *sum, size_t classes,
-                     size_t seeds, size_t k, bool unseen, struct kd_table *t, struct kd_err *err)
+/* A row: run, name, the seed where `by_seed`, and the class. */
+static int add_class(const struct kd_report *report, const struct kd_entry *entry, bool by_seed, const double *sum,
+                     size_t classes, size_t seeds, size_t k, bool unseen, struct kd_table *t, struct kd_err *err)
 {
     const struct kd_result *r = &report->results[entry->first];
-    struct kd_cell *row = kd_table_row(t, err);
+    struct kd_cell *row = kd_table_row(t, err), *cell = row ? row + (by_seed ? 3 : 2) : NULL;
     struct kd_stats errors = class_errors(report, entry, k, classes);
     double images = 0;
     size_t taken = k == 0 ? 1 : 0;
@@ -82,16 +83,33 @@ static int add_class(const struct kd_report *report, const struct kd_entry *entr
     }
     snprintf(text, sizeof text, "%zu", taken);
     if (!row || kd_cell_text(&row[0], report->runs[r->run].name, err) < 0 || kd_cell_text(&row[1], r->name, err) < 0 ||
-        kd_cell_text(&row[3], unseen ? "no" : "yes", err) < 0)
+        kd_cell_text(&cell[1], unseen ? "no" : "yes", err) < 0)
         return -1;
-    row[2].value = (double)k;
+    if (by_seed) row[2].value = r->seed;
+    cell[0].value = (double)k;
     images /= (double)seeds;
-    row[4].value = images;
-    row[5].value = errors.mean;
-    row[5].sd = errors.sd;
-    row[6].value = images > 0 ? 1 - errors.mean / images : NAN;
-    if (taken < classes && sum[k * classes + taken] > 0 && kd_cell_text(&row[7], text, err) < 0) return -1;
+    cell[2].value = images;
+    cell[3].value = errors.mean;
+    cell[3].sd = errors.sd;
+    cell[4].value = images > 0 ? 1 - errors.mean / images : NAN;
+    if (taken < classes && sum[k * classes + taken] > 0 && kd_cell_text(&cell[5], text, err) < 0) return -1;
     return unseen ? kd_table_mark(t, err) : 0;
+}
+
+static int add_classes(const struct kd_report *report, const struct kd_entry *e, bool by_seed, struct kd_table *t,
+                       struct kd_err *err)
+{
+    size_t classes, seeds;
+    double *sum = kd_confusion_sum(report, e, &classes, &seeds, err);
+    if (!sum) return classes ? -1 : 0;
+    bool *unseen = kd_alloc(classes, sizeof *unseen, "classes", err);
+    int status = unseen ? 0 : -1;
+    if (status == 0) kd_unseen_of(&report->results[e->first], unseen, classes);
+    for (size_t k = 0; k < classes && status == 0; k++)
+        status = add_class(report, e, by_seed, sum, classes, seeds, k, unseen[k], t, err);
+    kd_free(unseen);
+    kd_free(sum);
+    return status;
 }
 
 int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
@@ -103,20 +121,22 @@ int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct 
         {"right", "right %", KD_CELL_RATE, false},    {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},
     };
     kd_table_init(t, "Classes", columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; i < report->n_entries; i++) {
-        const struct kd_entry *e = &report->entries[i];
-        size_t classes, seeds;
-        double *sum = kd_confusion_sum(report, e, &classes, &seeds, err);
-        if (!sum && classes) return -1;
-        if (!sum) continue;
-        bool *unseen = kd_alloc(classes, sizeof *unseen, "classes", err);
-        int status = unseen ? 0 : -1;
-        if (status == 0) kd_unseen_of(&report->results[e->first], unseen, classes);
-        for (size_t k = 0; k < classes && status == 0; k++)
-            status = add_class(report, e, sum, classes, seeds, k, unseen[k], t, err);
-        kd_free(unseen);
-        kd_free(sum);
-        if (status < 0) return -1;
-    }
+    for (size_t i = 0; i < report->n_entries; i++)
+        if (add_classes(report, &report->entries[i], false, t, err) < 0) return -1;
+    return 0;
+}
+
+int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
+{
+    static const struct kd_column columns[] = {
+        {"run", "run", KD_CELL_TEXT, false},        {"name", "model", KD_CELL_TEXT, false},
+        {"seed", "seed", KD_CELL_COUNT, false},     {"class", "class", KD_CELL_COUNT, false},
+        {"trained_on", "trained on", KD_CELL_TEXT, false}, {"images", "images", KD_CELL_COUNT, false},
+        {"errors", "errors", KD_CELL_COUNT, false}, {"right", "right %", KD_CELL_RATE, false},
+        {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},
+    };
+    kd_table_init(t, "Classes by seed", columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < report->n_results; i++)
+        if (add_classes(report, &(struct kd_entry){i, 1}, true, t, err) < 0) return -1;
     return 0;
 }

@@ -72,14 +72,14 @@ static void name_of(const struct kd_report *report, const struct line *l, char o
     snprintf(out, 96, "%.*s", (int)(strcspn(name, ",") < 80 ? strcspn(name, ",") : 80), name);
 }
 
-static void draw_line(const struct kd_report *report, const struct kd_panel *p, const struct line *l, int ink)
+static void draw_line(const struct kd_report *report, const struct kd_panel *p, const struct line *l, int ink, double dodge)
 {
     double x[POINTS], y[POINTS];
     char name[96], tip[200];
     name_of(report, l, name);
     for (size_t i = 0; i < l->n; i++) {
         const struct at *a = &l->at[i];
-        x[i] = kd_panel_x(p, a->t);
+        x[i] = kd_panel_x(p, a->t) + dodge;
         y[i] = kd_panel_y(p, a->error);
         double bar_x[2] = {x[i], x[i]}, low = fmax(a->error - a->sd, p->ay.low);
         double bar_y[2] = {kd_panel_y(p, low), kd_panel_y(p, a->error + a->sd)};
@@ -130,15 +130,16 @@ static int draw(const struct kd_report *report, size_t run, const struct line *l
     struct kd_chart *c = kd_chart_add(set, "temperature-networks", WIDTH, HEIGHT, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
-    snprintf(title, sizeof title, "%.40s errors, %%", report->split);
-    kd_panel_frame(&p, &(struct kd_panel_words){.x = "temperature T", .y = title});
+    snprintf(title, sizeof title, "%.40s errors, %% (logarithmic)", report->split);
+    kd_panel_frame(&p, &(struct kd_panel_words){.x = "temperature T (logarithmic)", .y = title});
     for (size_t g = 0; g < n; g++) {
-        draw_line(report, &p, &lines[g], KD_INK_SERIES + (int)g);
+        draw_line(report, &p, &lines[g], KD_INK_SERIES + (int)g, kd_panel_dodge(g, n));
         name_of(report, &lines[g], names[g]);
         items[g] = (struct kd_legend_item){names[g], {.ink = KD_INK_SERIES + (int)g, .width = 1.8}, -1};
     }
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, n);
-    kd_canvas_text(p.c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds. Dashed: the same network without a teacher.",
+    kd_canvas_text(p.c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same network without a "
+                   "teacher.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
     kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "networks"}, 1);
     return 0;

@@ -53,15 +53,33 @@ int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struc
     return 0;
 }
 
-const char *kd_words_on_differences(const struct kd_table *t)
+static bool run_with(const struct kd_report *report, enum kd_teachers teachers)
 {
+    for (size_t i = 0; i < report->n_runs; i++)
+        if (kd_report_teachers(report, i) == teachers) return true;
+    return false;
+}
+
+int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t, struct kd_bytes *out,
+                            struct kd_err *err)
+{
+    bool single = false;
     for (size_t c = 0; c < t->n_columns; c++)
-        if (strcmp(t->columns[c].key, "mcnemar_p") == 0 && kd_table_column_used(t, c))
-            return "Differences of top-1 in points, distilled minus plain with the same network "
-                   "and seed; 95 % t-interval of their mean. Of a single pair McNemar's exact test "
-                   "on the images that one of the two alone gets right.";
-    return "Differences of top-1 in points, distilled minus plain with the same network and seed; "
-           "95 % t-interval of their mean.";
+        single |= strcmp(t->columns[c].key, "mcnemar_p") == 0 && kd_table_column_used(t, c);
+    if (kd_bytes_format(out, err, "Differences of top-1 in points, distilled minus plain with the same network and seed; "
+                                  "95 %% t-interval of their mean.") < 0)
+        return -1;
+    if (single && kd_bytes_format(out, err, " Of a single pair McNemar's exact test on the images that one of the two alone "
+                                            "gets right.") < 0)
+        return -1;
+    if (run_with(report, KD_TEACHERS_MIXED) &&
+        kd_bytes_format(out, err, " Teachers are fewer than seeds and take turns: the interval takes pairs that share a "
+                                  "teacher for independent, which makes it too narrow.") < 0)
+        return -1;
+    if (run_with(report, KD_TEACHERS_SHARED) &&
+        kd_bytes_format(out, err, " Where all seeds share a teacher the interval holds for this teacher alone.") < 0)
+        return -1;
+    return 0;
 }
 
 int kd_words_notes(const struct kd_report *report, const char *bullet, struct kd_bytes *out,

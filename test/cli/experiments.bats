@@ -153,6 +153,8 @@ pictures() { # FOLDER NAME...
     small self-kd
     "$top/scripts/run_all.sh" self-kd.json >table 2>said || { tail -3 said; false; }
     for g in generation-0 generation-1 generation-2 generation-3 as-long; do grep -q "$g " table; done
+    kd-report runs/self-kd --csv --table differences --columns name,plain | grep generation-3 >got
+    printf '%s\n' generation-3,generation-0 generation-3,as-long | diff - got
     [ "$(meta runs/self-kd/students/generation-3/s1/model.safetensors kd.parents)" = \
         "[\"$(kd-eval runs/self-kd/students/generation-2/s1 --json | jq -r .fingerprint)\"]" ]
     pictures runs/self-kd accuracy-models
@@ -166,6 +168,11 @@ pictures() { # FOLDER NAME...
     "$top/scripts/run_all.sh" less-data.json >table 2>said || { tail -3 said; false; }
     for form in plain kd unlabelled; do for f in 10 30 100; do grep -q "$form-$f% " table; done; done
     pictures runs/less-data errors-data
+    kd-report runs/less-data --csv --table differences --columns name,plain >got
+    for f in 10 30 100; do
+        grep -qx "kd-$f%,plain-$f%" got
+        grep -qx "unlabelled-$f%,plain-$f%" got
+    done
     for word in "labels alone" "labels and teacher" "no labels"; do grep -q "$word" runs/less-data/report/errors-data.svg; done
     [ "$(meta "runs/less-data/students/unlabelled-10%/s1/model.safetensors" kd.config | jq -c '[.data.unlabelled, .distill.alpha]')" = '[true,1]' ]
 }

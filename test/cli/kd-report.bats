@@ -56,9 +56,72 @@ report() { kd-report "$@"; }
     [[ "$output" == *'"kd,temperature=4",plain'* ]]
     run --separate-stderr report two --best
     [[ "$output" == *"/other/"* ]]
+    # Another share of the data is no counterpart; other classes are where there is nothing closer.
     rm -r two/students/plain
     run --separate-stderr report two --csv --table differences --columns name,plain
+    [[ "$output" != *other* ]]
+    LC_ALL=C sed -i 's/fraction\\":2/fraction\\":1/; s/"digits/"digit9/' two/students/other/s?/model.safetensors
+    run --separate-stderr report two --csv --table differences --columns name,plain
     [[ "$output" == *'"kd,temperature=4",other'* ]]
+}
+
+# config FILTER FOLDER...: a jq filter over the kd.config of the models in the folders
+config() {
+    local f=$1 m n
+    for m in "${@:2}"; do
+        m=$m/model.safetensors n=$(od -An -N8 -tu8 "$m" | tr -d ' ')
+        tail -c +9 "$m" | head -c "$n" | jq -jc ".__metadata__[\"kd.config\"] |= (fromjson | $f | tojson)" >header
+        n=$(wc -c <header)
+        { printf "$(printf '\\x%02x' $((n & 255)) $((n >> 8)))\0\0\0\0\0\0"; cat header; printf '\0\0\0\0\0\0\0\0'; } >"$m"
+    done
+}
+
+@test "a student without labels is compared with the plain one that learns from the same images" {
+    cp -r "$RUN" data && rm -r data/students/*30* data/students/kd,temperature=1
+    cp -r data/students/plain data/students/plain-10
+    cp -r "data/students/kd,temperature=4" data/students/unlabelled-10
+    config '.student = "plain-10" | .data.fraction = 0.1 | .data.unlabelled = false' data/students/plain-10/s?
+    config '.student = "unlabelled-10" | .data.fraction = 0.1 | .data.unlabelled = true' data/students/unlabelled-10/s?
+    sed -i 's/"top1":0.98/"top1":0.96/' data/students/plain-10/s?/eval.json
+    report data --csv --table differences --columns name,plain | sort >got
+    printf '%s\n' '"kd,temperature=4",plain' name,plain unlabelled-10,plain-10 | sort | diff - got
+    # 0.9875 on the way from 0.9641 to 0.9896
+    report data --csv --columns name,gap_recovered | grep -q '^unlabelled-10,0.91'
+}
+
+@test "differences from each plain student of the same network and data, of a sweep from the best on validation" {
+    cp -r "$RUN" long && rm -r long/students/*30*
+    for x in as-long plain,learning_rate=1; do
+        cp -r long/students/plain "long/students/$x"
+        config ".student = \"$x\"" "long/students/$x"/s?
+    done
+    sed -i 's/"top1":0.98/"top1":0.97/' long/students/as-long/s?/eval.json
+    jq '.students += {"as-long": {}}' long/experiment.json >x && mv x long/experiment.json
+    LC_ALL=C sed -i 's/valid\\":{\\"loss\\":0.06/valid\\":{\\"loss\\":0.05/' long/students/plain/s?/model.safetensors
+    report long --csv --table differences --columns name,plain,verdict | grep temperature=4 >got
+    cat got
+    diff got - <<'END'
+"kd,temperature=4",plain,better by more than the spread
+"kd,temperature=4",as-long,better by more than the spread
+END
+    [ "$(report long | grep -c '^  kd,temperature=4 .*by more than the spread')" -eq 2 ]
+    [ "$(report long --json | jq '.differences | length')" -eq 4 ]
+    report long --page -o page.html
+    [ "$(grep -c 'by more than the spread</td>' page.html)" -eq 4 ]
+}
+
+@test "the gap closed is left empty where teacher and plain student are within their spread" {
+    gap() { report gap --csv --columns name,gap_recovered | sed -n 's/^"kd,temperature=4",//p'; }
+    cp -r "$RUN" gap && rm -r gap/students/*30*
+    [[ "$(gap)" == 0.61* ]]
+    # 0.9841 +- 0.0004 and 0.9846 +- 0.0004: of a gap that may be none no share can be closed
+    for s in 1 2 3; do sed -i "s/\"top1\":[0-9.]*/\"top1\":0.98$((38 + 4 * s))/" gap/teacher/s$s/eval.json; done
+    [ "$(gap)" = "" ]
+    report gap >table
+    [ "$(grep -c 'gap closed' table)" -eq 1 ] # in the words below; the column is as empty
+    # One seed each: no spread is known.
+    rm -r gap/teacher/s[23] gap/students/*/s[23]
+    [ "$(gap)" != "" ]
 }
 
 @test "figures in CSV and JSON are those of eval.json, to the digit" {
@@ -285,6 +348,49 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     [[ "$stderr" == *"nothing: nothing to draw yet"* ]]
 }
 
+@test "confusion of a student that never saw a class: the class is named and marked, means have a decimal" {
+    cp -r "$RUN" unseen && rm -r unseen/students/*30*
+    config '.data.omit = [1]' unseen/students/plain/s?
+    for s in 1 2 3; do sed -i "s/}\$/,\"confusion\":[[40,$s],[$((s * s)),53]]}/" unseen/students/plain/s$s/eval.json; done
+    report unseen --charts -o charts
+    f=charts/unseen-classes.svg
+    grep -q '>\* never saw 1</text>' $f
+    grep -q '<text[^>]*font-weight="bold"[^>]*>1\*</text>' $f
+    grep -q '>0</text>' $f
+    for v in 40.0 2.0 4.7 53.0; do grep -q ">$v</text>" $f; done
+    grep -q 'images a seed' $f
+    # The classes of a student that saw them all are not marked.
+    for s in 1 2 3; do sed -i 's/}$/,"confusion":[[40,2],[5,53]]}/' unseen/students/kd*4/s$s/eval.json; done
+    report unseen --charts -o charts
+    [ "$(grep -c 'never saw\|\*<' charts/confusion.svg)" -eq 0 ]
+    grep -q '>53</text>' charts/confusion.svg
+}
+
+@test "errors against data and temperature: bars stand apart, ticks where the students are, axes say that they are logarithmic" {
+    cp -r "$RUN" data && rm -r data/students/*30* data/students/kd,temperature=1
+    for f in 0.01 0.03 0.3; do
+        cp -r data/students/plain data/students/plain-$f
+        cp -r "data/students/kd,temperature=4" data/students/kd-$f
+        config ".student = \"plain-$f\" | .data.fraction = $f" data/students/plain-$f/s?
+        config ".student = \"kd-$f\" | .data.fraction = $f" data/students/kd-$f/s?
+    done
+    report data --charts -o charts
+    f=charts/errors-data.svg
+    for t in 1 3 30 100; do grep -q ">$t</text>" $f; done
+    [ "$(grep -c '>10</text>' $f)" -eq 0 ]
+    grep -q '>share of the training images, % (logarithmic)</text>' $f
+    grep -q '>test errors, % (logarithmic)</text>' $f
+    grep -q '>teacher</text>' $f
+    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 8 ] # two lines of four points each
+    rm -r data/teacher
+    report data --charts -o charts
+    [ "$(grep -c '>teacher</text>' $f)" -eq 0 ]
+    report "$RUN" --charts -o charts
+    f=charts/temperature-networks.svg
+    grep -q '>temperature T (logarithmic)</text>' $f
+    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 4 ] # two networks at two temperatures
+}
+
 @test "soft targets in the run are drawn: the teacher's softmax at several temperatures" {
     cp -r "$RUN" soft
     mkdir -p soft/soft/s1
@@ -370,6 +476,29 @@ JSON
     [[ "$(kd-report again.json --csv --columns top1 | tail -n 1)" != 0.* ]]
 }
 
+@test "seeds trained with different settings are noted, and those that the experiment has no longer" {
+    cat >mixed.json <<'JSON'
+{"name": "mixed", "seeds": 2, "data": {"source": "digits", "fraction": 0.02, "validation": 100},
+ "teacher": {"network": "mlp-4", "seeds": 1, "train": {"epochs": 1}},
+ "students": {"plain": {"network": "mlp-4", "train": {"epochs": 1}},
+              "kd": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {"from": "teacher"}}}}
+JSON
+    kd-train-teacher mixed.json -q && kd-train-student mixed.json -q
+    run kd-report mixed.json
+    [[ "$output" != *settings* ]]
+    kd-train-student mixed.json -q --student plain --seed 2 --set students.plain.train.epochs=2 --set teacher.train.batch=50
+    kd-report mixed.json --set students.plain.train.epochs=2 --json | jq -r '.notes[]' >notes
+    cat notes
+    grep -qx 'mixed: seeds trained with different settings, which means and spreads mix: plain (train.epochs).' notes
+    grep -qx "mixed: trained with other settings than the run's experiment.json has now: teacher s1 (train.batch), plain s1 (train.epochs)." notes
+    # seeds are equal again, but not what the last training said
+    kd-train-student mixed.json -q --student plain --set students.plain.train.epochs=2
+    kd-train-student mixed.json -q --student kd --seed 1 --set students.kd.distill.alpha=0.5
+    kd-report mixed.json --json | jq -r '.notes[]' >notes
+    grep -q 'means and spreads mix: kd (distill.alpha)\.' notes
+    grep -q 'has now: plain s1 (train.epochs), plain s2 (train.epochs), kd s2 (distill.alpha)\.' notes
+}
+
 @test "--best and --log have a form of their own; --best knows --filter; an ending that names no form is refused" {
     [[ "$(report "$RUN" --best --filter 'plain*')" == *"/students/plain"* ]]
     run --separate-stderr report "$RUN" --best --filter 'none*'
@@ -415,8 +544,13 @@ JSON
     [ "$(kinds)" = own ]
     LC_ALL=C sed -i 's/00ff3/00ff1/' turns/students/*/s3/model.safetensors # teachers 1, 2, 1
     [ "$(kinds)" = mixed ]
+    report turns | tr '\n' ' ' | grep -q 'take turns: the interval takes pairs that share a teacher for independent, which makes it too narrow'
+    report turns --page -o turns.html
+    grep -q 'too narrow' turns.html
+    [ "$(report "$RUN" | grep -c 'too narrow\|this teacher alone')" -eq 0 ]
     LC_ALL=C sed -i 's/00ff2/00ff1/' turns/students/*/s2/model.safetensors
     [ "$(kinds)" = shared ]
+    report turns | tr '\n' ' ' | grep -q 'share a teacher the interval holds for this teacher alone'
     LC_ALL=C sed -i 's/temperature\\":4/temperature\\":2/' "turns/students/kd,temperature=4/s2/model.safetensors"
     [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=4"')" = '"kd,temperature=4",,0.9' ]
     [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=1"')" = '"kd,temperature=1",1,0.9' ]

@@ -117,9 +117,10 @@ evaluated() {
         teacher=$(jq -s '.[0].latency_ms' "$run/teacher/${f##*/}/eval.json")
         jq -s -e --arg f "$f" --argjson b "$bytes" --argjson t "$teacher" --slurpfile r r.json '.[0] as $e | $r[0].seeds[] |
             select(.folder == $f) | .bytes == $b and .latency_ms == $e.latency_ms and .throughput == $e.throughput and
-            .macs == $e.macs and .parameters == $e.parameters and .agreement == (if .role == "teacher" then null else $e.agreement end) and
+            (.batch_ms * $e.throughput / 1e6 - 1 | fabs) < 1e-12 and .macs == $e.macs and .parameters == $e.parameters and .agreement == (if .role == "teacher" then null else $e.agreement end) and
             .speedup == $t / $e.latency_ms' "$f/eval.json" >/dev/null
     done
+    kd-report "$run" | grep -q 'ms an image .*ms a 1,000 .*images/s'
     jq -e '[.models[] | select(.role == "teacher") | .speedup == 1 and .compression == 1] == [true]' r.json
     jq -e '(.models[0].top1 - .models[1].top1) as $gap | .models[2] | .gap_recovered == null or $gap > 0' r.json
 }

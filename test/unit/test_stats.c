@@ -65,6 +65,29 @@ static void moments_and_median(void **state)
     assert_true(s.n == 0 && isnan(s.mean) && isnan(s.median));
 }
 
+/* Welch's interval by hand: variances 0.00247 and 0.01164, each over 6, give 7.0306 degrees of freedom. */
+static void interval_between_two_means(void **state)
+{
+    (void)state;
+    double x[] = {30.02, 29.99, 30.11, 29.97, 30.01, 29.99}, y[] = {29.89, 29.93, 29.72, 29.98, 30.02, 29.98}, one[] = {31};
+    struct kd_stats a = kd_stats_of(x, 6), b = kd_stats_of(y, 6), c = kd_stats_of(one, 1), none = kd_stats_of(NULL, 0);
+    struct kd_interval i = kd_interval_between(&a, &b);
+    near(i.mean, 0.095, 1e-12);
+    near(kd_t_tails((i.high - i.mean) / sqrt((0.00247 + 0.01164) / 6), 7.0306), 0.05, 1e-5);
+    near(i.high - i.mean, i.mean - i.low, 1e-12);
+    assert_false(kd_interval_excludes_zero(&i));
+    i = kd_interval_between(&c, &a); /* an exact value against a mean: its own interval */
+    near(i.high - i.low, kd_interval_of(&a).high - kd_interval_of(&a).low, 1e-12);
+    i = kd_interval_between(&c, &c);
+    assert_true(i.mean == 0 && isnan(i.low) && isnan(i.high));
+    i = kd_interval_between(&a, &none);
+    assert_true(isnan(i.mean) && !kd_interval_excludes_zero(&i));
+    double same[] = {2, 2};
+    b = kd_stats_of(same, 2);
+    i = kd_interval_between(&c, &b);
+    assert_true(i.low == 29 && i.high == 29);
+}
+
 /* Two-sided sign tests, by hand: 2 (1 + 5) / 2^5 and 2 (1 + 10 + 45 + 120) / 2^10. */
 static void mcnemar_is_the_exact_sign_test(void **state)
 {
@@ -122,6 +145,7 @@ int main(void)
         cmocka_unit_test(quantiles_match_the_tables),
         cmocka_unit_test(quantile_and_tails_are_inverse),
         cmocka_unit_test(moments_and_median),
+        cmocka_unit_test(interval_between_two_means),
         cmocka_unit_test(mcnemar_is_the_exact_sign_test),
         cmocka_unit_test(not_finite_values_are_left_out),
         cmocka_unit_test(equal_values_have_no_spread),

@@ -35,7 +35,10 @@ struct kd_result { /* one trained model: one seed */
     char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
     double seed;   /* NaN: unknown */
     char *network; /* JSON text, or NULL */
+    cJSON *config; /* the settings it was trained with, or NULL */
     char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
+    char *images;  /* the same without "unlabelled": which images, whatever became of their labels; or NULL */
+    double fraction; /* of the images, as data says */
     bool distilled;
     double temperature, alpha;
     double parameters, macs, bytes; /* bytes: size of the model file */
@@ -52,8 +55,11 @@ struct kd_result { /* one trained model: one seed */
 
 struct kd_entry { /* the seeds of one model of one run: results[first .. first + n - 1], by seed */
     size_t first, n;
-    /* Against the plain counterpart where both have one seed and their answers are kept; p: NaN
-     * elsewhere. */
+};
+
+struct kd_pair {         /* a distilled student and a plain one to compare it with */
+    size_t entry, plain; /* indices into entries */
+    /* Where both have one seed and their answers are kept; p: NaN elsewhere. */
     struct kd_mcnemar mcnemar;
 };
 
@@ -69,6 +75,11 @@ struct kd_report {
     size_t n_results, results_room;
     struct kd_entry *entries;
     size_t n_entries, entries_room;
+    /* By distilled student, its plain ones in the order of the experiment: undistilled students of the same run and
+     * network that learn from the same images, whether or not it sees their labels. Of the points of one sweep, and where
+     * none has the same images, of those with as large a share of them, only the one best on validation. */
+    struct kd_pair *pairs;
+    size_t n_pairs, pairs_room;
     char **notes; /* what is missing, broken or worth knowing, a sentence each */
     size_t n_notes, notes_room;
     const char *data_dir; /* where named data is found; NULL: as the model says, then $KD_DATA */
@@ -89,6 +100,8 @@ struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_e
 /* The student of a run best on validation: highest mean top-1 over its seeds, then lowest mean
  * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures
  * play no part, and students whose biases were tuned on the test set are passed over. */
+bool kd_entry_better(const struct kd_report *report, const struct kd_entry *a,
+                     const struct kd_entry *b); /* does a come before b in that order? */
 bool kd_result_tuned(const struct kd_result *r); /* is it such a student? */
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
 /* The same among those whose names match a shell pattern; NULL: all. */
@@ -96,9 +109,8 @@ const struct kd_entry *kd_report_best_named(const struct kd_report *report, size
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,
                                             const struct kd_entry *entry);
-/* The undistilled student to compare a distilled one with: same run, same network; of several those
- * trained on the same data, of these the one best on validation. NULL where there is none, or where
- * `entry` is not distilled. */
+/* Of the plain students that a distilled one is compared with (pairs) the one best on validation; NULL where there is
+ * none. */
 const struct kd_entry *kd_report_plain(const struct kd_report *report,
                                        const struct kd_entry *entry);
 /* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may
