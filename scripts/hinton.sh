@@ -33,6 +33,6 @@ report() { "$home/bin/kd-report" "$experiment" --runs "$runs" "$@" --csv; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 report "$@" --table seeds --columns name,seed,errors >"$work/seeds"
-report "$@" --table classes --columns name,class,trained_on,images,errors >"$work/classes"
+report "$@" --table class-seeds --columns name,seed,class,trained_on,images,errors >"$work/classes"
 report "$@" --table models --columns name,parameters,macs,bytes,latency_ms,throughput >"$work/models"
 awk -v quick="$quick" -f "$home/scripts/hinton.awk" "$work/seeds" "$work/classes" "$work/models"

@@ -36,7 +36,7 @@ pictures() { # FOLDER NAME...
     EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" >table 2>said || { grep -v '^runs/' said; false; }
     cat table
     [ "$(grep -c 'MISSED by\|reached' table)" -ge 7 ]
-    grep -Eq '^teacher 2x1200.* 67 +[0-9.]+ +\+' table
+    grep -Eq '^teacher 2x1200.* 67 +[0-9.]+ +[+-]' table
     grep -Eq '^ *bias from transfer images +- +[0-9.]+ +- .*(95|650)  (MISSED|reached)' table
     grep -Eq '^ *bias tuned on the test set +1320 ' table
     grep -q 'no3-bias,by=balanced .* % right  aim 98.3 % ' table
