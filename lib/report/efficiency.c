@@ -215,7 +215,7 @@ int kd_scatter_add(const struct kd_report *report, size_t run, struct kd_chart_s
     size_t k = kinds_of(spots, n, items, true);
     kd_legend(p.c, LEFT, HEIGHT - 60, WIDTH - LEFT - RIGHT, items, k);
     caption(p.c, HEIGHT - 12, spots, n);
-    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "models"}, 1);
+    kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "models"}, 1);
     return 0;
 }
 
@@ -345,7 +345,7 @@ static size_t sweep_legend(const struct kd_report *report, const struct sweep *s
 }
 
 static int sweep_draw(const struct kd_report *report, size_t run, const struct sweep *s,
-                      size_t groups, const struct kd_cut *models, struct kd_chart_set *set, struct kd_err *err)
+                      size_t groups, const struct kd_left_out *models, struct kd_chart_set *set, struct kd_err *err)
 {
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
     struct kd_legend_item items[KD_N_SERIES + 2];
@@ -377,9 +377,9 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
     if (s->plain) level(&p, s->plain->y.mean, KD_INK_SERIES + 1, 7);
     sweep_lines(report, &p, s);
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, k);
-    const struct kd_cut cuts[] = {{"lowest", s->alphas, s->all_alphas, "values of alpha"}, *models};
+    const struct kd_left_out cuts[] = {{"lowest", s->alphas, s->all_alphas, "values of alpha"}, *models};
     caption(p.c, HEIGHT + more - 12, s->spots, s->n);
-    kd_cuts_say(p.c, cuts, 2);
+    kd_left_out_say(p.c, cuts, 2);
     return 0;
 }
 
@@ -393,7 +393,7 @@ int kd_temperature_add(const struct kd_report *report, size_t run, struct kd_cha
     for (size_t i = 0; i < n; i++)
         if (all[i].group != SIZE_MAX && all[i].group + 1 > groups) groups = all[i].group + 1;
     for (size_t i = 0; i < n; i++) drawn += all[i].x > 0;
-    const struct kd_cut models = {"first", drawn, there, "models with a temperature"};
+    const struct kd_left_out models = {"first", drawn, there, "models with a temperature"};
     for (size_t g = 0; g < groups && status == 0; g++) {
         sweep_make(report, g, all, n, sweep);
         if (has_sweep(sweep)) status = sweep_draw(report, run, sweep, groups, &models, set, err);

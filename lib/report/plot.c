@@ -198,7 +198,7 @@ void kd_text_fit(const char *text, double size, double width, char out[160])
     kd_free(brief);
 }
 
-void kd_cuts_say(struct kd_canvas *c, const struct kd_cut *cuts, size_t n)
+void kd_left_out_say(struct kd_canvas *c, const struct kd_left_out *cuts, size_t n)
 {
     char line[400] = "";
     size_t used = 0;

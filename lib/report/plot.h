@@ -48,13 +48,13 @@ struct kd_legend_item {
 double kd_legend(struct kd_canvas *c, double x, double y, double width,
                  const struct kd_legend_item *items, size_t n);
 /* What a chart has no room for: "The first 60 of 75 models are drawn; tables have all." */
-struct kd_cut {
+struct kd_left_out {
     const char *which; /* "first" */
     size_t drawn, all;
     const char *what; /* "models" */
 };
 /* Says so below the title; nothing of cuts where as many are drawn as there are. */
-void kd_cuts_say(struct kd_canvas *c, const struct kd_cut *cuts, size_t n);
+void kd_left_out_say(struct kd_canvas *c, const struct kd_left_out *cuts, size_t n);
 /* text, cut with an ellipsis to fit a width; out has room for 160 bytes. */
 void kd_text_fit(const char *text, double size, double width, char out[160]);
 

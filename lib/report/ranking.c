@@ -93,7 +93,7 @@ int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_s
     kd_legend(p.c, 78, TOP + p.h + 62, WIDTH - 78 - RIGHT, items, k);
     kd_canvas_text(p.c, 78, TOP + p.h + 98, "Small: each seed. Large: their mean, with the standard deviation.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
-    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "models"}, 1);
+    kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "models"}, 1);
     return 0;
 }
 
@@ -240,6 +240,6 @@ int kd_shares_add(const struct kd_report *report, size_t run, struct kd_chart_se
     kd_legend(p.c, 78, 460, WIDTH - 78 - RIGHT, items, k);
     kd_canvas_text(p.c, 78, 522, "Bars: standard deviation over seeds, drawn a little apart.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
-    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "students"}, 1);
+    kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "students"}, 1);
     return 0;
 }

@@ -141,7 +141,7 @@ static int draw(const struct kd_report *report, size_t run, const struct line *l
     kd_canvas_text(p.c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same network without a "
                    "teacher.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
-    kd_cuts_say(p.c, &(struct kd_cut){"first", n, all, "networks"}, 1);
+    kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "networks"}, 1);
     return 0;
 }
 
