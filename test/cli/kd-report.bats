@@ -483,7 +483,8 @@ JSON
  "students": {"plain": {"network": "mlp-4", "train": {"epochs": 1}},
               "kd": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {"from": "teacher"}}}}
 JSON
-    kd-train-teacher mixed.json -q && kd-train-student mixed.json -q
+    kd-train-teacher mixed.json -q
+    kd-train-student mixed.json -q
     run kd-report mixed.json
     [[ "$output" != *settings* ]]
     kd-train-student mixed.json -q --student plain --seed 2 --set students.plain.train.epochs=2 --set teacher.train.batch=50
