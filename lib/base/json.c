@@ -105,6 +105,35 @@ cJSON *kd_json_read(const char *path, struct kd_err *err)
     return value;
 }
 
+static bool equal_lists(const cJSON *a, const cJSON *b)
+{
+    const cJSON *x = a->child, *y = b->child;
+    for (; x && y; x = x->next, y = y->next)
+        if (!kd_json_equal(x, y)) return false;
+    return !x && !y;
+}
+
+static bool equal_objects(const cJSON *a, const cJSON *b)
+{
+    const cJSON *x;
+    if (cJSON_GetArraySize(a) != cJSON_GetArraySize(b)) return false;
+    cJSON_ArrayForEach(x, a)
+    {
+        const cJSON *y = cJSON_GetObjectItemCaseSensitive(b, x->string);
+        if (!y || !kd_json_equal(x, y)) return false;
+    }
+    return true;
+}
+
+bool kd_json_equal(const cJSON *a, const cJSON *b)
+{
+    if ((a->type & 0xff) != (b->type & 0xff)) return false;
+    if (cJSON_IsNumber(a)) return a->valuedouble == b->valuedouble;
+    if (cJSON_IsString(a)) return strcmp(a->valuestring, b->valuestring) == 0;
+    if (cJSON_IsObject(a)) return equal_objects(a, b);
+    return !cJSON_IsArray(a) || equal_lists(a, b); /* null, true, false: the type is all */
+}
+
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err)
 {
     if (!value) value = cJSON_CreateNull();

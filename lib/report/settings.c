@@ -1,4 +1,5 @@
 #include "settings.h"
+#include "kd/base/json.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -10,36 +11,18 @@ static bool passed_over(const char *key)
     return false;
 }
 
-static bool equal(const cJSON *a, const cJSON *b);
-
-static bool equal_arrays(const cJSON *a, const cJSON *b)
+/* A file's path: of a teacher at hand it tells the seed too. */
+static bool holds_path(const cJSON *v)
 {
-    const cJSON *x = a->child, *y = b->child;
-    for (; x && y; x = x->next, y = y->next)
-        if (!equal(x, y)) return false;
-    return !x && !y;
+    const cJSON *below;
+    if (cJSON_IsString(v) && strchr(v->valuestring, '/')) return true;
+    cJSON_ArrayForEach(below, v) if (holds_path(below)) return true;
+    return false;
 }
 
-/* A layer has the keys that were said, no others. */
-static bool equal_objects(const cJSON *a, const cJSON *b)
+static bool same_value(const char *key, const cJSON *a, const cJSON *b)
 {
-    const cJSON *x;
-    if (cJSON_GetArraySize(a) != cJSON_GetArraySize(b)) return false;
-    cJSON_ArrayForEach(x, a)
-    {
-        const cJSON *y = cJSON_GetObjectItemCaseSensitive(b, x->string);
-        if (!y || !equal(x, y)) return false;
-    }
-    return true;
-}
-
-static bool equal(const cJSON *a, const cJSON *b)
-{
-    if ((a->type & 0xff) != (b->type & 0xff)) return false;
-    if (cJSON_IsNumber(a)) return a->valuedouble == b->valuedouble;
-    if (cJSON_IsString(a)) /* the path of a teacher's file tells its seed too */
-        return strcmp(a->valuestring, b->valuestring) == 0 || (strchr(a->valuestring, '/') && strchr(b->valuestring, '/'));
-    return cJSON_IsObject(a) ? equal_objects(a, b) : !cJSON_IsArray(a) || equal_arrays(a, b);
+    return kd_json_equal(a, b) || (strcmp(key, "from") == 0 && holds_path(a) && holds_path(b));
 }
 
 /* Of options: those that both have. */
@@ -56,7 +39,7 @@ static bool options_differ(const cJSON *a, const cJSON *b, char first[KD_SETTING
             snprintf(first, KD_SETTING_NAME, "%.40s.%.80s", x->string, inner);
             return true;
         }
-        if (equal(x, y)) continue;
+        if (same_value(x->string, x, y)) continue;
         snprintf(first, KD_SETTING_NAME, "%.40s", x->string);
         return true;
     }

@@ -5,23 +5,17 @@
 
 #include <string.h>
 
-static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset);
-
-/* What a training is called changes nothing of what is trained: a folder copied into another experiment, or renamed with its
- * student, stays of use. */
-static bool names_it(const char *key)
+/* Neither what a training is called nor how often checkpoints are written changes what is trained: a folder copied into
+ * another experiment, or renamed with its student, stays of use. */
+static bool beside_the_point(const char *key)
 {
-    static const char *const names[] = {"name", "experiment", "teacher", "student"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(key, names[i]) == 0) return true;
+    static const char *const keys[] = {"name", "experiment", "teacher", "student", "checkpoint_every"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0) return true;
     return false;
 }
 
-/* How often checkpoints are written changes nothing of what is trained. */
-static bool beside_the_point(const char *key)
-{
-    return strcmp(key, "checkpoint_every") == 0;
-}
+static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset);
 
 /* Every key of `now` is in `there`, or its value is the preset; no other key is in `there`. */
 static bool equal_objects(const cJSON *there, const cJSON *now, const cJSON *preset)
@@ -42,18 +36,9 @@ static bool equal_objects(const cJSON *there, const cJSON *now, const cJSON *pre
     return true;
 }
 
-/* Numbers to the last bit, as seeds up to 2^53 differ by less than cJSON_Compare tells apart. */
 static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset)
 {
-    if ((there->type & 0xff) != (now->type & 0xff)) return false;
-    if (cJSON_IsObject(now)) return equal_objects(there, now, preset);
-    if (cJSON_IsNumber(now)) return there->valuedouble == now->valuedouble;
-    if (cJSON_IsString(now)) return strcmp(there->valuestring, now->valuestring) == 0;
-    if (!cJSON_IsArray(now)) return true; /* null, true, false */
-    const cJSON *a = there->child, *b = now->child;
-    for (; a && b; a = a->next, b = b->next)
-        if (!equal(a, b, NULL)) return false;
-    return !a && !b;
+    return cJSON_IsObject(there) && cJSON_IsObject(now) ? equal_objects(there, now, preset) : kd_json_equal(there, now);
 }
 
 /* A job with nothing said about it, as kd.config has it. */
@@ -85,7 +70,7 @@ int kd_config_same(const char *there, const char *now, struct kd_err *err)
         {
             const cJSON *was = cJSON_GetObjectItemCaseSensitive(a, item->string);
             const cJSON *preset = cJSON_GetObjectItemCaseSensitive(usual, item->string);
-            if (status == 1) status = was && (names_it(item->string) || equal(was, item, preset));
+            if (status == 1) status = was && (beside_the_point(item->string) || equal(was, item, preset));
         }
     }
     cJSON_Delete(a);

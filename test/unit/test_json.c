@@ -273,6 +273,32 @@ static void values_are_found_by_path(void **state)
     cJSON_Delete(v);
 }
 
+static void values_are_compared(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } pairs[] = {
+        {"{\"a\":[1,\"x\",null],\"b\":true}", "{\"b\":true,\"a\":[1,\"x\",null]}", true},
+        {"9007199254740991", "9007199254740990", false}, /* seeds */
+        {"[1,2]", "[2,1]", false},
+        {"[1]", "[1,2]", false},
+        {"{\"a\":1}", "{\"a\":1,\"b\":2}", false},
+        {"{\"a\":1}", "{\"b\":1}", false},
+        {"\"x\"", "\"y\"", false},
+        {"true", "false", false},
+        {"0", "null", false},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        cJSON *a = parse(pairs[i].a), *b = parse(pairs[i].b);
+        if (kd_json_equal(a, b) != pairs[i].equal || kd_json_equal(b, a) != pairs[i].equal)
+            fail_msg("%s and %s", pairs[i].a, pairs[i].b);
+        cJSON_Delete(a);
+        cJSON_Delete(b);
+    }
+}
+
 static void adding_again_replaces(void **state)
 {
     (void)state;
@@ -311,6 +337,7 @@ int main(void)
         cmocka_unit_test(assignments_reach_their_place),
         cmocka_unit_test(impossible_assignments_are_told),
         cmocka_unit_test(values_are_found_by_path),
+        cmocka_unit_test(values_are_compared),
         cmocka_unit_test(adding_again_replaces),
         cmocka_unit_test_setup_teardown(files_are_read, scratch_make, scratch_remove),
     };

@@ -31,6 +31,10 @@ int kd_json_assign(cJSON *root, const char *assignment, struct kd_err *err);
 /* Value at a dotted path or NULL. */
 const cJSON *kd_json_get(const cJSON *root, const char *path);
 
+/* The same value: numbers to the last bit (seeds up to 2^53 differ by less than cJSON_Compare tells apart), objects whatever
+ * the order of their keys. */
+bool kd_json_equal(const cJSON *a, const cJSON *b);
+
 /* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null.
  * A key that is there already gets the new value. */
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */
