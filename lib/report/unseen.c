@@ -67,37 +67,53 @@ static struct kd_stats class_errors(const struct kd_report *report, const struct
     return kd_stats_of(errors, n);
 }
 
-/* A row: run, name, the seed where `by_seed`, and the class. */
-static int add_class(const struct kd_report *report, const struct kd_entry *entry, bool by_seed, const double *sum,
-                     size_t classes, size_t seeds, size_t k, bool unseen, struct kd_table *t, struct kd_err *err)
+/* Of one seed, or of all seeds of a model: then the third column counts them, and errors have a spread. */
+#define CLASS_COLUMNS(seed, several)                                                                              \
+    {                                                                                                             \
+        {"run", "run", KD_CELL_TEXT, false}, {"name", "model", KD_CELL_TEXT, false},                              \
+        {seed, seed, KD_CELL_COUNT, false}, {"class", "class", KD_CELL_COUNT, false},                             \
+        {"trained_on", "trained on", KD_CELL_TEXT, false}, {"images", "images", KD_CELL_COUNT, false},            \
+        {"errors", "errors", KD_CELL_COUNT, several}, {"right", "right %", KD_CELL_RATE, false},                  \
+        {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},                                            \
+    }
+static const struct kd_column of_models[] = CLASS_COLUMNS("seeds", true), of_seeds[] = CLASS_COLUMNS("seed", false);
+enum { RUN, NAME, SEED, CLASS, TRAINED_ON, IMAGES, ERRORS, RIGHT, TAKEN_FOR, COLUMNS };
+
+/* The class that images of class k were mostly taken for; `classes`: none was taken for another. */
+static size_t taken_for(const double *confusion, size_t classes, size_t k)
+{
+    size_t most = classes;
+    double n = 0;
+    for (size_t j = 0; j < classes; j++)
+        if (j != k && confusion[k * classes + j] > n) n = confusion[k * classes + (most = j)];
+    return most;
+}
+
+static int add_class(const struct kd_report *report, const struct kd_entry *entry, const double *sum, size_t classes,
+                     size_t seeds, size_t k, bool unseen, struct kd_table *t, struct kd_err *err)
 {
     const struct kd_result *r = &report->results[entry->first];
-    struct kd_cell *row = kd_table_row(t, err), *cell = row ? row + (by_seed ? 3 : 2) : NULL;
-    struct kd_stats errors = class_errors(report, entry, k, classes);
+    struct kd_cell *row = kd_table_row(t, err);
+    const struct kd_stats errors = class_errors(report, entry, k, classes);
+    const size_t taken = taken_for(sum, classes, k);
     double images = 0;
-    size_t taken = k == 0 ? 1 : 0;
     char text[32];
-    for (size_t j = 0; j < classes; j++) {
-        images += sum[k * classes + j];
-        if (j != k && sum[k * classes + j] > sum[k * classes + taken]) taken = j;
-    }
+    for (size_t j = 0; j < classes; j++) images += sum[k * classes + j] / (double)seeds;
     snprintf(text, sizeof text, "%zu", taken);
-    if (!row || kd_cell_text(&row[0], report->runs[r->run].name, err) < 0 || kd_cell_text(&row[1], r->name, err) < 0 ||
-        kd_cell_text(&cell[1], unseen ? "no" : "yes", err) < 0)
+    if (!row || kd_cell_text(&row[RUN], report->runs[r->run].name, err) < 0 || kd_cell_text(&row[NAME], r->name, err) < 0 ||
+        kd_cell_text(&row[TRAINED_ON], unseen ? "no" : "yes", err) < 0 ||
+        (taken < classes && kd_cell_text(&row[TAKEN_FOR], text, err) < 0))
         return -1;
-    if (by_seed) row[2].value = r->seed;
-    cell[0].value = (double)k;
-    images /= (double)seeds;
-    cell[2].value = images;
-    cell[3].value = errors.mean;
-    cell[3].sd = errors.sd;
-    cell[4].value = images > 0 ? 1 - errors.mean / images : NAN;
-    if (taken < classes && sum[k * classes + taken] > 0 && kd_cell_text(&cell[5], text, err) < 0) return -1;
+    row[SEED].value = t->columns == of_seeds ? r->seed : (double)seeds;
+    row[CLASS].value = (double)k;
+    row[IMAGES].value = images;
+    row[ERRORS].value = errors.mean;
+    row[ERRORS].sd = errors.sd;
+    row[RIGHT].value = images > 0 ? 1 - errors.mean / images : NAN;
     return unseen ? kd_table_mark(t, err) : 0;
 }
 
-static int add_classes(const struct kd_report *report, const struct kd_entry *e, bool by_seed, struct kd_table *t,
-                       struct kd_err *err)
+static int add_classes(const struct kd_report *report, const struct kd_entry *e, struct kd_table *t, struct kd_err *err)
 {
     size_t classes, seeds;
     double *sum = kd_confusion_sum(report, e, &classes, &seeds, err);
@@ -106,7 +122,7 @@ static int add_classes(const struct kd_report *report, const struct kd_entry *e,
     int status = unseen ? 0 : -1;
     if (status == 0) kd_unseen_of(&report->results[e->first], unseen, classes);
     for (size_t k = 0; k < classes && status == 0; k++)
-        status = add_class(report, e, by_seed, sum, classes, seeds, k, unseen[k], t, err);
+        status = add_class(report, e, sum, classes, seeds, k, unseen[k], t, err);
     kd_free(unseen);
     kd_free(sum);
     return status;
@@ -114,29 +130,16 @@ static int add_classes(const struct kd_report *report, const struct kd_entry *e,
 
 int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
-    static const struct kd_column columns[] = {
-        {"run", "run", KD_CELL_TEXT, false},          {"name", "model", KD_CELL_TEXT, false},
-        {"class", "class", KD_CELL_COUNT, false},     {"trained_on", "trained on", KD_CELL_TEXT, false},
-        {"images", "images", KD_CELL_COUNT, false},   {"errors", "errors", KD_CELL_COUNT, true},
-        {"right", "right %", KD_CELL_RATE, false},    {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},
-    };
-    kd_table_init(t, "Classes", columns, sizeof columns / sizeof *columns);
+    kd_table_init(t, "Classes", of_models, COLUMNS);
     for (size_t i = 0; i < report->n_entries; i++)
-        if (add_classes(report, &report->entries[i], false, t, err) < 0) return -1;
+        if (add_classes(report, &report->entries[i], t, err) < 0) return -1;
     return 0;
 }
 
 int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
-    static const struct kd_column columns[] = {
-        {"run", "run", KD_CELL_TEXT, false},        {"name", "model", KD_CELL_TEXT, false},
-        {"seed", "seed", KD_CELL_COUNT, false},     {"class", "class", KD_CELL_COUNT, false},
-        {"trained_on", "trained on", KD_CELL_TEXT, false}, {"images", "images", KD_CELL_COUNT, false},
-        {"errors", "errors", KD_CELL_COUNT, false}, {"right", "right %", KD_CELL_RATE, false},
-        {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},
-    };
-    kd_table_init(t, "Classes by seed", columns, sizeof columns / sizeof *columns);
+    kd_table_init(t, "Classes by seed", of_seeds, COLUMNS);
     for (size_t i = 0; i < report->n_results; i++)
-        if (add_classes(report, &(struct kd_entry){i, 1}, true, t, err) < 0) return -1;
+        if (add_classes(report, &(struct kd_entry){i, 1}, t, err) < 0) return -1;
     return 0;
 }
