@@ -103,19 +103,23 @@ bool kd_figure_is_setting(size_t k)
     return kd_figures[k].get == temperature || kd_figures[k].get == alpha;
 }
 
+const struct kd_entry *kd_teacher_entry(const struct kd_report *report, size_t run)
+{
+    for (size_t i = 0; i < report->n_entries; i++) {
+        const struct kd_result *r = &report->results[report->entries[i].first];
+        if (r->run == run && r->role == KD_ROLE_TEACHER) return &report->entries[i];
+    }
+    return NULL;
+}
+
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry)
 {
     const struct kd_entry *plain = kd_report_plain(report, entry);
-    size_t run = report->results[entry->first].run;
-    if (!plain) return NAN;
-    for (size_t i = 0; i < report->n_entries; i++) {
-        const struct kd_entry *e = &report->entries[i];
-        const struct kd_result *r = &report->results[e->first];
-        if (r->run != run || r->role != KD_ROLE_TEACHER) continue;
-        struct kd_stats low = kd_entry_stats(report, plain, kd_figure_top1), high = kd_entry_stats(report, e, kd_figure_top1);
-        struct kd_interval gap = kd_interval_between(&high, &low);
-        if (!(gap.mean > 0) || gap.low <= 0) return NAN; /* a share of nothing */
-        return (kd_entry_stats(report, entry, kd_figure_top1).mean - low.mean) / gap.mean;
-    }
-    return NAN;
+    const struct kd_entry *teacher = kd_teacher_entry(report, report->results[entry->first].run);
+    if (!plain || !teacher) return NAN;
+    struct kd_stats low = kd_entry_stats(report, plain, kd_figure_top1);
+    struct kd_stats high = kd_entry_stats(report, teacher, kd_figure_top1);
+    struct kd_interval gap = kd_interval_between(&high, &low);
+    if (!(gap.mean > 0) || gap.low <= 0) return NAN; /* a share of nothing */
+    return (kd_entry_stats(report, entry, kd_figure_top1).mean - low.mean) / gap.mean;
 }

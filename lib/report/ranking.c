@@ -1,6 +1,7 @@
 /* What remains where parameters and temperature are the same: each model's accuracy with its seeds; and accuracy against the
  * share of the data that was learnt from. */
 #include "figure.h"
+#include "figures.h"
 #include "kd/base/json.h"
 #include "kd/base/mem.h"
 #include "plot.h"
@@ -178,12 +179,8 @@ static void draw_shares(const struct kd_report *report, const struct kd_panel *p
 /* Error of the run's teacher, which saw all images; NaN: none. */
 static double teacher_error(const struct kd_report *report, size_t run)
 {
-    for (size_t i = 0; i < report->n_entries; i++) {
-        const struct kd_result *r = &report->results[report->entries[i].first];
-        if (r->run == run && r->role == KD_ROLE_TEACHER)
-            return 1 - kd_entry_stats(report, &report->entries[i], kd_figure_top1).mean;
-    }
-    return NAN;
+    const struct kd_entry *teacher = kd_teacher_entry(report, run);
+    return teacher ? 1 - kd_entry_stats(report, teacher, kd_figure_top1).mean : NAN;
 }
 
 /* Axes over the students and the teacher; the shares that are there, ascending, are the ticks. */

@@ -2,6 +2,7 @@
  * temperatures, beside its students' answers where these are kept; else the teacher's alone, from
  * the soft targets that the students learned from. */
 #include "figure.h"
+#include "figures.h"
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
 #include "logits.h"
@@ -249,14 +250,13 @@ static const struct kd_result *of_seed(const struct kd_report *report, const str
 /* The teacher, the distilled student best on validation, and its plain counterpart: of one seed. */
 static size_t keep_answers(const struct kd_report *report, size_t run, struct kept kept[MODELS])
 {
-    const struct kd_entry *teacher = NULL, *student = NULL;
+    const struct kd_entry *teacher = kd_teacher_entry(report, run), *student = NULL;
     double best = -INFINITY;
     size_t n = 0;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run) continue;
-        if (r->role == KD_ROLE_TEACHER && !teacher) teacher = e;
         double score = kd_entry_stats(report, e, kd_figure_valid).mean;
         if (r->role == KD_ROLE_TEACHER || !kd_entry_distilled(report, e)) continue;
         if (student && !(score > best)) continue;
