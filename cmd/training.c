@@ -309,7 +309,10 @@ static int check_effects(const struct training_work *w, struct kd_err *err)
 {
     const struct training_options *o = &training_options;
     const bool file = o->soft_targets, models = o->teachers.n > 0;
+    const bool alone = !w->path && !file && !models && !kd_args_has(&w->run->args, "from");
     const struct kd_idle rules[] = {
+        {alone, "temperature alpha fixed-teacher average force",
+         "is for soft targets, but none are given; add --soft-targets FILE or --teacher MODEL"},
         {!o->list, "ready", "goes with --list"},
         {!w->path, "student", "chooses one of an experiment's, but none is given"},
         {o->network, "layers", "names a network, and so does --network; give one of them"},
@@ -324,7 +327,6 @@ static int check_effects(const struct training_work *w, struct kd_err *err)
 /* Options that would do nothing are a mistake in the command. */
 static int check_options(const struct training_work *w, struct kd_err *err)
 {
-    static const char *const soft[] = {"temperature", "alpha", "fixed-teacher", "average", "force"};
     const struct training_options *o = &training_options;
     if (o->list && !w->path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
     if (o->soft_targets && o->teachers.n)
@@ -333,12 +335,6 @@ static int check_options(const struct training_work *w, struct kd_err *err)
     if (w->path && strcmp(w->path, "-") != 0 && !kd_path_exists(w->path))
         return kd_fail(err, "%s: there is no such experiment, a JSON file as those in configs/ (images are "
                             "named with --data)", w->path);
-    if (w->path || !w->student || o->soft_targets || o->teachers.n || kd_args_has(&w->run->args, "from"))
-        return 0;
-    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
-        if (kd_args_has(&w->run->args, soft[i]))
-            return kd_fail_usage(err, "--%s is for soft targets, but none are given; add --soft-targets "
-                                      "FILE or --teacher MODEL", soft[i]);
     return 0;
 }
 
