@@ -161,7 +161,7 @@ errors() { kd-eval "$@" --json | jq .errors; }
     kd-report x.json --table classes --csv --filter only78 >classes
     head -1 classes | grep -qx "run,name,seeds,class,trained_on,images,errors,errors_sd,right,mostly_taken_for"
     [ "$(awk -F, 'NR > 1 {s += $7} END {print s}' classes)" = "$(kd-report x.json --table models --csv --filter only78 --columns errors | tail -1 | cut -d, -f1)" ]
-    [ "$(awk -F, '$4 == "yes" {printf "%s ", $3}' classes)" = "7 8 " ]
+    [ "$(awk -F, '$5 == "yes" {printf "%s ", $4}' classes)" = "7 8 " ]
     [ "$(kd-report x.json --table classes --filter only78 | grep -c '^\*')" -eq 8 ]
     kd-report x.json --charts -o charts --quiet >/dev/null
     [ -s charts/unseen-classes.svg ]
