@@ -41,7 +41,7 @@ static cJSON *bins_json(const struct evaluation *r, struct kd_err *err)
     return list;
 }
 
-char *evaluation_json(const struct evaluation *r, struct kd_err *err)
+char *evaluation_json(const struct evaluation *r, const char *command, struct kd_err *err)
 {
     const struct {
         const char *key;
@@ -62,6 +62,8 @@ char *evaluation_json(const struct evaluation *r, struct kd_err *err)
     }
     if (status == 0 && r->tta) status = kd_json_add_text(o, "tta", kd_tta_name(r->tta), err);
     if (status == 0) status = kd_json_add_text(o, "fingerprint", r->fingerprint, err);
+    if (status == 0 && command) status = kd_json_add_text(o, "version", KD_VERSION, err);
+    if (status == 0 && command && *command) status = kd_json_add_text(o, "command", command, err);
     if (status == 0 && r->confusion) status = kd_json_attach(o, "confusion", matrix(r, err), err);
     if (status == 0 && r->confusion) status = kd_json_attach(o, "bins", bins_json(r, err), err);
     char *text = status == 0 ? kd_json_text(o, false, err) : NULL;

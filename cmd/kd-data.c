@@ -392,11 +392,15 @@ static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
         kd_alloc((size_t)config.sheet.count + t->images.classes, sizeof *list, "the sheet", err);
     int status = list ? cells_choose(run, t, list, &n, err) : -1;
     if (status == 0) status = kd_sheet_draw(&t->images, list, n, &how, &picture, err);
+    char *origin = run->command[0] ? kd_format(err, "kd %s: %s", KD_VERSION, run->command) : NULL;
+    if (status == 0 && run->command[0] && !origin) status = -1;
+    picture.origin = origin;
     if (status == 0) status = kd_picture_encode(&picture, &bytes, err);
     if (status == 0) status = kd_file_write(run->common.output, bytes.data, bytes.size, err);
     if (status == 0) status = made_print(run, kd_images_identity(&t->images, err), err);
     kd_bytes_release(&bytes);
     kd_picture_release(&picture);
+    kd_free(origin);
     kd_free(list);
     return status;
 }

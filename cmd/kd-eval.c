@@ -61,12 +61,17 @@ struct work {
     size_t models;         /* of an experiment that are there */
 };
 
+static bool to_file(const struct work *w)
+{
+    return w->run->common.output && strcmp(w->run->common.output, "-") != 0;
+}
+
 /* Lines go to standard output as they come, to a file all at once at the end. */
 static int tell(struct work *w, bool end, struct kd_err *err)
 {
     const char *path = w->run->common.output;
     int status = 0;
-    if (!path || strcmp(path, "-") == 0) {
+    if (!to_file(w)) {
         if (w->text.size) status = kd_print(err, "%s", w->text.data);
         kd_bytes_release(&w->text);
     } else if (end) {
@@ -143,7 +148,7 @@ static int save_logits(const struct work *w, const struct kd_model *model, const
     if (!SAVING || strcmp(model->path, "-") == 0 || on->n != w->images.n) return 0;
     char *path = beside(model->path, "logits.safetensors", err);
     int status = path ? kd_logits_write(path, logits, labels, model->net->classes, &w->images,
-                                        model->fingerprint, err)
+                                        model->fingerprint, w->run->command, err)
                       : -1;
     kd_free(path);
     return status;
@@ -204,6 +209,14 @@ static struct evaluation *add_result(struct work *w, struct kd_err *err)
     return &w->results[w->n++];
 }
 
+static int add_line(struct kd_bytes *to, const struct evaluation *r, const char *command, struct kd_err *err)
+{
+    char *text = evaluation_json(r, command, err);
+    int status = text ? kd_bytes_format(to, err, "%s\n", text) : -1;
+    kd_free(text);
+    return status;
+}
+
 static int evaluate(struct work *w, struct kd_model *model, const char *split, struct kd_err *err)
 {
     struct kd_subset on = {0};
@@ -221,14 +234,10 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
         memcpy(r->fingerprint, model->fingerprint, sizeof r->fingerprint);
         status = r->model && r->data && r->split ? measure(w, model, &on, r, err) : -1;
     }
-    if (status == 0 && (w->run->common.json || SAVING)) {
-        char *text = evaluation_json(r, err);
-        status = text ? kd_bytes_format(&w->saved, err, "%s\n", text) : -1;
-        if (status == 0 && w->run->common.json) {
-            status = kd_bytes_format(&w->text, err, "%s\n", text);
-            if (status == 0) status = tell(w, false, err);
-        }
-        kd_free(text);
+    if (status == 0 && SAVING) status = add_line(&w->saved, r, w->run->command, err);
+    if (status == 0 && w->run->common.json) {
+        status = add_line(&w->text, r, to_file(w) ? w->run->command : NULL, err);
+        if (status == 0) status = tell(w, false, err);
     }
     kd_subset_release(&on);
     return status;

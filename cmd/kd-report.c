@@ -327,6 +327,7 @@ static int run(struct kd_run *r, struct kd_err *err)
     if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
     if (status == 0) {
         report.data_dir = config.data_dir;
+        report.command = r->command;
         status = machine_check(err) < 0 ? -1 : show(r, &report, chosen, err);
         if (status == 0) status = machine_check(err);
         kd_report_release(&report);

@@ -153,6 +153,17 @@ int kd_picture_shape(const void *bytes, size_t size, const char *name, struct kd
     return read_png(&k);
 }
 
+static void write_origin(struct codec *k, const char *origin)
+{
+    char key[] = "Comment";
+    const union {
+        const char *from;
+        char *text;
+    } text = {.from = origin}; /* libpng copies it */
+    png_text chunk = {.compression = PNG_ITXT_COMPRESSION_NONE, .key = key, .text = text.text, .itxt_length = strlen(origin)};
+    png_set_text(k->png, k->info, &chunk, 1);
+}
+
 static int encode(struct codec *k, const struct kd_picture *p)
 {
     if (setjmp(png_jmpbuf(k->png))) return -1;
@@ -160,6 +171,7 @@ static int encode(struct codec *k, const struct kd_picture *p)
     png_set_IHDR(k->png, k->info, p->w, p->h, 8,
                  p->c == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (p->origin) write_origin(k, p->origin);
     png_write_info(k->png, k->info);
     for (uint32_t y = 0; y < p->h; y++) png_write_row(k->png, p->pixels + (size_t)y * p->w * p->c);
     png_write_end(k->png, NULL);

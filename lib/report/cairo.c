@@ -1,5 +1,6 @@
 /* A canvas through Cairo: PNG and PDF. */
 #include "kd/report/canvas.h"
+#include "kd/data/picture.h"
 #include "marks.h"
 #include <math.h>
 #include <string.h>
@@ -158,6 +159,46 @@ static void draw(cairo_t *cr, const struct kd_canvas *c)
     }
 }
 
+/* Cairo's own PNG writer knows of no text. */
+static int encode(cairo_surface_t *surface, const char *origin, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_picture p = {0};
+    const uint32_t h = (uint32_t)cairo_image_surface_get_height(surface), w = (uint32_t)cairo_image_surface_get_width(surface);
+    const size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+    const unsigned char *rows = cairo_image_surface_get_data(surface);
+    if (kd_picture_init(&p, h, w, 3, err) < 0) return -1;
+    p.origin = origin;
+    cairo_surface_flush(surface);
+    for (size_t y = 0; y < h; y++)
+        for (size_t x = 0; x < w; x++) {
+            uint32_t pixel;
+            memcpy(&pixel, rows + y * stride + 4 * x, sizeof pixel);
+            for (size_t k = 0; k < 3; k++) p.pixels[(y * w + x) * 3 + k] = (uint8_t)(pixel >> (16 - 8 * k));
+        }
+    int status = kd_picture_encode(&p, out, err);
+    kd_picture_release(&p);
+    return status;
+}
+
+int kd_canvas_png(const struct kd_canvas *c, double scale, struct kd_bytes *out, struct kd_err *err)
+{
+    if (c->failed) return kd_fail(err, "%s", c->err.text);
+    cairo_surface_t *surface = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, (int)ceil(c->width * scale), (int)ceil(c->height * scale));
+    cairo_t *cr = cairo_create(surface);
+    cairo_set_source_rgb(cr, 1, 1, 1);
+    cairo_paint(cr);
+    cairo_scale(cr, scale, scale);
+    draw(cr, c);
+    cairo_status_t status = cairo_status(cr);
+    cairo_destroy(cr);
+    int written = status == CAIRO_STATUS_SUCCESS
+                      ? encode(surface, c->origin, out, err)
+                      : kd_fail(err, "a chart as PNG: %s", cairo_status_to_string(status));
+    cairo_surface_destroy(surface);
+    return written;
+}
+
 struct sink {
     struct kd_bytes *out;
     struct kd_err *err;
@@ -170,26 +211,6 @@ static cairo_status_t take(void *ctx, const unsigned char *data, unsigned size)
                                                               : CAIRO_STATUS_SUCCESS;
 }
 
-int kd_canvas_png(const struct kd_canvas *c, double scale, struct kd_bytes *out, struct kd_err *err)
-{
-    struct sink sink = {out, err};
-    if (c->failed) return kd_fail(err, "%s", c->err.text);
-    cairo_surface_t *surface = cairo_image_surface_create(
-        CAIRO_FORMAT_RGB24, (int)ceil(c->width * scale), (int)ceil(c->height * scale));
-    cairo_t *cr = cairo_create(surface);
-    cairo_set_source_rgb(cr, 1, 1, 1);
-    cairo_paint(cr);
-    cairo_scale(cr, scale, scale);
-    draw(cr, c);
-    cairo_status_t status = cairo_status(cr);
-    cairo_destroy(cr);
-    if (status == CAIRO_STATUS_SUCCESS)
-        status = cairo_surface_write_to_png_stream(surface, take, &sink);
-    cairo_surface_destroy(surface);
-    if (status == CAIRO_STATUS_SUCCESS) return 0;
-    return kd_fail(err, "a chart as PNG: %s", cairo_status_to_string(status));
-}
-
 int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err *err)
 {
     struct sink sink = {out, err};
@@ -197,6 +218,8 @@ int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err
     cairo_surface_t *surface =
         cairo_pdf_surface_create_for_stream(take, &sink, c->width, c->height);
     cairo_t *cr = cairo_create(surface);
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, ""); /* same report, same bits */
+    if (c->origin) cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, c->origin);
     draw(cr, c);
     cairo_status_t status = cairo_status(cr);
     cairo_destroy(cr);

@@ -85,6 +85,7 @@ void kd_charts_release(struct kd_chart_set *set)
     }
     kd_free(set->charts);
     kd_samples_release(set);
+    kd_free(set->origin);
     kd_free(set->left_out);
     *set = (struct kd_chart_set){0};
 }
@@ -104,6 +105,14 @@ int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, str
                 return -1;
             }
     kd_samples_release(set); /* the drawings have what they need */
+    struct kd_bytes origin = {0};
+    if (kd_words_origin(report, &origin, err) < 0) {
+        kd_bytes_release(&origin);
+        kd_charts_release(set);
+        return -1;
+    }
+    set->origin = origin.data;
+    for (size_t i = 0; i < set->n; i++) set->charts[i].canvas.origin = set->origin;
     return 0;
 }
 

@@ -16,6 +16,7 @@ struct kd_chart_set {
     struct kd_chart *charts;
     size_t n, room;
     struct kd_samples *samples; /* images read last, by split: runs side by side often share them */
+    char *origin;               /* as its canvases have it */
     char *left_out;             /* why pictures of data are not among them, or NULL */
 };
 int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err);

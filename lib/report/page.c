@@ -140,8 +140,10 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
 
 static int put_head(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    struct kd_bytes names = {0}, words = {0};
-    int status = -1;
+    struct kd_bytes names = {0}, words = {0}, origin = {0};
+    int status = kd_words_origin(report, &origin, err);
+    if (status < 0) goto end;
+    status = -1;
     for (size_t i = 0; i < report->n_runs; i++)
         if (kd_bytes_format(&names, err, "%s", i ? ", " : "") < 0 ||
             put(&names, report->runs[i].name, err) < 0)
@@ -151,8 +153,9 @@ static int put_head(const struct kd_report *report, struct kd_bytes *out, struct
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
             "img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-            "<meta name=\"color-scheme\" content=\"light dark\">\n<title>",
+            "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"",
             err) < 0 ||
+        kd_text_xml(out, origin.size ? origin.data : "kd", err) < 0 || put(out, "\">\n<title>", err) < 0 ||
         kd_text_xml(out, names.size ? names.data : "", err) < 0 ||
         put(out, "</title>\n<style>\n", err) < 0 || put(out, kd_canvas_theme(), err) < 0 ||
         put(out, style, err) < 0 || put(out, "</style>\n</head>\n<body>\n<main>\n<h1>", err) < 0 ||
@@ -164,6 +167,7 @@ static int put_head(const struct kd_report *report, struct kd_bytes *out, struct
 end:
     kd_bytes_release(&names);
     kd_bytes_release(&words);
+    kd_bytes_release(&origin);
     return status;
 }
 

@@ -203,6 +203,10 @@ int kd_canvas_svg(const struct kd_canvas *c, bool themed, struct kd_bytes *out, 
                         "width=\"%.0f\" height=\"%.0f\" font-family=\"" FACE "\">\n",
                         c->width, c->height, c->width, c->height) < 0)
         return -1;
+    if (!themed && c->origin &&
+        (kd_bytes_format(out, err, "<metadata>") < 0 || kd_text_xml(out, c->origin, err) < 0 ||
+         kd_bytes_format(out, err, "</metadata>\n") < 0))
+        return -1;
     if (!themed && kd_bytes_format(
                        out, err, "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n") < 0)
         return -1;

@@ -117,6 +117,15 @@ static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *
     return 0;
 }
 
+static int add_origin(const struct kd_report *report, cJSON *root, struct kd_err *err)
+{
+    struct kd_bytes words = {0};
+    int status = kd_words_origin(report, &words, err);
+    if (status == 0 && words.size) status = kd_json_add_text(root, "origin", words.data, err);
+    kd_bytes_release(&words);
+    return status;
+}
+
 static int render_json(const struct kd_report *report, const struct kd_table *models,
                        struct kd_bytes *out, struct kd_err *err)
 {
@@ -131,7 +140,7 @@ static int render_json(const struct kd_report *report, const struct kd_table *mo
     }
     for (size_t i = 0; i < report->n_notes; i++)
         cJSON_AddItemToArray(notes, cJSON_CreateString(report->notes[i]));
-    if (kd_json_add(root, "notes", notes, err) < 0 || add_runs(report, root, err) < 0 ||
+    if (add_origin(report, root, err) < 0 || kd_json_add(root, "notes", notes, err) < 0 || add_runs(report, root, err) < 0 ||
         add_table(root, "models", models, err) < 0)
         goto end;
     if (kd_table_differences(report, &t, err) < 0 || add_table(root, "differences", &t, err) < 0)
@@ -215,6 +224,20 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
     return status;
 }
 
+/* As a comment, where the form has one. */
+static int put_origin(const struct kd_report *report, enum kd_form form, struct kd_bytes *out, struct kd_err *err)
+{
+    const bool latex = form == KD_FORM_LATEX;
+    struct kd_bytes words = {0};
+    if (!latex && form != KD_FORM_MARKDOWN) return 0;
+    int status = kd_words_origin(report, &words, err);
+    for (char *p = words.data; p && !latex && (p = strstr(p, "->")); p++) p[1] = ' '; /* would end the comment */
+    if (status == 0 && words.size)
+        status = kd_bytes_format(out, err, latex ? "\n%% %s\n" : "\n<!-- %s -->\n", words.data);
+    kd_bytes_release(&words);
+    return status;
+}
+
 static const char what_columns_mean[] =
     "  Mean and standard deviation over seeds. valid.: on the validation images, which choose epochs and students; smaller,\n"
     "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the way from plain to\n"
@@ -244,7 +267,7 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
         kd_bytes_format(out, err, "%s", what_columns_mean) < 0)
         goto end;
     if (put_differences(report, view, out, err) < 0 ||
-        put_section("Notes", &notes, view->form, out, err) < 0)
+        put_section("Notes", &notes, view->form, out, err) < 0 || put_origin(report, view->form, out, err) < 0)
         goto end;
     status = 0;
 end:

@@ -1,5 +1,6 @@
 /* What a report says in sentences. */
 #include "kd/report/tables.h"
+#include "kd/base/hash.h"
 #include "util.h"
 #include <math.h>
 #include <stdio.h>
@@ -51,6 +52,23 @@ int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struc
     for (size_t run = 0; run < report->n_runs; run++)
         if (heading_of(report, run, out, err) < 0) return -1;
     return 0;
+}
+
+int kd_words_origin(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+{
+    char fingerprint[KD_FINGERPRINT];
+    size_t n = 0;
+    if (!report->command || !*report->command) return 0;
+    struct kd_hash *hash = kd_hash_new(err);
+    if (!hash) return -1;
+    for (size_t i = 0; i < report->n_results; i++) {
+        const char *one = report->results[i].fingerprint;
+        if (one) kd_hash_add(hash, one, strlen(one));
+        n += one != NULL;
+    }
+    kd_hash_end(hash, fingerprint);
+    if (kd_bytes_format(out, err, "kd %s: ", KD_VERSION) < 0 || kd_text_plain(out, report->command, err) < 0) return -1;
+    return n ? kd_bytes_format(out, err, "; %zu model%s, fingerprint %s", n, n > 1 ? "s" : "", fingerprint) : 0;
 }
 
 static bool run_with(const struct kd_report *report, enum kd_teachers teachers)

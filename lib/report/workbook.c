@@ -364,6 +364,8 @@ static int write_about(struct kd_book *b, const struct kd_report *report)
     worksheet_set_column(sheet, 0, 0, 90, b->wrap);
     int status = kd_words_heading(report, &words, b->err);
     if (status == 0) status = kd_words_notes(report, "Note: ", &words, b->err);
+    if (status == 0) status = kd_words_origin(report, &words, b->err);
+    if (status == 0) status = kd_bytes_add(&words, "\n", 1, b->err);
     for (size_t at = 0; at < words.size && status == 0;) {
         size_t length = strcspn(words.data + at, "\n");
         words.data[at + length] = '\0';
@@ -405,6 +407,19 @@ static int write_sheets(struct kd_book *b, const struct kd_report *report)
     return write_about(b, report);
 }
 
+/* Without a command nothing may differ between equal reports, as the time would: then it is that of the parts of the ZIP file. */
+static int write_properties(struct kd_book *b, const struct kd_report *report)
+{
+    const time_t first_of_1980 = 315532800;
+    struct kd_bytes origin = {0};
+    int status = kd_words_origin(report, &origin, b->err);
+    lxw_doc_properties is = {.comments = origin.data, .created = origin.size ? 0 : first_of_1980};
+    if (status == 0 && workbook_set_properties(b->workbook, &is) != LXW_NO_ERROR)
+        status = kd_fail_memory(b->err, "no memory for a workbook's properties");
+    kd_bytes_release(&origin);
+    return status;
+}
+
 /* libxlsxwriter writes to a name of its own; what it wrote is then delivered as every file is. */
 int kd_workbook_write(const struct kd_report *report, const char *path, struct kd_err *err)
 {
@@ -425,7 +440,8 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
         kd_fail_memory(err, "no memory for a workbook");
         goto end;
     }
-    status = write_sheets(&b, report);
+    status = write_properties(&b, report);
+    if (status == 0) status = write_sheets(&b, report);
     lxw_error wrong = workbook_close(b.workbook);
     if (status == 0 && wrong != LXW_NO_ERROR)
         status = kd_fail(err, "%s: workbook: %s", path, lxw_strerror(wrong));

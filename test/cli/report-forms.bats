@@ -85,7 +85,7 @@ evaluated() {
     kd-report "$run" --csv --table seeds >seeds.csv
     kd-report "$run" --json >r.json
     diff seeds.csv "$out/seeds.csv"
-    diff r.json "$out/report.json"
+    diff <(grep -v '^  "origin"' r.json) <(grep -v '^  "origin"' "$out/report.json")
     if has_workbook && command -v unzip >/dev/null; then rm -rf parts && unzip -q "$out/report.xlsx" -d parts; fi
     while IFS=$'\t' read -r seed top1 errors nll ece folder; do
         n=$((n + 1))
@@ -171,4 +171,37 @@ evaluated() {
     sed -i 's/"latency_ms":[^,]*,//' "u/${run#runs/}/teacher/s1/eval.json"
     [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 0 ]
     [ "$(kd-eval -x x.json --runs u --update --time --json 2>/dev/null | wc -l)" -eq 4 ] # the student anew without times
+}
+
+@test "every form says what made it and of which models; without that, equal reports are equal files" {
+    origin="kd $(cat "$BATS_TEST_DIRNAME/../../VERSION"): kd-report x.json --all; 6 models, fingerprint "
+    fingerprint=$(kd-report x.json --json | jq -r '.origin | capture("6 models, fingerprint (?<x>[0-9a-f]{32})$").x')
+    origin+=$fingerprint
+    tail -n 1 "$out/report.md" | grep -Fx "<!-- $origin -->"
+    tail -n 1 "$out/report.tex" | grep -Fx "% $origin"
+    grep -Fq "<meta name=\"generator\" content=\"$origin\">" "$out/report.html"
+    grep -Fqx "<metadata>$origin</metadata>" "$out/confusion.svg"
+    jq -se --arg origin "$origin" '.[0].origin == $origin' "$out/report.json"
+    if has_cairo; then LC_ALL=C grep -aFq "Comment" "$out/confusion.png" && LC_ALL=C grep -aFq "$origin" "$out/confusion.png"; fi
+    if has_workbook && command -v unzip >/dev/null; then unzip -p "$out/report.xlsx" docProps/core.xml | grep -Fq ">$origin<"; fi
+    # Another set of models has another fingerprint.
+    run kd-report "$run/teacher" --json
+    [[ "$(jq -r .origin <<<"$output")" == *"; 2 models, fingerprint "* ]]
+    [[ "$output" != *"$fingerprint"* ]]
+    kd-report x.json --all --no-provenance -o first >/dev/null
+    sleep 1.1 # into another second, should one be written
+    kd-report x.json --all --no-provenance -o second >/dev/null
+    diff -r first second
+    run grep -alFr "kd-report x.json" first
+    [ "$status" -eq 1 ]
+}
+
+@test "what kd-eval keeps says what made it" {
+    jq -se --arg v "$(cat "$BATS_TEST_DIRNAME/../../VERSION")" 'all(.[]; .version == $v and .command == "kd-eval -x x.json -q --time")' \
+        "$run"/teacher/s1/eval.json
+    LC_ALL=C grep -aFq '"kd.command":"kd-eval -x x.json -q --time"' "$run/teacher/s1/logits.safetensors"
+    kd-eval "$run/teacher/s1" --json -o line.json
+    jq -e '.command == "kd-eval '"'$run/teacher/s1'"' --json -o line.json"' line.json
+    kd-eval "$run/teacher/s1" --json --no-provenance -o line.json
+    jq -e 'has("command") | not' line.json
 }

@@ -12,6 +12,7 @@
 struct kd_picture {
     uint32_t h, w, c; /* c: 1 gray, 3 red green blue */
     uint8_t *pixels;  /* [h][w][c], owned */
+    const char *origin; /* where it came from, UTF-8; a PNG file's text "Comment"; borrowed; NULL: none */
 };
 int kd_picture_init(struct kd_picture *p, uint32_t h, uint32_t w, uint32_t c, struct kd_err *err);
 void kd_picture_release(struct kd_picture *p);

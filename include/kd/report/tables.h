@@ -32,6 +32,9 @@ int kd_table_find(const struct kd_table *t, const char *key, size_t *column, str
 /* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each
  * on its line. */
 int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
+/* Where a report comes from, one line: kd's version, the command, how many models and the fingerprint of their
+ * fingerprints. Nothing where report->command is not known. */
+int kd_words_origin(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
 /* What a table of differences shows, in a few sentences on one line; and where its intervals are to be taken with care,
  * as seeds share teachers. */
 int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t, struct kd_bytes *out,

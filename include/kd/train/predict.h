@@ -64,7 +64,8 @@ int kd_predict_time(struct kd_network *net, const struct kd_normalize *normalize
                     const struct kd_view *view, const uint32_t *index, size_t n, struct kd_pool *pool,
                     double *latency_ms, double *throughput, struct kd_err *err);
 /* A file of a model's logits for all images of a set: `logits` F32 [n][classes], and `labels` I32 [n] where the set
- * has any (-1: none). Metadata: kd.kind = "logits", kd.data, kd.parents = [fingerprint of the model]. */
+ * has any (-1: none). Metadata: kd.kind = "logits", kd.data, kd.parents = [fingerprint of the model], kd.command unless `command` is
+ * empty. */
 int kd_logits_write(const char *path, const float *logits, const int32_t *labels, size_t classes,
-                    const struct kd_images *images, const char *fingerprint, struct kd_err *err);
+                    const struct kd_images *images, const char *fingerprint, const char *command, struct kd_err *err);
 #endif
