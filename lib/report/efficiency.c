@@ -131,32 +131,50 @@ static void draw_front(const struct kd_panel *p, const struct spot *s, size_t n)
                    (struct kd_pen){.ink = KD_INK_FAINT, .width = 1.2, .dash = 5});
 }
 
-/* Names of the models on the front, where they do not cover one another. */
-static void label_spots(const struct kd_panel *p, const struct kd_report *report,
-                        const struct spot *s, size_t n)
+/* Is a model as accurate as any of its size or below? */
+static bool on_front(const struct spot *s, size_t n, size_t i)
 {
-    double taken[POINTS][4];
-    size_t labels = 0;
+    for (size_t k = 0; k < n; k++)
+        if (k != i && s[k].x <= s[i].x && (s[k].y.mean > s[i].y.mean || (k < i && s[k].y.mean == s[i].y.mean))) return false;
+    return true;
+}
+
+struct box {
+    double left, top, right, bottom;
+};
+
+static bool is_free(const struct box *b, const struct box *taken, size_t n, const struct kd_panel *p)
+{
+    if (b->left < p->x || b->right > p->x + p->w || b->top < p->y - 16 || b->bottom > p->y + p->h) return false;
+    for (size_t k = 0; k < n; k++)
+        if (b->left < taken[k].right && b->right > taken[k].left && b->top < taken[k].bottom && b->bottom > taken[k].top)
+            return false;
+    return true;
+}
+
+/* Names of the models on the front, each beside its mark where no mark and no other name is; without such a place it is left
+ * to the page's tips. */
+static void label_spots(const struct kd_panel *p, const struct kd_report *report, const struct spot *s, size_t n)
+{
+    struct box taken[2 * POINTS];
+    size_t boxes = 0;
     for (size_t i = 0; i < n; i++) {
-        bool front = true;
-        for (size_t k = 0; k < n; k++)
-            if (k != i && s[k].x <= s[i].x &&
-                (s[k].y.mean > s[i].y.mean || (k < i && s[k].y.mean == s[i].y.mean)))
-                front = false;
-        if (!front) continue;
+        double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean);
+        taken[boxes++] = (struct box){x - 5, y - 5, x + 5, y + 5};
+    }
+    for (size_t i = 0; i < n; i++) {
         char label[160];
+        if (!on_front(s, n, i)) continue;
         kd_text_fit(name_of(report, &s[i]), KD_TEXT_SIZE, 280, label);
-        double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean) - 12;
-        double w = kd_type_width(label, KD_TEXT_SIZE);
-        bool end = x + w + 10 > p->x + p->w, free = true;
-        double left = end ? fmax(p->x + 4, x - w - 8) : x + 8;
-        for (size_t k = 0; k < labels; k++)
-            free = free && (left + w < taken[k][0] || left > taken[k][2] || y - 12 > taken[k][3] ||
-                            y < taken[k][1]);
-        if (!free) continue;
-        const double box[4] = {left, y - 12, left + w, y};
-        memcpy(taken[labels++], box, sizeof box);
-        kd_canvas_text(p->c, left, y, label, (struct kd_type){.size = KD_TEXT_SIZE});
+        double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean), w = kd_type_width(label, KD_TEXT_SIZE);
+        for (int side = 0; side < 2; side++) { /* above, to the right or the left; below it would seem that of a lesser model */
+            double left = side ? x - w - 8 : x + 8, bottom = y - 10;
+            const struct box box = {left, bottom - 11, left + w, bottom + 2};
+            if (!is_free(&box, taken, boxes, p)) continue;
+            taken[boxes++] = box;
+            kd_canvas_text(p->c, left, bottom, label, (struct kd_type){.size = KD_TEXT_SIZE});
+            break;
+        }
     }
 }
 
