@@ -186,15 +186,17 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     w->teachers.average = options.average;
     w->teachers.tta = c->tta;
     if (w->showing) return show(w, err);
-    if (c->probabilities || options.average || !options.logits) what.temperatures = c->temperature;
+    const bool softened = c->probabilities || options.average || !options.logits;
+    if (softened) what.temperatures = c->temperature;
     if (c->probabilities && !c->temperature.n)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
     if (!options.logits && !c->temperature.n)
         return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need temperatures; add --temperature 1,4,20");
     const struct kd_idle idle[] = {
         {!options.augment.shift, "fill", "says what comes in where images are shifted; it goes with --shift"},
-        {!c->views, "views-seed", "goes with --views"}};
-    if (kd_args_idle(&w->run->args, idle, 2, err) < 0) return -1;
+        {!c->views, "views-seed", "goes with --views"},
+        {!softened, "temperature", "goes with --probabilities; logits serve every temperature, which kd-train-student is told"}};
+    if (kd_args_idle(&w->run->args, idle, sizeof idle / sizeof *idle, err) < 0) return -1;
     if (c->views && !kd_augment_active(&options.augment))
         return kd_fail_usage(err, "--views records augmented images; say how, for example --shift 2");
     if (options.update && strcmp(path, "-") != 0 && kd_path_exists(path) &&

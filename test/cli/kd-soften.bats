@@ -198,6 +198,7 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     refused 2 "--runs" "experiment" -- soften -m T1 --runs elsewhere -o kept/s.safetensors
     refused 2 "--fill" "it goes with --shift" -- soften -m T1 --views 2 --flip random --fill reflect -o kept/s.safetensors
     refused 2 "--views-seed goes with --views" -- soften -m T1 --views-seed 2 -o kept/s.safetensors
+    refused 2 "--temperature goes with --probabilities; logits serve every temperature" -- soften -m T1 --temperature 4 -o kept/s.safetensors
     for option in --no-logits --half "--views 2" "--shift 2" --update; do
         refused 2 "${option% 2} is for a file of soft targets" -- soften -m T1 --show 3 $option
     done
