@@ -245,13 +245,15 @@ static void level(const struct kd_panel *p, double v, int ink, double dash)
     kd_canvas_line(p->c, x, y, 2, (struct kd_pen){.ink = ink, .width = 1.8, .dash = dash});
 }
 
+enum { ALPHAS = KD_N_SERIES - 2 }; /* a colour each, beside the teacher's and the plain student's */
+
 /* One network's students: a line over T for each alpha, levels for its plain student and the
  * teacher. */
 struct sweep {
     struct spot spots[POINTS]; /* distilled, by alpha, then T */
     size_t n, alphas;
     size_t all_alphas; /* those for which there is no colour too */
-    double alpha[KD_N_SERIES];
+    double alpha[ALPHAS];
     const struct spot *plain, *teacher;
 };
 
@@ -285,7 +287,7 @@ static void sweep_make(const struct kd_report *report, size_t group, const struc
         double a = kd_entry_stats(report, s->spots[i].entry, alpha).mean;
         if (i > 0 && (a == last || (isnan(a) && isnan(last)))) continue;
         last = a;
-        if (s->all_alphas++ < KD_N_SERIES - 1)
+        if (s->all_alphas++ < ALPHAS)
             s->alpha[s->alphas++] = a;
         else if (drawn == s->n)
             drawn = i;
@@ -320,7 +322,7 @@ static void sweep_lines(const struct kd_report *report, const struct kd_panel *p
             x[k] = kd_panel_x(p, s->spots[at].x);
             y[k++] = kd_panel_y(p, s->spots[at].y.mean);
         }
-        int ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2);
+        int ink = KD_INK_SERIES + 2 + (int)a;
         kd_canvas_line(p->c, x, y, k, (struct kd_pen){.ink = ink, .width = 1.8});
         for (size_t i = first; i < at; i++) draw_spot(p, report, &s->spots[i], ink, 0);
     }
@@ -342,7 +344,7 @@ static size_t unique_sorted(double *v, size_t n)
 }
 
 static size_t sweep_legend(const struct kd_report *report, const struct sweep *s,
-                           char labels[KD_N_SERIES][48], struct kd_legend_item *items)
+                           char labels[ALPHAS][48], struct kd_legend_item *items)
 {
     size_t k = 0;
     if (s->teacher)
@@ -357,7 +359,7 @@ static size_t sweep_legend(const struct kd_report *report, const struct sweep *s
         else
             snprintf(labels[a], sizeof labels[a], "distilled");
         items[k++] = (struct kd_legend_item){
-            labels[a], {.ink = KD_INK_SERIES + 2 + (int)a % (KD_N_SERIES - 2), .width = 1.8}, -1};
+            labels[a], {.ink = KD_INK_SERIES + 2 + (int)a, .width = 1.8}, -1};
     }
     return k;
 }
@@ -368,7 +370,7 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
     struct kd_legend_item items[KD_N_SERIES + 2];
     struct spot shown[POINTS + 2];
-    char labels[KD_N_SERIES][48], title[400], size[64], y_title[96];
+    char labels[ALPHAS][48], title[400], size[64], y_title[96];
     double ts[POINTS];
     size_t n = s->n;
     for (size_t i = 0; i < s->n; i++) ts[i] = s->spots[i].x;
