@@ -3,7 +3,7 @@
 BEGIN {
     rows = "teacher|teacher 2x1200, dropout, max-norm, jittered|67|67|;" \
         "plain|student 2x800, labels alone|146||;" \
-        "plain-norm|  with the taught student's max-norm|||;" \
+        "plain-norm|  trained as the taught student is|||;" \
         "kd|student 2x800, T=20|74|80|;" \
         "kd-jitter|the same, transfer set jittered||70|;" \
         "no3|no 3 in the transfer set|206||133;" \

@@ -21,7 +21,7 @@ for argument; do
     esac
 done
 if [ -n "$quick" ]; then
-    set -- --set name=hinton-quick --set seeds=2 --set teacher.train.epochs=20 --set students.plain.train.epochs=12 --set students.plain-norm.train.epochs=12 \
+    set -- --set name=hinton-quick --set seeds=2 --set teacher.train.epochs=20 --set students.plain.train.epochs=12 --set students.plain-norm.train.epochs=20 \
         --set students.kd.train.epochs=20 --set students.kd-jitter.train.epochs=15 --set students.no3.train.epochs=15 \
         --set students.only78.train.epochs=30 "$@"
 fi
