@@ -12,20 +12,13 @@ function put(key, seed, errors) {
     e[key, seed] = errors
 }
 function cell(key) { return n[key] > 1 ? sprintf("%.1f ± %.1f", mean_of(key), sd_of(key)) " " : n[key] ? sprintf("%.1f", mean_of(key)) : "-" }
-# 95 % quantile of |t| with df degrees of freedom (df + 1 pairs)
-function t95(df,    q) {
-    split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", q, " ")
-    return df > 9 ? 2.262 : q[df]
-}
 # Errors of a minus those of b, paired by seed: -1 or 1 where the 95 % interval of the mean excludes 0, "" below two pairs
-function differs(a, b,    i, s, m, q, k, d) {
-    m = q = k = 0
-    for (i = 1; i <= n[a]; i++) if ((b, list[a, i]) in e) { d[++k] = e[a, list[a, i]] - e[b, list[a, i]]; m += d[k] }
+function differs(a, b,    i, k, d) {
+    k = 0
+    for (i = 1; i <= n[a]; i++) if ((b, list[a, i]) in e) d[++k] = e[a, list[a, i]] - e[b, list[a, i]]
     if (k < 2) { untested++; return "" }
-    m /= k
-    for (i = 1; i <= k; i++) q += (d[i] - m) ^ 2
-    s = t95(k - 1) * sqrt(q / (k - 1) / k)
-    return m + s < 0 ? -1 : m - s > 0 ? 1 : 0
+    interval_of(d, k)
+    return diff_mean + diff_half < 0 ? -1 : diff_mean - diff_half > 0 ? 1 : 0
 }
 NR == 1 { next }
 /^"?(plain|kd)-[0-9]/ {

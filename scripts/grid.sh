@@ -21,11 +21,12 @@ experiment=$home/configs/hinton-grid.json
 if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
 runs=${RUNS:-runs}
 name=$(basename "$experiment" .json)
+for argument; do case $argument in name=*) name=${argument#name=} ;; esac; done
 # Copied, not linked: what differs from what the experiment asks for is trained anew, and must not touch the original.
-if [ -n "$train" ] && [ "$name" = hinton-grid ] && [ -d "$runs/hinton-mnist/teacher" ] && [ ! -e "$runs/$name/teacher" ]; then
+if [ -n "$train" ] && [ "$(basename "$experiment")" = hinton-grid.json ] && [ -d "$runs/hinton-mnist/teacher" ] && [ ! -e "$runs/$name/teacher" ]; then
     mkdir -p "$runs/$name"
     cp -R "$runs/hinton-mnist/teacher" "$runs/$name/teacher"
 fi
 [ -z "$train" ] || stoppable "$home/scripts/run_all.sh" "$experiment" "$@" >&2
 "$home/bin/kd-report" "$experiment" --runs "$runs" "$@" --table seeds --csv --columns name,temperature,seed,errors |
-    awk -f "$home/scripts/grid.awk"
+    awk -f "$home/scripts/stats.awk" -f "$home/scripts/grid.awk"
