@@ -133,8 +133,9 @@ cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
         return copy;
     }
     if (!cJSON_IsString(spec)) {
-        kd_fail_usage(err, "network: expected a list of layers, a name like \"mlp-800-800\", or a file; "
-                           "give one with --network or --layers 128,64");
+        kd_fail_usage(err, "network: %s a list of layers, a name like \"mlp-800-800\", or a file; "
+                           "give one with --network or --layers 128,64",
+                      spec ? "expected" : "there is none; expected");
         return NULL;
     }
     const char *name = spec->valuestring;

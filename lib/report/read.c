@@ -142,7 +142,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
         kd_free(r->parents);
         r->parents = NULL;
     }
-    if (name && name[0] && (r->role == KD_ROLE_STUDENT)) {
+    if (name && name[0] && r->role == KD_ROLE_STUDENT && !r->placed) {
         char *copy = kd_strdup(name, err);
         if (!copy) goto end;
         kd_free(r->name);

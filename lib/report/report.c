@@ -118,6 +118,7 @@ static int place_result(struct kd_result *r, const char *folder, struct kd_err *
     const char *up = base_name(path, &up_length);
     bool among_students = up_length == 8 && strncmp(up, "students", 8) == 0;
     r->role = KD_ROLE_STUDENT;
+    r->placed = among_students;
     if (r->name && strcmp(r->name, "teacher") == 0 && !among_students) r->role = KD_ROLE_TEACHER;
     kd_free(path);
     return r->folder && r->name ? 0 : -1;

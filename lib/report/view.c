@@ -231,7 +231,7 @@ static int put_origin(const struct kd_report *report, enum kd_form form, struct 
     struct kd_bytes words = {0};
     if (!latex && form != KD_FORM_MARKDOWN) return 0;
     int status = kd_words_origin(report, &words, err);
-    for (char *p = words.data; p && !latex && (p = strstr(p, "->")); p++) p[1] = ' '; /* would end the comment */
+    for (char *p = words.data; p && !latex && (p = strchr(p, '>')); p++) *p = ' '; /* it may end the comment */
     if (status == 0 && words.size)
         status = kd_bytes_format(out, err, latex ? "\n%% %s\n" : "\n<!-- %s -->\n", words.data);
     kd_bytes_release(&words);

@@ -137,7 +137,7 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
 {
     const struct kd_train_config *t = &job->train;
     if (t->schedule.warmup >= (double)t->epochs)
-        return kd_fail_usage(err, "train.schedule.warmup: %g epochs of warm-up in a training of %lld",
+        return kd_fail_usage(err, "train.schedule.warmup: it takes %g of the %lld epochs; it has to be fewer, 0 for none",
                              t->schedule.warmup, (long long)t->epochs);
     if (t->optimizer.nesterov && (t->optimizer.kind != KD_SGD || t->optimizer.momentum <= 0))
         return kd_fail_usage(err, "train.optimizer.nesterov: needs optimizer sgd with momentum");

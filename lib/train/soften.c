@@ -140,7 +140,7 @@ static int fill(struct kd_tensorfile *f, const struct kd_soften *what, struct kd
 static int check(const struct kd_soften *what, const struct kd_teachers *teachers, struct kd_err *err)
 {
     if (teachers->average && !what->temperatures.n)
-        return kd_fail_usage(err, "averaged probabilities hold for one temperature alone; give it with "
+        return kd_fail_usage(err, "averaged probabilities hold for the temperatures asked for alone; say which with "
                                   "--temperature");
     if (what->views && what->temperatures.n)
         return kd_fail_usage(err, "views are recorded as logits; leave --probabilities out");

@@ -92,6 +92,9 @@ bats_require_minimum_version 1.5.0
     kd-data convert idx:idx -o a.safetensors --json -q | jq -e '.path == "a.safetensors" and .n == 6 and .shape == [1,2,2]'
     [ "$(kd-data sheet idx:idx -o a.png)" = a.png ]
     [ "$(kd-data sheet idx:idx -o a.png --json | jq -r .path)" = a.png ]
+    LC_ALL=C grep -aq ': kd-data sheet idx:idx -o a.png --json' a.png # what made it
+    kd-data sheet idx:idx -o a.png --no-provenance
+    run ! grep -aq 'kd-data sheet' a.png
 }
 
 @test "equal commands write equal bytes without provenance" {

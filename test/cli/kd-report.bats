@@ -309,6 +309,8 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     says() { grep -qF ">$2</text>" "charts/$1.svg" || { echo "$1 says: $(grep -o '>[^<]*are drawn[^<]*' "charts/$1.svg")"; return 1; }; }
     says accuracy-models "The first 60 of 66 models are drawn; tables have all."
     [ "$(grep -o '<text[^>]*>kd-30,[^<]*' charts/accuracy-models.svg | wc -l)" -eq 58 ]
+    # All have one size: the best stands on the front, beside the teacher's, and is the only one that is named, above its mark.
+    [ "$(grep -c '<text[^>]*>kd-30,' charts/accuracy-parameters.svg)" -eq 1 ]
     says errors-data "The first 60 of 65 students are drawn; tables have all."
     says accuracy-temperature "The lowest 5 of 9 values of alpha are drawn; tables have all."
     [ "$(grep -o '>distilled, alpha 0[^<]*' charts/accuracy-temperature.svg | tail -n 1)" = ">distilled, alpha 0.5" ]
@@ -501,6 +503,20 @@ JSON
     kd-report mixed.json --json | jq -r '.notes[]' >notes
     grep -q 'means and spreads mix: kd (distill.alpha)\.' notes
     grep -q 'has now: plain s1 (train.epochs), plain s2 (train.epochs), kd s2 (distill.alpha)\.' notes
+}
+
+@test "a student that was renamed with its folder goes by its new name" {
+    echo '{"name": "x", "seeds": 1, "data": {"source": "digits", "fraction": 0.02, "validation": 100},
+        "students": {"old": {"network": "mlp-4", "train": {"epochs": 1}}}}' >x.json
+    kd-train-student x.json -q
+    sed -i 's/old/new/' x.json
+    mv runs/x/students/old runs/x/students/new
+    run kd-train-student x.json -q --update
+    [ -z "$output" ]
+    kd-eval -x x.json -q >/dev/null
+    [ "$(kd-report x.json --csv --columns name | tail -n 1)" = new ]
+    kd-report x.json --json | tee r.json | jq .notes
+    jq -e ".notes | map(select(test(\"not trained|settings\"))) == []" r.json
 }
 
 @test "--best and --log have a form of their own; --best knows --filter; an ending that names no form is refused" {

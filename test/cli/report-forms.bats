@@ -182,7 +182,13 @@ evaluated() {
     grep -Fq "<meta name=\"generator\" content=\"$origin\">" "$out/report.html"
     grep -Fqx "<metadata>$origin</metadata>" "$out/confusion.svg"
     jq -se --arg origin "$origin" '.[0].origin == $origin' "$out/report.json"
-    if has_cairo; then LC_ALL=C grep -aFq "Comment" "$out/confusion.png" && LC_ALL=C grep -aFq "$origin" "$out/confusion.png"; fi
+    if has_cairo; then
+        LC_ALL=C grep -aFq "Comment" "$out/confusion.png"
+        LC_ALL=C grep -aFq "$origin" "$out/confusion.png"
+    fi
+    if has_cairo && command -v pdfinfo >/dev/null; then
+        pdfinfo "$out/confusion.pdf" | grep -Eq "^Subject: +$origin$"
+    fi
     if has_workbook && command -v unzip >/dev/null; then unzip -p "$out/report.xlsx" docProps/core.xml | grep -Fq ">$origin<"; fi
     # Another set of models has another fingerprint.
     run kd-report "$run/teacher" --json

@@ -32,6 +32,7 @@ struct kd_result { /* one trained model: one seed */
     size_t run;    /* index into runs */
     enum kd_role role;
     char *name, *folder;
+    bool placed;   /* its place says its name: students/NAME of a run; elsewhere the file does */
     char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
     double seed;   /* NaN: unknown */
     char *network; /* JSON text, or NULL */
