@@ -14,11 +14,7 @@
 #define TOP   52.0
 #define ROWS  60 /* most models in one chart */
 #define LINE  20.0
-
-static double accuracy(const struct kd_report *report, const struct kd_entry *e, size_t seed)
-{
-    return kd_figure_top1(report, &report->results[e->first + seed]);
-}
+#define SEVERAL 5 /* times the fewest errors: from there accuracies of the better ones are hard to tell apart */
 
 /* ---- models one below the other ------------------------------------------------------------ */
 
@@ -28,8 +24,22 @@ static int kind_of(const struct kd_report *report, const struct kd_entry *e)
     return r->role == KD_ROLE_TEACHER ? 0 : kd_entry_distilled(report, e) ? 2 : 1;
 }
 
-static void draw_row(const struct kd_report *report, const struct kd_panel *p, const struct kd_entry *e, double y)
+/* A chart of errors on a logarithmic axis where one makes several times those of another; else of accuracy. */
+struct ranking {
+    const struct kd_report *report;
+    struct kd_panel panel;
+    bool errors;
+};
+
+static double place(const struct ranking *r, double top1)
 {
+    return kd_panel_x(&r->panel, r->errors ? 1 - top1 : top1);
+}
+
+static void draw_row(const struct ranking *of, const struct kd_entry *e, double y)
+{
+    const struct kd_report *report = of->report;
+    const struct kd_panel *p = &of->panel;
     const struct kd_result *r = &report->results[e->first];
     struct kd_stats s = kd_entry_stats(report, e, kd_figure_top1);
     int ink = KD_INK_SERIES + kind_of(report, e);
@@ -37,28 +47,34 @@ static void draw_row(const struct kd_report *report, const struct kd_panel *p, c
     kd_text_fit(r->name, KD_TEXT_SIZE, p->x - 24, name);
     kd_canvas_text(p->c, p->x - 8, y + 4, name, (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 1});
     for (size_t i = 0; i < e->n; i++) {
-        double v = accuracy(report, e, i);
+        double v = kd_figure_top1(report, &report->results[e->first + i]);
         snprintf(tip, sizeof tip, "%.200s, seed %.0f: %.2f %%", r->name, report->results[e->first + i].seed, 100 * v);
         if (isfinite(v))
-            kd_canvas_dot(p->c, kd_panel_x(p, v), y, 2.5, 0, (struct kd_pen){.ink = ink, .opacity = 0.45}, tip);
+            kd_canvas_dot(p->c, place(of, v), y, 2.5, 0, (struct kd_pen){.ink = ink, .opacity = 0.45}, tip);
     }
-    double x[2] = {kd_panel_x(p, s.mean - s.sd), kd_panel_x(p, s.mean + s.sd)}, both[2] = {y, y};
+    double x[2] = {place(of, s.mean - s.sd), place(of, s.mean + s.sd)}, both[2] = {y, y};
     if (s.sd > 0) kd_canvas_line(p->c, x, both, 2, (struct kd_pen){.ink = ink, .width = 1.6});
     snprintf(tip, sizeof tip, "%.200s: %.2f %%, sd %.2f", r->name, 100 * s.mean, 100 * s.sd);
-    kd_canvas_dot(p->c, kd_panel_x(p, s.mean), y, 4.5, 2, (struct kd_pen){.ink = ink}, tip);
+    kd_canvas_dot(p->c, place(of, s.mean), y, 4.5, 2, (struct kd_pen){.ink = ink}, tip);
 }
 
-static bool rows_axis(const struct kd_report *report, const struct kd_entry *const *rows, size_t n, struct kd_axis *axis)
+static bool rows_axis(struct ranking *r, const struct kd_entry *const *rows, size_t n)
 {
-    double v[3 * ROWS] = {NAN};
+    double v[3 * ROWS] = {NAN}, least = INFINITY, most = -INFINITY;
+    bool above = true; /* no bar reaches 100 % */
     for (size_t i = 0; i < n; i++) {
-        struct kd_stats s = kd_entry_stats(report, rows[i], kd_figure_top1);
+        struct kd_stats s = kd_entry_stats(r->report, rows[i], kd_figure_top1);
         double sd = isfinite(s.sd) ? s.sd : 0;
         v[3 * i] = fmin(s.min, s.mean - sd);
         v[3 * i + 1] = fmax(s.max, s.mean + sd);
         v[3 * i + 2] = s.mean;
+        above = above && v[3 * i + 1] < 1;
+        least = fmin(least, s.mean);
+        most = fmax(most, s.mean);
     }
-    return kd_axis_over(axis, v, 3 * n, false, KD_AXIS_PERCENT);
+    r->errors = above && 1 - least >= SEVERAL * (1 - most);
+    for (size_t i = 0; r->errors && i < 3 * n; i++) v[i] = 1 - v[i];
+    return kd_axis_over(&r->panel.ax, v, 3 * n, r->errors, KD_AXIS_PERCENT);
 }
 
 int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
@@ -79,22 +95,23 @@ int kd_ranking_add(const struct kd_report *report, size_t run, struct kd_chart_s
         kinds[kind_of(report, e)] = true;
         left = fmax(left, fmin(260, kd_type_width(r->name, KD_TEXT_SIZE) + 32));
     }
-    struct kd_panel p = {.x = left, .y = TOP, .w = WIDTH - left - RIGHT, .h = LINE * (double)n + 8};
-    if (n < 2 || !rows_axis(report, rows, n, &p.ax)) return 0;
-    p.ay = (struct kd_axis){.low = 0, .high = 1, .at = &left}; /* no ticks */
-    snprintf(title, sizeof title, "Accuracy of each model: %.200s", report->runs[run].name);
-    struct kd_chart *c = kd_chart_add(set, "accuracy-models", WIDTH, TOP + p.h + 108, err, title);
+    struct ranking r = {.report = report, .panel = {.x = left, .y = TOP, .w = WIDTH - left - RIGHT, .h = LINE * (double)n + 8}};
+    struct kd_panel *p = &r.panel;
+    if (n < 2 || !rows_axis(&r, rows, n)) return 0;
+    p->ay = (struct kd_axis){.low = 0, .high = 1, .at = &left}; /* no ticks */
+    snprintf(title, sizeof title, "%s of each model: %.200s", r.errors ? "Errors" : "Accuracy", report->runs[run].name);
+    struct kd_chart *c = kd_chart_add(set, "accuracy-models", WIDTH, TOP + p->h + 108, err, title);
     if (!c) return -1;
-    p.c = &c->canvas;
-    snprintf(title, sizeof title, "%.40s top-1 accuracy, %%", report->split);
-    kd_panel_frame(&p, &(struct kd_panel_words){.x = title, .no_y_numbers = true});
-    for (size_t i = 0; i < n; i++) draw_row(report, &p, rows[i], TOP + 4 + LINE * ((double)i + 0.5));
+    p->c = &c->canvas;
+    snprintf(title, sizeof title, r.errors ? "%.40s errors, %% (logarithmic)" : "%.40s top-1 accuracy, %%", report->split);
+    kd_panel_frame(p, &(struct kd_panel_words){.x = title, .no_y_numbers = true});
+    for (size_t i = 0; i < n; i++) draw_row(&r, rows[i], TOP + 4 + LINE * ((double)i + 0.5));
     for (int kind = 0; kind < 3; kind++)
         if (kinds[kind]) items[k++] = (struct kd_legend_item){names[kind], {.ink = KD_INK_SERIES + kind}, 2};
-    kd_legend(p.c, 78, TOP + p.h + 62, WIDTH - 78 - RIGHT, items, k);
-    kd_canvas_text(p.c, 78, TOP + p.h + 98, "Small: each seed. Large: their mean, with the standard deviation.",
+    kd_legend(p->c, 78, TOP + p->h + 62, WIDTH - 78 - RIGHT, items, k);
+    kd_canvas_text(p->c, 78, TOP + p->h + 98, "Small: each seed. Large: their mean, with the standard deviation.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
-    kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "models"}, 1);
+    kd_left_out_say(p->c, &(struct kd_left_out){"first", n, all, "models"}, 1);
     return 0;
 }
 
