@@ -21,7 +21,7 @@ experiment=$home/configs/hinton-grid.json
 if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
 runs=${RUNS:-runs}
 name=$(basename "$experiment" .json)
-for argument; do case $argument in name=*) name=${argument#name=} ;; esac; done
+for argument; do case ${argument#--set=} in name=*) name=${argument##*name=} ;; esac; done
 # Copied, not linked: what differs from what the experiment asks for is trained anew, and must not touch the original.
 if [ -n "$train" ] && [ "$(basename "$experiment")" = hinton-grid.json ] && [ -d "$runs/hinton-mnist/teacher" ] && [ ! -e "$runs/$name/teacher" ]; then
     mkdir -p "$runs/$name"

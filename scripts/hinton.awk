@@ -46,12 +46,12 @@ function line(a, b, c, d, e, f, g, h, i,    text) {
     sub(/ +$/, "", text)
     print text
 }
-# Errors of a beyond those of b, paired by seed: a 95 % t-interval as words, "" below two pairs
-function beyond(a, b,    s, k, d) {
+# Errors of a beyond those of b, paired by seed, with a 95 % t-interval; nothing below two pairs
+function tell_beyond(words, a, b,    s, k, d) {
     for (s in seeds) if (((a, s) in by_seed) && ((b, s) in by_seed)) d[++k] = by_seed[a, s] - by_seed[b, s]
-    if (k < 2) return ""
+    if (k < 2) return
     interval_of(d, k)
-    return sprintf("mean %.1f, 95 %% interval %.1f to %.1f over %d seeds", diff_mean, diff_mean - diff_half, diff_mean + diff_half, k)
+    printf "  %s: mean %.1f, 95 %% interval %.1f to %.1f over %d seeds\n", words, diff_mean, diff_mean - diff_half, diff_mean + diff_half, k
 }
 END {
     for (k in total) if (total[k] > images) images = total[k]
@@ -78,8 +78,8 @@ END {
         printf "\nDistilled against plain: %.4g errors %s%s\n", gain < 0 ? -gain : gain, gain < 0 ? "more" : "fewer",
             papers ? (gain >= 50 ? " (aim: at least 50 fewer): reached" : " (aim: at least 50 fewer): MISSED") : ""
     }
-    if (beyond("plain", "kd") != "") print "  errors of labels alone beyond the distilled: " beyond("plain", "kd")
-    if (beyond("plain-norm", "kd") != "") print "  those of the same training without the teacher: " beyond("plain-norm", "kd")
+    tell_beyond("errors of labels alone beyond the distilled", "plain", "kd")
+    tell_beyond("those of the same training without the teacher", "plain-norm", "kd")
     if (aims) printf "Rows with an aim: %d, missed: %d%s\n", aims, missed, missed ? sprintf(", the worst by %.1f %%", worst) : ""
     print "\nClasses that the student never saw, median over seeds" (papers ? " (the paper: 133 of 1,010 threes wrong, 14 with its bias):" : ":")
     for (r = 1; r <= m; r++) {

@@ -15,6 +15,7 @@ train=1 quick='' varied='' named=${EXPERIMENT:-} value=''
 wrong() { echo "hinton.sh: $*" >&2; exit 2; }
 for argument; do
     shift
+    case $argument in --set=*) value=1 argument=${argument#--set=} ;; esac
     if [ -n "$value" ]; then
         case $argument in name=*) named=1 ;; esac
         varied="$varied --set $argument" value=''

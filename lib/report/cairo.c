@@ -165,10 +165,10 @@ static int encode(cairo_surface_t *surface, const char *origin, struct kd_bytes 
     struct kd_picture p = {0};
     const uint32_t h = (uint32_t)cairo_image_surface_get_height(surface), w = (uint32_t)cairo_image_surface_get_width(surface);
     const size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+    cairo_surface_flush(surface); /* before its pixels are looked at */
     const unsigned char *rows = cairo_image_surface_get_data(surface);
     if (kd_picture_init(&p, h, w, 3, err) < 0) return -1;
     p.origin = origin;
-    cairo_surface_flush(surface);
     for (size_t y = 0; y < h; y++)
         for (size_t x = 0; x < w; x++) {
             uint32_t pixel;

@@ -141,9 +141,8 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
 static int put_head(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_bytes names = {0}, words = {0}, origin = {0};
-    int status = kd_words_origin(report, &origin, err);
-    if (status < 0) goto end;
-    status = -1;
+    int status = -1;
+    if (kd_words_origin(report, &origin, err) < 0) goto end;
     for (size_t i = 0; i < report->n_runs; i++)
         if (kd_bytes_format(&names, err, "%s", i ? ", " : "") < 0 ||
             put(&names, report->runs[i].name, err) < 0)

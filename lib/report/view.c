@@ -140,7 +140,7 @@ static int render_json(const struct kd_report *report, const struct kd_table *mo
     }
     for (size_t i = 0; i < report->n_notes; i++)
         cJSON_AddItemToArray(notes, cJSON_CreateString(report->notes[i]));
-    if (add_origin(report, root, err) < 0 || kd_json_add(root, "notes", notes, err) < 0 || add_runs(report, root, err) < 0 ||
+    if (kd_json_add(root, "notes", notes, err) < 0 || add_origin(report, root, err) < 0 || add_runs(report, root, err) < 0 ||
         add_table(root, "models", models, err) < 0)
         goto end;
     if (kd_table_differences(report, &t, err) < 0 || add_table(root, "differences", &t, err) < 0)

@@ -101,9 +101,15 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     [[ "$stderr" == "hinton.sh: mine.json: "*EXPERIMENT=FILE* ]]
     hinton --table --set
     [[ "$stderr" == *"--set needs a KEY=VALUE"* ]]
-    hinton --set seeds=1
-    [ "$status" -eq 2 ]
-    [[ "$stderr" == *"add --set name=mine" ]]
+    for set in "--set seeds=1" --set=seeds=1; do
+        hinton $set
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *"add --set name=mine" ]]
+    done
+    mkdir runs
+    hinton --table --set=name=mine
+    [[ "$stderr" == *"runs/mine: no such run"* ]]
+    rmdir runs
     hinton --table
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"nothing is trained yet; leave --table out" ]]

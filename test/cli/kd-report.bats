@@ -326,6 +326,15 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     "$make_run" networks 1 1 "1 4" "10 20 30 40 50 60 70 80"
     report networks --charts -o charts >/dev/null
     says temperature-networks "The first 7 of 8 networks are drawn; tables have all."
+    # Names on the front (at least two find room) cover no mark and no other name; a letter is at least 5 points wide.
+    sed -n 's/.*<\(circle\) cx="\([0-9.]*\)" cy="\([0-9.]*\)".*/\1 \2 \3 0/p; s/.*<\(text\) x="\([0-9.]*\)" y="\([0-9.]*\)"[^>]*>\(kd-[^<]*\)<.*/\1 \2 \3 \4/p' \
+        charts/accuracy-parameters.svg | tee marks | awk '
+        {x[NR] = $2; y[NR] = $3; width[NR] = 5 * length($4); text[NR] = $1 == "text"; names += text[NR]}
+        END {
+            for (i = 1; i <= NR; i++) for (k = 1; text[i] && k <= NR; k++)
+                if (k != i && x[k] < x[i] + width[i] && x[k] + width[k] > x[i] && y[k] > y[i] - 11 && y[k] - (text[k] ? 11 : 0) < y[i]) covered++
+            exit names < 2 || covered > 0
+        }'
     report "$RUN" --charts -o few >/dev/null
     run ! grep -l "are drawn" few/*.svg
 }
