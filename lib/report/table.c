@@ -144,14 +144,11 @@ cJSON *kd_table_json(const struct kd_table *t, struct kd_err *err)
             const struct kd_column *col = &t->columns[c];
             const struct kd_cell *cell = &t->cells[r * t->n_columns + c];
             char key[64];
-            cJSON *v = cell->text              ? cJSON_CreateString(cell->text)
-                       : isfinite(cell->value) ? cJSON_CreateNumber(cell->value)
-                                               : NULL;
-            if (kd_json_add(row, col->key, v, err) < 0) goto fail;
-            if (!col->spread) continue;
+            int status = cell->text ? kd_json_add_text(row, col->key, cell->text, err)
+                                    : kd_json_add_number(row, col->key, cell->value, err); /* NaN becomes null */
             snprintf(key, sizeof key, "%s_sd", col->key);
-            v = isfinite(cell->sd) ? cJSON_CreateNumber(cell->sd) : NULL;
-            if (kd_json_add(row, key, v, err) < 0) goto fail;
+            if (status == 0 && col->spread) status = kd_json_add_number(row, key, cell->sd, err);
+            if (status < 0) goto fail;
         }
     }
     return rows;

@@ -93,6 +93,11 @@ static int add_table(cJSON *root, const char *key, const struct kd_table *t, str
     return rows ? kd_json_add(root, key, rows, err) : -1;
 }
 
+static int add_text_or_null(cJSON *object, const char *key, const char *text, struct kd_err *err)
+{
+    return text ? kd_json_add_text(object, key, text, err) : kd_json_add(object, key, NULL, err);
+}
+
 static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *err)
 {
     static const char *const teachers[] = {[KD_TEACHERS_UNKNOWN] = NULL,
@@ -100,7 +105,7 @@ static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *
                                            [KD_TEACHERS_OWN] = "own",
                                            [KD_TEACHERS_MIXED] = "mixed"};
     cJSON *runs = cJSON_CreateArray();
-    if (!runs || kd_json_add(root, "runs", runs, err) < 0) return -1;
+    if (kd_json_attach(root, "runs", runs, err) < 0) return -1;
     for (size_t i = 0; i < report->n_runs; i++) {
         cJSON *run = cJSON_CreateObject();
         if (!run || !cJSON_AddItemToArray(runs, run)) return kd_fail_memory(err, "no memory for JSON");
@@ -110,8 +115,8 @@ static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *
         if (kd_json_add_text(run, "name", report->runs[i].name, err) < 0 ||
             kd_json_add_text(run, "folder", report->runs[i].folder, err) < 0 ||
             kd_json_add_text(run, "split", report->split, err) < 0 ||
-            kd_json_add(run, "teachers", shared ? cJSON_CreateString(shared) : NULL, err) < 0 ||
-            kd_json_add(run, "best", seed ? cJSON_CreateString(seed->model) : NULL, err) < 0)
+            add_text_or_null(run, "teachers", shared, err) < 0 ||
+            add_text_or_null(run, "best", seed ? seed->model : NULL, err) < 0)
             return -1;
     }
     return 0;
@@ -126,21 +131,25 @@ static int add_origin(const struct kd_report *report, cJSON *root, struct kd_err
     return status;
 }
 
+static int add_notes(const struct kd_report *report, cJSON *root, struct kd_err *err)
+{
+    cJSON *notes = report->n_notes ? cJSON_CreateStringArray((const char *const *)report->notes, (int)report->n_notes)
+                                   : cJSON_CreateArray();
+    return kd_json_attach(root, "notes", notes, err);
+}
+
 static int render_json(const struct kd_report *report, const struct kd_table *models,
                        struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t = {0};
     char *text = NULL;
-    cJSON *root = cJSON_CreateObject(), *notes = cJSON_CreateArray();
+    cJSON *root = cJSON_CreateObject();
     int status = -1;
-    if (!root || !notes) {
-        cJSON_Delete(notes);
+    if (!root) {
         kd_fail_memory(err, "no memory for JSON");
         goto end;
     }
-    for (size_t i = 0; i < report->n_notes; i++)
-        cJSON_AddItemToArray(notes, cJSON_CreateString(report->notes[i]));
-    if (kd_json_add(root, "notes", notes, err) < 0 || add_origin(report, root, err) < 0 || add_runs(report, root, err) < 0 ||
+    if (add_notes(report, root, err) < 0 || add_origin(report, root, err) < 0 || add_runs(report, root, err) < 0 ||
         add_table(root, "models", models, err) < 0)
         goto end;
     if (kd_table_differences(report, &t, err) < 0 || add_table(root, "differences", &t, err) < 0)

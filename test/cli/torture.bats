@@ -123,6 +123,9 @@ torture() {
 @test "kd-report, a table" {
     torture kd-report runs/x --csv -o out/result --quiet --no-provenance
 }
+@test "kd-report, as JSON" {
+    torture kd-report runs/x --json -o out/result --quiet
+}
 @test "kd" {
     torture kd report --log runs/one
 }
