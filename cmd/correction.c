@@ -14,7 +14,8 @@ char *correction_path(const char *output, struct kd_err *err)
 
 /* ---- images ---- */
 
-static int load(const struct correction *q, const struct kd_data_config *own, struct kd_images *out, struct kd_err *err)
+static int load(const struct correction *q, const struct kd_data_config *own, struct kd_images *out,
+                struct kd_err *err)
 {
     int by = q->config->by;
     const char *split = by == KD_BY_TEST ? "test" : "train";
@@ -22,18 +23,21 @@ static int load(const struct correction *q, const struct kd_data_config *own, st
                          : q->data                                 ? q->data
                          : by == KD_BY_TEST && own->test           ? own->test
                                                                    : own->source;
-    struct kd_images_options o = {.data_dir = q->data_dir, .default_split = split, .pool = q->run->pool};
+    struct kd_images_options o = {
+        .data_dir = q->data_dir, .default_split = split, .pool = q->run->pool};
     if (!source)
-        return kd_fail_usage(err, "%s does not say what it was trained on; give --data", q->model->path);
+        return kd_fail_usage(err, "%s does not say what it was trained on; give --data",
+                             q->model->path);
     if (kd_images_load(source, &o, out, err) < 0) return -1;
     if (by == KD_BY_TEST && !out->labels)
         return kd_fail_usage(err, "%s:%s has no labels to tune a bias on", out->source, out->split);
     return 0;
 }
 
-/* What the teacher says of each image as it is: the soft targets, or its answer now. *own is to be freed. */
-static int teacher_logits(const struct correction *q, const struct kd_images *images, float **own, const float **out,
-                          struct kd_err *err)
+/* What the teacher says of each image as it is: the soft targets, or its answer now. *own is to be
+ * freed. */
+static int teacher_logits(const struct correction *q, const struct kd_images *images, float **own,
+                          const float **out, struct kd_err *err)
 {
     struct kd_targets *t = q->targets;
     *own = NULL;
@@ -41,7 +45,8 @@ static int teacher_logits(const struct correction *q, const struct kd_images *im
     if (!t || q->config->by != KD_BY_TRANSFER) return 0;
     size_t classes = t->teachers.n ? t->teachers.models[0].net->classes : t->classes;
     if (classes != q->model->net->classes)
-        return kd_fail(err, "%s knows %u classes, its teacher %zu", q->model->path, q->model->net->classes, classes);
+        return kd_fail(err, "%s knows %u classes, its teacher %zu", q->model->path,
+                       q->model->net->classes, classes);
     if (t->values && t->n == images->n) {
         *out = t->values; /* of recorded views the first */
         return 0;
@@ -51,7 +56,8 @@ static int teacher_logits(const struct correction *q, const struct kd_images *im
     *own = kd_alloc((size_t)images->n * classes, sizeof **own, "a teacher's logits", err);
     *out = *own;
     if (!*own) return -1;
-    return kd_teachers_predict(&t->teachers, &view, NULL, images->n, 1, q->run->pool, &q->run->progress, *own, err);
+    return kd_teachers_predict(&t->teachers, &view, NULL, images->n, 1, q->run->pool,
+                               &q->run->progress, *own, err);
 }
 
 /* ---- messages ---- */
@@ -62,20 +68,25 @@ static int tell(const struct correction *q, const struct kd_correction *c, struc
     int status = kd_bytes_format(&json, err, "{\"model\":");
     cJSON *path = cJSON_CreateString(q->output);
     char *quoted = path ? kd_json_text(path, false, err) : NULL;
-    if (status == 0 && !path) status = kd_fail_memory(err, "%s: not enough memory to tell of it", q->output);
-    if (status == 0) status = quoted ? kd_bytes_format(&json, err, "%s,\"by\":\"%s\",\"used\":%u,\"bias\":{", quoted,
-                                                       kd_correct_by_name(q->config->by), c->used)
-                                     : -1;
+    if (status == 0 && !path)
+        status = kd_fail_memory(err, "%s: not enough memory to tell of it", q->output);
+    if (status == 0)
+        status = quoted ? kd_bytes_format(&json, err, "%s,\"by\":\"%s\",\"used\":%u,\"bias\":{",
+                                          quoted, kd_correct_by_name(q->config->by), c->used)
+                        : -1;
     for (uint32_t k = 0, m = 0; status == 0 && k < q->model->net->classes; k++) {
         if (!c->unseen[k]) continue;
         status = kd_bytes_format(&list, err, "%s%u %+.2f", m ? ", " : "", k, c->bias[k]);
-        if (status == 0) status = kd_bytes_format(&json, err, "%s\"%u\":%.9g", m ? "," : "", k, c->bias[k]);
+        if (status == 0)
+            status = kd_bytes_format(&json, err, "%s\"%u\":%.9g", m ? "," : "", k, c->bias[k]);
         m++;
     }
-    if (status == 0) status = kd_bytes_format(&json, err, "},\"fingerprint\":\"%s\"}", c->fingerprint);
     if (status == 0)
-        kd_say(q->run, "%s: bias of class %s, found by %u images of %s:%s%s", q->name ? q->name : q->model->path, list.data,
-               c->used, c->images->source, c->images->split,
+        status = kd_bytes_format(&json, err, "},\"fingerprint\":\"%s\"}", c->fingerprint);
+    if (status == 0)
+        kd_say(q->run, "%s: bias of class %s, found by %u images of %s:%s%s",
+               q->name ? q->name : q->model->path, list.data, c->used, c->images->source,
+               c->images->split,
                q->config->by == KD_BY_TEST ? "; tuned on the test set, for comparison only" : "");
     if (status == 0 && strcmp(q->output, "-") != 0)
         status = kd_print(err, "%s\n", q->run->common.json ? json.data : q->output);
@@ -92,8 +103,14 @@ int correction_run(struct correction *q, struct kd_err *err)
     struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
     struct kd_images images = {0};
     float *kept = NULL;
-    struct kd_correction c = {.config = q->config, .model = q->model, .data = &own, .images = &images, .name = q->name,
-                              .command = q->run->command, .pool = q->run->pool, .progress = &q->run->progress};
+    struct kd_correction c = {.config = q->config,
+                              .model = q->model,
+                              .data = &own,
+                              .images = &images,
+                              .name = q->name,
+                              .command = q->run->command,
+                              .pool = q->run->pool,
+                              .progress = &q->run->progress};
     int status = kd_model_data(q->model, &own, err);
     if (status == 0) status = load(q, &own, &images, err);
     if (status == 0) status = teacher_logits(q, &images, &kept, &c.teacher, err);

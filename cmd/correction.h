@@ -1,4 +1,5 @@
-/* What kd-correct and the corrected students of kd-train-student share: images, teachers, the file, the message. */
+/* What kd-correct and the corrected students of kd-train-student share: images, teachers, the file,
+ * the message. */
 #ifndef KD_CMD_CORRECTION_H
 #define KD_CMD_CORRECTION_H
 #include "kd/train/config.h"

@@ -46,10 +46,15 @@ char *evaluation_json(const struct evaluation *r, const char *command, struct kd
     const struct {
         const char *key;
         double v;
-    } numbers[] = {{"n", (double)r->m.n}, {"parameters", (double)r->parameters}, {"macs", (double)r->macs},
-                   {"top1", r->m.n ? r->m.top1 : NAN}, {"top5", r->m.n ? r->m.top5 : NAN},
-                   {"errors", r->m.n ? (double)r->m.errors : NAN}, {"nll", r->m.n ? r->m.loss : NAN},
-                   {"ece", r->m.n ? r->m.ece : NAN}, {"agreement", r->agreement}};
+    } numbers[] = {{"n", (double)r->m.n},
+                   {"parameters", (double)r->parameters},
+                   {"macs", (double)r->macs},
+                   {"top1", r->m.n ? r->m.top1 : NAN},
+                   {"top5", r->m.n ? r->m.top5 : NAN},
+                   {"errors", r->m.n ? (double)r->m.errors : NAN},
+                   {"nll", r->m.n ? r->m.loss : NAN},
+                   {"ece", r->m.n ? r->m.ece : NAN},
+                   {"agreement", r->agreement}};
     cJSON *o = cJSON_CreateObject();
     int status = kd_json_add_text(o, "model", r->model, err);
     if (status == 0) status = kd_json_add_text(o, "data", r->data, err);
@@ -98,10 +103,12 @@ static void fill_row(const struct evaluation *r, char row[COLUMNS][CELL])
     cell(row[11], CELL, "%.0f", r->throughput);
 }
 
-static const char *const heads[COLUMNS] = {"data", "images", "top-1 %", "top-5 %", "errors", "NLL", "ECE",
-                                           "agree %", "parameters", "multiply-adds", "ms/image", "images/s"};
+static const char *const heads[COLUMNS] = {"data",       "images",        "top-1 %",  "top-5 %",
+                                           "errors",     "NLL",           "ECE",      "agree %",
+                                           "parameters", "multiply-adds", "ms/image", "images/s"};
 
-int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes *out, struct kd_err *err)
+int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes *out,
+                     struct kd_err *err)
 {
     size_t width[COLUMNS], name = 5;
     char row[COLUMNS][CELL];
@@ -120,7 +127,8 @@ int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes
     }
     for (size_t i = 0; i <= n; i++) { /* row 0 is the heading */
         if (i) fill_row(&results[i - 1], row);
-        if (kd_bytes_format(out, err, "%-*s", (int)name, i ? results[i - 1].model : "model") < 0) return -1;
+        if (kd_bytes_format(out, err, "%-*s", (int)name, i ? results[i - 1].model : "model") < 0)
+            return -1;
         for (int c = 0; c < COLUMNS; c++)
             if (shown[c] && kd_bytes_format(out, err, c == 0 ? "  %-*s" : "  %*s", (int)width[c],
                                             i ? row[c] : heads[c]) < 0)

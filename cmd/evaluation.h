@@ -17,9 +17,10 @@ struct evaluation {
     char fingerprint[KD_FINGERPRINT];
 };
 
-/* One line without its end; caller frees. For a file, `command` is what wrote it ("": not said), and kd's version goes with
- * it; NULL: neither. */
+/* One line without its end; caller frees. For a file, `command` is what wrote it ("": not said),
+ * and kd's version goes with it; NULL: neither. */
 char *evaluation_json(const struct evaluation *r, const char *command, struct kd_err *err);
 /* Aligned columns, a heading above; columns that nobody has are left out. */
-int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes *out, struct kd_err *err);
+int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes *out,
+                     struct kd_err *err);
 #endif

@@ -16,7 +16,8 @@ static bool same(const cJSON *a, const cJSON *b, const char *key)
     return strcmp(text_of(a, key), text_of(b, key)) == 0;
 }
 
-/* The next line of *rest, which moves behind it; NULL at the end, and for what is no JSON. *size: of the line. */
+/* The next line of *rest, which moves behind it; NULL at the end, and for what is no JSON. *size:
+ * of the line. */
 static cJSON *next_line(const char **rest, const char **line, size_t *size)
 {
     struct kd_err ignored;
@@ -38,7 +39,8 @@ bool evaluation_is_saved(const char *path, const struct evaluation_wanted *wante
         found = strcmp(text_of(json, "fingerprint"), wanted->fingerprint) == 0 &&
                 strcmp(text_of(json, "split"), wanted->split) == 0 &&
                 strcmp(text_of(json, "tta"), wanted->tta ? kd_tta_name(wanted->tta) : "") == 0 &&
-                cJSON_HasObjectItem(json, "bins") && (!wanted->timing || cJSON_HasObjectItem(json, "latency_ms"));
+                cJSON_HasObjectItem(json, "bins") &&
+                (!wanted->timing || cJSON_HasObjectItem(json, "latency_ms"));
         cJSON_Delete(json);
     }
     kd_bytes_release(&text);
@@ -64,7 +66,8 @@ int evaluation_save(const char *path, const char *lines, struct kd_err *err)
     struct kd_err unreadable;
     struct kd_bytes old = {0}, text = {0};
     int status = 0;
-    if (kd_path_exists(path) && kd_file_read(path, LIMIT, &old, &unreadable) < 0) old = (struct kd_bytes){0};
+    if (kd_path_exists(path) && kd_file_read(path, LIMIT, &old, &unreadable) < 0)
+        old = (struct kd_bytes){0};
     for (const char *rest = old.data, *line; rest && *rest && status == 0;) {
         size_t size;
         cJSON *json = next_line(&rest, &line, &size);

@@ -10,6 +10,7 @@ struct evaluation_wanted {
 };
 /* Whether there is such a line in the file. */
 bool evaluation_is_saved(const char *path, const struct evaluation_wanted *wanted);
-/* Writes lines, those of one model; what the file says of the same model on other data or splits stays. */
+/* Writes lines, those of one model; what the file says of the same model on other data or splits
+ * stays. */
 int evaluation_save(const char *path, const char *lines, struct kd_err *err);
 #endif

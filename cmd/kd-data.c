@@ -175,12 +175,13 @@ static int inspect_json(const struct taken *t, const struct kd_facts *f, struct 
         kd_json_add_number(o, "min", f->low, err) < 0 ||
         kd_json_add_number(o, "max", f->high, err) < 0 ||
         kd_json_add_numbers(o, "mean", f->mean, m->c, err) < 0 ||
-        kd_json_add_numbers(o, "std", f->std, m->c, err) < 0 ||
-        counts_add(o, m, f, err) < 0 || kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
+        kd_json_add_numbers(o, "std", f->std, m->c, err) < 0 || counts_add(o, m, f, err) < 0 ||
+        kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
         goto done;
     if (m->class_names &&
-        kd_json_attach(o, "class_names", cJSON_CreateStringArray((const char *const *)m->class_names, (int)m->classes),
-                    err) < 0)
+        kd_json_attach(
+            o, "class_names",
+            cJSON_CreateStringArray((const char *const *)m->class_names, (int)m->classes), err) < 0)
         goto done;
     text = kd_json_text(o, false, err);
     if (text) status = kd_print(err, "%s\n", text);
@@ -289,17 +290,20 @@ static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err
     return status;
 }
 
-/* A folder of images holds train and test: what lay there as validation nobody would read, and under another name it
- * could take train's place. */
+/* A folder of images holds train and test: what lay there as validation nobody would read, and
+ * under another name it could take train's place. */
 static int folder_split_check(const char *spec, struct kd_err *err)
 {
     const char *form = config.convert.to == TO_IDX ? "idx" : "png";
     char *source = NULL, *split = NULL;
     int status = kd_spec_parse(spec, &source, &split, err);
     if (status == 0 && split && strcmp(split, "validation") == 0)
-        status = kd_fail_usage(err, "convert: %s: a folder of %s files holds the splits train and test alone; write these "
-                                    "images with --to tensors -o FILE, and that, as tensors:FILE (train) or "
-                                    "tensors:FILE:test, with --to %s", spec, form, form);
+        status = kd_fail_usage(
+            err,
+            "convert: %s: a folder of %s files holds the splits train and test alone; write these "
+            "images with --to tensors -o FILE, and that, as tensors:FILE (train) or "
+            "tensors:FILE:test, with --to %s",
+            spec, form, form);
     kd_free(source);
     kd_free(split);
     return status;
@@ -426,10 +430,11 @@ static int options_check(const struct kd_run *run, unsigned job, struct kd_err *
     char convert_alone[64], sheet_alone[64];
     snprintf(convert_alone, sizeof convert_alone, "is for convert, not for %s", jobs[job]);
     snprintf(sheet_alone, sizeof sheet_alone, "is for sheet, not for %s", jobs[job]);
-    const struct kd_idle rules[] = {{job != 1, "to by-class", convert_alone},
-                                    {job != 2, "count columns scale class group labels", sheet_alone},
-                                    {!carved, "carve", "goes with --validation"},
-                                    {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
+    const struct kd_idle rules[] = {
+        {job != 1, "to by-class", convert_alone},
+        {job != 2, "count columns scale class group labels", sheet_alone},
+        {!carved, "carve", "goes with --validation"},
+        {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
     return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
 }
 

@@ -1,9 +1,9 @@
+#include "evaluation_file.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "kd/train/experiment.h"
 #include "kd/train/predict.h"
 #include "kd/train/targets.h"
-#include "evaluation_file.h"
 #include "program.h"
 
 #include <math.h>
@@ -20,25 +20,30 @@ static struct options {
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
-     .help = "images, as mnist:test or png:DIR; default: the test split of what the model was trained on"},
+     .help = "images, as mnist:test or png:DIR; default: the test split of what the model was "
+             "trained on"},
     {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
-     .help = "test, train, or validation as the model's own training carved it; default test, of an experiment "
+     .help = "test, train, or validation as the model's own training carved it; default test, of "
+             "an experiment "
              "validation too"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
      .help = "also the share of images on which a model agrees with this one"},
-    {"tta", 0, NULL, KD_OPT_CHOICE, O(tta), .preset = "none", .choices = kd_tta_choices, .metavar = "COPIES",
+    {"tta", 0, NULL, KD_OPT_CHOICE, O(tta), .preset = "none", .choices = kd_tta_choices,
+     .metavar = "COPIES",
      .help = "average logits over copies of an image: mirrored, and shifted by a pixel"},
     {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
-     .help = "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
-             "confidence, accuracy"},
+     .help =
+         "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
+         "confidence, accuracy"},
     {"time", 0, NULL, KD_OPT_BOOL, O(timing),
      .help = "also the time for one image, and images a second 1,000 at a time"},
     {"save", 0, NULL, KD_OPT_BOOL, O(save),
      .help = "also write eval.json and logits.safetensors beside each model"},
     {"experiment", 'x', NULL, KD_OPT_TEXT, O(experiment), .metavar = "EXPERIMENT",
-     .help = "evaluate all its models that are there, on test and validation, against the teacher of the "
+     .help = "evaluate all its models that are there, on test and validation, against the teacher "
+             "of the "
              "same seed, and save eval.json and logits.safetensors beside each"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment"},
@@ -47,7 +52,8 @@ static const struct kd_option rows[] = {
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
      .help = "with --experiment: pass over models whose eval.json is of the same model and whole"},
 };
-static struct kd_opt_section sections[] = {{"Evaluation", rows, sizeof rows / sizeof *rows, &options}};
+static struct kd_opt_section sections[] = {
+    {"Evaluation", rows, sizeof rows / sizeof *rows, &options}};
 
 struct work {
     struct kd_run *run;
@@ -85,8 +91,8 @@ static int tell(struct work *w, bool end, struct kd_err *err)
 
 static int load(struct work *w, const char *source, const char *split, struct kd_err *err)
 {
-    struct kd_images_options o = {.data_dir = options.data_dir, .default_split = split,
-                                  .pool = w->run->pool};
+    struct kd_images_options o = {
+        .data_dir = options.data_dir, .default_split = split, .pool = w->run->pool};
     char *key = kd_format(err, "%s %s", source, split);
     if (!key) return -1;
     if (w->loaded && strcmp(w->loaded, key) == 0) {
@@ -113,12 +119,14 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     int status = kd_model_data(model, &own, err);
     const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
     if (status == 0 && !source)
-        status = kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
+        status =
+            kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
     const char *whole = validation ? "train" : split;
     if (status == 0) status = load(w, source, whole, err);
     if (status == 0 && options.split && strcmp(w->images.split, whole) != 0)
-        status = kd_fail_usage(err, "--data %s is the split %s, but --split asks for %s; leave one of them out", source,
-                               w->images.split, split);
+        status = kd_fail_usage(
+            err, "--data %s is the split %s, but --split asks for %s; leave one of them out",
+            source, w->images.split, split);
     if (status == 0 && validation) {
         struct kd_subset rest = {0};
         if (own.validation <= 0)
@@ -141,9 +149,11 @@ static char *beside(const char *model_path, const char *name, struct kd_err *err
     return kd_format(err, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, model_path, name);
 }
 
-/* The answers to a whole split: pictures and pairwise tests need them. A carved split is not kept. */
-static int save_logits(const struct work *w, const struct kd_model *model, const struct kd_subset *on,
-                       const float *logits, const int32_t *labels, struct kd_err *err)
+/* The answers to a whole split: pictures and pairwise tests need them. A carved split is not kept.
+ */
+static int save_logits(const struct work *w, const struct kd_model *model,
+                       const struct kd_subset *on, const float *logits, const int32_t *labels,
+                       struct kd_err *err)
 {
     if (!SAVING || strcmp(model->path, "-") == 0 || on->n != w->images.n) return 0;
     char *path = beside(model->path, "logits.safetensors", err);
@@ -154,8 +164,8 @@ static int save_logits(const struct work *w, const struct kd_model *model, const
     return status;
 }
 
-static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on, struct evaluation *r,
-                   struct kd_err *err)
+static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on,
+                   struct evaluation *r, struct kd_err *err)
 {
     size_t classes = model->net->classes;
     struct kd_view view = {.images = on->images};
@@ -164,8 +174,9 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     int status = logits && labels ? 0 : -1;
     for (uint32_t i = 0; i < on->n && status == 0; i++) labels[i] = kd_subset_label(on, i);
     if (status == 0)
-        status = kd_predict_tta(model->net, &model->normalize, &view, on->index, on->n, (enum kd_tta)options.tta,
-                                w->run->pool, &w->run->progress, logits, err);
+        status =
+            kd_predict_tta(model->net, &model->normalize, &view, on->index, on->n,
+                           (enum kd_tta)options.tta, w->run->pool, &w->run->progress, logits, err);
     if (status == 0) status = kd_logits_check(model->path, logits, on->n, classes, err);
     if (status == 0 && (options.confusion || SAVING)) {
         r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
@@ -177,14 +188,15 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     }
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
         other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
-        status = other ? kd_predict_tta(w->reference.net, &w->reference.normalize, &view, on->index, on->n,
-                                        (enum kd_tta)options.tta, w->run->pool, &w->run->progress, other, err)
+        status = other ? kd_predict_tta(w->reference.net, &w->reference.normalize, &view, on->index,
+                                        on->n, (enum kd_tta)options.tta, w->run->pool,
+                                        &w->run->progress, other, err)
                        : -1;
         if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
     }
     if (status == 0 && options.timing)
-        status = kd_predict_time(model->net, &model->normalize, &view, on->index, on->n, w->run->pool,
-                                 &r->latency_ms, &r->throughput, err);
+        status = kd_predict_time(model->net, &model->normalize, &view, on->index, on->n,
+                                 w->run->pool, &r->latency_ms, &r->throughput, err);
     kd_free(logits);
     kd_free(other);
     kd_free(labels);
@@ -204,12 +216,13 @@ static struct evaluation *add_result(struct work *w, struct kd_err *err)
         w->results = more;
         w->room = room;
     }
-    w->results[w->n] = (struct evaluation){.agreement = NAN, .latency_ms = NAN, .throughput = NAN,
-                                            .tta = (enum kd_tta)options.tta};
+    w->results[w->n] = (struct evaluation){
+        .agreement = NAN, .latency_ms = NAN, .throughput = NAN, .tta = (enum kd_tta)options.tta};
     return &w->results[w->n++];
 }
 
-static int add_line(struct kd_bytes *to, const struct evaluation *r, const char *command, struct kd_err *err)
+static int add_line(struct kd_bytes *to, const struct evaluation *r, const char *command,
+                    struct kd_err *err)
 {
     char *text = evaluation_json(r, command, err);
     int status = text ? kd_bytes_format(to, err, "%s\n", text) : -1;
@@ -264,12 +277,14 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
 
 /* ---- a whole experiment ---- */
 
-/* On `split`; NULL: on the test split, and on the validation images of a training that has some. The answers to the test
- * images are wanted too. */
-static bool is_evaluated(const char *model_path, const struct kd_model *model, const char *split, bool carves)
+/* On `split`; NULL: on the test split, and on the validation images of a training that has some.
+ * The answers to the test images are wanted too. */
+static bool is_evaluated(const char *model_path, const struct kd_model *model, const char *split,
+                         bool carves)
 {
     struct kd_err ignored;
-    struct evaluation_wanted wanted = {model->fingerprint, split ? split : "test", (enum kd_tta)options.tta, options.timing};
+    struct evaluation_wanted wanted = {model->fingerprint, split ? split : "test",
+                                       (enum kd_tta)options.tta, options.timing};
     char *path = beside(model_path, "eval.json", &ignored);
     char *logits = beside(model_path, "logits.safetensors", &ignored);
     bool is = path && logits && evaluation_is_saved(path, &wanted);
@@ -281,9 +296,10 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model, c
     return is;
 }
 
-/* The test split and, where there is one, the validation split. A source without test images, where no other was named for
- * them, has that alone. */
-static int evaluate_both(struct work *w, struct kd_model *model, const struct kd_data_config *own, struct kd_err *err)
+/* The test split and, where there is one, the validation split. A source without test images, where
+ * no other was named for them, has that alone. */
+static int evaluate_both(struct work *w, struct kd_model *model, const struct kd_data_config *own,
+                         struct kd_err *err)
 {
     size_t n = w->n;
     bool carves = own->validation > 0;
@@ -297,8 +313,8 @@ static int evaluate_both(struct work *w, struct kd_model *model, const struct kd
     return status == 0 && carves ? evaluate(w, model, "validation", err) : status;
 }
 
-static int evaluate_place(struct work *w, const struct kd_experiment *x, const char *name, bool student,
-                          uint64_t seed, struct kd_err *err)
+static int evaluate_place(struct work *w, const struct kd_experiment *x, const char *name,
+                          bool student, uint64_t seed, struct kd_err *err)
 {
     struct kd_model model = {0};
     char *folder = kd_experiment_place(x, name, student, seed, err);
@@ -313,7 +329,8 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
         if (status == 0) status = kd_model_data(&model, &own, err);
         bool carves = own.validation > 0;
         if (status == 0 && !(options.update && is_evaluated(path, &model, options.split, carves))) {
-            status = options.split ? evaluate(w, &model, options.split, err) : evaluate_both(w, &model, &own, err);
+            status = options.split ? evaluate(w, &model, options.split, err)
+                                   : evaluate_both(w, &model, &own, err);
             if (status == 0) status = save(w, path, err);
         }
         kd_opts_release(&s, 1);
@@ -330,7 +347,8 @@ static int set_reference(struct work *w, const char *path, struct kd_err *err)
     return path && kd_path_exists(path) ? kd_model_read(path, &w->reference, err) : 0;
 }
 
-static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t seed, struct kd_err *err)
+static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t seed,
+                         struct kd_err *err)
 {
     uint64_t of = kd_experiment_teacher_seed(x, seed);
     char *folder = kd_experiment_place(x, "teacher", false, of, err);
@@ -347,7 +365,8 @@ static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t
 
 static int evaluate_experiment(struct work *w, struct kd_err *err)
 {
-    struct kd_experiment *x = kd_experiment_open(options.experiment, options.runs, &options.set, err);
+    struct kd_experiment *x =
+        kd_experiment_open(options.experiment, options.runs, &options.set, err);
     if (!x) return -1;
     bool given = kd_args_has(&w->run->args, "seed");
     size_t n = given ? 1 : x->n_seeds;
@@ -355,7 +374,9 @@ static int evaluate_experiment(struct work *w, struct kd_err *err)
     for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
         status = evaluate_seed(w, x, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
     if (status == 0 && !kd_stopping && !w->models)
-        status = kd_fail(err, "%s: there is no model of it; train them first, or say where they are with --runs", x->folder);
+        status = kd_fail(
+            err, "%s: there is no model of it; train them first, or say where they are with --runs",
+            x->folder);
     kd_experiment_close(x);
     return status;
 }
@@ -364,14 +385,16 @@ static int check(const struct kd_run *r, struct kd_err *err)
 {
     static const char *const splits[] = {"test", "train", "validation"};
     if (!r->args.n_operands && !options.experiment)
-        return kd_fail_usage(err, "no model is given; give model files, run folders, or --experiment");
+        return kd_fail_usage(err,
+                             "no model is given; give model files, run folders, or --experiment");
     if (r->args.n_operands && options.experiment)
         return kd_fail_usage(err, "give models or --experiment, not both");
     const bool experiment = options.experiment;
     const struct kd_idle rules[] = {
         {!experiment, "update set runs", "goes with --experiment"},
         {!r->common.json, "confusion", "goes with --json"},
-        {experiment, "reference", "is for models that are named; those of an experiment are held against its teacher"}};
+        {experiment, "reference",
+         "is for models that are named; those of an experiment are held against its teacher"}};
     if (kd_args_idle(&r->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     for (int i = 0; options.split && i < 3; i++)
         if (strcmp(options.split, splits[i]) == 0) return 0;
@@ -384,11 +407,13 @@ static int run(struct kd_run *r, struct kd_err *err)
 {
     struct work w = {.run = r};
     int status = check(r, err);
-    if (status == 0 && options.reference) status = kd_model_read(options.reference, &w.reference, err);
+    if (status == 0 && options.reference)
+        status = kd_model_read(options.reference, &w.reference, err);
     if (status == 0 && options.experiment) status = evaluate_experiment(&w, err);
     for (size_t i = 0; i < r->args.n_operands && status == 0 && !kd_stopping; i++)
         status = evaluate_operand(&w, r->args.operands[i], err);
-    if (status == 0 && !r->common.json && w.n) status = evaluation_table(w.results, w.n, &w.text, err);
+    if (status == 0 && !r->common.json && w.n)
+        status = evaluation_table(w.results, w.n, &w.text, err);
     if (status == 0 && !kd_stopping) status = tell(&w, true, err);
     for (size_t i = 0; i < w.n; i++) {
         kd_free(w.results[i].model);
@@ -408,15 +433,18 @@ static int run(struct kd_run *r, struct kd_err *err)
 const struct kd_program kd_program = {
     .name = "kd-eval",
     .usage = "[OPTION]... MODEL...",
-    .summary = "Measure models, or checkpoints of trainings that still run, on any split of any data.",
-    .details = "A folder stands for the model.safetensors in it, or else its checkpoint.\n"
-               "NLL is the mean cross-entropy of the labels in nats; ECE the expected calibration error over 15\n"
-               "bins; agree % the share of images on which model and --reference choose the same class.\n"
-               "\n"
-               "Examples:\n"
-               "  kd-eval runs/digits/teacher/s1 runs/digits/students/*/s1\n"
-               "  kd-eval model.safetensors --data mnist:test --json\n"
-               "  kd-eval --experiment configs/digits.json --update\n",
+    .summary =
+        "Measure models, or checkpoints of trainings that still run, on any split of any data.",
+    .details =
+        "A folder stands for the model.safetensors in it, or else its checkpoint.\n"
+        "NLL is the mean cross-entropy of the labels in nats; ECE the expected calibration error "
+        "over 15\n"
+        "bins; agree % the share of images on which model and --reference choose the same class.\n"
+        "\n"
+        "Examples:\n"
+        "  kd-eval runs/digits/teacher/s1 runs/digits/students/*/s1\n"
+        "  kd-eval model.safetensors --data mnist:test --json\n"
+        "  kd-eval --experiment configs/digits.json --update\n",
     .sections = sections,
     .n_sections = 1,
     .max_operands = 1 << 20,

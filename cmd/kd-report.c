@@ -113,18 +113,24 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
             *chosen = flags[i].form;
         }
     if ((given || config.all) && (config.best || config.log))
-        return kd_fail_usage(err, "--%s has a form of its own; leave the other out", config.best ? "best" : "log");
+        return kd_fail_usage(err, "--%s has a form of its own; leave the other out",
+                             config.best ? "best" : "log");
     if (given || config.best || config.log || !run->common.output) return 0;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (ends_with(run->common.output, ends[i].end)) *chosen = ends[i].form;
     const char *slash = strrchr(run->common.output, '/'), *dot = strrchr(run->common.output, '.');
-    if (*chosen != FORM_TERMINAL || config.all || !dot || (slash && dot < slash) || ends_with(run->common.output, ".txt"))
+    if (*chosen != FORM_TERMINAL || config.all || !dot || (slash && dot < slash) ||
+        ends_with(run->common.output, ".txt"))
         return 0;
-    return kd_fail_usage(err, "%s: no form is known by \"%s\"; end it in .txt, .csv, .md, .json, .tex, .html or .xlsx, or say "
-                              "the form", run->common.output, dot);
+    return kd_fail_usage(err,
+                         "%s: no form is known by \"%s\"; end it in .txt, .csv, .md, .json, .tex, "
+                         ".html or .xlsx, or say "
+                         "the form",
+                         run->common.output, dot);
 }
 
-/* A report passes over what cannot be read. Where that was this machine's failure, it is none of the run. */
+/* A report passes over what cannot be read. Where that was this machine's failure, it is none of
+ * the run. */
 static int machine_check(struct kd_err *err)
 {
     const char *failure = kd_err_machine();
@@ -148,9 +154,12 @@ static int print_best(const struct kd_report *report, struct kd_bytes *out, stru
         const struct kd_entry *best = kd_report_best_named(report, i, config.filter);
         const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
         if (!r)
-            return kd_fail(err, "%s: no student%s%s with a model file and a validation score; validation images are carved "
-                                "with \"data\": {\"validation\": N}", report->runs[i].folder,
-                           config.filter ? " named like " : "", config.filter ? config.filter : "");
+            return kd_fail(err,
+                           "%s: no student%s%s with a model file and a validation score; "
+                           "validation images are carved "
+                           "with \"data\": {\"validation\": N}",
+                           report->runs[i].folder, config.filter ? " named like " : "",
+                           config.filter ? config.filter : "");
         if (kd_bytes_format(out, err, "%s\n", r->model) < 0) return -1;
     }
     return 0;
@@ -231,7 +240,8 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
 {
     bool many = config.all || chosen == FORM_CHARTS;
     if (many && run->common.output && strcmp(run->common.output, "-") == 0)
-        return kd_fail_usage(err, "several files do not go to standard output; name a folder with -o");
+        return kd_fail_usage(err,
+                             "several files do not go to standard output; name a folder with -o");
     char *folder = target(run, report, err), *path = NULL;
     int status = -1;
     if (!folder) return -1;
@@ -255,8 +265,7 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     kd_free(folder);
     kd_free(path);
     const char *missing = kd_report_missing_forms();
-    if (status == 0 && *missing && many)
-        kd_say(run, "%s", missing);
+    if (status == 0 && *missing && many) kd_say(run, "%s", missing);
     return status;
 }
 
@@ -265,18 +274,22 @@ static int check_options(const struct kd_run *run, enum form chosen, struct kd_e
     const bool files = config.all || chosen >= FORM_CHARTS, alone = config.best || config.log;
     const bool pictures = config.all || chosen == FORM_CHARTS || chosen == FORM_PAGE;
     bool experiment = false;
-    for (size_t i = 0; i < run->args.n_operands; i++) experiment |= ends_with(run->args.operands[i], ".json");
+    for (size_t i = 0; i < run->args.n_operands; i++)
+        experiment |= ends_with(run->args.operands[i], ".json");
     const struct kd_idle rules[] = {
-        {files, "table columns sort filter", "is for tables as text; charts, page and workbook show all models"},
+        {files, "table columns sort filter",
+         "is for tables as text; charts, page and workbook show all models"},
         {alone, "table columns sort", "is for tables, not for --log and --best"},
         {config.log, "filter", "is for tables and --best, not for --log"},
         {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
         {!experiment, "set", "overrides a key of an experiment, but none is named"},
-        {!experiment && !config.last, "runs", "says where --last and an experiment look; name one of them"}};
+        {!experiment && !config.last, "runs",
+         "says where --last and an experiment look; name one of them"}};
     return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
 }
 
-static int show(struct kd_run *run, const struct kd_report *report, enum form chosen, struct kd_err *err)
+static int show(struct kd_run *run, const struct kd_report *report, enum form chosen,
+                struct kd_err *err)
 {
     static const enum kd_form forms[] = {KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV,
                                          KD_FORM_JSON, KD_FORM_LATEX};

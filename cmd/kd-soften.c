@@ -25,7 +25,8 @@ static const struct kd_option rows[] = {
      .help = "weights of several teachers, in their order; default equal"},
     {"average", 0, NULL, KD_OPT_CHOICE, O(average), .preset = "logits",
      .choices = "logits|probabilities", .metavar = "WHAT",
-     .help = "what of several teachers is averaged; probabilities hold for the temperatures given alone"},
+     .help = "what of several teachers is averaged; probabilities hold for the temperatures given "
+             "alone"},
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images: mnist:train, digits, png:DIR, ...; all of the split, in its order"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
@@ -39,7 +40,8 @@ static const struct kd_option rows[] = {
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
-     .help = "pass over files that are there and were made by the same teacher, from the same images, with the "
+     .help = "pass over files that are there and were made by the same teacher, from the same "
+             "images, with the "
              "same options"},
 };
 
@@ -67,7 +69,8 @@ struct work {
 static int load(struct work *w, const char *source, const char *split, const char *data_dir,
                 struct kd_err *err)
 {
-    struct kd_images_options o = {.data_dir = data_dir, .default_split = split, .pool = w->run->pool};
+    struct kd_images_options o = {
+        .data_dir = data_dir, .default_split = split, .pool = w->run->pool};
     if (!source)
         return kd_fail_usage(err, "no images are given; use --data mnist:train or an experiment");
     if (w->loaded && strcmp(w->loaded, source) == 0) return 0;
@@ -105,7 +108,8 @@ static int print_table(const struct work *w, const float *logits, const float *q
     int32_t label = im->labels ? im->labels[options.show] : -1;
     if (print_header(t, err) < 0) return -1;
     for (size_t c = 0; c < classes; c++) {
-        if (kd_print(err, "%-10s %10.4f", class_name(im, c, room, sizeof room), (double)logits[c]) < 0)
+        if (kd_print(err, "%-10s %10.4f", class_name(im, c, room, sizeof room), (double)logits[c]) <
+            0)
             return -1;
         for (size_t k = 0; k < t->n; k++)
             if (kd_print(err, " %10.6f", (double)q[k * classes + c]) < 0) return -1;
@@ -123,7 +127,8 @@ static int print_json(const struct work *w, const float *logits, const float *q,
     if (status == 0) status = kd_json_add_number(o, "image", (double)options.show, err);
     if (status == 0 && w->images.labels)
         status = kd_json_add_number(o, "label", w->images.labels[options.show], err);
-    if (status == 0) status = kd_json_attach(o, "logits", cJSON_CreateFloatArray(logits, (int)classes), err);
+    if (status == 0)
+        status = kd_json_attach(o, "logits", cJSON_CreateFloatArray(logits, (int)classes), err);
     for (size_t k = 0; k < t->n && status == 0; k++) {
         cJSON *one = cJSON_CreateObject();
         status = kd_json_add_number(one, "temperature", t->v[k], err);
@@ -162,7 +167,8 @@ static int show(struct work *w, struct kd_err *err)
     float *logits = kd_alloc((t.n + 1) * classes, sizeof *logits, "soft targets", err);
     if (!logits) return -1;
     float *q = logits + classes;
-    int status = kd_teachers_predict(&w->teachers, &view, &index, 1, 1, w->run->pool, NULL, logits, err);
+    int status =
+        kd_teachers_predict(&w->teachers, &view, &index, 1, 1, w->run->pool, NULL, logits, err);
     for (size_t k = 0; k < t.n && status == 0; k++)
         if (w->teachers.average)
             status = kd_teachers_predict(&w->teachers, &view, &index, 1, t.v[k], w->run->pool, NULL,
@@ -180,8 +186,11 @@ static int show(struct work *w, struct kd_err *err)
 static int soften(struct work *w, const char *path, struct kd_err *err)
 {
     const struct kd_soften_config *c = &options.soften;
-    struct kd_soften what = {.logits = options.logits, .half = c->half, .views = (size_t)c->views,
-                             .augment = options.augment, .seed = (uint64_t)c->views_seed,
+    struct kd_soften what = {.logits = options.logits,
+                             .half = c->half,
+                             .views = (size_t)c->views,
+                             .augment = options.augment,
+                             .seed = (uint64_t)c->views_seed,
                              .command = w->run->command};
     w->teachers.average = options.average;
     w->teachers.tta = c->tta;
@@ -191,21 +200,27 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     if (c->probabilities && !c->temperature.n)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
     if (!options.logits && !c->temperature.n)
-        return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need temperatures; add --temperature 1,4,20");
+        return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need "
+                                  "temperatures; add --temperature 1,4,20");
     const struct kd_idle idle[] = {
-        {!options.augment.shift, "fill", "says what comes in where images are shifted; it goes with --shift"},
+        {!options.augment.shift, "fill",
+         "says what comes in where images are shifted; it goes with --shift"},
         {!c->views, "views-seed", "goes with --views"},
-        {!softened, "temperature", "goes with --probabilities; logits serve every temperature, which kd-train-student is told"}};
+        {!softened, "temperature",
+         "goes with --probabilities; logits serve every temperature, which kd-train-student is "
+         "told"}};
     if (kd_args_idle(&w->run->args, idle, sizeof idle / sizeof *idle, err) < 0) return -1;
     if (c->views && !kd_augment_active(&options.augment))
-        return kd_fail_usage(err, "--views records augmented images; say how, for example --shift 2");
+        return kd_fail_usage(err,
+                             "--views records augmented images; say how, for example --shift 2");
     if (options.update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
         kd_soften_is_current(path, &what, &w->teachers, &w->images))
         return 0;
-    if (kd_soften_write(path, &what, &w->teachers, &w->images, w->run->pool, &w->run->progress, err) < 0)
+    if (kd_soften_write(path, &what, &w->teachers, &w->images, w->run->pool, &w->run->progress,
+                        err) < 0)
         return -1;
-    kd_say(w->run, "%s:%s, %u images, %zu teacher%s", w->images.source, w->images.split, w->images.n,
-           w->teachers.n, w->teachers.n == 1 ? "" : "s");
+    kd_say(w->run, "%s:%s, %u images, %zu teacher%s", w->images.source, w->images.split,
+           w->images.n, w->teachers.n, w->teachers.n == 1 ? "" : "s");
     return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
 }
 
@@ -238,16 +253,20 @@ static int from_experiment(struct work *w, const char *path, struct kd_err *err)
         return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
     struct kd_experiment *x = kd_experiment_open(path, options.runs, &options.set, err);
     if (!x) return -1;
-    int status = kd_experiment_knows(x, "teacher") ? kd_experiment_job(x, "teacher", false, &teacher, err)
-                                                   : kd_fail_usage(err, "it has no \"teacher\"");
+    int status = kd_experiment_knows(x, "teacher")
+                     ? kd_experiment_job(x, "teacher", false, &teacher, err)
+                     : kd_fail_usage(err, "it has no \"teacher\"");
     if (status == 0) status = kd_experiment_soften(x, &options.soften, &options.augment, err);
     if (status < 0) kd_err_context(err, "%s", path);
     if (status == 0) status = kd_args_apply(&w->run->args, err);
     bool given = kd_args_has(&w->run->args, "seed");
     size_t n = given || w->showing ? 1 : x->n_teacher_seeds;
     if (status == 0 && w->run->common.output && n > 1)
-        status = kd_fail_usage(err, "--output takes one file, but the experiment has %zu teachers; choose with "
-                                    "--seed", n);
+        status = kd_fail_usage(
+            err,
+            "--output takes one file, but the experiment has %zu teachers; choose with "
+            "--seed",
+            n);
     for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
         status = one_seed(w, x, &teacher, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
     kd_job_release(&teacher);
@@ -261,31 +280,35 @@ static int check(const struct work *w, struct kd_err *err)
     const struct kd_args *args = &w->run->args;
     bool experiment = args->n_operands > 0;
     if (w->showing && w->run->common.output)
-        return kd_fail_usage(err, "--show prints one image's soft targets and writes no file; leave --output out");
+        return kd_fail_usage(
+            err, "--show prints one image's soft targets and writes no file; leave --output out");
     const struct kd_idle rules[] = {
         {!experiment, "set", "overrides a key of an experiment, but none is given"},
         {!experiment, "runs", "says where an experiment's runs are, but none is given"},
-        {experiment, "weights", "is for teachers named with --model; each of an experiment's is asked by itself"},
+        {experiment, "weights",
+         "is for teachers named with --model; each of an experiment's is asked by itself"},
         {w->showing, "logits half views views-seed shift fill flip cutout update",
          "is for a file of soft targets; --show writes none"}};
     if (kd_args_idle(args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     if (!experiment && kd_augment_active(&options.augment) && !options.soften.views)
-        return kd_fail_usage(err, "augmented images are recorded as views; say how many with --views");
+        return kd_fail_usage(err,
+                             "augmented images are recorded as views; say how many with --views");
     return 0;
 }
 
 static int from_models(struct work *w, struct kd_err *err)
 {
     if (!options.models.n)
-        return kd_fail_usage(err, "no teacher is given; use --model MODEL --data SOURCE, or an experiment");
+        return kd_fail_usage(
+            err, "no teacher is given; use --model MODEL --data SOURCE, or an experiment");
     if (options.weights.n && options.weights.n != options.models.n)
         return kd_fail_usage(err, "--weights has %zu numbers for %zu models", options.weights.n,
                              options.models.n);
     if (!w->showing && !w->run->common.output)
         return kd_fail_usage(err, "say where to write with --output FILE (or - for a pipe)");
     for (size_t i = 0; i < options.models.n; i++)
-        if (kd_teachers_add(&w->teachers, options.models.v[i], options.weights.n ? options.weights.v[i] : 1,
-                            err) < 0)
+        if (kd_teachers_add(&w->teachers, options.models.v[i],
+                            options.weights.n ? options.weights.v[i] : 1, err) < 0)
             return -1;
     if (load(w, options.data, options.soften.split, options.data_dir, err) < 0) return -1;
     return soften(w, w->run->common.output ? w->run->common.output : "-", err);
@@ -295,7 +318,9 @@ static int run(struct kd_run *r, struct kd_err *err)
 {
     struct work w = {.run = r, .showing = kd_args_has(&r->args, "show")};
     int status = check(&w, err);
-    if (status == 0) status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err) : from_models(&w, err);
+    if (status == 0)
+        status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err)
+                                    : from_models(&w, err);
     kd_teachers_release(&w.teachers);
     kd_images_release(&w.images);
     kd_free(w.loaded);
@@ -305,14 +330,17 @@ static int run(struct kd_run *r, struct kd_err *err)
 const struct kd_program kd_program = {
     .name = "kd-soften",
     .usage = "[OPTION]... [EXPERIMENT]",
-    .summary = "Write what teachers know of a set of images: their logits, one row an image, in source order.\n"
+    .summary = "Write what teachers know of a set of images: their logits, one row an image, in "
+               "source order.\n"
                "Logits serve every temperature. The path of each file written is printed.",
-    .details = "Examples:\n"
-               "  kd-soften configs/digits.json                         every seed's teacher\n"
-               "  kd-soften --model teacher/model.safetensors --data mnist:train -o soft.safetensors\n"
-               "  kd-soften -m a.safetensors -m b.safetensors --data digits -o soft.safetensors\n"
-               "  kd-soften configs/digits.json --show 7 --temperature 1,4,20\n"
-               "  kd-soften -m T --data mnist:train -o - | kd-train-student -S - --data mnist --layers 128\n",
+    .details =
+        "Examples:\n"
+        "  kd-soften configs/digits.json                         every seed's teacher\n"
+        "  kd-soften --model teacher/model.safetensors --data mnist:train -o soft.safetensors\n"
+        "  kd-soften -m a.safetensors -m b.safetensors --data digits -o soft.safetensors\n"
+        "  kd-soften configs/digits.json --show 7 --temperature 1,4,20\n"
+        "  kd-soften -m T --data mnist:train -o - | kd-train-student -S - --data mnist --layers "
+        "128\n",
     .sections = sections,
     .n_sections = SECTIONS,
     .max_operands = 1,

@@ -8,18 +8,23 @@ static int run(struct kd_run *r, struct kd_err *err)
 const struct kd_program kd_program = {
     .name = "kd-train-student",
     .usage = "[OPTION]... [EXPERIMENT]",
-    .summary = "Train students of an experiment, or a network given by options, on labels, on a teacher's soft\n"
+    .summary = "Train students of an experiment, or a network given by options, on labels, on a "
+               "teacher's soft\n"
                "targets, or on both. The path of each model written is printed.",
     .details =
-        "The loss is alpha T^2 KL(teacher || student, both at temperature T) + (1 - alpha) cross-entropy.\n"
-        "Without --teacher, --soft-targets or a \"distill\" in the experiment it is cross-entropy alone.\n"
+        "The loss is alpha T^2 KL(teacher || student, both at temperature T) + (1 - alpha) "
+        "cross-entropy.\n"
+        "Without --teacher, --soft-targets or a \"distill\" in the experiment it is cross-entropy "
+        "alone.\n"
         "\n"
         "Examples:\n"
         "  kd-train-student configs/digits.json                every student, every seed\n"
         "  kd-train-student configs/digits.json --student plain --seed 1\n"
         "  kd-train-student --data digits --layers 20 --soft-targets soft.safetensors -T 4 -a 0.9\n"
-        "  kd-train-student --data digits --layers 20 --teacher teacher/model.safetensors --shift 2\n"
-        "  kd-train-student EXPERIMENT --list --ready --update | xargs -P 2 -L 1 kd-train-student EXPERIMENT\n",
+        "  kd-train-student --data digits --layers 20 --teacher teacher/model.safetensors --shift "
+        "2\n"
+        "  kd-train-student EXPERIMENT --list --ready --update | xargs -P 2 -L 1 kd-train-student "
+        "EXPERIMENT\n",
     .sections = training_sections,
     .n_sections = STUDENT_SECTIONS,
     .max_operands = 1,

@@ -8,13 +8,15 @@ static int run(struct kd_run *r, struct kd_err *err)
 const struct kd_program kd_program = {
     .name = "kd-train-teacher",
     .usage = "[OPTION]... [EXPERIMENT]",
-    .summary = "Train the teacher of an experiment, or a network given by options, on labelled images.\n"
-               "The path of each model written is printed.",
+    .summary =
+        "Train the teacher of an experiment, or a network given by options, on labelled images.\n"
+        "The path of each model written is printed.",
     .details = "Examples:\n"
                "  kd-train-teacher configs/digits.json               every seed of the experiment\n"
                "  kd-train-teacher configs/digits.json --seed 1 --set teacher.train.epochs=5\n"
                "  kd-train-teacher --data mnist --layers 1200,1200 --validation 5000 -o teacher/\n"
-               "  kd-train-teacher --data digits --layers 400 --epochs 5 -o - | kd-eval - --data digits:test\n",
+               "  kd-train-teacher --data digits --layers 400 --epochs 5 -o - | kd-eval - --data "
+               "digits:test\n",
     .sections = training_sections,
     .n_sections = TEACHER_SECTIONS,
     .max_operands = 1,

@@ -102,7 +102,8 @@ static void show_kernels(const char *folder)
     close(ends[1]);
     FILE *f = fdopen(ends[0], "r");
     while (f && child > 0 && fgets(line, sizeof line, f))
-        if (strncmp(line, "BLAS: ", 6) == 0 || strncmp(line, "kernels: ", 9) == 0) fputs(line, stdout);
+        if (strncmp(line, "BLAS: ", 6) == 0 || strncmp(line, "kernels: ", 9) == 0)
+            fputs(line, stdout);
     if (f)
         fclose(f);
     else
@@ -182,7 +183,8 @@ static bool find_manual(const char *folder, const char *page, char *out, size_t 
     for (size_t i = 0; *folder && i < 2 * sizeof places / sizeof *places; i++) {
         const char *place = places[i / 2], *section = i % 2 ? "5" : "1"; /* 5: file formats */
         bool installed = place[strlen(place) - 1] == 'n';
-        int n = snprintf(out, room, "%s/%s%s/%s.%s", folder, place, installed ? section : "", page, section);
+        int n = snprintf(out, room, "%s/%s%s/%s.%s", folder, place, installed ? section : "", page,
+                         section);
         if (n > 0 && (size_t)n < room && access(out, R_OK) == 0) return true;
     }
     return false;

@@ -22,15 +22,17 @@ static const struct kd_option common_rows[] = {
      .max = 1024, .metavar = "N",
      .help = "worker threads, 0 for one per usable processor; results do not depend on it"},
     {"seed", 0, NULL, KD_OPT_INT, offsetof(struct kd_common, seed), .preset = "1", .min = 0,
-     .max = 9007199254740992.0, .metavar = "N", .help = "seed of all randomness; of an experiment, this one of its seeds alone"},
+     .max = 9007199254740992.0, .metavar = "N",
+     .help = "seed of all randomness; of an experiment, this one of its seeds alone"},
     {"json", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, json),
      .help = "print results as JSON"},
     {"provenance", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, provenance), .preset = "true",
      .help = "leave out of files what differs between equal runs: command line and times"},
     {"verify", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, verify), .preset = "true",
      .help = "read damaged tensor files too: their checksums are not compared"},
-    {"read-limit", 0, NULL, KD_OPT_REAL, offsetof(struct kd_common, read_limit), .preset = "0", .min = 0, .max = 1e6,
-     .metavar = "GIB", .help = "refuse input that is larger, unpacked; 0: than this machine's memory"},
+    {"read-limit", 0, NULL, KD_OPT_REAL, offsetof(struct kd_common, read_limit), .preset = "0",
+     .min = 0, .max = 1e6, .metavar = "GIB",
+     .help = "refuse input that is larger, unpacked; 0: than this machine's memory"},
     {"quiet", 'q', NULL, KD_OPT_BOOL, offsetof(struct kd_common, quiet),
      .help = "no messages and no progress bar; errors are still told"},
     {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "this text"},
@@ -87,7 +89,8 @@ static int output_end(struct kd_err *err)
     return ferror(stdout) ? kd_fail(err, "standard output: a write failed") : 0;
 }
 
-/* Someone's choice of BLAS kernel where the processor has better: what it holds BLAS to, or NULL. */
+/* Someone's choice of BLAS kernel where the processor has better: what it holds BLAS to, or NULL.
+ */
 static const char *blas_held_to(void)
 {
     static const char *const sets[] = {"plain", "avx2", "avx512"};
@@ -110,10 +113,11 @@ static int show_version(struct kd_err *err)
 #endif
     if (kd_kernels_init(err) < 0) return -1;
     const char *ours = kd_kernels_name(), *best = kd_kernels_best(), *held = blas_held_to();
-    if (kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s", kd_program.name, KD_VERSION,
-                 compiler, KD_BUILD, kd_blas_config(), kd_blas_kernel()) < 0)
+    if (kd_print(err, "%s (kd) %s\ncompiler: %s (%s)\nBLAS: %s, kernel %s", kd_program.name,
+                 KD_VERSION, compiler, KD_BUILD, kd_blas_config(), kd_blas_kernel()) < 0)
         return -1;
-    if (held && kd_print(err, " (OPENBLAS_CORETYPE holds it to %s; this processor has %s)", held, best) < 0)
+    if (held &&
+        kd_print(err, " (OPENBLAS_CORETYPE holds it to %s; this processor has %s)", held, best) < 0)
         return -1;
     if (kd_print(err, "\nkernels: %s", ours) < 0) return -1;
     if (ours != best && kd_print(err, " (KD_CPU; this processor has %s)", best) < 0) return -1;
@@ -187,7 +191,9 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
     run->progress = (struct kd_progress){.stop = &kd_stopping};
     if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar, &kd_stopping};
     if (kd_program.computes && held)
-        kd_say(run, "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can halve the speed",
+        kd_say(run,
+               "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can "
+               "halve the speed",
                getenv("OPENBLAS_CORETYPE"), held, kd_kernels_best());
     run->command = command_line(run->common.provenance, argc, argv, err);
     if (!run->command) return -1;

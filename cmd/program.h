@@ -1,18 +1,19 @@
 /* What every kd program shares: one main() (cmd/main.c) that reads the common and the program's own
- * options, answers --help and --version, sets up threads, signals and the progress bar, runs the program and turns its
- * result into an exit status: 0 done, 1 failure, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+ * options, answers --help and --version, sets up threads, signals and the progress bar, runs the
+ * program and turns its result into an exit status: 0 done, 1 failure, 2 usage, 130 and 143 after
+ * SIGINT and SIGTERM.
  *
  * A program is a `const struct kd_program kd_program` in its own file:
  *
  *     static struct config { char *data; } config;
- *     static const struct kd_option rows[] = {{"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct config, data), ...}};
- *     static struct kd_opt_section sections[] = {{"Data", rows, 1, &config}};
+ *     static const struct kd_option rows[] = {{"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct
+ * config, data), ...}}; static struct kd_opt_section sections[] = {{"Data", rows, 1, &config}};
  *     static int run(struct kd_run *r, struct kd_err *err) { ... return 0 or kd_fail(...) }
  *     const struct kd_program kd_program = {.name = "kd-eval", ...};
  *
- * main() sets the sections' defaults before the flags and releases them at the end. SIGINT and SIGTERM only
- * set kd_stopping, which run->progress carries: long work that looks at it tidies up and returns; a second signal ends it at
- * once.
+ * main() sets the sections' defaults before the flags and releases them at the end. SIGINT and
+ * SIGTERM only set kd_stopping, which run->progress carries: long work that looks at it tidies up
+ * and returns; a second signal ends it at once.
  */
 #ifndef KD_CMD_PROGRAM_H
 #define KD_CMD_PROGRAM_H
@@ -22,17 +23,18 @@
 
 struct kd_common { /* options that every program has */
     bool help, version, quiet, json;
-    bool provenance;  /* --no-provenance: leave out what differs between equal runs (command, times) */
-    bool verify;      /* --no-verify: checksums are not compared */
+    bool provenance; /* --no-provenance: leave out what differs between equal runs (command, times)
+                      */
+    bool verify;     /* --no-verify: checksums are not compared */
     double read_limit; /* GiB; 0: this machine's memory */
-    int64_t threads;  /* 0: as many as usable */
-    int64_t seed;     /* meaning is the program's; see kd_args_has(&run->args, "seed") */
-    char *output;     /* -o; NULL where not given */
+    int64_t threads;   /* 0: as many as usable */
+    int64_t seed;      /* meaning is the program's; see kd_args_has(&run->args, "seed") */
+    char *output;      /* -o; NULL where not given */
 };
 
 struct kd_run { /* what main() hands to the program */
     struct kd_common common;
-    struct kd_args args;         /* operands; kd_args_has; kd_args_apply to be called again after JSON */
+    struct kd_args args; /* operands; kd_args_has; kd_args_apply to be called again after JSON */
     struct kd_pool *pool;
     char *command;               /* the command line, quoted for a shell, "" with --no-provenance */
     struct kd_progress progress; /* a bar on a terminal, nothing elsewhere or with --quiet */
@@ -47,7 +49,8 @@ struct kd_program {
     struct kd_opt_section *sections;
     size_t n_sections;
     size_t min_operands, max_operands;
-    bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of kernel */
+    bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of
+                      kernel */
     int (*run)(struct kd_run *run, struct kd_err *err);
 };
 extern const struct kd_program kd_program;

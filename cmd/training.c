@@ -1,5 +1,5 @@
-#include "correction.h"
 #include "training.h"
+#include "correction.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 
@@ -12,8 +12,8 @@ struct training_options training_options;
 static const struct kd_option rows[] = {
     {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
      .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON"},
-    {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24, .metavar = "N,N,...",
-     .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
+    {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24,
+     .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment, as students.kd.distill.alpha=0.5"},
     {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = "runs", .metavar = "DIR",
@@ -30,7 +30,8 @@ static const struct kd_option rows[] = {
 };
 static const struct kd_option student_rows[] = {
     {"student", 0, NULL, KD_OPT_TEXTS, OPTION(students), .metavar = "NAME",
-     .help = "this student of the experiment, with all points of its sweep; may be repeated; default all"},
+     .help = "this student of the experiment, with all points of its sweep; may be repeated; "
+             "default all"},
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, OPTION(soft_targets), .metavar = "FILE",
      .help = "learn from this file (.safetensors, .npy, or - for a pipe)"},
     {"teacher", 't', NULL, KD_OPT_TEXTS, OPTION(teachers), .metavar = "MODEL",
@@ -38,7 +39,10 @@ static const struct kd_option student_rows[] = {
     {"force", 'f', NULL, KD_OPT_BOOL, OPTION(force),
      .help = "accept soft targets that do not say which images they were made for"},
 };
-enum { ROWS = sizeof rows / sizeof *rows, STUDENT_ROWS = sizeof student_rows / sizeof *student_rows };
+enum {
+    ROWS = sizeof rows / sizeof *rows,
+    STUDENT_ROWS = sizeof student_rows / sizeof *student_rows
+};
 
 struct kd_opt_section training_sections[STUDENT_SECTIONS] = {
     {"Experiment and network", rows, ROWS, &training_options},
@@ -64,17 +68,19 @@ static int load_images(struct training_work *w, struct kd_err *err)
 {
     struct kd_job *job = &training_job;
     if (!job->data.source)
-        return kd_fail_usage(err, "no data is given; use --data mnist, --data digits, --data png:DIR, ...");
+        return kd_fail_usage(
+            err, "no data is given; use --data mnist, --data digits, --data png:DIR, ...");
     if (w->loaded && strcmp(w->loaded, job->data.source) == 0) return 0;
     kd_images_release(&w->images);
     kd_free(w->loaded);
     w->loaded = kd_strdup(job->data.source, err);
-    struct kd_images_options options = {.data_dir = job->data.data_dir, .pool = w->run->pool,
-                                        .default_split = "train"};
+    struct kd_images_options options = {
+        .data_dir = job->data.data_dir, .pool = w->run->pool, .default_split = "train"};
     return w->loaded && kd_images_load(job->data.source, &options, &w->images, err) == 0 ? 0 : -1;
 }
 
-/* What is wrong with a training's settings is told with the experiment and the model it is about. */
+/* What is wrong with a training's settings is told with the experiment and the model it is about.
+ */
 static int in_experiment(const struct training_work *w, int status, struct kd_err *err)
 {
     if (status < 0 && w->path && err->kind == KD_ERR_USAGE)
@@ -94,14 +100,17 @@ static int prepare_job(struct training_work *w, const char *name, struct kd_err 
         job->distilled = true;
     if (!o->network && !o->layers.n) return 0;
     cJSON_Delete(job->network);
-    if (o->network) return (job->network = cJSON_Duplicate(o->network, 1)) ? 0 : kd_fail_memory(err, "no memory");
+    if (o->network)
+        return (job->network = cJSON_Duplicate(o->network, 1)) ? 0
+                                                               : kd_fail_memory(err, "no memory");
     struct kd_bytes text = {0};
     int status = kd_bytes_format(&text, err, "mlp");
     for (size_t i = 0; i < o->layers.n && status == 0; i++)
         status = kd_bytes_format(&text, err, "-%.0f", o->layers.v[i]);
     job->network = status == 0 ? cJSON_CreateString(text.data) : NULL;
     kd_bytes_release(&text);
-    if (status == 0 && !job->network) status = kd_fail_memory(err, "not enough memory for a network");
+    if (status == 0 && !job->network)
+        status = kd_fail_memory(err, "not enough memory for a network");
     return status;
 }
 
@@ -123,8 +132,8 @@ static void say_start(void *ctx, const struct kd_trainer *trainer)
     kd_bar_clear(&w->run->bar);
     if (kd_network_summary(trainer->net, &table, &ignored) == 0) fputs(table.data, stderr);
     kd_bytes_release(&table);
-    fprintf(stderr, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f", megabytes(m.total), megabytes(m.network),
-            megabytes(m.optimizer), megabytes(m.images));
+    fprintf(stderr, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f",
+            megabytes(m.total), megabytes(m.network), megabytes(m.optimizer), megabytes(m.images));
     if (m.teachers) fprintf(stderr, ", teachers %.1f", megabytes(m.teachers));
     fprintf(stderr, ", training %.1f) beside the program itself\n", megabytes(m.loop));
 }
@@ -134,10 +143,11 @@ static void say_epoch(void *ctx, const struct kd_epoch_log *log)
     struct training_work *w = ctx;
     char valid[64] = "";
     if (log->valid.n)
-        snprintf(valid, sizeof valid, ", valid %.2f %% (loss %.4f)", 100 * log->valid.top1, log->valid.loss);
-    kd_say(w->run, "epoch %u/%lld: loss %.4f, train %.2f %%%s, lr %.3g, %.2f s, %.0f images/s", log->epoch,
-           (long long)training_job.train.epochs, log->loss, 100 * log->train_eval.top1, valid, log->lr,
-           log->seconds, log->images_per_second);
+        snprintf(valid, sizeof valid, ", valid %.2f %% (loss %.4f)", 100 * log->valid.top1,
+                 log->valid.loss);
+    kd_say(w->run, "epoch %u/%lld: loss %.4f, train %.2f %%%s, lr %.3g, %.2f s, %.0f images/s",
+           log->epoch, (long long)training_job.train.epochs, log->loss, 100 * log->train_eval.top1,
+           valid, log->lr, log->seconds, log->images_per_second);
 }
 
 static void say_note(void *ctx, const char *text)
@@ -171,15 +181,18 @@ static int tell_result(struct training_work *w, const struct kd_training *t, str
 
 /* ---- trainings ---- */
 
-static char *output_of(const struct training_work *w, const char *name, uint64_t seed, struct kd_err *err)
+static char *output_of(const struct training_work *w, const char *name, uint64_t seed,
+                       struct kd_err *err)
 {
     if (w->run->common.output) return kd_strdup(w->run->common.output, err);
     if (!w->path && w->student) return kd_strdup(w->x->folder, err);
     return kd_experiment_place(w->x, name, w->student, seed, err);
 }
 
-/* A corrected student: no training, another student's file with other biases. 1 where there is nothing to do. */
-static int correct(struct training_work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
+/* A corrected student: no training, another student's file with other biases. 1 where there is
+ * nothing to do. */
+static int correct(struct training_work *w, const char *name, uint64_t seed, bool only_ask,
+                   struct kd_err *err)
 {
     struct kd_job *job = &training_job;
     struct kd_model model = {0};
@@ -187,12 +200,17 @@ static int correct(struct training_work *w, const char *name, uint64_t seed, boo
     char *from = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
     char *output = from ? output_of(w, name, seed, err) : NULL;
     char *path = output ? correction_path(output, err) : NULL;
-    struct correction q = {.run = w->run, .config = &job->correct, .model = &model, .name = name, .output = path,
+    struct correction q = {.run = w->run,
+                           .config = &job->correct,
+                           .model = &model,
+                           .name = name,
+                           .output = path,
                            .data_dir = job->data.data_dir};
     int status = path ? 0 : -1;
     if (status == 0 && !kd_path_exists(from))
-        status = kd_fail(err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu", from, w->path,
-                         job->correct.of, (unsigned long long)seed);
+        status = kd_fail(
+            err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu",
+            from, w->path, job->correct.of, (unsigned long long)seed);
     if (status == 0) status = kd_model_read(from, &model, err);
     if (status == 0 && training_options.update)
         status = kd_correct_is_current(path, &model, name, &job->correct) ? 1 : 0;
@@ -210,15 +228,25 @@ static int correct(struct training_work *w, const char *name, uint64_t seed, boo
 }
 
 /* 1 where there is nothing to do. */
-static int train(struct training_work *w, const char *name, uint64_t seed, bool only_ask, struct kd_err *err)
+static int train(struct training_work *w, const char *name, uint64_t seed, bool only_ask,
+                 struct kd_err *err)
 {
     if (training_job.corrected) return correct(w, name, seed, only_ask, err);
     char *output = output_of(w, name, seed, err);
-    struct kd_training t = {.job = &training_job, .seed = seed, .experiment = w->x->name,
-                            .images = &w->images, .output = output, .command = w->run->command,
-                            .resume = training_options.resume, .pool = w->run->pool,
-                            .stop = &kd_stopping, .progress = &w->run->progress,
-                            .on_start = say_start, .on_epoch = say_epoch, .on_note = say_note, .ctx = w};
+    struct kd_training t = {.job = &training_job,
+                            .seed = seed,
+                            .experiment = w->x->name,
+                            .images = &w->images,
+                            .output = output,
+                            .command = w->run->command,
+                            .resume = training_options.resume,
+                            .pool = w->run->pool,
+                            .stop = &kd_stopping,
+                            .progress = &w->run->progress,
+                            .on_start = say_start,
+                            .on_epoch = say_epoch,
+                            .on_note = say_note,
+                            .ctx = w};
     int status = output && load_images(w, err) == 0 ? training_targets(w, seed, err) : -1;
     t.targets = training_job.distilled ? &w->targets : NULL;
     if (status == 0 && training_options.update) status = kd_training_is_current(&t, err);
@@ -226,7 +254,8 @@ static int train(struct training_work *w, const char *name, uint64_t seed, bool 
         status = kd_training_run(&t, err);
         if (status == 0) status = tell_result(w, &t, err);
         if (status == 1 && t.checkpoint_path)
-            kd_say(w->run, "stopped; the same command with --resume goes on from %s", t.checkpoint_path);
+            kd_say(w->run, "stopped; the same command with --resume goes on from %s",
+                   t.checkpoint_path);
         else if (status == 1)
             kd_say(w->run, "stopped; of a model for standard output nothing is kept");
     }
@@ -259,7 +288,8 @@ static int each_seed(struct training_work *w, const char *name, struct kd_err *e
     for (size_t i = 0; i < n && !kd_stopping; i++) {
         uint64_t seed = given ? one : w->x->seeds[i];
         if (prepare_job(w, name, err) < 0) return -1;
-        int status = training_options.list ? list(w, name, seed, err) : train(w, name, seed, false, err);
+        int status =
+            training_options.list ? list(w, name, seed, err) : train(w, name, seed, false, err);
         if (status < 0) return -1;
     }
     return 0;
@@ -273,7 +303,8 @@ static int check_job(struct training_work *w, const char *name, struct kd_err *e
     int status = layers ? kd_job_check(&training_job, err) : -1;
     if (status == 0) status = training_check_sources(w, &training_job, err);
     const struct kd_images *im = &w->images;
-    if (status == 0 && w->loaded && training_job.data.source && strcmp(w->loaded, training_job.data.source) == 0) {
+    if (status == 0 && w->loaded && training_job.data.source &&
+        strcmp(w->loaded, training_job.data.source) == 0) {
         struct kd_shape input = {im->c, im->h, im->w, false};
         struct kd_network *net = kd_network_build(layers, input, im->classes, err);
         status = net ? 0 : -1;
@@ -283,8 +314,8 @@ static int check_job(struct training_work *w, const char *name, struct kd_err *e
     return in_experiment(w, status, err);
 }
 
-/* A series starts with a look at all of its experiment, whichever program is first; the images of the teacher, or of the
- * first student, tell whether the networks' shapes fit. */
+/* A series starts with a look at all of its experiment, whichever program is first; the images of
+ * the teacher, or of the first student, tell whether the networks' shapes fit. */
 static int check_all(struct training_work *w, struct kd_err *err)
 {
     bool student = w->student, teacher = kd_experiment_knows(w->x, "teacher");
@@ -316,8 +347,10 @@ static int check_effects(const struct training_work *w, struct kd_err *err)
         {!o->list, "ready", "goes with --list"},
         {!w->path, "student", "chooses one of an experiment's, but none is given"},
         {o->network, "layers", "names a network, and so does --network; give one of them"},
-        {!w->path && !training_job.augment.shift, "fill", "says what comes in where images are shifted; it goes with --shift"},
-        {file, "from", "names a source of soft targets, and so does --soft-targets; give one of them"},
+        {!w->path && !training_job.augment.shift, "fill",
+         "says what comes in where images are shifted; it goes with --shift"},
+        {file, "from",
+         "names a source of soft targets, and so does --soft-targets; give one of them"},
         {models, "from", "names a source of soft targets, and so does --teacher; give one of them"},
         {models, "force", "is for a file of soft targets (--soft-targets), not for a --teacher"},
         {file, "average", "is for several --teacher; a file of soft targets is averaged already"}};
@@ -333,8 +366,11 @@ static int check_options(const struct training_work *w, struct kd_err *err)
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
     if (check_effects(w, err) < 0) return -1;
     if (w->path && strcmp(w->path, "-") != 0 && !kd_path_exists(w->path))
-        return kd_fail(err, "%s: there is no such experiment, a JSON file as those in configs/ (images are "
-                            "named with --data)", w->path);
+        return kd_fail(
+            err,
+            "%s: there is no such experiment, a JSON file as those in configs/ (images are "
+            "named with --data)",
+            w->path);
     return 0;
 }
 
@@ -352,7 +388,8 @@ static bool is_meant(const struct training_work *w, const char *name, const char
 static size_t *pick_students(const struct training_work *w, size_t *n, struct kd_err *err)
 {
     const struct kd_texts *asked = &training_options.students;
-    size_t all = w->x->n_students, *picked = kd_alloc(all * (asked->n + 1), sizeof *picked, "a list of students", err);
+    size_t all = w->x->n_students,
+           *picked = kd_alloc(all * (asked->n + 1), sizeof *picked, "a list of students", err);
     *n = 0;
     for (size_t i = 0; picked && !asked->n && i < all; i++) picked[(*n)++] = i;
     for (size_t a = 0; picked && a < asked->n; a++) {
@@ -376,9 +413,13 @@ static int each_student(struct training_work *w, struct kd_err *err)
     if (!picked) return -1;
     int status = 0;
     if (w->run->common.output && n * seeds > 1)
-        status = kd_fail_usage(err, "--output takes one model, but %zu students with %zu seeds are asked for; "
-                                    "choose with --student and --seed", n, seeds);
-    for (size_t i = 0; i < 2 * n && status == 0 && !kd_stopping; i++) { /* all are checked, then all are trained */
+        status = kd_fail_usage(
+            err,
+            "--output takes one model, but %zu students with %zu seeds are asked for; "
+            "choose with --student and --seed",
+            n, seeds);
+    for (size_t i = 0; i < 2 * n && status == 0 && !kd_stopping;
+         i++) { /* all are checked, then all are trained */
         /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): the loop ends at once where n is 0 */
         const char *name = w->x->students[picked[i % n]].name;
         status = (i < n ? check_job : each_seed)(w, name, err);

@@ -1,4 +1,5 @@
-/* What kd-train-teacher and kd-train-student share: from experiment and flags to trainings, one after another. */
+/* What kd-train-teacher and kd-train-student share: from experiment and flags to trainings, one
+ * after another. */
 #ifndef KD_CMD_TRAINING_H
 #define KD_CMD_TRAINING_H
 #include "kd/train/experiment.h"
@@ -19,7 +20,8 @@ struct training_options {
 };
 extern struct kd_job training_job;
 extern struct training_options training_options;
-/* Sections over training_job and training_options; teachers have the first TEACHER_SECTIONS of them. */
+/* Sections over training_job and training_options; teachers have the first TEACHER_SECTIONS of
+ * them. */
 enum { TEACHER_SECTIONS = 4, STUDENT_SECTIONS = 6 };
 extern struct kd_opt_section training_sections[STUDENT_SECTIONS];
 
@@ -33,10 +35,12 @@ struct training_work { /* one invocation */
     struct kd_targets targets;
 };
 
-/* The soft targets of training_job into w->targets; nothing where it is not distilled. (training_targets.c) */
+/* The soft targets of training_job into w->targets; nothing where it is not distilled.
+ * (training_targets.c) */
 int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err);
 /* Can what "distill.from" names exist at all? */
-int training_check_sources(const struct training_work *w, const struct kd_job *job, struct kd_err *err);
+int training_check_sources(const struct training_work *w, const struct kd_job *job,
+                           struct kd_err *err);
 /* Are the models there that training_job learns from? */
 bool training_is_ready(const struct training_work *w, uint64_t seed);
 

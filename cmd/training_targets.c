@@ -1,4 +1,5 @@
-/* Where a student's soft targets come from: options, else what "distill.from" of the experiment names. */
+/* Where a student's soft targets come from: options, else what "distill.from" of the experiment
+ * names. */
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "training.h"
@@ -18,55 +19,65 @@ static bool is_soft_file(const char *path)
     return soft;
 }
 
-static char *model_of(const struct training_work *w, const char *from, uint64_t seed, struct kd_err *err)
+static char *model_of(const struct training_work *w, const char *from, uint64_t seed,
+                      struct kd_err *err)
 {
     if (!kd_experiment_knows(w->x, from)) return kd_strdup(from, err);
     bool student = strcmp(from, "teacher") != 0;
-    char *folder = kd_experiment_place(w->x, from, student, student ? seed : kd_experiment_teacher_seed(w->x, seed),
-                                       err);
+    char *folder = kd_experiment_place(
+        w->x, from, student, student ? seed : kd_experiment_teacher_seed(w->x, seed), err);
     char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
     kd_free(folder);
     return path;
 }
 
-static int add_teacher(const struct training_work *w, struct kd_teachers *teachers, const char *from, double weight,
-                       uint64_t seed, struct kd_err *err)
+static int add_teacher(const struct training_work *w, struct kd_teachers *teachers,
+                       const char *from, double weight, uint64_t seed, struct kd_err *err)
 {
     char *path = model_of(w, from, seed, err);
     if (!path) return -1;
     int status = kd_teachers_add(teachers, path, weight, err);
     if (status < 0 && !kd_path_exists(path) && kd_experiment_knows(w->x, from))
-        status = strcmp(from, "teacher") == 0
-                     ? kd_fail(err, "%s: not there yet; train it with kd-train-teacher %s --seed %llu", path, w->path,
-                               (unsigned long long)kd_experiment_teacher_seed(w->x, seed))
-                     : kd_fail(err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu",
-                               path, w->path, from, (unsigned long long)seed);
+        status =
+            strcmp(from, "teacher") == 0
+                ? kd_fail(err, "%s: not there yet; train it with kd-train-teacher %s --seed %llu",
+                          path, w->path, (unsigned long long)kd_experiment_teacher_seed(w->x, seed))
+                : kd_fail(err,
+                          "%s: not there yet; train it with kd-train-student %s --student %s "
+                          "--seed %llu",
+                          path, w->path, from, (unsigned long long)seed);
     else if (status < 0 && !kd_path_exists(path) && w->path && strcmp(path, "-") != 0)
-        status = kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, "
-                                    "and there is no such file", from);
+        status = kd_fail_usage(
+            err,
+            "distill.from: \"%s\" is neither a student nor the teacher of this experiment, "
+            "and there is no such file",
+            from);
     kd_free(path);
     return status;
 }
 
-static int add_listed(const struct training_work *w, struct kd_teachers *teachers, const cJSON *from, uint64_t seed,
-                      struct kd_err *err)
+static int add_listed(const struct training_work *w, struct kd_teachers *teachers,
+                      const cJSON *from, uint64_t seed, struct kd_err *err)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, from)
     {
-        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
+        const cJSON *name =
+            cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
         const cJSON *weight = cJSON_GetObjectItemCaseSensitive(item, "weight");
         if (!cJSON_IsString(name) || (weight && !cJSON_IsNumber(weight)))
-            return kd_fail_usage(err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
-        if (add_teacher(w, teachers, name->valuestring, weight ? weight->valuedouble : 1, seed, err) < 0)
+            return kd_fail_usage(
+                err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
+        if (add_teacher(w, teachers, name->valuestring, weight ? weight->valuedouble : 1, seed,
+                        err) < 0)
             return -1;
     }
     return 0;
 }
 
 /* Soft targets in the run folder must come from the teacher that lies there now. */
-static int check_parent(const struct training_work *w, const char *from, const char *soft, uint64_t seed,
-                        struct kd_err *err)
+static int check_parent(const struct training_work *w, const char *from, const char *soft,
+                        uint64_t seed, struct kd_err *err)
 {
     struct kd_model model;
     char *path = model_of(w, from, seed, err);
@@ -75,17 +86,18 @@ static int check_parent(const struct training_work *w, const char *from, const c
     if (kd_path_exists(path)) {
         status = kd_model_read(path, &model, err);
         const cJSON *parent = cJSON_GetArrayItem(w->targets.parents, 0);
-        if (status == 0 && (!cJSON_IsString(parent) || strcmp(parent->valuestring, model.fingerprint) != 0))
-            status = kd_fail(err, "%s: made by another teacher than %s; run kd-soften %s", soft, path,
-                             w->path ? w->path : "again");
+        if (status == 0 &&
+            (!cJSON_IsString(parent) || strcmp(parent->valuestring, model.fingerprint) != 0))
+            status = kd_fail(err, "%s: made by another teacher than %s; run kd-soften %s", soft,
+                             path, w->path ? w->path : "again");
         if (status == 0 || model.net) kd_model_release(&model);
     }
     kd_free(path);
     return status;
 }
 
-/* Will the soft targets that the experiment writes serve this student: plain images for plain images, recorded views
- * for the same augmentation? Else its teacher is asked at each step. */
+/* Will the soft targets that the experiment writes serve this student: plain images for plain
+ * images, recorded views for the same augmentation? Else its teacher is asked at each step. */
 static bool written_serve(const struct training_work *w)
 {
     struct kd_err ignored;
@@ -94,15 +106,16 @@ static bool written_serve(const struct training_work *w)
     struct kd_opt_section s[] = {{"", kd_soften_rows, kd_soften_rows_n, &soften},
                                  {"", kd_augment_rows, kd_augment_rows_n, &views}};
     const struct kd_augment *own = &training_job.augment;
-    bool serve = kd_opts_preset(s, 2, &ignored) == 0 && kd_experiment_soften(w->x, &soften, &views, &ignored) == 0;
+    bool serve = kd_opts_preset(s, 2, &ignored) == 0 &&
+                 kd_experiment_soften(w->x, &soften, &views, &ignored) == 0;
     bool moves = kd_augment_active(own) && !training_job.distill.fixed_teacher;
     if (serve) serve = moves ? soften.views > 0 && kd_augment_same(&views, own) : soften.views == 0;
     kd_opts_release(s, 2);
     return serve;
 }
 
-static int targets_by_name(struct training_work *w, const char *from, uint64_t seed, struct kd_teachers *teachers,
-                           struct kd_err *err)
+static int targets_by_name(struct training_work *w, const char *from, uint64_t seed,
+                           struct kd_teachers *teachers, struct kd_err *err)
 {
     bool known = kd_experiment_knows(w->x, from);
     uint64_t of = strcmp(from, "teacher") == 0 ? kd_experiment_teacher_seed(w->x, seed) : seed;
@@ -110,7 +123,8 @@ static int targets_by_name(struct training_work *w, const char *from, uint64_t s
     if (!soft) return -1;
     int status = -1;
     if (known ? kd_path_exists(soft) && written_serve(w) : is_soft_file(soft)) {
-        status = kd_targets_read(soft, &w->images, &training_job, training_options.force, &w->targets, err);
+        status = kd_targets_read(soft, &w->images, &training_job, training_options.force,
+                                 &w->targets, err);
         if (status == 0 && known) status = check_parent(w, from, soft, seed, err);
     } else
         status = add_teacher(w, teachers, from, 1, seed, err);
@@ -137,12 +151,13 @@ int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err)
         else if (cJSON_IsArray(from))
             status = add_listed(w, &teachers, from, seed, err);
         else
-            status = kd_fail_usage(err, "distill.from: expected a name or a list; or give --teacher or "
-                                        "--soft-targets");
+            status =
+                kd_fail_usage(err, "distill.from: expected a name or a list; or give --teacher or "
+                                   "--soft-targets");
     }
     if (status == 0 && teachers.n)
-        status = kd_targets_from_teachers(&teachers, &w->images, job, w->run->pool, &w->run->progress,
-                                          &w->targets, err);
+        status = kd_targets_from_teachers(&teachers, &w->images, job, w->run->pool,
+                                          &w->run->progress, &w->targets, err);
     kd_teachers_release(&teachers);
     return status;
 }
@@ -150,15 +165,21 @@ int training_targets(struct training_work *w, uint64_t seed, struct kd_err *err)
 /* One name of "distill.from": a model of the experiment, or a file that is there. */
 static int check_source(const struct training_work *w, const cJSON *from, struct kd_err *err)
 {
-    const cJSON *name = cJSON_IsObject(from) ? cJSON_GetObjectItemCaseSensitive(from, "from") : from;
+    const cJSON *name =
+        cJSON_IsObject(from) ? cJSON_GetObjectItemCaseSensitive(from, "from") : from;
     if (!cJSON_IsString(name))
-        return kd_fail_usage(err, "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
+        return kd_fail_usage(err,
+                             "distill.from: expected names, or {\"from\": NAME, \"weight\": W}");
     if (kd_experiment_knows(w->x, name->valuestring) || kd_path_exists(name->valuestring)) return 0;
-    return kd_fail_usage(err, "distill.from: \"%s\" is neither a student nor the teacher of this experiment, and there "
-                              "is no such file", name->valuestring);
+    return kd_fail_usage(
+        err,
+        "distill.from: \"%s\" is neither a student nor the teacher of this experiment, and there "
+        "is no such file",
+        name->valuestring);
 }
 
-int training_check_sources(const struct training_work *w, const struct kd_job *job, struct kd_err *err)
+int training_check_sources(const struct training_work *w, const struct kd_job *job,
+                           struct kd_err *err)
 {
     const cJSON *from = job->distill.from, *item;
     if (!job->distilled || training_options.soft_targets || training_options.teachers.n) return 0;
@@ -184,7 +205,8 @@ bool training_is_ready(const struct training_work *w, uint64_t seed)
     if (cJSON_IsString(from)) return teacher_is_there(w, from->valuestring, seed);
     cJSON_ArrayForEach(item, from)
     {
-        const cJSON *name = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
+        const cJSON *name =
+            cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "from") : item;
         if (cJSON_IsString(name) && !teacher_is_there(w, name->valuestring, seed)) return false;
     }
     return true;

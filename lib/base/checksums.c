@@ -1,4 +1,5 @@
-/* The checksums in a tensor file's metadata: kd.checksums, one a tensor, and kd.header_checksum over all the rest of the header. */
+/* The checksums in a tensor file's metadata: kd.checksums, one a tensor, and kd.header_checksum
+ * over all the rest of the header. */
 #include "kd/base/hash.h"
 #include "kd/base/tensorfile.h"
 #include "tensor_parts.h"
@@ -76,8 +77,10 @@ static int compare_header(const struct kd_tensorfile *f, const char *name, struc
     kd_free(named);
     if (status < 0 || strcmp(noted, found) == 0) return status;
     return kd_fail(err,
-                   "%s: its header is damaged (metadata, or names and shapes of tensors): its checksum is %s, and "
-                   "%.40s was noted when it was written; get the file anew, or take it as it is with --no-verify",
+                   "%s: its header is damaged (metadata, or names and shapes of tensors): its "
+                   "checksum is %s, and "
+                   "%.40s was noted when it was written; get the file anew, or take it as it is "
+                   "with --no-verify",
                    name, found, noted);
 }
 

@@ -195,7 +195,8 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
         if (kd_temporary_register(f->temporary) < 0) {
             kd_free(f->temporary);
             f->temporary = NULL;
-            return kd_fail(err, "%s: more than %d files are being written at once", f->path, KD_TEMPORARIES);
+            return kd_fail(err, "%s: more than %d files are being written at once", f->path,
+                           KD_TEMPORARIES);
         }
         f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0) return 0;

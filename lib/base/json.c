@@ -167,7 +167,8 @@ int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *
     return value ? kd_json_add(object, key, value, err) : no_memory(err, key);
 }
 
-int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n, struct kd_err *err)
+int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n,
+                        struct kd_err *err)
 {
     cJSON *value = cJSON_CreateDoubleArray(v, (int)n);
     return value ? kd_json_add(object, key, value, err) : no_memory(err, key);

@@ -16,7 +16,8 @@ static int open_file(const char *path)
     return fd;
 }
 
-/* 0 locked; otherwise who has it, or -1 where that cannot be told. Without support of the file system, 0. */
+/* 0 locked; otherwise who has it, or -1 where that cannot be told. Without support of the file
+ * system, 0. */
 static long lock_file(int fd)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -40,10 +41,12 @@ static int refuse(const char *path, long holder, struct kd_err *err)
     int n = slash ? (int)(slash - path) : 1;
     const char *folder = slash ? path : ".";
     if (holder < 0)
-        return kd_fail(err, "%.*s: another process is writing here; wait for it, or choose another --output", n,
-                       folder);
-    return kd_fail(err, "%.*s: process %ld is writing here; wait for it, end it, or choose another --output", n,
-                   folder, holder);
+        return kd_fail(
+            err, "%.*s: another process is writing here; wait for it, or choose another --output",
+            n, folder);
+    return kd_fail(
+        err, "%.*s: process %ld is writing here; wait for it, end it, or choose another --output",
+        n, folder, holder);
 }
 
 static char *make_folder(const char *path, struct kd_err *err)
@@ -85,7 +88,8 @@ int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err)
     return -1;
 }
 
-/* The file goes while the lock is held: whoever waits for it then sees that it is no longer the one. */
+/* The file goes while the lock is held: whoever waits for it then sees that it is no longer the
+ * one. */
 void kd_lock_release(struct kd_lock *lock)
 {
     if (lock->path) {

@@ -134,8 +134,8 @@ int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, 
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    int status = n < 0 ? kd_fail(err, "text that cannot be formatted")
-                       : make_room(b, (size_t)n, err);
+    int status =
+        n < 0 ? kd_fail(err, "text that cannot be formatted") : make_room(b, (size_t)n, err);
     if (status == 0) {
         vsnprintf(b->data + b->size, (size_t)n + 1, format, again);
         b->size += (size_t)n;

@@ -188,7 +188,8 @@ static int take(struct npy *s, struct kd_tensorfile *out)
     if (find_header(s, &out->bytes, &start) < 0 || dictionary(s) < 0 || find_descr(s, &row) < 0)
         return -1;
     enum kd_dtype stored = descrs[row].wide ? KD_I64 : descrs[row].dtype; /* as wide as F64 */
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): find_header sets start where it returns 0 */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): find_header sets start
+     * where it returns 0 */
     if (kd_tensor_extent(s->shape, s->dims, stored, &count, &bytes) < 0 || bytes > SIZE_MAX - start)
         return kd_fail(s->err, "%s: the array's shape is larger than memory", s->name);
     if (start + bytes > out->bytes.size)

@@ -220,14 +220,17 @@ static bool lists(const char *flags, const char *flag)
     return false;
 }
 
-int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n, struct kd_err *err)
+int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n,
+                 struct kd_err *err)
 {
     for (size_t k = 0; k < n; k++)
         for (size_t i = 0; rules[k].idle && i < args->n_given; i++) {
             const struct kd_option *row = args->given[i].row;
-            const bool negated = row->kind == KD_OPT_BOOL && strcmp(args->given[i].value, "false") == 0;
+            const bool negated =
+                row->kind == KD_OPT_BOOL && strcmp(args->given[i].value, "false") == 0;
             if (lists(rules[k].flags, row->flag))
-                return kd_fail_usage(err, "--%s%s %s", negated ? "no-" : "", row->flag, rules[k].why);
+                return kd_fail_usage(err, "--%s%s %s", negated ? "no-" : "", row->flag,
+                                     rules[k].why);
         }
     return 0;
 }

@@ -130,14 +130,22 @@ int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object,
 static bool is_zero(const struct kd_option *row, const void *field)
 {
     switch (row->kind) {
-    case KD_OPT_BOOL: return !*(const bool *)field;
-    case KD_OPT_INT: return *(const int64_t *)field == 0;
-    case KD_OPT_REAL: return *(const double *)field == 0;
-    case KD_OPT_CHOICE: return *(const int *)field == 0;
-    case KD_OPT_REALS: return ((const struct kd_reals *)field)->n == 0;
-    case KD_OPT_TEXTS: return ((const struct kd_texts *)field)->n == 0;
-    case KD_OPT_TEXT: return !*(char *const *)field;
-    case KD_OPT_JSON: return !*(cJSON *const *)field;
+    case KD_OPT_BOOL:
+        return !*(const bool *)field;
+    case KD_OPT_INT:
+        return *(const int64_t *)field == 0;
+    case KD_OPT_REAL:
+        return *(const double *)field == 0;
+    case KD_OPT_CHOICE:
+        return *(const int *)field == 0;
+    case KD_OPT_REALS:
+        return ((const struct kd_reals *)field)->n == 0;
+    case KD_OPT_TEXTS:
+        return ((const struct kd_texts *)field)->n == 0;
+    case KD_OPT_TEXT:
+        return !*(char *const *)field;
+    case KD_OPT_JSON:
+        return !*(cJSON *const *)field;
     }
     return false;
 }

@@ -287,7 +287,8 @@ int kd_opt_set_text(const struct kd_option *row, void *field, const char *text, 
     int index;
     switch (row->kind) {
     case KD_OPT_BOOL:
-        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return refuse(row, name, text, err);
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            return refuse(row, name, text, err);
         *(bool *)field = text[0] == 't';
         return 0;
     case KD_OPT_INT:

@@ -65,7 +65,8 @@ static void do_parts(const struct kd_pool *pool, unsigned thread)
         pool->fn(pool->arg, part);
 }
 
-/* Sequentially consistent with wait_for_workers: either the caller sees busy 0 or this thread sees it asleep. */
+/* Sequentially consistent with wait_for_workers: either the caller sees busy 0 or this thread sees
+ * it asleep. */
 static void tell_done(struct kd_pool *pool)
 {
     if (atomic_fetch_sub(&pool->busy, 1) != 1 || !atomic_load(&pool->caller_asleep)) return;
@@ -111,7 +112,8 @@ static void publish(struct kd_pool *pool)
     }
 }
 
-void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part), void *arg)
+void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part),
+                 void *arg)
 {
     if (!pool || pool->threads == 1 || parts <= 1) {
         for (unsigned part = 0; part < parts; part++) fn(arg, part);
@@ -132,7 +134,7 @@ static void nothing(void *arg, unsigned part)
 }
 
 static const int64_t soon = 200000; /* nanoseconds; about as long as workers stay awake */
-enum { STREAK = 16 };               /* so many in a row are worth waking them: not the layers of one image */
+enum { STREAK = 16 }; /* so many in a row are worth waking them: not the layers of one image */
 
 static int64_t nanoseconds(void)
 {
@@ -141,7 +143,8 @@ static int64_t nanoseconds(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-void kd_pool_run_brief(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part), void *arg)
+void kd_pool_run_brief(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part),
+                       void *arg)
 {
     if (!pool || pool->threads == 1 || parts <= 1 || !atomic_load(&pool->asleep)) {
         kd_pool_run(pool, parts, fn, arg);
@@ -170,7 +173,8 @@ struct kd_pool *kd_pool_new(unsigned threads, struct kd_err *err)
     for (unsigned i = 1; i < threads; i++) {
         pool->worker[i] = (struct worker){.pool = pool, .number = i};
         if (pthread_create(&pool->worker[i].thread, NULL, work, &pool->worker[i]) != 0) {
-            kd_fail(err, "thread %u of %u could not be started; try --threads %u", i + 1, threads, i);
+            kd_fail(err, "thread %u of %u could not be started; try --threads %u", i + 1, threads,
+                    i);
             kd_pool_free(pool);
             return NULL;
         }

@@ -54,8 +54,8 @@ static int checksums(const struct kd_tensor *const *named, size_t n, struct kd_b
 }
 
 /* Sorted by key, as the same content shall give the same bytes whatever the order of making. */
-static int add_metadata(struct kd_bytes *out, const struct kd_tensorfile *f, const struct kd_tensor *const *named,
-                        const char *sums, struct kd_err *err)
+static int add_metadata(struct kd_bytes *out, const struct kd_tensorfile *f,
+                        const struct kd_tensor *const *named, const char *sums, struct kd_err *err)
 {
     int status = -1;
     size_t n = 0;
@@ -63,7 +63,8 @@ static int add_metadata(struct kd_bytes *out, const struct kd_tensorfile *f, con
     const cJSON **items = NULL;
     cJSON *all = cJSON_Duplicate(f->metadata, true);
     if (!all) return kd_fail_memory(err, "not enough memory for the header of a tensor file");
-    if (kd_json_add_text(all, KD_CHECKSUMS, sums, err) < 0 || kd_header_checksum(all, named, f->n, sum, err) < 0 ||
+    if (kd_json_add_text(all, KD_CHECKSUMS, sums, err) < 0 ||
+        kd_header_checksum(all, named, f->n, sum, err) < 0 ||
         kd_json_add_text(all, KD_HEADER_CHECKSUM, sum, err) < 0)
         goto done;
     items = kd_metadata_sorted(all, &n, err);

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Whoever takes a name out of its slot owns it: the writer, which then frees it, or a signal handler,
- * which cannot free and leaves that to the end of the process. */
+/* Whoever takes a name out of its slot owns it: the writer, which then frees it, or a signal
+ * handler, which cannot free and leaves that to the end of the process. */
 static _Atomic(char *) temporaries[KD_TEMPORARIES];
 
 int kd_temporary_register(char *name)
@@ -46,7 +46,8 @@ void kd_outfile_abandon_all(void)
     errno = saved;
 }
 
-/* Folders may be shared by machines, whose processes one cannot ask after: names hold the machine's (FNV-1a). */
+/* Folders may be shared by machines, whose processes one cannot ask after: names hold the machine's
+ * (FNV-1a). */
 static unsigned machine(void)
 {
     char name[256] = "";
@@ -60,8 +61,8 @@ char *kd_temporary_name(const char *folder, struct kd_err *err)
 {
     struct timespec now = {0};
     clock_gettime(CLOCK_REALTIME, &now);
-    return kd_format(err, "%s.kd-%ld-%llx%08lx%08x.tmp", folder, (long)getpid(), (unsigned long long)now.tv_sec,
-                     (unsigned long)now.tv_nsec, machine());
+    return kd_format(err, "%s.kd-%ld-%llx%08lx%08x.tmp", folder, (long)getpid(),
+                     (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec, machine());
 }
 
 /* The process in a name that kd_temporary_name gave on this machine, or 0 for any other name. */
@@ -102,9 +103,11 @@ void kd_folder_discard(const char *temporary)
 
 char *kd_folder_begin(const char *beside, struct kd_err *err)
 {
-    char *folder = kd_format(err, "%.*s", strrchr(beside, '/') ? (int)(strrchr(beside, '/') - beside + 1) : 0, beside);
+    char *folder = kd_format(
+        err, "%.*s", strrchr(beside, '/') ? (int)(strrchr(beside, '/') - beside + 1) : 0, beside);
     if (!folder) return NULL;
-    char *name = *folder && kd_folders_make(folder, err) < 0 ? NULL : kd_temporary_name(folder, err);
+    char *name =
+        *folder && kd_folders_make(folder, err) < 0 ? NULL : kd_temporary_name(folder, err);
     if (name) kd_leftovers_sweep(folder);
     kd_free(folder);
     if (!name || mkdir(name, 0777) == 0) return name;
@@ -135,8 +138,8 @@ int kd_folder_commit(const char *temporary, const char *path, struct kd_err *err
     return -1;
 }
 
-/* Once for each folder that is written to, or nearly: the one before is remembered. Own files, which a thread may be
- * writing, are younger than `start`. */
+/* Once for each folder that is written to, or nearly: the one before is remembered. Own files,
+ * which a thread may be writing, are younger than `start`. */
 void kd_leftovers_sweep(const char *folder)
 {
     static atomic_llong start;
@@ -158,7 +161,8 @@ void kd_leftovers_remove(const char *folder, time_t until)
     struct stat st;
     while (dir && (entry = readdir(dir))) {
         long writer = writer_of(entry->d_name);
-        if (!writer || (writer != getpid() && (kill((pid_t)writer, 0) == 0 || errno != ESRCH))) continue;
+        if (!writer || (writer != getpid() && (kill((pid_t)writer, 0) == 0 || errno != ESRCH)))
+            continue;
         char *path = kd_path_join(&ignored, folder, entry->d_name);
         if (path && lstat(path, &st) == 0 && st.st_mtime <= until) {
             if (S_ISREG(st.st_mode)) unlink(path);

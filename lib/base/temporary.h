@@ -5,11 +5,12 @@
 
 /* How many there may be at once. */
 #define KD_TEMPORARIES 64
-/* Takes `name` over (kd_free'd by forget); -1 where there are too many. A handler that ends the process unlinks
- * what is registered. */
+/* Takes `name` over (kd_free'd by forget); -1 where there are too many. A handler that ends the
+ * process unlinks what is registered. */
 int kd_temporary_register(char *name);
 void kd_temporary_forget(char *name);
-/* A name in `folder` ("" or with its last slash) that no other process and no other moment gives. */
+/* A name in `folder` ("" or with its last slash) that no other process and no other moment gives.
+ */
 char *kd_temporary_name(const char *folder, struct kd_err *err);
 /* Before a file is made in a folder: what killed processes left there goes. */
 void kd_leftovers_sweep(const char *folder);

@@ -28,7 +28,7 @@ const char *kd_dtype_name(enum kd_dtype d)
 }
 
 int kd_tensor_extent(const size_t *shape, unsigned dims, enum kd_dtype dtype, size_t *count,
-                  size_t *bytes)
+                     size_t *bytes)
 {
     *count = 1;
     for (unsigned i = 0; i < dims; i++)
@@ -78,7 +78,8 @@ int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err)
 {
     *f = (struct kd_tensorfile){0};
     f->metadata = cJSON_CreateObject();
-    return f->metadata ? 0 : kd_fail_memory(err, "not enough memory for the description of tensors");
+    return f->metadata ? 0
+                       : kd_fail_memory(err, "not enough memory for the description of tensors");
 }
 
 void kd_tensorfile_release(struct kd_tensorfile *f)
@@ -111,9 +112,11 @@ int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text
     return kd_json_add_text(f->metadata, key, text, err);
 }
 
-int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made, struct kd_err *err)
+int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made,
+                           struct kd_err *err)
 {
-    if (!made && !err->text[0]) return kd_fail_memory(err, "not enough memory for %s", key); /* cJSON does not say why */
+    if (!made && !err->text[0])
+        return kd_fail_memory(err, "not enough memory for %s", key); /* cJSON does not say why */
     char *text = kd_json_text_of(made, err);
     int status = text ? kd_tensorfile_set(f, key, text, err) : -1;
     kd_free(text);

@@ -1,6 +1,6 @@
 /* Gathering a batch: bytes to normalized floats, moved, mirrored and cut on the way. */
-#include "kd/base/rng.h"
 #include "kd/data/batch.h"
+#include "kd/base/rng.h"
 #include <stdio.h>
 
 enum { FILL_ZERO, FILL_REFLECT };
@@ -44,8 +44,8 @@ void kd_augment_text(const struct kd_augment *a, char out[KD_AUGMENT_TEXT])
 
 struct move {
     bool active, reflects, flipped;
-    int64_t dx, dy;                     /* to the right, down; after flipping */
-    int64_t top, bottom, left, right;   /* blank, the ends not included */
+    int64_t dx, dy;                   /* to the right, down; after flipping */
+    int64_t top, bottom, left, right; /* blank, the ends not included */
 };
 
 static bool flip_draw(int flip, uint64_t seed, uint32_t epoch, uint32_t sample)
@@ -93,7 +93,7 @@ static struct move move_draw(const struct kd_augment *a, int64_t h, int64_t w, u
 struct channel {
     const void *plane; /* [h][w] of dtype */
     enum kd_dtype dtype;
-    const float *value;    /* [256] for bytes, so that every pixel is rounded once, everywhere alike */
+    const float *value; /* [256] for bytes, so that every pixel is rounded once, everywhere alike */
     float mean, std, zero; /* zero: what raw 0 becomes */
 };
 
@@ -202,8 +202,7 @@ static void channel_moved(const struct channel *c, int64_t h, int64_t w, const s
             channel_run(c, from * w + first, (size_t)(w - left - right), m->flipped, out + left);
             if (right) edge(c, m, from * w, w, w - right, w, out);
         }
-        if (y >= m->top && y < m->bottom)
-            run_fill(0, (size_t)(m->right - m->left), out + m->left);
+        if (y >= m->top && y < m->bottom) run_fill(0, (size_t)(m->right - m->left), out + m->left);
     }
 }
 
@@ -233,7 +232,9 @@ static void channel_fill(const struct kd_images *images, const struct kd_normali
         channel.plane =
             (const char *)images->pixels + ((size_t)index[j] * images->c + c) * plane * size;
         if (j + 1 < n)
-            fetch((const char *)images->pixels + ((size_t)index[j + 1] * images->c + c) * plane * size, plane * size);
+            fetch((const char *)images->pixels +
+                      ((size_t)index[j + 1] * images->c + c) * plane * size,
+                  plane * size);
         if (moves[j].active)
             channel_moved(&channel, images->h, images->w, &moves[j], to);
         else

@@ -1,5 +1,5 @@
-/* Draws and whole-number arithmetic that the parts share. In these files no expression draws twice: the order would be the
- * compiler's choice. */
+/* Draws and whole-number arithmetic that the parts share. In these files no expression draws twice:
+ * the order would be the compiler's choice. */
 #include "digits_parts.h"
 
 int32_t kd_digits_bell(struct kd_rng *r, int32_t spread)

@@ -138,8 +138,8 @@ static int promise_take(struct stream *s, size_t size, size_t limit, struct kd_t
 {
     if (header_take(s, t, err) < 0) return -1;
     if (t->count > limit)
-        return kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu%s", s->name, t->count,
-                       limit, kd_read_limit_remedy(limit));
+        return kd_fail(err, "%s: the header promises %zu bytes, the limit is %zu%s", s->name,
+                       t->count, limit, kd_read_limit_remedy(limit));
     if (s->gz ? t->count / MAX_RATIO > size : t->count > s->left)
         return kd_fail(err, "%s: truncated: %zu bytes expected, %s%zu found; fetch the file again",
                        s->name, s->given + t->count, s->gz ? "compressed to " : "", size);
@@ -168,8 +168,8 @@ done:
     return status;
 }
 
-/* The elements of an unpacked file where they lie: a copy would for a moment double the largest thing that a training has
- * in memory. */
+/* The elements of an unpacked file where they lie: a copy would for a moment double the largest
+ * thing that a training has in memory. */
 static int idx_adopt(struct kd_bytes *bytes, const char *name, size_t limit, struct kd_tensor *out,
                      struct kd_err *err)
 {
@@ -285,7 +285,8 @@ static int labels_load(const struct kd_load *load, const char *path, struct kd_i
     out->labels = kd_alloc(out->n, sizeof *out->labels, "labels", err);
     if (!out->labels) goto done;
     for (uint32_t i = 0; i < out->n; i++) {
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the labels were read, as many as images */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the labels were read, as many as
+         * images */
         out->labels[i] = ((const unsigned char *)labels.data)[i];
         if ((uint32_t)out->labels[i] >= out->classes) {
             kd_fail(err, "%s: label %d at byte %u is out of range 0 to %u", path, out->labels[i],

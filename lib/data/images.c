@@ -50,7 +50,8 @@ static int unknown_source(const char *spec, size_t size, struct kd_err *err)
     for (unsigned i = 0; i < N_KINDS; i++) names[i] = kinds[i].name;
     snprintf(typed, sizeof typed, "%.*s", (int)(size < 63 ? size : 63), spec);
     if (kd_path_exists(spec)) /* a place without its kind */
-        return kd_fail_usage(err, "data '%s': say what it is: png:%s, idx:%s or tensors:%s", spec, spec, spec, spec);
+        return kd_fail_usage(err, "data '%s': say what it is: png:%s, idx:%s or tensors:%s", spec,
+                             spec, spec, spec);
     const char *near = kd_nearest(typed, names, N_KINDS);
     return kd_fail_usage(err,
                          "data '%s': no such source '%s'%s%s%s; sources are mnist, fashion, "
@@ -102,8 +103,9 @@ int kd_pixels_alloc(struct kd_images *images, const char *name, size_t limit, st
     const uint32_t shape[4] = {images->n, images->c, images->h, images->w};
     for (unsigned d = 0; d < 4; d++) {
         if (kd_mul_size(size, shape[d], &size) == 0 && size <= limit) continue;
-        return kd_fail(err, "%s: %u images of %ux%ux%u need more than the limit of %zu bytes%s", name,
-                       images->n, images->c, images->h, images->w, limit, kd_read_limit_remedy(limit));
+        return kd_fail(err, "%s: %u images of %ux%ux%u need more than the limit of %zu bytes%s",
+                       name, images->n, images->c, images->h, images->w, limit,
+                       kd_read_limit_remedy(limit));
     }
     images->pixels = kd_alloc(size, 1, "images", err);
     return images->pixels ? 0 : kd_err_context(err, "%s", name);
@@ -237,7 +239,8 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     if (!options) options = &none;
     *out = (struct kd_images){0};
     if (kd_spec_parse(spec, &out->source, &out->split, err) < 0) return -1;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): kd_spec_parse sets source where it returns 0 */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): kd_spec_parse sets source where it
+     * returns 0 */
     const struct source_kind *kind = kind_find(out->source, strcspn(out->source, ":"));
     struct kd_load load = {.split_named = out->split != NULL,
                            .classes = kind->classes,

@@ -148,8 +148,8 @@ int kd_picture_decode(const void *bytes, size_t size, const char *name, size_t l
 int kd_picture_shape(const void *bytes, size_t size, const char *name, struct kd_picture *out,
                      struct kd_err *err)
 {
-    struct codec k = {.next = bytes, .left = size, .picture = out, .name = name, .err = err,
-                      .shape_only = true};
+    struct codec k = {
+        .next = bytes, .left = size, .picture = out, .name = name, .err = err, .shape_only = true};
     return read_png(&k);
 }
 
@@ -160,7 +160,10 @@ static void write_origin(struct codec *k, const char *origin)
         const char *from;
         char *text;
     } text = {.from = origin}; /* libpng copies it */
-    png_text chunk = {.compression = PNG_ITXT_COMPRESSION_NONE, .key = key, .text = text.text, .itxt_length = strlen(origin)};
+    png_text chunk = {.compression = PNG_ITXT_COMPRESSION_NONE,
+                      .key = key,
+                      .text = text.text,
+                      .itxt_length = strlen(origin)};
     png_set_text(k->png, k->info, &chunk, 1);
 }
 

@@ -203,8 +203,7 @@ static int shape_check(const struct kd_images *images, const struct kd_bytes *by
     struct kd_picture p;
     if (kd_picture_shape(bytes->data, bytes->size, path, &p, err) < 0) return -1;
     if (p.h == images->h && p.w == images->w && p.c == images->c) return 0;
-    return kd_fail(err,
-                   "%s: %ux%u %s, but %s is %ux%u %s; all images must have one size and kind",
+    return kd_fail(err, "%s: %ux%u %s, but %s is %ux%u %s; all images must have one size and kind",
                    path, p.w, p.h, p.c == 3 ? "colour" : "gray", first, images->w, images->h,
                    images->c == 3 ? "colour" : "gray");
 }

@@ -10,7 +10,8 @@ enum { MOST_LAYERS = 1000 };
 /* Options of a layer are read through its kind's rows, whose offsets are into struct kd_layer. */
 static int read_layer(struct kd_layer *l, const cJSON *item, struct kd_err *err)
 {
-    const cJSON *kind = cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "kind") : item;
+    const cJSON *kind =
+        cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, "kind") : item;
     if (!cJSON_IsString(kind))
         return kd_fail_usage(err, "expected a name like \"relu\" or an object with a \"kind\"");
     l->kind = kd_layer_kind_find(kind->valuestring, err);
@@ -27,10 +28,12 @@ int kd_layer_freeze(struct kd_layer *l, struct kd_err *err)
     for (size_t i = 0; i < l->freeze.n; i++) {
         struct kd_param *found = NULL;
         for (unsigned j = 0; j < l->n_params; j++)
-            if (strcmp(strrchr(l->param[j].name, '.') + 1, l->freeze.v[i]) == 0) found = &l->param[j];
+            if (strcmp(strrchr(l->param[j].name, '.') + 1, l->freeze.v[i]) == 0)
+                found = &l->param[j];
         if (!found || found->role == KD_STATISTIC)
-            return kd_fail_usage(err, "\"freeze\": it has no \"%s\" to train; expected weight or bias%s",
-                                 l->freeze.v[i], l->n_params > 1 ? "" : " (this layer has no bias)");
+            return kd_fail_usage(
+                err, "\"freeze\": it has no \"%s\" to train; expected weight or bias%s",
+                l->freeze.v[i], l->n_params > 1 ? "" : " (this layer has no bias)");
         found->trained = false;
     }
     return 0;
@@ -52,7 +55,9 @@ static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
         return NULL;
     }
     int status = 0;
-    if (!l->freeze.n) cJSON_DeleteItemFromObjectCaseSensitive(rest, "freeze"); /* as files were before there was one */
+    if (!l->freeze.n)
+        cJSON_DeleteItemFromObjectCaseSensitive(rest,
+                                                "freeze"); /* as files were before there was one */
     for (cJSON *item; status == 0 && (item = cJSON_DetachItemViaPointer(rest, rest->child));)
         status = kd_json_add(object, item->string, item, err);
     cJSON_Delete(rest);
@@ -76,8 +81,9 @@ cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err)
     return list;
 }
 
-int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape input, const char *where,
-                   const char *prefix, struct kd_build *build, struct kd_err *err)
+int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape input,
+                   const char *where, const char *prefix, struct kd_build *build,
+                   struct kd_err *err)
 {
     int n = cJSON_IsArray(layers) ? cJSON_GetArraySize(layers) : 0;
     if (n < 1 || n > MOST_LAYERS)
@@ -102,7 +108,8 @@ int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape 
     return 0;
 }
 
-void kd_chain_each(const struct kd_chain *chain, void (*visit)(void *ctx, struct kd_layer *l), void *ctx)
+void kd_chain_each(const struct kd_chain *chain, void (*visit)(void *ctx, struct kd_layer *l),
+                   void *ctx)
 {
     for (unsigned i = 0; i < chain->n_layers; i++) {
         struct kd_layer *l = &chain->layers[i];

@@ -1,5 +1,5 @@
-/* Where every array of a chain lies. Planned in two passes over the same code: the first adds sizes up, the second takes
- * pieces from the slab. */
+/* Where every array of a chain lies. Planned in two passes over the same code: the first adds sizes
+ * up, the second takes pieces from the slab. */
 #include "kd/nn/chain.h"
 #include "layers.h"
 
@@ -24,12 +24,13 @@ static size_t widest(const struct kd_chain *chain)
 {
     size_t most = 0;
     for (unsigned i = 0; i < chain->n_stages; i++)
-        if (stage_bytes(chain, &chain->stages[i]) > most) most = stage_bytes(chain, &chain->stages[i]);
+        if (stage_bytes(chain, &chain->stages[i]) > most)
+            most = stage_bytes(chain, &chain->stages[i]);
     return most;
 }
 
-/* An elementwise layer may overwrite its input unless backward still needs what is there. `kept`: by the layers that wrote
- * there since the array was fresh. */
+/* An elementwise layer may overwrite its input unless backward still needs what is there. `kept`:
+ * by the layers that wrote there since the array was fresh. */
 static bool may_overwrite(const struct kd_layer *l, enum kd_keeps kept)
 {
     if (l->kind->keeps == KD_KEEPS_INPUT) return false;
@@ -58,15 +59,15 @@ static void plan_after(struct kd_chain *chain, struct kd_stage *s, struct planne
     }
 }
 
-/* Outputs that are cheap to make again share one array. Of two such stages in a row the second keeps its output, for it
- * would be made from the first one's. */
+/* Outputs that are cheap to make again share one array. Of two such stages in a row the second
+ * keeps its output, for it would be made from the first one's. */
 static size_t find_repeated(struct kd_chain *chain)
 {
     size_t most = 0;
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct kd_stage *s = &chain->stages[i];
-        s->repeated = chain->training && s->anchor && s->anchor->kind->repeat && i + 1 < chain->n_stages &&
-                      !chain->stages[i - 1].repeated;
+        s->repeated = chain->training && s->anchor && s->anchor->kind->repeat &&
+                      i + 1 < chain->n_stages && !chain->stages[i - 1].repeated;
         for (unsigned j = 0; j < s->n_after; j++)
             if (!kd_layer_is_relu(s->after[j])) s->repeated = false;
         if (s->repeated && stage_bytes(chain, s) > most) most = stage_bytes(chain, s);
@@ -85,7 +86,9 @@ static void plan_values(struct kd_chain *chain, struct planner *p)
         if (i == 0 && chain->inner)
             s->out = chain->in;
         else
-            s->out = s->repeated ? repeated : chain->training ? piece(p, stage_bytes(chain, s)) : turn[i % 2];
+            s->out = s->repeated       ? repeated
+                     : chain->training ? piece(p, stage_bytes(chain, s))
+                                       : turn[i % 2];
         if (i == 0) chain->in = s->out;
         if (s->anchor) {
             s->anchor->x = chain->stages[i - 1].out;
@@ -96,9 +99,10 @@ static void plan_values(struct kd_chain *chain, struct planner *p)
     chain->out = chain->stages[chain->n_stages - 1].out;
 }
 
-/* Stage i reads the gradient of its output while it makes that of its input; where its parameters learn a job later, also
- * while the stage below makes its own. So a gradient must not lie where that of the stage above lies, nor, if that
- * one learns late, where that of the stage below is to go: three places serve, and the third is rarely a large one. */
+/* Stage i reads the gradient of its output while it makes that of its input; where its parameters
+ * learn a job later, also while the stage below makes its own. So a gradient must not lie where
+ * that of the stage above lies, nor, if that one learns late, where that of the stage below is to
+ * go: three places serve, and the third is rarely a large one. */
 enum { PLACES = 3 };
 
 static void place_gradients(struct kd_chain *chain, size_t bytes[PLACES])
@@ -134,7 +138,8 @@ static void plan_gradients(struct kd_chain *chain, struct planner *p)
     /* What comes before a converter is the images. */
     if (chain->converter) {
         chain->stages[1].dout = NULL;
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what follows a converter has an anchor */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what follows a converter has an
+         * anchor */
         if (chain->n_stages > 2) chain->stages[2].anchor->dx = NULL;
     }
     chain->dout = chain->stages[chain->n_stages - 1].dout;
@@ -149,7 +154,8 @@ static void forget_gradients(struct kd_chain *chain)
 static void plan_memory(struct kd_chain *chain, struct planner *p)
 {
     if (!chain->training) forget_gradients(chain);
-    if (!chain->inner) chain->scratch = piece(p, kd_chain_scratch_bytes(chain, chain->batch, chain->training));
+    if (!chain->inner)
+        chain->scratch = piece(p, kd_chain_scratch_bytes(chain, chain->batch, chain->training));
     for (unsigned i = 0; i < chain->n_layers; i++) chain->layers[i].scratch = chain->scratch;
     plan_values(chain, p);
     for (unsigned i = 0; i < chain->n_layers; i++) {
@@ -164,7 +170,8 @@ static void plan_memory(struct kd_chain *chain, struct planner *p)
 
 static struct kd_shape stage_output(const struct kd_layer *anchor)
 {
-    return anchor->kind == &kd_layer_conv2d && anchor->u.conv2d.pool ? anchor->u.conv2d.pool->out : anchor->out;
+    return anchor->kind == &kd_layer_conv2d && anchor->u.conv2d.pool ? anchor->u.conv2d.pool->out
+                                                                     : anchor->out;
 }
 
 static void shape_stage(struct kd_stage *s)
@@ -180,7 +187,8 @@ static void shape_stage(struct kd_stage *s)
 static void absorb(struct kd_stage *s, struct kd_layer *pool)
 {
     pool->absorbed = true;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the anchor of a stage that pools is its convolution */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the anchor of a stage that pools is its
+     * convolution */
     s->anchor->u.conv2d.pool = pool;
     shape_stage(s);
 }
@@ -195,7 +203,9 @@ static bool narrow(const struct kd_layer *anchor)
 static void add_stage(struct kd_chain *chain, struct kd_layer *anchor, struct kd_layer **after)
 {
     chain->stages[chain->n_stages] =
-        (struct kd_stage){.anchor = anchor, .after = after, .parts = narrow(anchor) ? 2 : anchor->parts,
+        (struct kd_stage){.anchor = anchor,
+                          .after = after,
+                          .parts = narrow(anchor) ? 2 : anchor->parts,
                           .by_images = narrow(anchor) || anchor->kind->cut != KD_BY_COLUMNS};
     shape_stage(&chain->stages[chain->n_stages++]);
 }
@@ -205,8 +215,8 @@ static int convert(struct kd_chain *chain, struct kd_layer **after, struct kd_er
 {
     chain->converter = kd_alloc(1, sizeof *chain->converter, "a converter", err);
     if (!chain->converter) return -1;
-    *chain->converter = (struct kd_layer){.kind = &kd_layer_channels_last, .in = chain->input,
-                                          .out = chain->input, .parts = 4};
+    *chain->converter = (struct kd_layer){
+        .kind = &kd_layer_channels_last, .in = chain->input, .out = chain->input, .parts = 4};
     add_stage(chain, chain->converter, after);
     return 0;
 }
@@ -228,11 +238,14 @@ static void forget_stages(struct kd_chain *chain)
     }
 }
 
-/* Statistics that run no more: nothing lies between the convolution and what it is to be folded with. */
-static bool folds(const struct kd_chain *chain, const struct kd_stage *last, const struct kd_layer *l)
+/* Statistics that run no more: nothing lies between the convolution and what it is to be folded
+ * with. */
+static bool folds(const struct kd_chain *chain, const struct kd_stage *last,
+                  const struct kd_layer *l)
 {
-    return !chain->training && l->kind == &kd_layer_batchnorm && last->anchor && last->anchor->kind == &kd_layer_conv2d &&
-           !last->n_after && !last->anchor->u.conv2d.pool && !last->anchor->u.conv2d.norm;
+    return !chain->training && l->kind == &kd_layer_batchnorm && last->anchor &&
+           last->anchor->kind == &kd_layer_conv2d && !last->n_after &&
+           !last->anchor->u.conv2d.pool && !last->anchor->u.conv2d.norm;
 }
 
 static int plan_stages(struct kd_chain *chain, struct kd_err *err)
@@ -244,8 +257,10 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
     bool images = !chain->inner && !in.flat; /* in C,H,W order, seen as flat */
     bool several = in.c > 1 && kd_shape_pixels(in) > 1;
     struct kd_stage *first = &chain->stages[chain->n_stages++];
-    *first = (struct kd_stage){.after = chain->stage_layers, .pixels = images ? 1 : kd_shape_pixels(in),
-                               .cols = images ? kd_shape_size(in) : in.c, .parts = 4};
+    *first = (struct kd_stage){.after = chain->stage_layers,
+                               .pixels = images ? 1 : kd_shape_pixels(in),
+                               .cols = images ? kd_shape_size(in) : in.c,
+                               .parts = 4};
     first->by_images = first->pixels > 1;
     if (first->pixels == 1) first->parts = kd_parts_for(first->cols, 1e4 * (double)first->cols);
     struct kd_layer **next = chain->stage_layers;
@@ -278,7 +293,8 @@ size_t kd_chain_scratch_bytes(const struct kd_chain *chain, size_t batch, bool t
     size_t most = 0;
     for (unsigned i = 0; i < chain->n_layers; i++) {
         const struct kd_layer *l = &chain->layers[i];
-        size_t bytes = l->kind->scratch_bytes && !l->absorbed ? l->kind->scratch_bytes(l, batch, training) : 0;
+        size_t bytes =
+            l->kind->scratch_bytes && !l->absorbed ? l->kind->scratch_bytes(l, batch, training) : 0;
         if (bytes > most) most = bytes;
     }
     return most;

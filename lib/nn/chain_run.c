@@ -1,5 +1,6 @@
-/* Forward and backward over the stages. Each region below is one job for the pool; a job's parts do not depend on each
- * other, and the next job starts when all are done. Layers that share out their work themselves are called between. */
+/* Forward and backward over the stages. Each region below is one job for the pool; a job's parts do
+ * not depend on each other, and the next job starts when all are done. Layers that share out their
+ * work themselves are called between. */
 #include "kd/nn/chain.h"
 #include "product.h"
 
@@ -45,12 +46,14 @@ static void finish_forward(void *ctx, struct kd_tile t)
     do_after(r->stage, r->pass, t);
 }
 
-/* Fewer images than this are done before another thread has woken. The parts stay the same, and so do the bits. */
+/* Fewer images than this are done before another thread has woken. The parts stay the same, and so
+ * do the bits. */
 enum { WORTH_WAKING = 4 };
 
 void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass)
 {
-    bool brief = pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 && !chain->converter;
+    bool brief = pass->rows < WORTH_WAKING && chain->n_stages && chain->stages[0].pixels == 1 &&
+                 !chain->converter;
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct region r = {.pass = pass, .stage = &chain->stages[i]};
         struct kd_layer *l = r.stage->anchor;
@@ -94,7 +97,8 @@ static void finish_backward(void *ctx, struct kd_tile t)
     if (r->below->dout) undo_after(r->below, r->pass, t);
 }
 
-/* Tile `part` of the input's gradient, and the elementwise layers that made that input, undone on it. */
+/* Tile `part` of the input's gradient, and the elementwise layers that made that input, undone on
+ * it. */
 static void input_part(const struct region *r, unsigned part)
 {
     struct kd_layer *l = r->stage->anchor;
@@ -145,12 +149,14 @@ static unsigned input_parts_of(const struct region *r)
     bool columns = l->kind->cut == KD_BY_COLUMNS, needed = l->dx || !l->kind->gradient;
     if (!needed || (!columns && !l->dx)) return 0;
     if (!columns) return l->parts;
-    if (!l->kind->gradient) return l->parts; /* its parameters' gradients come along: the same cut */
+    if (!l->kind->gradient)
+        return l->parts; /* its parameters' gradients come along: the same cut */
     return kd_parts_for(l->in.c, 100.0 * (double)l->in.c * (double)r->stage->cols);
 }
 
-/* The input gradient of stage i-1 needs that of stage i whole, and the weights of stage i may change only after its
- * own input gradient: so each job joins the input gradient of one stage with the learning of the stage above it. */
+/* The input gradient of stage i-1 needs that of stage i whole, and the weights of stage i may
+ * change only after its own input gradient: so each job joins the input gradient of one stage with
+ * the learning of the stage above it. */
 void kd_chain_backward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass,
                        const struct kd_gradient_sink *sink)
 {

@@ -1,8 +1,8 @@
 /* Convolution, channels last, by five algorithms. Private to nn/.
  *
- * x [images*h*w][in], y [images*oh*ow][out], weights as PyTorch has them [out][in/groups][k][k]; cross-correlation:
- *     y[p][o] = bias[o] + sum over taps t and channels i of x[p stride + t - padding][i] w[o][i][t]
- * The algorithm is chosen by shape alone (kd_conv_algorithm). */
+ * x [images*h*w][in], y [images*oh*ow][out], weights as PyTorch has them [out][in/groups][k][k];
+ * cross-correlation: y[p][o] = bias[o] + sum over taps t and channels i of x[p stride + t -
+ * padding][i] w[o][i][t] The algorithm is chosen by shape alone (kd_conv_algorithm). */
 #ifndef KD_LIB_NN_CONV_H
 #define KD_LIB_NN_CONV_H
 #include "kd/nn/layer.h"
@@ -11,20 +11,28 @@ struct kd_conv_shape {
     size_t in, out, groups, kernel, stride, padding, h, w, oh, ow;
     bool pool; /* 2x2 pooling to the largest, in the same pass: KD_CONV_DIRECT only */
 };
-enum kd_conv_algorithm { KD_CONV_GEMM, KD_CONV_WINOGRAD, KD_CONV_DEPTHWISE, KD_CONV_DIRECT, KD_CONV_TINY };
+enum kd_conv_algorithm {
+    KD_CONV_GEMM,
+    KD_CONV_WINOGRAD,
+    KD_CONV_DEPTHWISE,
+    KD_CONV_DIRECT,
+    KD_CONV_TINY
+};
 enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s);
 
 struct kd_conv { /* one call */
     struct kd_conv_shape s;
     size_t images;
     const float *x, *weight, *bias, *dy; /* bias NULL: none */
-    const float *scale; /* [out] forward, times each filter's weights while they are packed; NULL: 1 */
+    const float
+        *scale; /* [out] forward, times each filter's weights while they are packed; NULL: 1 */
     float *y, *dx, *dweight, *dbias;
     uint8_t *winner; /* [images*pooled pixels][out], NULL where not training */
     float *scratch;
     const struct kd_job_of_layer *job;
 };
-size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch, bool training); /* floats */
+size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch,
+                            bool training); /* floats */
 void kd_conv_gemm_forward(const struct kd_conv *c);
 void kd_conv_gemm_input(const struct kd_conv *c);
 void kd_conv_gemm_weight(const struct kd_conv *c);

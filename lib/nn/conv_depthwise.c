@@ -1,4 +1,5 @@
-/* Depthwise convolution: every channel by itself, so the work runs along pixels' channels, a tap at a time. */
+/* Depthwise convolution: every channel by itself, so the work runs along pixels' channels, a tap at
+ * a time. */
 #include "conv.h"
 #include "kd/nn/kernels.h"
 
@@ -22,21 +23,25 @@ size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch, bo
 
 static struct depthwise lay(const struct kd_conv *c, const float *scale)
 {
-    struct depthwise d = {.c = c, .taps = c->s.kernel * c->s.kernel, .channels = c->s.out,
-                          .weight = c->scratch};
+    struct depthwise d = {
+        .c = c, .taps = c->s.kernel * c->s.kernel, .channels = c->s.out, .weight = c->scratch};
     d.partial = d.weight + d.taps * d.channels;
     for (size_t i = 0; i < d.channels; i++)
-        for (size_t t = 0; t < d.taps; t++) d.weight[t * d.channels + i] = c->weight[i * d.taps + t] * (scale ? scale[i] : 1);
+        for (size_t t = 0; t < d.taps; t++)
+            d.weight[t * d.channels + i] = c->weight[i * d.taps + t] * (scale ? scale[i] : 1);
     return d;
 }
 
-/* Calls step(output row, input row, tap) for all that lie inside the maps, for one part's images. */
+/* Calls step(output row, input row, tap) for all that lie inside the maps, for one part's images.
+ */
 static void each_tap(const struct depthwise *d, unsigned part,
-                     void (*step)(const struct depthwise *d, unsigned part, size_t to, size_t from, size_t tap))
+                     void (*step)(const struct depthwise *d, unsigned part, size_t to, size_t from,
+                                  size_t tap))
 {
     const struct kd_conv_shape *s = &d->c->s;
     size_t pixels = s->oh * s->ow;
-    size_t first = kd_conv_from(d->c->images, PARTS, part), last = kd_conv_from(d->c->images, PARTS, part + 1);
+    size_t first = kd_conv_from(d->c->images, PARTS, part),
+           last = kd_conv_from(d->c->images, PARTS, part + 1);
     for (size_t row = first * pixels; row < last * pixels; row++) {
         size_t image = row / pixels, y = row % pixels / s->ow, x = row % s->ow;
         for (size_t t = 0; t < d->taps; t++) {
@@ -49,13 +54,15 @@ static void each_tap(const struct depthwise *d, unsigned part,
 
 static void finish(const struct depthwise *d, unsigned part, size_t pixels)
 {
-    size_t from = kd_conv_from(d->c->images, PARTS, part), to = kd_conv_from(d->c->images, PARTS, part + 1);
+    size_t from = kd_conv_from(d->c->images, PARTS, part),
+           to = kd_conv_from(d->c->images, PARTS, part + 1);
     if (from < to)
         d->c->job->finish(d->c->job->ctx,
                           (struct kd_tile){from * pixels, (to - from) * pixels, 0, d->channels});
 }
 
-static void forward_step(const struct depthwise *d, unsigned part, size_t to, size_t from, size_t tap)
+static void forward_step(const struct depthwise *d, unsigned part, size_t to, size_t from,
+                         size_t tap)
 {
     (void)part;
     size_t n = d->channels;
@@ -106,10 +113,12 @@ void kd_conv_depthwise_input(const struct kd_conv *c)
     kd_pool_run(c->job->pool, PARTS, input_part, &d);
 }
 
-static void weight_step(const struct depthwise *d, unsigned part, size_t to, size_t from, size_t tap)
+static void weight_step(const struct depthwise *d, unsigned part, size_t to, size_t from,
+                        size_t tap)
 {
     size_t n = d->channels;
-    kd_kernels()->mul_add(d->partial + (part * d->taps + tap) * n, d->c->dy + to * n, d->c->x + from * n, n);
+    kd_kernels()->mul_add(d->partial + (part * d->taps + tap) * n, d->c->dy + to * n,
+                          d->c->x + from * n, n);
 }
 
 static void weight_part(void *arg, unsigned part)
@@ -125,7 +134,9 @@ void kd_conv_depthwise_weight(const struct kd_conv *c)
     struct depthwise d = lay(c, NULL);
     size_t n = d.taps * d.channels;
     kd_pool_run(c->job->pool, PARTS, weight_part, &d);
-    for (unsigned part = 1; part < PARTS; part++) kd_kernels()->add(d.partial, d.partial + part * n, n, 1);
+    for (unsigned part = 1; part < PARTS; part++)
+        kd_kernels()->add(d.partial, d.partial + part * n, n, 1);
     for (size_t i = 0; i < d.channels; i++)
-        for (size_t t = 0; t < d.taps; t++) c->dweight[i * d.taps + t] = d.partial[t * d.channels + i];
+        for (size_t t = 0; t < d.taps; t++)
+            c->dweight[i * d.taps + t] = d.partial[t * d.channels + i];
 }

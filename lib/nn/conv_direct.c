@@ -1,10 +1,12 @@
-/* Convolution of stride 1, straight from the definition, by products whose sums stay in registers (isa/block.c): a row of
- * pixels at a time, the patches read where they overlap. For a tap row the channels of neighbouring pixels are
- * contiguous, so a patch is `kernel` runs of kernel * in values.
+/* Convolution of stride 1, straight from the definition, by products whose sums stay in registers
+ * (isa/block.c): a row of pixels at a time, the patches read where they overlap. For a tap row the
+ * channels of neighbouring pixels are contiguous, so a patch is `kernel` runs of kernel * in
+ * values.
  *
- * Maps with a border are copied into one with zeros around it, an image at a time; gradients likewise, for the gradient of
- * the input is the convolution of the bordered gradient with the filters rotated. Where the layer pools as well, two
- * rows of outputs are made, pooled and forgotten, and gradients go from the pooled pixels straight to the bordered copy.
+ * Maps with a border are copied into one with zeros around it, an image at a time; gradients
+ * likewise, for the gradient of the input is the convolution of the bordered gradient with the
+ * filters rotated. Where the layer pools as well, two rows of outputs are made, pooled and
+ * forgotten, and gradients go from the pooled pixels straight to the bordered copy.
  *
  * Shared out by images; the parts' gradients of the weights are added up in their order. */
 #include "conv.h"
@@ -47,8 +49,10 @@ static struct direct direct_of(const struct kd_conv_shape *s)
     d.xw = s->w + 2 * s->padding;
     d.dh = s->h + s->kernel - 1;
     d.dw = s->w + s->kernel - 1;
-    size_t maps = s->padding ? d.xh * d.xw * s->in : 0, gradients = d.dh * d.dw * s->out, lines = 2 * d.ow * KD_PANEL;
-    size_t ragged = s->in % 16 ? s->w * whole_vectors(s->in) : 0; /* a row of the input's gradient, with what is too much */
+    size_t maps = s->padding ? d.xh * d.xw * s->in : 0, gradients = d.dh * d.dw * s->out,
+           lines = 2 * d.ow * KD_PANEL;
+    size_t ragged = s->in % 16 ? s->w * whole_vectors(s->in)
+                               : 0; /* a row of the input's gradient, with what is too much */
     d.of_part = whole_vectors(maps + (gradients > lines ? gradients : lines) + ragged);
     return d;
 }
@@ -76,8 +80,8 @@ static size_t panel_width(size_t n, size_t from)
     return n - from < KD_PANEL ? n - from : KD_PANEL;
 }
 
-/* [panel of n][taps][m] from weights [out][in][taps]; n runs over out, or (rotated) over in, whose last panel is filled up
- * with zeros to whole vectors. */
+/* [panel of n][taps][m] from weights [out][in][taps]; n runs over out, or (rotated) over in, whose
+ * last panel is filled up with zeros to whole vectors. */
 static void pack_tap(const struct direct *d, float *to, size_t tap, bool rotated)
 {
     const struct kd_conv_shape *s = &d->c->s;
@@ -90,7 +94,9 @@ static void pack_tap(const struct direct *d, float *to, size_t tap, bool rotated
         float *row = to + from * d->taps * m + tap * m * whole;
         for (size_t i = 0; i < m; i++, row += whole)
             for (size_t o = 0; o < whole; o++)
-                row[o] = o < width ? w[(from + o) * step_n + i * step_m] * (scale ? scale[from + o] : 1) : 0;
+                row[o] = o < width
+                             ? w[(from + o) * step_n + i * step_m] * (scale ? scale[from + o] : 1)
+                             : 0;
     }
 }
 
@@ -106,22 +112,26 @@ static void rotate_part(void *arg, unsigned part)
     pack_tap(d, d->rotated, part, true);
 }
 
-/* The image's maps, with zeros around them where the convolution has padding; room's border is 0 already. */
+/* The image's maps, with zeros around them where the convolution has padding; room's border is 0
+ * already. */
 static const float *bordered(const struct direct *d, size_t image, float *room)
 {
     const struct kd_conv_shape *s = &d->c->s;
     const float *x = d->c->x + image * s->h * s->w * s->in;
     if (!s->padding) return x;
     for (size_t y = 0; y < s->h; y++)
-        memcpy(room + ((y + s->padding) * d->xw + s->padding) * s->in, x + y * s->w * s->in, s->w * s->in * sizeof *x);
+        memcpy(room + ((y + s->padding) * d->xw + s->padding) * s->in, x + y * s->w * s->in,
+               s->w * s->in * sizeof *x);
     return room;
 }
 
 /* Calls work(image) for the part's images, with the part's own memory cleared before. */
-static void each_image(const struct direct *d, unsigned part, void (*work)(const struct direct *d, unsigned part, size_t image))
+static void each_image(const struct direct *d, unsigned part,
+                       void (*work)(const struct direct *d, unsigned part, size_t image))
 {
     memset(d->own + part * d->of_part, 0, d->of_part * sizeof *d->own);
-    size_t from = kd_conv_from(d->c->images, PARTS, part), to = kd_conv_from(d->c->images, PARTS, part + 1);
+    size_t from = kd_conv_from(d->c->images, PARTS, part),
+           to = kd_conv_from(d->c->images, PARTS, part + 1);
     for (size_t image = from; image < to; image++) work(d, part, image);
 }
 
@@ -133,12 +143,20 @@ static void finish(const struct direct *d, size_t image, size_t pixels, size_t c
 /* ---- forward ---- */
 
 /* One row of outputs, columns of one panel. */
-static void forward_row(const struct direct *d, const float *x, size_t row, size_t from, float *to, size_t stride)
+static void forward_row(const struct direct *d, const float *x, size_t row, size_t from, float *to,
+                        size_t stride)
 {
     const struct kd_conv *c = d->c;
-    struct kd_product p = {.rows = d->ow, .cols = panel_width(c->s.out, from), .runs = d->k, .depth = d->k * c->s.in,
-                           .a = x + row * d->xw * c->s.in, .a_row = c->s.in, .a_run = d->xw * c->s.in,
-                           .b = d->weight + from * d->taps * c->s.in, .bias = c->bias ? c->bias + from : NULL, .c = to,
+    struct kd_product p = {.rows = d->ow,
+                           .cols = panel_width(c->s.out, from),
+                           .runs = d->k,
+                           .depth = d->k * c->s.in,
+                           .a = x + row * d->xw * c->s.in,
+                           .a_row = c->s.in,
+                           .a_run = d->xw * c->s.in,
+                           .b = d->weight + from * d->taps * c->s.in,
+                           .bias = c->bias ? c->bias + from : NULL,
+                           .c = to,
                            .c_row = stride};
     kd_kernels()->product(&p);
 }
@@ -146,19 +164,21 @@ static void forward_row(const struct direct *d, const float *x, size_t row, size
 static void forward_image(const struct direct *d, unsigned part, size_t image)
 {
     const struct kd_conv *c = d->c;
-    float *room = d->own + part * d->of_part, *lines = room + (c->s.padding ? d->xh * d->xw * c->s.in : 0);
+    float *room = d->own + part * d->of_part,
+          *lines = room + (c->s.padding ? d->xh * d->xw * c->s.in : 0);
     const float *x = bordered(d, image, room);
     for (size_t from = 0; from < c->s.out; from += KD_PANEL)
         for (size_t row = 0; row < d->ph; row++) {
-            size_t width = panel_width(c->s.out, from), at = (image * d->ph + row) * d->pw * c->s.out + from;
+            size_t width = panel_width(c->s.out, from),
+                   at = (image * d->ph + row) * d->pw * c->s.out + from;
             if (!c->s.pool) {
                 forward_row(d, x, row, from, c->y + at, c->s.out);
                 continue;
             }
             forward_row(d, x, 2 * row, from, lines, width);
             forward_row(d, x, 2 * row + 1, from, lines + d->ow * width, width);
-            kd_kernels()->pool2(c->y + at, c->winner ? c->winner + at : NULL, c->s.out, lines, lines + d->ow * width, d->pw,
-                                width);
+            kd_kernels()->pool2(c->y + at, c->winner ? c->winner + at : NULL, c->s.out, lines,
+                                lines + d->ow * width, d->pw, width);
         }
     finish(d, image, d->ph * d->pw, c->s.out);
 }
@@ -186,7 +206,8 @@ static const float *spread(const struct direct *d, size_t image, float *room)
     for (size_t row = 0; row < d->ph; row++) {
         size_t at = (image * d->ph + row) * d->pw * out;
         if (c->s.pool)
-            kd_kernels()->unpool2(to + 2 * row * line, to + (2 * row + 1) * line, c->dy + at, c->winner + at, d->pw, out);
+            kd_kernels()->unpool2(to + 2 * row * line, to + (2 * row + 1) * line, c->dy + at,
+                                  c->winner + at, d->pw, out);
         else
             memcpy(to + row * line, c->dy + at, d->pw * out * sizeof *to);
     }
@@ -201,10 +222,16 @@ static void input_image(const struct direct *d, const float *gradient, size_t im
         for (size_t row = 0; row < c->s.h; row++) {
             size_t width = panel_width(c->s.in, from), whole = whole_vectors(width);
             float *dx = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from;
-            struct kd_product p = {.rows = c->s.w, .cols = whole, .runs = d->k, .depth = d->k * c->s.out,
-                                   .a = gradient + row * d->dw * c->s.out, .a_row = c->s.out, .a_run = d->dw * c->s.out,
+            struct kd_product p = {.rows = c->s.w,
+                                   .cols = whole,
+                                   .runs = d->k,
+                                   .depth = d->k * c->s.out,
+                                   .a = gradient + row * d->dw * c->s.out,
+                                   .a_row = c->s.out,
+                                   .a_run = d->dw * c->s.out,
                                    .b = d->rotated + from * d->taps * c->s.out,
-                                   .c = width == whole ? dx : ragged, .c_row = width == whole ? c->s.in : whole};
+                                   .c = width == whole ? dx : ragged,
+                                   .c_row = width == whole ? c->s.in : whole};
             kd_kernels()->product(&p);
             for (size_t x = 0; width != whole && x < c->s.w; x++)
                 memcpy(dx + x * c->s.in, ragged + x * whole, width * sizeof *dx);
@@ -215,12 +242,22 @@ static void input_image(const struct direct *d, const float *gradient, size_t im
 static void back_image(const struct direct *d, unsigned part, size_t image)
 {
     const struct kd_conv *c = d->c;
-    float *room = d->own + part * d->of_part, *gradients = room + (c->s.padding ? d->xh * d->xw * c->s.in : 0);
+    float *room = d->own + part * d->of_part,
+          *gradients = room + (c->s.padding ? d->xh * d->xw * c->s.in : 0);
     const float *from = spread(d, image, gradients);
     if (c->dweight) {
-        struct kd_outer o = {.lines = d->oh, .pixels = d->ow, .cols = c->s.out, .runs = d->k, .depth = d->k * c->s.in,
-                             .x = bordered(d, image, room), .x_line = d->xw * c->s.in, .x_run = d->xw * c->s.in,
-                             .x_pixel = c->s.in, .d = from, .d_line = d->dw * c->s.out, .d_pixel = c->s.out,
+        struct kd_outer o = {.lines = d->oh,
+                             .pixels = d->ow,
+                             .cols = c->s.out,
+                             .runs = d->k,
+                             .depth = d->k * c->s.in,
+                             .x = bordered(d, image, room),
+                             .x_line = d->xw * c->s.in,
+                             .x_run = d->xw * c->s.in,
+                             .x_pixel = c->s.in,
+                             .d = from,
+                             .d_line = d->dw * c->s.out,
+                             .d_pixel = c->s.out,
                              .w = d->partial + part * d->count};
         kd_kernels()->outer(&o);
     }
@@ -249,7 +286,8 @@ static void gather_part(void *arg, unsigned tap)
     for (size_t from = 0; from < s->out; from += KD_PANEL) {
         size_t width = panel_width(s->out, from), n = s->in * width;
         float *sum = d->partial + (from * d->taps + tap * width) * s->in;
-        for (unsigned part = 1; part < PARTS; part++) kd_kernels()->add(sum, sum + part * d->count, n, 1);
+        for (unsigned part = 1; part < PARTS; part++)
+            kd_kernels()->add(sum, sum + part * d->count, n, 1);
         for (size_t i = 0; i < s->in; i++)
             for (size_t o = 0; o < width; o++)
                 d->c->dweight[((from + o) * s->in + i) * d->taps + tap] = sum[i * width + o];

@@ -1,6 +1,6 @@
-/* Convolution of any shape as one product a chunk of images: patches are laid out as rows (im2col), taps outside,
- * channels inside, so that a patch is a few contiguous copies. Shared out by images; the parts' gradients of the weights are
- * added up in their order. */
+/* Convolution of any shape as one product a chunk of images: patches are laid out as rows (im2col),
+ * taps outside, channels inside, so that a patch is a few contiguous copies. Shared out by images;
+ * the parts' gradients of the weights are added up in their order. */
 #include "conv.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
@@ -33,7 +33,8 @@ static struct gemm gemm_of(const struct kd_conv_shape *s, size_t batch)
 size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch, bool training)
 {
     struct gemm g = gemm_of(s, batch);
-    size_t partial = training ? PARTS * s->out * g.depth : 0, columns = g.direct ? 0 : g.chunk * g.pixels * g.depth;
+    size_t partial = training ? PARTS * s->out * g.depth : 0,
+           columns = g.direct ? 0 : g.chunk * g.pixels * g.depth;
     return s->out * g.depth + PARTS * columns + partial;
 }
 
@@ -63,8 +64,10 @@ static void pack_weight(const struct gemm *g, bool scaled)
         kd_kernels()->scale(g->weight + o * g->depth, g->depth, g->c->scale[o]);
 }
 
-/* Calls move(patch's place, map's place) for every tap inside the maps; patches start out as zeros. */
-static void patches(const struct gemm *g, float *columns, float *maps, size_t images, size_t group, bool back)
+/* Calls move(patch's place, map's place) for every tap inside the maps; patches start out as zeros.
+ */
+static void patches(const struct gemm *g, float *columns, float *maps, size_t images, size_t group,
+                    bool back)
 {
     const struct kd_conv_shape *s = &g->c->s;
     if (!back) memset(columns, 0, images * g->pixels * g->depth * sizeof *columns);
@@ -86,9 +89,11 @@ static void patches(const struct gemm *g, float *columns, float *maps, size_t im
 
 /* The chunks of a part, group by group. */
 static void each_chunk(const struct gemm *g, unsigned part,
-                       void (*work)(const struct gemm *g, unsigned part, size_t image, size_t images, size_t group))
+                       void (*work)(const struct gemm *g, unsigned part, size_t image,
+                                    size_t images, size_t group))
 {
-    size_t from = kd_conv_from(g->c->images, PARTS, part), to = kd_conv_from(g->c->images, PARTS, part + 1);
+    size_t from = kd_conv_from(g->c->images, PARTS, part),
+           to = kd_conv_from(g->c->images, PARTS, part + 1);
     for (size_t image = from; image < to; image += g->chunk) {
         size_t images = to - image < g->chunk ? to - image : g->chunk;
         for (size_t group = 0; group < g->c->s.groups; group++) work(g, part, image, images, group);
@@ -101,8 +106,8 @@ static float *columns_of(const struct gemm *g, unsigned part)
 }
 
 /* Patches of a chunk of x, or x itself. */
-static const float *gather(const struct gemm *g, unsigned part, size_t image, size_t images, size_t group,
-                           size_t *ld)
+static const float *gather(const struct gemm *g, unsigned part, size_t image, size_t images,
+                           size_t group, size_t *ld)
 {
     const struct kd_conv_shape *s = &g->c->s;
     const float *maps = g->c->x + image * s->h * s->w * s->in;
@@ -114,14 +119,17 @@ static const float *gather(const struct gemm *g, unsigned part, size_t image, si
 
 static void finish(const struct gemm *g, unsigned part, size_t pixels, size_t cols)
 {
-    size_t from = kd_conv_from(g->c->images, PARTS, part), to = kd_conv_from(g->c->images, PARTS, part + 1);
+    size_t from = kd_conv_from(g->c->images, PARTS, part),
+           to = kd_conv_from(g->c->images, PARTS, part + 1);
     if (from < to)
-        g->c->job->finish(g->c->job->ctx, (struct kd_tile){from * pixels, (to - from) * pixels, 0, cols});
+        g->c->job->finish(g->c->job->ctx,
+                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, cols});
 }
 
 /* ---- forward ---- */
 
-static void forward_chunk(const struct gemm *g, unsigned part, size_t image, size_t images, size_t group)
+static void forward_chunk(const struct gemm *g, unsigned part, size_t image, size_t images,
+                          size_t group)
 {
     const struct kd_conv *c = g->c;
     size_t ld, rows = images * g->pixels, first = group * g->cout;
@@ -148,7 +156,8 @@ void kd_conv_gemm_forward(const struct kd_conv *c)
 
 /* ---- gradient of the input ---- */
 
-static void input_chunk(const struct gemm *g, unsigned part, size_t image, size_t images, size_t group)
+static void input_chunk(const struct gemm *g, unsigned part, size_t image, size_t images,
+                        size_t group)
 {
     const struct kd_conv *c = g->c;
     size_t rows = images * g->pixels, first = group * g->cout;
@@ -181,7 +190,8 @@ void kd_conv_gemm_input(const struct kd_conv *c)
 
 /* ---- gradient of the weights ---- */
 
-static void weight_chunk(const struct gemm *g, unsigned part, size_t image, size_t images, size_t group)
+static void weight_chunk(const struct gemm *g, unsigned part, size_t image, size_t images,
+                         size_t group)
 {
     const struct kd_conv *c = g->c;
     size_t ld, rows = images * g->pixels, first = group * g->cout;

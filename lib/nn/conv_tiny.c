@@ -1,8 +1,10 @@
-/* Convolution of maps so small that much of a filter hangs over their edge: 2x2 maps under 3x3 filters want 16 of 36 taps.
+/* Convolution of maps so small that much of a filter hangs over their edge: 2x2 maps under 3x3
+ * filters want 16 of 36 taps.
  *
- * Output by output: the taps inside the maps are runs of contiguous inputs, the rows of the product are the images. Every
- * output has a rectangle of taps of its own; the gradients of weights go through the same rectangles, those of the input
- * are the convolution with filters rotated. Shared out by panels of output channels, so nothing is added up afterwards. */
+ * Output by output: the taps inside the maps are runs of contiguous inputs, the rows of the product
+ * are the images. Every output has a rectangle of taps of its own; the gradients of weights go
+ * through the same rectangles, those of the input are the convolution with filters rotated. Shared
+ * out by panels of output channels, so nothing is added up afterwards. */
 #include "conv.h"
 #include "kd/nn/kernels.h"
 
@@ -20,8 +22,18 @@ struct tiny {
 static struct tiny tiny_of(const struct kd_conv *c, bool rotated)
 {
     const struct kd_conv_shape *s = &c->s;
-    struct tiny t = {.c = c, .k = s->kernel, .taps = s->kernel * s->kernel, .in = s->in, .out = s->out, .h = s->h, .w = s->w,
-                     .oh = s->oh, .ow = s->ow, .padding = s->padding, .weight = c->scratch, .rotated = rotated};
+    struct tiny t = {.c = c,
+                     .k = s->kernel,
+                     .taps = s->kernel * s->kernel,
+                     .in = s->in,
+                     .out = s->out,
+                     .h = s->h,
+                     .w = s->w,
+                     .oh = s->oh,
+                     .ow = s->ow,
+                     .padding = s->padding,
+                     .weight = c->scratch,
+                     .rotated = rotated};
     if (rotated) {
         t.in = s->out;
         t.out = s->in;
@@ -42,7 +54,8 @@ size_t kd_conv_tiny_scratch(const struct kd_conv_shape *s, size_t batch, bool tr
     return s->kernel * s->kernel * s->in * s->out;
 }
 
-/* Taps [first, first + n) of a line of k lie inside `size` inputs, for output `at`; input `from` is the first one's. */
+/* Taps [first, first + n) of a line of k lie inside `size` inputs, for output `at`; input `from` is
+ * the first one's. */
 struct span {
     size_t first, n, from;
 };
@@ -62,13 +75,15 @@ static size_t panel_width(const struct tiny *t, size_t from)
 
 static void pack_panel(const struct tiny *t, size_t from)
 {
-    size_t width = panel_width(t, from), step = t->rotated ? 1 : t->in, step_in = t->rotated ? t->out : 1;
+    size_t width = panel_width(t, from), step = t->rotated ? 1 : t->in,
+           step_in = t->rotated ? t->out : 1;
     for (size_t i = 0; i < t->in; i++)
         for (size_t o = 0; o < width; o++) {
             const float *w = t->c->weight + ((from + o) * step + i * step_in) * t->taps;
             float *to = t->weight + from * t->taps * t->in + i * width + o;
             float by = !t->rotated && t->c->scale ? t->c->scale[from + o] : 1;
-            for (size_t k = 0; k < t->taps; k++) to[k * t->in * width] = w[t->rotated ? t->taps - 1 - k : k] * by;
+            for (size_t k = 0; k < t->taps; k++)
+                to[k * t->in * width] = w[t->rotated ? t->taps - 1 - k : k] * by;
         }
 }
 
@@ -78,13 +93,21 @@ static void forward_part(void *arg, unsigned panel)
     size_t from = panel * (size_t)KD_PANEL, width = panel_width(t, from);
     pack_panel(t, from);
     for (size_t o = 0; o < t->oh * t->ow; o++) {
-        struct span down = span_of(o / t->ow, t->k, t->padding, t->h), across = span_of(o % t->ow, t->k, t->padding, t->w);
-        struct kd_product p = {.rows = t->c->images, .cols = width, .runs = down.n, .depth = across.n * t->in,
-                               .a = t->x + (down.from * t->w + across.from) * t->in, .a_row = t->h * t->w * t->in,
+        struct span down = span_of(o / t->ow, t->k, t->padding, t->h),
+                    across = span_of(o % t->ow, t->k, t->padding, t->w);
+        struct kd_product p = {.rows = t->c->images,
+                               .cols = width,
+                               .runs = down.n,
+                               .depth = across.n * t->in,
+                               .a = t->x + (down.from * t->w + across.from) * t->in,
+                               .a_row = t->h * t->w * t->in,
                                .a_run = t->w * t->in,
-                               .b = t->weight + from * t->taps * t->in + (down.first * t->k + across.first) * t->in * width,
-                               .b_run = t->k * t->in, .bias = t->bias ? t->bias + from : NULL,
-                               .c = t->y + o * t->out + from, .c_row = t->oh * t->ow * t->out};
+                               .b = t->weight + from * t->taps * t->in +
+                                    (down.first * t->k + across.first) * t->in * width,
+                               .b_run = t->k * t->in,
+                               .bias = t->bias ? t->bias + from : NULL,
+                               .c = t->y + o * t->out + from,
+                               .c_row = t->oh * t->ow * t->out};
         kd_kernels()->product(&p);
     }
 }
@@ -93,9 +116,11 @@ static void forward_part(void *arg, unsigned panel)
 static void finish_part(void *arg, unsigned part)
 {
     const struct tiny *t = arg;
-    size_t pixels = t->oh * t->ow, from = kd_conv_from(t->c->images, 4, part), to = kd_conv_from(t->c->images, 4, part + 1);
+    size_t pixels = t->oh * t->ow, from = kd_conv_from(t->c->images, 4, part),
+           to = kd_conv_from(t->c->images, 4, part + 1);
     if (from < to)
-        t->c->job->finish(t->c->job->ctx, (struct kd_tile){from * pixels, (to - from) * pixels, 0, t->out});
+        t->c->job->finish(t->c->job->ctx,
+                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, t->out});
 }
 
 static void run(struct tiny *t)
@@ -139,12 +164,20 @@ static void weight_part(void *arg, unsigned panel)
     float *sums = t->weight + from * t->taps * t->in;
     memset(sums, 0, t->taps * t->in * width * sizeof *sums);
     for (size_t o = 0; o < t->oh * t->ow; o++) {
-        struct span down = span_of(o / t->ow, t->k, t->padding, t->h), across = span_of(o % t->ow, t->k, t->padding, t->w);
-        struct kd_outer p = {.lines = 1, .pixels = t->c->images, .cols = width, .runs = down.n, .depth = across.n * t->in,
-                             .x = t->c->x + (down.from * t->w + across.from) * t->in, .x_run = t->w * t->in,
-                             .x_pixel = t->h * t->w * t->in, .d = t->c->dy + o * t->out + from,
+        struct span down = span_of(o / t->ow, t->k, t->padding, t->h),
+                    across = span_of(o % t->ow, t->k, t->padding, t->w);
+        struct kd_outer p = {.lines = 1,
+                             .pixels = t->c->images,
+                             .cols = width,
+                             .runs = down.n,
+                             .depth = across.n * t->in,
+                             .x = t->c->x + (down.from * t->w + across.from) * t->in,
+                             .x_run = t->w * t->in,
+                             .x_pixel = t->h * t->w * t->in,
+                             .d = t->c->dy + o * t->out + from,
                              .d_pixel = t->oh * t->ow * t->out,
-                             .w = sums + (down.first * t->k + across.first) * t->in * width, .w_run = t->k * t->in};
+                             .w = sums + (down.first * t->k + across.first) * t->in * width,
+                             .w_run = t->k * t->in};
         kd_kernels()->outer(&p);
     }
     unpack_panel(t, from);

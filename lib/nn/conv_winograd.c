@@ -1,13 +1,15 @@
-/* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 products of matrices instead of 144 multiplications a tile.
+/* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 products of matrices instead of 144
+ * multiplications a tile.
  *
  * A block of tiles at a time goes through three steps:
  *     patches -> V[36][tiles][in];   M[k] = V[k] U[k], U[36][in][out];   M -> y
- * The gradient of the input is the same with filters rotated, in and out exchanged; that of the weights is
- * dU[k] += V[k]' D[k] with D the transformed gradient, and dw from dU at the end.
+ * The gradient of the input is the same with filters rotated, in and out exchanged; that of the
+ * weights is dU[k] += V[k]' D[k] with D the transformed gradient, and dw from dU at the end.
  *
- * Where U fits beside a block in a core's own cache, images are shared out and each part takes its blocks through all steps
- * by itself. Otherwise a block is as much as the shared cache holds, each step of it is shared out, and filters are taken
- * a group at a time, as many as that cache holds. */
+ * Where U fits beside a block in a core's own cache, images are shared out and each part takes its
+ * blocks through all steps by itself. Otherwise a block is as much as the shared cache holds, each
+ * step of it is shared out, and filters are taken a group at a time, as many as that cache holds.
+ */
 #include "conv.h"
 #include "kd/nn/kernels.h"
 
@@ -15,29 +17,30 @@
 
 enum { POINTS = 36, LANE = 16, ZEROS = 4096, PARTS = 8 };
 static const float zeros[ZEROS];
-static const size_t near_filters = (size_t)640 << 10, near_block = (size_t)384 << 10, far_block = (size_t)6 << 20,
-                    far_filters = (size_t)10 << 20;
+static const size_t near_filters = (size_t)640 << 10, near_block = (size_t)384 << 10,
+                    far_block = (size_t)6 << 20, far_filters = (size_t)10 << 20;
 
 /* One direction: from maps of h x w with `in` channels to oh x ow with `out`. */
 struct flow {
     const struct kd_conv *c;
     size_t in, out, h, w, oh, ow, padding;
-    size_t th, tw;            /* tiles down, across */
+    size_t th, tw; /* tiles down, across */
     const float *x;
-    const float *dy;          /* gradients, in the flow of weights */
+    const float *dy; /* gradients, in the flow of weights */
     float *y;
     const float *bias;
-    size_t group;             /* of output channels; all where near */
-    size_t o0, width;         /* the group under way */
-    bool started, ready;      /* V of the only block is there from the group before */
-    float *u;                 /* [36], each in panels of KD_PANEL of the group; in the flow of weights [PARTS] of them where near */
+    size_t group;        /* of output channels; all where near */
+    size_t o0, width;    /* the group under way */
+    bool started, ready; /* V of the only block is there from the group before */
+    float *u; /* [36], each in panels of KD_PANEL of the group; in the flow of weights [PARTS] of
+                 them where near */
     float *blocks;
     bool rotated, near;
-    size_t rows;              /* of tiles in a block */
+    size_t rows; /* of tiles in a block */
 };
 
-/* Rows of tiles are numbered through all images. Points lie a line further apart than they must, lest they
- * all fall into the same sets of the cache. */
+/* Rows of tiles are numbered through all images. Points lie a line further apart than they must,
+ * lest they all fall into the same sets of the cache. */
 struct block {
     const struct flow *f;
     size_t row0, rows;
@@ -70,11 +73,22 @@ static size_t far_rows(const struct flow *f, size_t images)
 
 static struct flow flow_of(const struct kd_conv_shape *s, size_t images, bool back)
 {
-    struct flow f = {.in = s->in, .out = s->out, .h = s->h, .w = s->w, .oh = s->oh, .ow = s->ow,
+    struct flow f = {.in = s->in,
+                     .out = s->out,
+                     .h = s->h,
+                     .w = s->w,
+                     .oh = s->oh,
+                     .ow = s->ow,
                      .padding = s->padding};
     if (back)
-        f = (struct flow){.in = s->out, .out = s->in, .h = s->oh, .w = s->ow, .oh = s->h, .ow = s->w,
-                          .padding = 2 - s->padding, .rotated = true};
+        f = (struct flow){.in = s->out,
+                          .out = s->in,
+                          .h = s->oh,
+                          .w = s->ow,
+                          .oh = s->h,
+                          .ow = s->w,
+                          .padding = 2 - s->padding,
+                          .rotated = true};
     f.th = (f.oh + 3) / 4;
     f.tw = (f.ow + 3) / 4;
     f.near = POINTS * f.in * f.out * sizeof(float) <= near_filters;
@@ -105,7 +119,8 @@ static size_t block_floats(const struct flow *f)
 
 static size_t flow_floats(const struct flow *f, bool weights)
 {
-    return filter_floats(f) * (weights && f->near ? PARTS : 1) + block_floats(f) * (f->near ? PARTS : 1);
+    return filter_floats(f) * (weights && f->near ? PARTS : 1) +
+           block_floats(f) * (f->near ? PARTS : 1);
 }
 
 size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch, bool training)
@@ -124,7 +139,12 @@ static void lay(struct flow *f, const struct kd_conv *c, bool weights)
 
 static struct block block_of(const struct flow *f, unsigned part, size_t row0, size_t rows)
 {
-    struct block b = {f, row0, rows, f->blocks + part * block_floats(f), NULL, rows * f->tw * f->in + LANE,
+    struct block b = {f,
+                      row0,
+                      rows,
+                      f->blocks + part * block_floats(f),
+                      NULL,
+                      rows * f->tw * f->in + LANE,
                       rows * f->tw * f->width + LANE};
     b.m = b.v + v_floats(f);
     return b;
@@ -161,7 +181,8 @@ static void gradient_row(const struct block *b, size_t row)
                 size_t y = ty * 4 + i, x = tx * 4 + j;
                 px[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : zeros;
             }
-        kd_kernels()->winograd_output_back(b->m + (row * f->tw + tx) * f->width, b->m_step, px, f->width);
+        kd_kernels()->winograd_output_back(b->m + (row * f->tw + tx) * f->width, b->m_step, px,
+                                           f->width);
     }
 }
 
@@ -178,15 +199,22 @@ static void output_row(const struct block *b, size_t row)
                 size_t y = ty * 4 + i, x = tx * 4 + j;
                 py[i * 4 + j] = y < f->oh && x < f->ow ? maps + (y * f->ow + x) * f->out : NULL;
             }
-        kd_kernels()->winograd_output(py, b->m + (row * f->tw + tx) * f->width, b->m_step, bias, f->width);
+        kd_kernels()->winograd_output(py, b->m + (row * f->tw + tx) * f->width, b->m_step, bias,
+                                      f->width);
     }
 }
 
 static void multiply(const struct block *b, size_t k)
 {
     const struct flow *f = b->f;
-    struct kd_product p = {.rows = b->rows * f->tw, .cols = f->width, .runs = 1, .depth = f->in, .a = b->v + k * b->v_step,
-                           .a_row = f->in, .b = f->u + k * f->in * f->width, .c = b->m + k * b->m_step,
+    struct kd_product p = {.rows = b->rows * f->tw,
+                           .cols = f->width,
+                           .runs = 1,
+                           .depth = f->in,
+                           .a = b->v + k * b->v_step,
+                           .a_row = f->in,
+                           .b = f->u + k * f->in * f->width,
+                           .c = b->m + k * b->m_step,
                            .c_row = f->width};
     kd_kernels()->product(&p);
 }
@@ -195,8 +223,15 @@ static void multiply(const struct block *b, size_t k)
 static void learn(const struct block *b, float *u, size_t k)
 {
     const struct flow *f = b->f;
-    struct kd_outer o = {.lines = 1, .pixels = b->rows * f->tw, .cols = f->width, .runs = 1, .depth = f->in,
-                         .x = b->v + k * b->v_step, .x_pixel = f->in, .d = b->m + k * b->m_step, .d_pixel = f->width,
+    struct kd_outer o = {.lines = 1,
+                         .pixels = b->rows * f->tw,
+                         .cols = f->width,
+                         .runs = 1,
+                         .depth = f->in,
+                         .x = b->v + k * b->v_step,
+                         .x_pixel = f->in,
+                         .d = b->m + k * b->m_step,
+                         .d_pixel = f->width,
                          .w = u + k * f->in * f->width};
     kd_kernels()->outer(&o);
 }
@@ -207,15 +242,19 @@ static void finish(const struct block *b)
     const struct flow *f = b->f;
     size_t from = b->row0 / f->th, to = (b->row0 + b->rows) / f->th, pixels = f->oh * f->ow;
     if (from < to)
-        f->c->job->finish(f->c->job->ctx, (struct kd_tile){from * pixels, (to - from) * pixels, 0, f->out});
+        f->c->job->finish(f->c->job->ctx,
+                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, f->out});
 }
 
 /* ---- blocks ---- */
 
-/* near: the blocks of a part's images, one after another; none crosses an image's end unless it holds whole ones. */
-static void each_near(const struct flow *f, unsigned part, void (*work)(const struct block *b, unsigned part))
+/* near: the blocks of a part's images, one after another; none crosses an image's end unless it
+ * holds whole ones. */
+static void each_near(const struct flow *f, unsigned part,
+                      void (*work)(const struct block *b, unsigned part))
 {
-    size_t row = kd_conv_from(f->c->images, PARTS, part) * f->th, end = kd_conv_from(f->c->images, PARTS, part + 1) * f->th;
+    size_t row = kd_conv_from(f->c->images, PARTS, part) * f->th,
+           end = kd_conv_from(f->c->images, PARTS, part + 1) * f->th;
     while (row < end) {
         size_t stop = row + f->rows, image_end = (row / f->th + 1) * f->th;
         if (f->rows < f->th && stop > image_end) stop = image_end;
@@ -239,7 +278,8 @@ static void each_far(const struct flow *f, void (*work)(struct kd_pool *pool, st
 /* U[k][i][o]: lanes run over o forward (filters apart), over i backward (taps apart). */
 static float *filter_at(const struct flow *f, size_t i, size_t o)
 {
-    size_t at = o - f->o0, panel = at / KD_PANEL * KD_PANEL, width = f->width - panel < KD_PANEL ? f->width - panel : KD_PANEL;
+    size_t at = o - f->o0, panel = at / KD_PANEL * KD_PANEL,
+           width = f->width - panel < KD_PANEL ? f->width - panel : KD_PANEL;
     return f->u + panel * f->in + i * width + at - panel;
 }
 
@@ -256,7 +296,8 @@ static void filter_part(void *arg, unsigned part)
     const float *scale = f->rotated ? NULL : f->c->scale;
     for (size_t o = lanes_from(f, part); o < lanes_from(f, part + 1); o += LANE)
         for (size_t i = 0; i < f->in; i++) {
-            const float *w = f->c->weight + (f->rotated ? (i * f->out + o) * 9 : (o * f->in + i) * 9);
+            const float *w =
+                f->c->weight + (f->rotated ? (i * f->out + o) * 9 : (o * f->in + i) * 9);
             kd_kernels()->winograd_filter(filter_at(f, i, o), f->in * f->width, w, step, f->rotated,
                                           scale ? scale + o : NULL);
         }
@@ -291,7 +332,8 @@ static void output_part(void *arg, unsigned part)
 {
     const struct block *b = arg;
     size_t images = b->rows / b->f->th;
-    size_t from = kd_conv_from(images, PARTS, part) * b->f->th, to = kd_conv_from(images, PARTS, part + 1) * b->f->th;
+    size_t from = kd_conv_from(images, PARTS, part) * b->f->th,
+           to = kd_conv_from(images, PARTS, part + 1) * b->f->th;
     for (size_t r = from; r < to; r++) output_row(b, r);
     if (b->f->o0 + b->f->width < b->f->out) return; /* not all channels yet */
     struct block done = *b;
@@ -401,8 +443,8 @@ static void taps_part(void *arg, unsigned part)
     const struct flow *f = arg;
     for (size_t o = lanes_from(f, part); o < lanes_from(f, part + 1); o += LANE)
         for (size_t i = 0; i < f->in; i++)
-            kd_kernels()->winograd_filter_back(f->c->dweight + (o * f->in + i) * 9, f->in * 9, filter_at(f, i, o),
-                                               f->in * f->width);
+            kd_kernels()->winograd_filter_back(f->c->dweight + (o * f->in + i) * 9, f->in * 9,
+                                               filter_at(f, i, o), f->in * f->width);
 }
 
 void kd_conv_winograd_weight(const struct kd_conv *c)

@@ -11,18 +11,18 @@ void kd_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const flo
                 a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
-void kd_gemm_bt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                float beta, float *c, size_t ldc)
+void kd_gemm_bt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, float beta, float *c, size_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f, a,
-                (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
-void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                float beta, float *c, size_t ldc)
+void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, float beta, float *c, size_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f, a,
-                (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
 const char *kd_blas_config(void)
@@ -46,7 +46,8 @@ const char *kd_blas_set(void)
     return "plain";
 }
 
-static unsigned own_threads; /* that OpenBLAS starts when it is loaded, beside the first; each wants a buffer */
+static unsigned
+    own_threads; /* that OpenBLAS starts when it is loaded, beside the first; each wants a buffer */
 
 void kd_blas_init(void)
 {
@@ -55,7 +56,9 @@ void kd_blas_init(void)
     openblas_set_num_threads(1);
 }
 
-enum { BUFFER_MB = 136 }; /* OpenBLAS maps 128 MiB and a little a thread, most of it never touched */
+enum {
+    BUFFER_MB = 136
+}; /* OpenBLAS maps 128 MiB and a little a thread, most of it never touched */
 
 int kd_blas_check(unsigned threads, struct kd_err *err)
 {
@@ -63,8 +66,9 @@ int kd_blas_check(unsigned threads, struct kd_err *err)
     size_t bytes = (size_t)all * BUFFER_MB << 20;
     void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
-        return kd_fail(err, "not enough address space: BLAS needs %zu MB for %u thread%s; raise ulimit -v%s", bytes >> 20,
-                       all, all == 1 ? "" : "s", threads == 1 ? "" : ", or give fewer --threads");
+        return kd_fail(
+            err, "not enough address space: BLAS needs %zu MB for %u thread%s; raise ulimit -v%s",
+            bytes >> 20, all, all == 1 ? "" : "s", threads == 1 ? "" : ", or give fewer --threads");
     munmap(room, bytes);
     return 0;
 }

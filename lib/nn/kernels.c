@@ -9,7 +9,8 @@ extern const struct kd_kernels kd_kernels_plain;
 extern const struct kd_kernels kd_kernels_avx2, kd_kernels_avx512;
 #endif
 
-/* Workers may come first where a program has not called kd_kernels_init; they all find the same table. */
+/* Workers may come first where a program has not called kd_kernels_init; they all find the same
+ * table. */
 static const struct kd_kernels *_Atomic chosen;
 
 struct choice {
@@ -45,7 +46,8 @@ int kd_kernels_init(struct kd_err *err)
             return 0;
         }
         if (wanted && *wanted)
-            return kd_fail_usage(err, "KD_CPU=%s: this processor has no %s; unset it", wanted, wanted);
+            return kd_fail_usage(err, "KD_CPU=%s: this processor has no %s; unset it", wanted,
+                                 wanted);
     }
     return kd_fail_usage(err, "KD_CPU=%s: expected plain, avx2 or avx512", wanted ? wanted : "");
 }

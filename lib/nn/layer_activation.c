@@ -15,20 +15,22 @@ bool kd_layer_is_relu(const struct kd_layer *l)
     return l->kind == &kd_layer_relu || l->kind == &kd_layer_leaky_relu;
 }
 
-/* Calls BODY with a and b pointing at each run of n contiguous values of the tile: whole rows lie in one piece. */
-#define EACH_RUN(l, t, first, second, BODY)                                                            \
-    do {                                                                                               \
-        bool whole_ = (t).cols == (l)->cols;                                                           \
-        size_t n = whole_ ? (t).rows * (t).cols : (t).cols;                                            \
-        for (size_t r_ = 0; r_ < (whole_ ? 1 : (t).rows); r_++) {                                      \
-            size_t at_ = ((t).row0 + r_) * (l)->cols + (t).col0;                                       \
-            float *a = (first) + at_;                                                                  \
-            const float *b = (second) + at_;                                                           \
-            BODY;                                                                                      \
-        }                                                                                              \
+/* Calls BODY with a and b pointing at each run of n contiguous values of the tile: whole rows lie
+ * in one piece. */
+#define EACH_RUN(l, t, first, second, BODY)                                                        \
+    do {                                                                                           \
+        bool whole_ = (t).cols == (l)->cols;                                                       \
+        size_t n = whole_ ? (t).rows * (t).cols : (t).cols;                                        \
+        for (size_t r_ = 0; r_ < (whole_ ? 1 : (t).rows); r_++) {                                  \
+            size_t at_ = ((t).row0 + r_) * (l)->cols + (t).col0;                                   \
+            float *a = (first) + at_;                                                              \
+            const float *b = (second) + at_;                                                       \
+            BODY;                                                                                  \
+        }                                                                                          \
     } while (0)
 
-/* relu: y = max(x, 0); leaky: y = x > 0 ? x : slope x (Maas et al. 2013). With slope >= 0 the output's sign tells the slope. */
+/* relu: y = max(x, 0); leaky: y = x > 0 ? x : slope x (Maas et al. 2013). With slope >= 0 the
+ * output's sign tells the slope. */
 static void relu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
@@ -66,23 +68,49 @@ static void tanh_backward(struct kd_layer *l, const struct kd_pass *p, struct kd
 }
 
 static const struct kd_option leaky_rows[] = {
-    {.key = "slope", .kind = KD_OPT_REAL, .offset = offsetof(struct kd_layer, u.activation.slope),
-     .preset = "0.01", .min = 0, .max = 1, .metavar = "SLOPE", .help = "slope below zero"},
+    {.key = "slope",
+     .kind = KD_OPT_REAL,
+     .offset = offsetof(struct kd_layer, u.activation.slope),
+     .preset = "0.01",
+     .min = 0,
+     .max = 1,
+     .metavar = "SLOPE",
+     .help = "slope below zero"},
 };
 
 const struct kd_layer_kind kd_layer_relu = {
-    .name = "relu", .shape = kd_layer_same_shape, .elementwise = true, .keeps_sign = true,
-    .keeps = KD_KEEPS_SIGN, .forward = relu_forward, .backward = relu_backward,
+    .name = "relu",
+    .shape = kd_layer_same_shape,
+    .elementwise = true,
+    .keeps_sign = true,
+    .keeps = KD_KEEPS_SIGN,
+    .forward = relu_forward,
+    .backward = relu_backward,
 };
 const struct kd_layer_kind kd_layer_leaky_relu = {
-    .name = "leaky_relu", .rows = leaky_rows, .n_rows = 1, .shape = kd_layer_same_shape, .elementwise = true,
-    .keeps_sign = true, .keeps = KD_KEEPS_SIGN, .forward = relu_forward, .backward = relu_backward,
+    .name = "leaky_relu",
+    .rows = leaky_rows,
+    .n_rows = 1,
+    .shape = kd_layer_same_shape,
+    .elementwise = true,
+    .keeps_sign = true,
+    .keeps = KD_KEEPS_SIGN,
+    .forward = relu_forward,
+    .backward = relu_backward,
 };
 const struct kd_layer_kind kd_layer_gelu = {
-    .name = "gelu", .shape = kd_layer_same_shape, .elementwise = true, .keeps = KD_KEEPS_INPUT,
-    .forward = gelu_forward, .backward = gelu_backward,
+    .name = "gelu",
+    .shape = kd_layer_same_shape,
+    .elementwise = true,
+    .keeps = KD_KEEPS_INPUT,
+    .forward = gelu_forward,
+    .backward = gelu_backward,
 };
 const struct kd_layer_kind kd_layer_tanh = {
-    .name = "tanh", .shape = kd_layer_same_shape, .elementwise = true, .keeps = KD_KEEPS_OUTPUT,
-    .forward = tanh_forward, .backward = tanh_backward,
+    .name = "tanh",
+    .shape = kd_layer_same_shape,
+    .elementwise = true,
+    .keeps = KD_KEEPS_OUTPUT,
+    .forward = tanh_forward,
+    .backward = tanh_backward,
 };

@@ -1,6 +1,7 @@
-/* batchnorm over features, or over the channels of maps (Ioffe and Szegedy 2015): y = weight (x - mean) / sqrt(var + epsilon) + bias.
- * In training mean and (biased) variance are the batch's, and running ones move towards them by `momentum`, the
- * variance unbiased, as PyTorch's BatchNorm1d and BatchNorm2d do. Otherwise the running ones are used. */
+/* batchnorm over features, or over the channels of maps (Ioffe and Szegedy 2015): y = weight (x -
+ * mean) / sqrt(var + epsilon) + bias. In training mean and (biased) variance are the batch's, and
+ * running ones move towards them by `momentum`, the variance unbiased, as PyTorch's BatchNorm1d and
+ * BatchNorm2d do. Otherwise the running ones are used. */
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
@@ -9,10 +10,22 @@
 
 #define FIELD(f) offsetof(struct kd_layer, u.batchnorm.f)
 static const struct kd_option rows[] = {
-    {.key = "momentum", .kind = KD_OPT_REAL, .offset = FIELD(momentum), .preset = "0.1", .min = 0,
-     .max = 1, .metavar = "M", .help = "share of the batch's statistics in the running ones"},
-    {.key = "epsilon", .kind = KD_OPT_REAL, .offset = FIELD(epsilon), .preset = "1e-5", .min = 1e-12,
-     .max = 1, .metavar = "E", .help = "added to the variance"},
+    {.key = "momentum",
+     .kind = KD_OPT_REAL,
+     .offset = FIELD(momentum),
+     .preset = "0.1",
+     .min = 0,
+     .max = 1,
+     .metavar = "M",
+     .help = "share of the batch's statistics in the running ones"},
+    {.key = "epsilon",
+     .kind = KD_OPT_REAL,
+     .offset = FIELD(epsilon),
+     .preset = "1e-5",
+     .min = 1e-12,
+     .max = 1,
+     .metavar = "E",
+     .help = "added to the variance"},
     KD_FREEZE_ROW,
 };
 
@@ -50,12 +63,14 @@ void kd_batchnorm_affine(const struct kd_layer *norm, float *scale, float *shift
 {
     const struct kd_param *p = norm->param;
     for (size_t i = 0; i < norm->in.c; i++) {
-        scale[i] = p[WEIGHT].value[i] / sqrtf(p[RUNNING_VAR].value[i] + (float)norm->u.batchnorm.epsilon);
+        scale[i] =
+            p[WEIGHT].value[i] / sqrtf(p[RUNNING_VAR].value[i] + (float)norm->u.batchnorm.epsilon);
         shift[i] = p[BIAS].value[i] - p[RUNNING_MEAN].value[i] * scale[i];
     }
 }
 
-/* save: mean and 1/sqrt(var + epsilon) that this pass used, and a place for gradients that nobody wants, [4][channels] */
+/* save: mean and 1/sqrt(var + epsilon) that this pass used, and a place for gradients that nobody
+ * wants, [4][channels] */
 static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
     (void)batch;
@@ -98,8 +113,8 @@ static void batchnorm_repeat(struct kd_layer *l, struct kd_tile t)
 {
     size_t n = l->in.c;
     const float *mean = l->save, *rstd = mean + n;
-    kd_kernels()->norm_apply(l->y + t.row0 * n, l->x + t.row0 * n, n, t.rows, n, mean, rstd, l->param[WEIGHT].value,
-                             l->param[BIAS].value);
+    kd_kernels()->norm_apply(l->y + t.row0 * n, l->x + t.row0 * n, n, t.rows, n, mean, rstd,
+                             l->param[WEIGHT].value, l->param[BIAS].value);
 }
 
 static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -110,12 +125,19 @@ static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, stru
     float *dweight = l->param[WEIGHT].grad ? l->param[WEIGHT].grad : saved + 2 * n;
     float *dbias = l->param[BIAS].grad ? l->param[BIAS].grad : saved + 3 * n;
     kd_kernels()->norm_back(l->dx ? l->dx + t.col0 : NULL, l->dy + t.col0, l->x + t.col0, n, t.rows,
-                            t.cols, mean, rstd, l->param[WEIGHT].value + t.col0,
-                            dweight + t.col0, dbias + t.col0, p->training);
+                            t.cols, mean, rstd, l->param[WEIGHT].value + t.col0, dweight + t.col0,
+                            dbias + t.col0, p->training);
 }
 
 const struct kd_layer_kind kd_layer_batchnorm = {
-    .name = "batchnorm", .statistics = true, .rows = rows, .n_rows = 3, .shape = batchnorm_shape, .init = batchnorm_init,
-    .save_bytes = batchnorm_save_bytes, .forward = batchnorm_forward,
-    .repeat = batchnorm_repeat, .backward = batchnorm_backward,
+    .name = "batchnorm",
+    .statistics = true,
+    .rows = rows,
+    .n_rows = 3,
+    .shape = batchnorm_shape,
+    .init = batchnorm_init,
+    .save_bytes = batchnorm_save_bytes,
+    .forward = batchnorm_forward,
+    .repeat = batchnorm_repeat,
+    .backward = batchnorm_backward,
 };

@@ -9,21 +9,66 @@
 
 #define FIELD(f) offsetof(struct kd_layer, u.conv2d.f)
 static const struct kd_option rows[] = {
-    {.key = "filters", .kind = KD_OPT_INT, .offset = FIELD(filters), .preset = "0", .min = 0,
-     .max = 1 << 20, .metavar = "N", .help = "output channels"},
-    {.key = "kernel", .kind = KD_OPT_INT, .offset = FIELD(kernel), .preset = "3", .min = 1, .max = 255,
-     .metavar = "N", .help = "height and width of a filter"},
-    {.key = "stride", .kind = KD_OPT_INT, .offset = FIELD(stride), .preset = "1", .min = 1, .max = 255,
-     .metavar = "N", .help = "step between output pixels"},
-    {.key = "padding", .kind = KD_OPT_INT, .offset = FIELD(padding), .preset = "0", .min = 0, .max = 255,
-     .metavar = "N", .help = "zeros around the input"},
-    {.key = "groups", .kind = KD_OPT_INT, .offset = FIELD(groups), .preset = "1", .min = 1,
-     .max = 1 << 20, .metavar = "N", .help = "channels in so many groups, each seen by its own filters"},
-    {.key = "bias", .kind = KD_OPT_BOOL, .offset = FIELD(bias), .preset = "true", .help = "add a bias"},
-    {.key = "init", .kind = KD_OPT_CHOICE, .offset = FIELD(init), .preset = "he",
-     .choices = "he|glorot|dirac|whiten", .metavar = "KIND", .help = "initialization of the weights"},
-    {.key = "max_norm", .kind = KD_OPT_REAL, .offset = FIELD(max_norm), .preset = "0", .min = 0,
-     .max = 1e6, .metavar = "LENGTH", .help = "keep each filter to this length; 0: off"},
+    {.key = "filters",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(filters),
+     .preset = "0",
+     .min = 0,
+     .max = 1 << 20,
+     .metavar = "N",
+     .help = "output channels"},
+    {.key = "kernel",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(kernel),
+     .preset = "3",
+     .min = 1,
+     .max = 255,
+     .metavar = "N",
+     .help = "height and width of a filter"},
+    {.key = "stride",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(stride),
+     .preset = "1",
+     .min = 1,
+     .max = 255,
+     .metavar = "N",
+     .help = "step between output pixels"},
+    {.key = "padding",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(padding),
+     .preset = "0",
+     .min = 0,
+     .max = 255,
+     .metavar = "N",
+     .help = "zeros around the input"},
+    {.key = "groups",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(groups),
+     .preset = "1",
+     .min = 1,
+     .max = 1 << 20,
+     .metavar = "N",
+     .help = "channels in so many groups, each seen by its own filters"},
+    {.key = "bias",
+     .kind = KD_OPT_BOOL,
+     .offset = FIELD(bias),
+     .preset = "true",
+     .help = "add a bias"},
+    {.key = "init",
+     .kind = KD_OPT_CHOICE,
+     .offset = FIELD(init),
+     .preset = "he",
+     .choices = "he|glorot|dirac|whiten",
+     .metavar = "KIND",
+     .help = "initialization of the weights"},
+    {.key = "max_norm",
+     .kind = KD_OPT_REAL,
+     .offset = FIELD(max_norm),
+     .preset = "0",
+     .min = 0,
+     .max = 1e6,
+     .metavar = "LENGTH",
+     .help = "keep each filter to this length; 0: off"},
     KD_FREEZE_ROW,
 };
 
@@ -32,21 +77,24 @@ enum { HE, GLOROT, DIRAC, WHITEN }; /* as init's choices */
 static struct kd_conv_shape conv_shape(const struct kd_layer *l)
 {
     const struct kd_conv2d *c = &l->u.conv2d;
-    return (struct kd_conv_shape){l->in.c, l->out.c, (size_t)c->groups, (size_t)c->kernel,
-                                  (size_t)c->stride, (size_t)c->padding, l->in.h, l->in.w, l->out.h,
-                                  l->out.w, c->pool != NULL};
+    return (struct kd_conv_shape){l->in.c,           l->out.c,          (size_t)c->groups,
+                                  (size_t)c->kernel, (size_t)c->stride, (size_t)c->padding,
+                                  l->in.h,           l->in.w,           l->out.h,
+                                  l->out.w,          c->pool != NULL};
 }
 
-/* By measurement. Direct: few channels in, or small maps of few; tiny: maps of up to 3x3. Winograd wants whole vectors of
- * channels, and maps that fill its tiles. All else gathers patches for BLAS. */
+/* By measurement. Direct: few channels in, or small maps of few; tiny: maps of up to 3x3. Winograd
+ * wants whole vectors of channels, and maps that fill its tiles. All else gathers patches for BLAS.
+ */
 enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
 {
     if (s->groups > 1 && s->groups == s->in && s->in == s->out) return KD_CONV_DEPTHWISE;
-    if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel && s->out % 16 == 0 &&
+    if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel &&
+        s->out % 16 == 0 &&
         (s->in < 16 || (s->in % 16 == 0 && s->in * s->out <= 1024 && s->ow < 12)))
         return KD_CONV_DIRECT;
-    if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel && s->in % 16 == 0 && s->out % 16 == 0 &&
-        s->oh <= 3 && s->ow <= 3 && s->h <= 3 && s->w <= 3)
+    if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel &&
+        s->in % 16 == 0 && s->out % 16 == 0 && s->oh <= 3 && s->ow <= 3 && s->h <= 3 && s->w <= 3)
         return KD_CONV_TINY;
     if (s->kernel == 3 && s->stride == 1 && s->groups == 1 && s->padding <= 2 && s->in % 16 == 0 &&
         s->out % 16 == 0 && s->in <= 4096 && s->out <= 4096 && s->oh >= 4 && s->ow >= 4)
@@ -57,17 +105,21 @@ enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
 static const struct algorithm {
     size_t (*scratch)(const struct kd_conv_shape *s, size_t batch, bool training);
     void (*forward)(const struct kd_conv *c);
-    void (*back)(const struct kd_conv *c); /* both gradients in one; NULL: first input, then weight */
+    void (*back)(
+        const struct kd_conv *c); /* both gradients in one; NULL: first input, then weight */
     void (*input)(const struct kd_conv *c);
     void (*weight)(const struct kd_conv *c);
 } algorithms[] = {
-    [KD_CONV_GEMM] = {kd_conv_gemm_scratch, kd_conv_gemm_forward, NULL, kd_conv_gemm_input, kd_conv_gemm_weight},
-    [KD_CONV_WINOGRAD] = {kd_conv_winograd_scratch, kd_conv_winograd_forward, NULL, kd_conv_winograd_input,
-                          kd_conv_winograd_weight},
+    [KD_CONV_GEMM] = {kd_conv_gemm_scratch, kd_conv_gemm_forward, NULL, kd_conv_gemm_input,
+                      kd_conv_gemm_weight},
+    [KD_CONV_WINOGRAD] = {kd_conv_winograd_scratch, kd_conv_winograd_forward, NULL,
+                          kd_conv_winograd_input, kd_conv_winograd_weight},
     [KD_CONV_DEPTHWISE] = {kd_conv_depthwise_scratch, kd_conv_depthwise_forward, NULL,
                            kd_conv_depthwise_input, kd_conv_depthwise_weight},
-    [KD_CONV_TINY] = {kd_conv_tiny_scratch, kd_conv_tiny_forward, NULL, kd_conv_tiny_input, kd_conv_tiny_weight},
-    [KD_CONV_DIRECT] = {kd_conv_direct_scratch, kd_conv_direct_forward, kd_conv_direct_back, NULL, kd_conv_direct_weight},
+    [KD_CONV_TINY] = {kd_conv_tiny_scratch, kd_conv_tiny_forward, NULL, kd_conv_tiny_input,
+                      kd_conv_tiny_weight},
+    [KD_CONV_DIRECT] = {kd_conv_direct_scratch, kd_conv_direct_forward, kd_conv_direct_back, NULL,
+                        kd_conv_direct_weight},
 };
 
 static const struct algorithm *algorithm_of(const struct kd_layer *l)
@@ -81,9 +133,10 @@ static int conv_out(const struct kd_layer *l, uint32_t size, uint32_t *out, stru
     const struct kd_conv2d *c = &l->u.conv2d;
     int64_t room = (int64_t)size + 2 * c->padding - c->kernel;
     if (room < 0)
-        return kd_fail_usage(err, "its input is %ux%ux%u: too small for a %lldx%lld kernel with padding %lld",
-                             l->in.c, l->in.h, l->in.w, (long long)c->kernel, (long long)c->kernel,
-                             (long long)c->padding);
+        return kd_fail_usage(
+            err, "its input is %ux%ux%u: too small for a %lldx%lld kernel with padding %lld",
+            l->in.c, l->in.h, l->in.w, (long long)c->kernel, (long long)c->kernel,
+            (long long)c->padding);
     *out = (uint32_t)(room / c->stride + 1);
     return 0;
 }
@@ -91,17 +144,26 @@ static int conv_out(const struct kd_layer *l, uint32_t size, uint32_t *out, stru
 static int conv_check(struct kd_layer *l, struct kd_err *err)
 {
     struct kd_conv2d *c = &l->u.conv2d;
-    if (l->in.flat) return kd_fail_usage(err, "its input is %u flat features; it wants maps, before \"flatten\"", l->in.c);
+    if (l->in.flat)
+        return kd_fail_usage(
+            err, "its input is %u flat features; it wants maps, before \"flatten\"", l->in.c);
     if (!c->filters) return kd_fail_usage(err, "\"filters\" is missing: how many output channels?");
     if (l->in.c % c->groups || c->filters % c->groups)
-        return kd_fail_usage(err, "groups %lld divides not both the %u channels of its input and its %lld "
-                                  "filters", (long long)c->groups, l->in.c, (long long)c->filters);
+        return kd_fail_usage(
+            err,
+            "groups %lld divides not both the %u channels of its input and its %lld "
+            "filters",
+            (long long)c->groups, l->in.c, (long long)c->filters);
     if (c->init == WHITEN && strcmp(l->name, "0") != 0)
-        return kd_fail_usage(err, "\"init\": \"whiten\" is for the first layer, whose input is the images themselves");
+        return kd_fail_usage(
+            err,
+            "\"init\": \"whiten\" is for the first layer, whose input is the images themselves");
     if (c->init == WHITEN && (c->groups != 1 || c->filters % 2 ||
                               c->filters > 2 * (int64_t)l->in.c * c->kernel * c->kernel))
-        return kd_fail_usage(err, "\"init\": \"whiten\" wants one group and an even number of filters, at most %lld here",
-                             2 * (long long)l->in.c * (long long)(c->kernel * c->kernel));
+        return kd_fail_usage(
+            err,
+            "\"init\": \"whiten\" wants one group and an even number of filters, at most %lld here",
+            2 * (long long)l->in.c * (long long)(c->kernel * c->kernel));
     if ((double)l->in.c * (double)c->filters * (double)(c->kernel * c->kernel) > 4e9)
         return kd_fail_usage(err, "more weights than kd allows (4e9)");
     return 0;
@@ -113,10 +175,11 @@ static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_e
     struct kd_conv2d *c = &l->u.conv2d;
     if (conv_check(l, err) < 0) return -1;
     l->out = (struct kd_shape){(uint32_t)c->filters, 0, 0, false};
-    if (conv_out(l, l->in.h, &l->out.h, err) < 0 || conv_out(l, l->in.w, &l->out.w, err) < 0) return -1;
+    if (conv_out(l, l->in.h, &l->out.h, err) < 0 || conv_out(l, l->in.w, &l->out.w, err) < 0)
+        return -1;
     if ((double)l->out.c * l->out.h * l->out.w > 1e9)
-        return kd_fail_usage(err, "its output of %ux%ux%u is larger than kd allows", l->out.c, l->out.h,
-                             l->out.w);
+        return kd_fail_usage(err, "its output of %ux%ux%u is larger than kd allows", l->out.c,
+                             l->out.h, l->out.w);
     size_t k = (size_t)c->kernel, in = l->in.c / (size_t)c->groups;
     struct kd_param *w = kd_layer_add_param(l, "weight", (size_t)c->filters, in);
     w->dims = 4;
@@ -129,8 +192,8 @@ static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_e
     return 0;
 }
 
-/* He and Glorot as for dense, a filter's taps counting as inputs. dirac: the first filters pass their channel on, the
- * others are He's. whiten: He's, until kd_network_whiten. */
+/* He and Glorot as for dense, a filter's taps counting as inputs. dirac: the first filters pass
+ * their channel on, the others are He's. whiten: He's, until kd_network_whiten. */
 static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
 {
     struct kd_param *w = &l->param[0];
@@ -143,8 +206,9 @@ static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
         bool dirac = l->u.conv2d.init == DIRAC && o < in;
         for (size_t i = 0; i < row; i++)
             w->value[o * row + i] = dirac ? 0
-                                    : l->u.conv2d.init == GLOROT ? glorot * (2 * kd_rng_uniform(&r) - 1)
-                                                            : he * kd_rng_normal(&r);
+                                    : l->u.conv2d.init == GLOROT
+                                        ? glorot * (2 * kd_rng_uniform(&r) - 1)
+                                        : he * kd_rng_normal(&r);
         if (dirac) w->value[o * row + o * taps + middle] = 1;
     }
     if (l->u.conv2d.bias) memset(l->param[1].value, 0, out * sizeof(float));
@@ -164,14 +228,16 @@ static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
 bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool)
 {
     const struct kd_pooling *p = &pool->u.pooling;
-    if (!conv || conv->kind != &kd_layer_conv2d || pool->kind != &kd_layer_maxpool || conv->u.conv2d.pool) return false;
+    if (!conv || conv->kind != &kd_layer_conv2d || pool->kind != &kd_layer_maxpool ||
+        conv->u.conv2d.pool)
+        return false;
     struct kd_conv_shape s = conv_shape(conv);
     return p->kernel == 2 && p->stride == 2 && p->padding == 0 && all_relu(conv + 1, pool) &&
            kd_conv_algorithm(&s) == KD_CONV_DIRECT;
 }
 
-/* Four parts' sums for the bias; scale and bias with a batchnorm folded in, of which a block that holds the layer does not
- * know yet when it asks for scratch. */
+/* Four parts' sums for the bias; scale and bias with a batchnorm folded in, of which a block that
+ * holds the layer does not know yet when it asks for scratch. */
 static size_t sums_floats(const struct kd_layer *l)
 {
     return (4 * (size_t)l->out.c + 15) / 16 * 16;
@@ -192,11 +258,18 @@ static size_t conv_save_bytes(const struct kd_layer *l, size_t batch, bool train
 static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *job)
 {
     bool bias = l->u.conv2d.bias;
-    return (struct kd_conv){.s = conv_shape(l), .images = job->pass->rows, .x = l->x, .y = l->y,
-                            .dx = l->dx, .dy = l->dy, .weight = l->param[0].value,
-                            .bias = bias ? l->param[1].value : NULL, .dweight = l->param[0].grad,
+    return (struct kd_conv){.s = conv_shape(l),
+                            .images = job->pass->rows,
+                            .x = l->x,
+                            .y = l->y,
+                            .dx = l->dx,
+                            .dy = l->dy,
+                            .weight = l->param[0].value,
+                            .bias = bias ? l->param[1].value : NULL,
+                            .dweight = l->param[0].grad,
                             .dbias = bias ? l->param[1].grad : NULL,
-                            .scratch = (float *)l->scratch + sums_floats(l), .job = job,
+                            .scratch = (float *)l->scratch + sums_floats(l),
+                            .job = job,
                             .winner = l->dy && l->u.conv2d.pool ? l->save : NULL};
 }
 
@@ -231,8 +304,8 @@ static void bias_part(void *arg, unsigned part)
 {
     const struct learning *s = arg;
     struct kd_tile t = kd_tile_of_images(s->job->pass->rows, s->l->pixels, s->l->cols, 4, part);
-    kd_kernels()->sum_rows((float *)s->l->scratch + part * s->l->cols, s->l->dy + t.row0 * s->l->cols,
-                           s->l->cols, t.rows, t.cols);
+    kd_kernels()->sum_rows((float *)s->l->scratch + part * s->l->cols,
+                           s->l->dy + t.row0 * s->l->cols, s->l->cols, t.rows, t.cols);
 }
 
 static void tell_part(void *arg, unsigned part)
@@ -240,8 +313,10 @@ static void tell_part(void *arg, unsigned part)
     const struct learning *s = arg;
     for (unsigned i = 0; i < s->l->n_params; i++) {
         struct kd_param *p = &s->l->param[i];
-        size_t row = p->count / p->shape[0], from = p->shape[0] * part / 8, to = p->shape[0] * (part + 1) / 8;
-        if (p->trained && to > from) s->job->sink->ready(s->job->sink->ctx, p, from * row, (to - from) * row);
+        size_t row = p->count / p->shape[0], from = p->shape[0] * part / 8,
+               to = p->shape[0] * (part + 1) / 8;
+        if (p->trained && to > from)
+            s->job->sink->ready(s->job->sink->ctx, p, from * row, (to - from) * row);
     }
 }
 
@@ -254,7 +329,8 @@ static void conv_run_gradient(struct kd_layer *l, const struct kd_job_of_layer *
         const float *sums = l->scratch;
         kd_pool_run(job->pool, 4, bias_part, &s);
         memcpy(c.dbias, sums, l->cols * sizeof(float));
-        for (unsigned part = 1; part < 4; part++) kd_kernels()->add(c.dbias, sums + part * l->cols, l->cols, 1);
+        for (unsigned part = 1; part < 4; part++)
+            kd_kernels()->add(c.dbias, sums + part * l->cols, l->cols, 1);
     }
     if (job->sink) kd_pool_run(job->pool, 8, tell_part, &s);
 }

@@ -12,20 +12,44 @@
 
 #define FIELD(f) offsetof(struct kd_layer, u.dense.f)
 static const struct kd_option rows[] = {
-    {.key = "units", .kind = KD_OPT_INT, .offset = FIELD(units), .preset = "0", .min = 0,
-     .max = 1 << 24, .metavar = "N", .help = "outputs; left out or 0: the number of classes"},
-    {.key = "bias", .kind = KD_OPT_BOOL, .offset = FIELD(bias), .preset = "true", .help = "add a bias"},
-    {.key = "init", .kind = KD_OPT_CHOICE, .offset = FIELD(init), .preset = "he",
-     .choices = "he|glorot", .metavar = "KIND", .help = "initialization of the weights"},
-    {.key = "max_norm", .kind = KD_OPT_REAL, .offset = FIELD(max_norm), .preset = "0", .min = 0,
-     .max = 1e6, .metavar = "LENGTH", .help = "keep each unit's incoming weights to this length; 0: off"},
+    {.key = "units",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(units),
+     .preset = "0",
+     .min = 0,
+     .max = 1 << 24,
+     .metavar = "N",
+     .help = "outputs; left out or 0: the number of classes"},
+    {.key = "bias",
+     .kind = KD_OPT_BOOL,
+     .offset = FIELD(bias),
+     .preset = "true",
+     .help = "add a bias"},
+    {.key = "init",
+     .kind = KD_OPT_CHOICE,
+     .offset = FIELD(init),
+     .preset = "he",
+     .choices = "he|glorot",
+     .metavar = "KIND",
+     .help = "initialization of the weights"},
+    {.key = "max_norm",
+     .kind = KD_OPT_REAL,
+     .offset = FIELD(max_norm),
+     .preset = "0",
+     .min = 0,
+     .max = 1e6,
+     .metavar = "LENGTH",
+     .help = "keep each unit's incoming weights to this length; 0: off"},
     KD_FREEZE_ROW,
 };
 
-struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t n_rows, size_t cols)
+struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t n_rows,
+                                    size_t cols)
 {
     struct kd_param *p = &l->param[l->n_params++];
-    *p = (struct kd_param){.dims = cols ? 2 : 1, .shape = {n_rows, cols}, .trained = true,
+    *p = (struct kd_param){.dims = cols ? 2 : 1,
+                           .shape = {n_rows, cols},
+                           .trained = true,
                            .role = strcmp(name, "bias") == 0 ? KD_BIAS : KD_WEIGHT,
                            .count = n_rows * (cols ? cols : 1)};
     snprintf(p->name, sizeof p->name, "%s.%s", l->name, name);
@@ -35,14 +59,14 @@ struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t
 static int dense_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
     if (!l->in.flat)
-        return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it", l->in.c,
-                             l->in.h, l->in.w);
+        return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it",
+                             l->in.c, l->in.h, l->in.w);
     if (l->u.dense.units == 0) l->u.dense.units = build->classes;
     l->out = (struct kd_shape){(uint32_t)l->u.dense.units, 1, 1, true};
     size_t in = kd_shape_size(l->in), out = (size_t)l->u.dense.units;
     if ((double)in * (double)out > 4e9)
-        return kd_fail_usage(err, "%zu inputs times %zu units are more weights than kd allows (4e9)", in,
-                             out);
+        return kd_fail_usage(
+            err, "%zu inputs times %zu units are more weights than kd allows (4e9)", in, out);
     struct kd_param *w = kd_layer_add_param(l, "weight", out, in);
     w->decays = true;
     w->max_norm = l->u.dense.max_norm;
@@ -51,8 +75,8 @@ static int dense_shape(struct kd_layer *l, struct kd_build *build, struct kd_err
     return 0;
 }
 
-/* He et al. 2015, equation 10: normal with variance 2/in. Glorot and Bengio 2010, equation 16: uniform
- * within sqrt(6/(in+out)). Biases start at 0. */
+/* He et al. 2015, equation 10: normal with variance 2/in. Glorot and Bengio 2010, equation 16:
+ * uniform within sqrt(6/(in+out)). Biases start at 0. */
 static void dense_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
 {
     struct kd_param *w = &l->param[0];
@@ -72,7 +96,8 @@ static uint64_t dense_macs(const struct kd_layer *l)
     return (uint64_t)kd_shape_size(l->in) * kd_shape_size(l->out);
 }
 
-/* Own kernels or BLAS? GFLOP/s on one core of an AVX-512 server (BLAS its Cooperlake kernel), 100 images:
+/* Own kernels or BLAS? GFLOP/s on one core of an AVX-512 server (BLAS its Cooperlake kernel), 100
+ * images:
  *
  *     inputs x units      784 x 600   1200 x 600   800 x 400   784 x 30   800 x 10   30 x 30
  *     forward   BLAS            206          206         206        113        205       103
@@ -82,9 +107,9 @@ static uint64_t dense_macs(const struct kd_layer *l)
  *     dW        BLAS            242          243         241        168        257       171
  *               own             250          249         250        256        253       100
  *
- * On AVX2 (BLAS its Haswell kernel) both give 115 to 123 on the first three, own 92 to 123 and BLAS 70 to 115 with 30 units;
- * plain was not measured and stays with BLAS. A single image is bound by memory: BLAS 54, own 20. Columns are made 16 at
- * a time. */
+ * On AVX2 (BLAS its Haswell kernel) both give 115 to 123 on the first three, own 92 to 123 and BLAS
+ * 70 to 115 with 30 units; plain was not measured and stays with BLAS. A single image is bound by
+ * memory: BLAS 54, own 20. Columns are made 16 at a time. */
 enum { FEW_IMAGES = 8, FEW_UNITS = 16, FEW_INPUTS = 64 };
 
 static bool own(size_t images)
@@ -96,12 +121,22 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
 {
     (void)p;
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
-    const float *w = l->param[0].value + t.col0 * in, *bias = l->u.dense.bias ? l->param[1].value + t.col0 : NULL;
+    const float *w = l->param[0].value + t.col0 * in,
+                *bias = l->u.dense.bias ? l->param[1].value + t.col0 : NULL;
     const float *x = l->x + t.row0 * in;
     float *y = l->y + t.row0 * out + t.col0;
     if (own(t.rows) && (t.cols > FEW_UNITS || in < FEW_INPUTS)) {
-        struct kd_matmul m = {.rows = t.rows, .cols = t.cols, .depth = in, .a = x, .a_row = in, .b = w, .b_row = in,
-                              .turned = true, .bias = bias, .c = y, .c_row = out};
+        struct kd_matmul m = {.rows = t.rows,
+                              .cols = t.cols,
+                              .depth = in,
+                              .a = x,
+                              .a_row = in,
+                              .b = w,
+                              .b_row = in,
+                              .turned = true,
+                              .bias = bias,
+                              .c = y,
+                              .c_row = out};
         kd_matmul(&m);
         return;
     }
@@ -116,8 +151,15 @@ static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct k
     const float *w = l->param[0].value + t.col0;
     if (!l->dx) return;
     if (own(t.rows)) {
-        struct kd_matmul m = {.rows = t.rows, .cols = t.cols, .depth = out, .a = l->dy, .a_row = out, .b = w, .b_row = in,
-                              .c = l->dx + t.col0, .c_row = in};
+        struct kd_matmul m = {.rows = t.rows,
+                              .cols = t.cols,
+                              .depth = out,
+                              .a = l->dy,
+                              .a_row = out,
+                              .b = w,
+                              .b_row = in,
+                              .c = l->dx + t.col0,
+                              .c_row = in};
         kd_matmul(&m);
     } else
         kd_gemm(t.rows, t.cols, out, l->dy, out, w, in, 0.0f, l->dx + t.col0, in);
@@ -129,8 +171,15 @@ static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, struct k
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
     const float *dy = l->dy + t.col0;
     if (l->param[0].grad && own(t.rows)) {
-        struct kd_matmul m = {.rows = t.cols, .cols = in, .depth = t.rows, .a = dy, .a_row = out, .b = l->x, .b_row = in,
-                              .c = l->param[0].grad + t.col0 * in, .c_row = in};
+        struct kd_matmul m = {.rows = t.cols,
+                              .cols = in,
+                              .depth = t.rows,
+                              .a = dy,
+                              .a_row = out,
+                              .b = l->x,
+                              .b_row = in,
+                              .c = l->param[0].grad + t.col0 * in,
+                              .c_row = in};
         kd_matmul_outer(&m);
     } else if (l->param[0].grad)
         kd_gemm_at(t.cols, in, t.rows, dy, out, l->x, in, 0.0f, l->param[0].grad + t.col0 * in, in);

@@ -6,8 +6,14 @@
 #include <string.h>
 
 static const struct kd_option rows[] = {
-    {.key = "rate", .kind = KD_OPT_REAL, .offset = offsetof(struct kd_layer, u.dropout.rate),
-     .preset = "0.5", .min = 0, .max = 0.999, .metavar = "RATE", .help = "share of values set to 0"},
+    {.key = "rate",
+     .kind = KD_OPT_REAL,
+     .offset = offsetof(struct kd_layer, u.dropout.rate),
+     .preset = "0.5",
+     .min = 0,
+     .max = 0.999,
+     .metavar = "RATE",
+     .help = "share of values set to 0"},
 };
 
 static size_t dropout_save_bytes(const struct kd_layer *l, size_t batch, bool training)
@@ -16,8 +22,8 @@ static size_t dropout_save_bytes(const struct kd_layer *l, size_t batch, bool tr
     return batch * kd_shape_size(l->out); /* the mask, a byte a value */
 }
 
-/* Values are numbered within their image, rows padded to the eight draws of a Philox call, so that a mask does not
- * depend on how the work is cut. */
+/* Values are numbered within their image, rows padded to the eight draws of a Philox call, so that
+ * a mask does not depend on how the work is cut. */
 static void dropout_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     double rate = l->u.dropout.rate;
@@ -49,7 +55,14 @@ static void dropout_backward(struct kd_layer *l, const struct kd_pass *p, struct
 }
 
 const struct kd_layer_kind kd_layer_dropout = {
-    .name = "dropout", .rows = rows, .n_rows = 1, .shape = kd_layer_same_shape,
-    .save_bytes = dropout_save_bytes, .elementwise = true, .keeps_sign = true,
-    .keeps = KD_KEEPS_NOTHING, .forward = dropout_forward, .backward = dropout_backward,
+    .name = "dropout",
+    .rows = rows,
+    .n_rows = 1,
+    .shape = kd_layer_same_shape,
+    .save_bytes = dropout_save_bytes,
+    .elementwise = true,
+    .keeps_sign = true,
+    .keeps = KD_KEEPS_NOTHING,
+    .forward = dropout_forward,
+    .backward = dropout_backward,
 };

@@ -1,5 +1,6 @@
-/* flatten: the same numbers as flat features in C,H,W order. The images themselves lie in that order already; maps, which
- * have their channels last, are transposed. channels_last is the way back, for the images at the start of a chain. */
+/* flatten: the same numbers as flat features in C,H,W order. The images themselves lie in that
+ * order already; maps, which have their channels last, are transposed. channels_last is the way
+ * back, for the images at the start of a chain. */
 #include "layers.h"
 
 static int flatten_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
@@ -7,7 +8,8 @@ static int flatten_shape(struct kd_layer *l, struct kd_build *build, struct kd_e
     (void)build;
     size_t n = kd_shape_size(l->in);
     if (n > UINT32_MAX)
-        return kd_fail_usage(err, "%ux%ux%u values are too many to flatten", l->in.c, l->in.h, l->in.w);
+        return kd_fail_usage(err, "%ux%ux%u values are too many to flatten", l->in.c, l->in.h,
+                             l->in.w);
     l->out = (struct kd_shape){(uint32_t)n, 1, 1, true};
     l->parts = 4;
     return 0;
@@ -52,10 +54,15 @@ static void channels_last_backward(struct kd_layer *l, const struct kd_pass *p, 
 }
 
 const struct kd_layer_kind kd_layer_flatten = {
-    .name = "flatten", .shape = flatten_shape, .cut = KD_BY_IMAGES, .forward = flatten_forward,
+    .name = "flatten",
+    .shape = flatten_shape,
+    .cut = KD_BY_IMAGES,
+    .forward = flatten_forward,
     .backward = flatten_backward,
 };
 const struct kd_layer_kind kd_layer_channels_last = {
-    .name = "channels_last", .cut = KD_BY_IMAGES, .forward = channels_last_forward,
+    .name = "channels_last",
+    .cut = KD_BY_IMAGES,
+    .forward = channels_last_forward,
     .backward = channels_last_backward,
 };

@@ -1,5 +1,6 @@
-/* maxpool, avgpool, global_avgpool, global_maxpool, as PyTorch's MaxPool2d, AvgPool2d (padding counted), AdaptiveAvgPool2d(1) and
- * AdaptiveMaxPool2d(1): shared out by images, along channels. The global ones leave 1x1 maps. */
+/* maxpool, avgpool, global_avgpool, global_maxpool, as PyTorch's MaxPool2d, AvgPool2d (padding
+ * counted), AdaptiveAvgPool2d(1) and AdaptiveMaxPool2d(1): shared out by images, along channels.
+ * The global ones leave 1x1 maps. */
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
@@ -7,12 +8,30 @@
 
 #define FIELD(f) offsetof(struct kd_layer, u.pooling.f)
 static const struct kd_option rows[] = {
-    {.key = "kernel", .kind = KD_OPT_INT, .offset = FIELD(kernel), .preset = "2", .min = 1, .max = 15,
-     .metavar = "N", .help = "height and width of the window"},
-    {.key = "stride", .kind = KD_OPT_INT, .offset = FIELD(stride), .preset = "0", .min = 0, .max = 255,
-     .metavar = "N", .help = "step between windows; 0: the kernel's size"},
-    {.key = "padding", .kind = KD_OPT_INT, .offset = FIELD(padding), .preset = "0", .min = 0, .max = 7,
-     .metavar = "N", .help = "border around the input, at most half the kernel"},
+    {.key = "kernel",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(kernel),
+     .preset = "2",
+     .min = 1,
+     .max = 15,
+     .metavar = "N",
+     .help = "height and width of the window"},
+    {.key = "stride",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(stride),
+     .preset = "0",
+     .min = 0,
+     .max = 255,
+     .metavar = "N",
+     .help = "step between windows; 0: the kernel's size"},
+    {.key = "padding",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(padding),
+     .preset = "0",
+     .min = 0,
+     .max = 7,
+     .metavar = "N",
+     .help = "border around the input, at most half the kernel"},
 };
 
 struct window {
@@ -23,15 +42,22 @@ static struct window window_of(const struct kd_layer *l)
 {
     const struct kd_pooling *p = &l->u.pooling;
     bool global = !l->kind->n_rows;
-    return (struct window){global ? l->in.h : (size_t)p->kernel, global ? l->in.w : (size_t)p->kernel,
-                           global ? 1 : (size_t)p->stride, global ? 0 : (size_t)p->padding, l->in.h, l->in.w,
-                           l->out.h, l->out.w, l->in.c};
+    return (struct window){global ? l->in.h : (size_t)p->kernel,
+                           global ? l->in.w : (size_t)p->kernel,
+                           global ? 1 : (size_t)p->stride,
+                           global ? 0 : (size_t)p->padding,
+                           l->in.h,
+                           l->in.w,
+                           l->out.h,
+                           l->out.w,
+                           l->in.c};
 }
 
 static int need_maps(const struct kd_layer *l, struct kd_err *err)
 {
     if (!l->in.flat) return 0;
-    return kd_fail_usage(err, "its input is %u flat features; it wants maps, before \"flatten\"", l->in.c);
+    return kd_fail_usage(err, "its input is %u flat features; it wants maps, before \"flatten\"",
+                         l->in.c);
 }
 
 static int pool_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
@@ -41,13 +67,14 @@ static int pool_shape(struct kd_layer *l, struct kd_build *build, struct kd_err 
     if (need_maps(l, err) < 0) return -1;
     if (!p->stride) p->stride = p->kernel;
     if (2 * p->padding > p->kernel)
-        return kd_fail_usage(err, "padding %lld is more than half its kernel %lld", (long long)p->padding,
-                             (long long)p->kernel);
+        return kd_fail_usage(err, "padding %lld is more than half its kernel %lld",
+                             (long long)p->padding, (long long)p->kernel);
     int64_t h = l->in.h + 2 * p->padding - p->kernel, w = l->in.w + 2 * p->padding - p->kernel;
     if (h < 0 || w < 0)
-        return kd_fail_usage(err, "its input is %ux%ux%u: too small for a %lldx%lld window", l->in.c, l->in.h,
-                             l->in.w, (long long)p->kernel, (long long)p->kernel);
-    l->out = (struct kd_shape){l->in.c, (uint32_t)(h / p->stride + 1), (uint32_t)(w / p->stride + 1), false};
+        return kd_fail_usage(err, "its input is %ux%ux%u: too small for a %lldx%lld window",
+                             l->in.c, l->in.h, l->in.w, (long long)p->kernel, (long long)p->kernel);
+    l->out = (struct kd_shape){l->in.c, (uint32_t)(h / p->stride + 1),
+                               (uint32_t)(w / p->stride + 1), false};
     l->parts = 4;
     return 0;
 }
@@ -63,7 +90,8 @@ static int global_shape(struct kd_layer *l, struct kd_build *build, struct kd_er
 
 /* Calls step(output row, input row, tap) for the pixels of each window inside the maps. */
 static void each_tap(struct kd_layer *l, size_t first, size_t last,
-                     void (*step)(struct kd_layer *l, const struct window *w, size_t to, size_t from, size_t tap))
+                     void (*step)(struct kd_layer *l, const struct window *w, size_t to,
+                                  size_t from, size_t tap))
 {
     struct window v = window_of(l);
     for (size_t image = first; image < last; image++)
@@ -76,12 +104,14 @@ static void each_tap(struct kd_layer *l, size_t first, size_t last,
             }
 }
 
-/* ---- max: save holds the input row that won, [rows][channels]; of 2x2 windows side by side which of the four, in bytes ---- */
+/* ---- max: save holds the input row that won, [rows][channels]; of 2x2 windows side by side which
+ * of the four, in bytes ---- */
 
 static bool is_quad(const struct kd_layer *l)
 {
     const struct kd_pooling *p = &l->u.pooling;
-    return l->kind->n_rows && p->kernel == 2 && p->stride == 2 && p->padding == 0 && l->in.c % 16 == 0;
+    return l->kind->n_rows && p->kernel == 2 && p->stride == 2 && p->padding == 0 &&
+           l->in.c % 16 == 0;
 }
 
 /* Rows [from, to) of the pooled maps of all images. */
@@ -91,7 +121,8 @@ static void quad_forward(struct kd_layer *l, size_t from, size_t to)
     for (size_t row = from; row < to; row++) {
         const float *top = l->x + (row / l->out.h * l->in.h + row % l->out.h * 2) * line;
         size_t at = row * l->out.w * c;
-        kd_kernels()->pool2(l->y + at, l->dy ? (uint8_t *)l->save + at : NULL, c, top, top + line, l->out.w, c);
+        kd_kernels()->pool2(l->y + at, l->dy ? (uint8_t *)l->save + at : NULL, c, top, top + line,
+                            l->out.w, c);
     }
 }
 
@@ -102,12 +133,14 @@ static void quad_backward(struct kd_layer *l, size_t from, size_t to)
     for (size_t row = from; row < to; row++) {
         float *top = l->dx + (row / l->out.h * l->in.h + row % l->out.h * 2) * line;
         size_t at = row * l->out.w * c;
-        kd_kernels()->unpool2(top, top + line, l->dy + at, (const uint8_t *)l->save + at, l->out.w, c);
+        kd_kernels()->unpool2(top, top + line, l->dy + at, (const uint8_t *)l->save + at, l->out.w,
+                              c);
         if (l->in.w % 2) {
             memset(top + line - c, 0, c * sizeof *top);
             memset(top + 2 * line - c, 0, c * sizeof *top);
         }
-        if (l->in.h % 2 && row % l->out.h == l->out.h - 1) memset(top + 2 * line, 0, line * sizeof *top);
+        if (l->in.h % 2 && row % l->out.h == l->out.h - 1)
+            memset(top + 2 * line, 0, line * sizeof *top);
     }
 }
 
@@ -174,7 +207,8 @@ static void avg_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_t
     each_tap(l, t.row0 / pixels, (t.row0 + t.rows) / pixels, add_step);
 }
 
-static void spread_step(struct kd_layer *l, const struct window *w, size_t to, size_t from, size_t tap)
+static void spread_step(struct kd_layer *l, const struct window *w, size_t to, size_t from,
+                        size_t tap)
 {
     (void)tap;
     kd_kernels()->add(l->dx + from * w->c, l->dy + to * w->c, w->c, 1.0f / (float)(w->kh * w->kw));
@@ -190,18 +224,36 @@ static void avg_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_
 }
 
 const struct kd_layer_kind kd_layer_maxpool = {
-    .name = "maxpool", .rows = rows, .n_rows = 3, .shape = pool_shape, .save_bytes = max_save_bytes,
-    .cut = KD_BY_IMAGES, .forward = max_forward, .backward = max_backward,
+    .name = "maxpool",
+    .rows = rows,
+    .n_rows = 3,
+    .shape = pool_shape,
+    .save_bytes = max_save_bytes,
+    .cut = KD_BY_IMAGES,
+    .forward = max_forward,
+    .backward = max_backward,
 };
 const struct kd_layer_kind kd_layer_avgpool = {
-    .name = "avgpool", .rows = rows, .n_rows = 3, .shape = pool_shape, .cut = KD_BY_IMAGES,
-    .forward = avg_forward, .backward = avg_backward,
+    .name = "avgpool",
+    .rows = rows,
+    .n_rows = 3,
+    .shape = pool_shape,
+    .cut = KD_BY_IMAGES,
+    .forward = avg_forward,
+    .backward = avg_backward,
 };
 const struct kd_layer_kind kd_layer_global_avgpool = {
-    .name = "global_avgpool", .shape = global_shape, .cut = KD_BY_IMAGES, .forward = avg_forward,
+    .name = "global_avgpool",
+    .shape = global_shape,
+    .cut = KD_BY_IMAGES,
+    .forward = avg_forward,
     .backward = avg_backward,
 };
 const struct kd_layer_kind kd_layer_global_maxpool = {
-    .name = "global_maxpool", .shape = global_shape, .save_bytes = max_save_bytes, .cut = KD_BY_IMAGES,
-    .forward = max_forward, .backward = max_backward,
+    .name = "global_maxpool",
+    .shape = global_shape,
+    .save_bytes = max_save_bytes,
+    .cut = KD_BY_IMAGES,
+    .forward = max_forward,
+    .backward = max_backward,
 };

@@ -1,5 +1,5 @@
-/* residual: y = body(x) + shortcut(x), the shortcut being x itself where none is given (He et al. 2016, equations 1 and 2).
- * A layer that holds chains; dx is the sum of what both give back. */
+/* residual: y = body(x) + shortcut(x), the shortcut being x itself where none is given (He et al.
+ * 2016, equations 1 and 2). A layer that holds chains; dx is the sum of what both give back. */
 #include "kd/nn/chain.h"
 #include "kd/nn/kernels.h"
 #include "layers.h"
@@ -9,13 +9,20 @@
 
 #define FIELD(f) offsetof(struct kd_layer, u.residual.f)
 static const struct kd_option rows[] = {
-    {.key = "body", .kind = KD_OPT_JSON, .offset = FIELD(body), .metavar = "LAYERS", .help = "a list of layers"},
-    {.key = "shortcut", .kind = KD_OPT_JSON, .offset = FIELD(shortcut), .metavar = "LAYERS",
+    {.key = "body",
+     .kind = KD_OPT_JSON,
+     .offset = FIELD(body),
+     .metavar = "LAYERS",
+     .help = "a list of layers"},
+    {.key = "shortcut",
+     .kind = KD_OPT_JSON,
+     .offset = FIELD(shortcut),
+     .metavar = "LAYERS",
      .help = "a list of layers beside it; left out: the input itself"},
 };
 
-static int build_chain(struct kd_layer *l, const cJSON *list, const char *which, struct kd_chain **out,
-                       struct kd_build *build, struct kd_err *err)
+static int build_chain(struct kd_layer *l, const cJSON *list, const char *which,
+                       struct kd_chain **out, struct kd_build *build, struct kd_err *err)
 {
     char where[100], prefix[100];
     snprintf(where, sizeof where, "%s.%s", l->name, which);
@@ -42,9 +49,11 @@ static int residual_shape(struct kd_layer *l, struct kd_build *build, struct kd_
         beside = r->shortcut_chain->output;
     }
     if (!same(out, beside))
-        return kd_fail_usage(err, "its body gives %ux%ux%u, its shortcut %ux%ux%u: they cannot be added; give a "
-                                  "shortcut like [{\"kind\": \"conv2d\", \"kernel\": 1, ...}]",
-                             out.c, out.h, out.w, beside.c, beside.h, beside.w);
+        return kd_fail_usage(
+            err,
+            "its body gives %ux%ux%u, its shortcut %ux%ux%u: they cannot be added; give a "
+            "shortcut like [{\"kind\": \"conv2d\", \"kernel\": 1, ...}]",
+            out.c, out.h, out.w, beside.c, beside.h, beside.w);
     l->out = out;
     l->parts = 4;
     return 0;
@@ -65,14 +74,16 @@ static void residual_release(struct kd_layer *l)
 /* save: the shortcut's share of dx, where there is a shortcut. */
 static size_t residual_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
-    return training && l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float) : 0;
+    return training && l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float)
+                                                    : 0;
 }
 
 static size_t residual_scratch_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
     const struct kd_residual *r = &l->u.residual;
     size_t body = kd_chain_scratch_bytes(r->body_chain, batch, training);
-    size_t shortcut = r->shortcut_chain ? kd_chain_scratch_bytes(r->shortcut_chain, batch, training) : 0;
+    size_t shortcut =
+        r->shortcut_chain ? kd_chain_scratch_bytes(r->shortcut_chain, batch, training) : 0;
     return body > shortcut ? body : shortcut;
 }
 
@@ -113,8 +124,9 @@ static void residual_run(struct kd_layer *l, const struct kd_job_of_layer *job)
     struct kd_residual *r = &l->u.residual;
     kd_chain_forward(r->body_chain, job->pool, job->pass);
     if (r->shortcut_chain) kd_chain_forward(r->shortcut_chain, job->pool, job->pass);
-    struct adding s = {job, l->y, r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
-                       l->pixels, l->cols};
+    struct adding s = {
+        job,       l->y,   r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
+        l->pixels, l->cols};
     kd_pool_run(job->pool, 4, add_part, &s);
 }
 
@@ -124,18 +136,31 @@ static void residual_run_back(struct kd_layer *l, const struct kd_job_of_layer *
     size_t bytes = job->pass->rows * kd_shape_size(l->out) * sizeof(float);
     struct kd_chain *chains[] = {r->body_chain, r->shortcut_chain};
     for (int i = 0; i < 2; i++) {
-        if (!chains[i] || !chains[i]->dout) continue; /* elementwise layers alone, on the images: nobody wants gradients */
+        if (!chains[i] || !chains[i]->dout)
+            continue; /* elementwise layers alone, on the images: nobody wants gradients */
         memcpy(chains[i]->dout, l->dy, bytes);
         kd_chain_backward(chains[i], job->pool, job->pass, job->sink);
     }
     if (!l->dx) return;
-    struct adding s = {job, l->dx, l->dx, r->shortcut_chain ? (const float *)l->save : l->dy,
-                       kd_shape_pixels(l->in), l->in.c};
+    struct adding s = {job,
+                       l->dx,
+                       l->dx,
+                       r->shortcut_chain ? (const float *)l->save : l->dy,
+                       kd_shape_pixels(l->in),
+                       l->in.c};
     kd_pool_run(job->pool, 4, add_part, &s);
 }
 
 const struct kd_layer_kind kd_layer_residual = {
-    .name = "residual", .rows = rows, .n_rows = 2, .shape = residual_shape, .release = residual_release,
-    .save_bytes = residual_save_bytes, .scratch_bytes = residual_scratch_bytes, .plan = residual_plan, .cut = KD_BY_ITSELF, .run = residual_run,
+    .name = "residual",
+    .rows = rows,
+    .n_rows = 2,
+    .shape = residual_shape,
+    .release = residual_release,
+    .save_bytes = residual_save_bytes,
+    .scratch_bytes = residual_scratch_bytes,
+    .plan = residual_plan,
+    .cut = KD_BY_ITSELF,
+    .run = residual_run,
     .run_back = residual_run_back,
 };

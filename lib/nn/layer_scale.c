@@ -3,8 +3,14 @@
 #include "layers.h"
 
 static const struct kd_option rows[] = {
-    {.key = "by", .kind = KD_OPT_REAL, .offset = offsetof(struct kd_layer, u.scale.by), .preset = "1",
-     .min = -1e6, .max = 1e6, .metavar = "FACTOR", .help = "the factor"},
+    {.key = "by",
+     .kind = KD_OPT_REAL,
+     .offset = offsetof(struct kd_layer, u.scale.by),
+     .preset = "1",
+     .min = -1e6,
+     .max = 1e6,
+     .metavar = "FACTOR",
+     .help = "the factor"},
 };
 
 static void scale_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -26,6 +32,12 @@ static void scale_backward(struct kd_layer *l, const struct kd_pass *p, struct k
 
 /* A negative factor would turn the sign that a relu before it is undone by. */
 const struct kd_layer_kind kd_layer_scale = {
-    .name = "scale", .rows = rows, .n_rows = 1, .shape = kd_layer_same_shape, .elementwise = true,
-    .keeps = KD_KEEPS_NOTHING, .forward = scale_forward, .backward = scale_backward,
+    .name = "scale",
+    .rows = rows,
+    .n_rows = 1,
+    .shape = kd_layer_same_shape,
+    .elementwise = true,
+    .keeps = KD_KEEPS_NOTHING,
+    .forward = scale_forward,
+    .backward = scale_backward,
 };

@@ -4,19 +4,23 @@
 #include "kd/nn/layer.h"
 
 extern const struct kd_layer_kind kd_layer_dense, kd_layer_relu, kd_layer_leaky_relu, kd_layer_gelu,
-    kd_layer_tanh, kd_layer_dropout, kd_layer_flatten, kd_layer_batchnorm, kd_layer_conv2d, kd_layer_maxpool,
-    kd_layer_avgpool, kd_layer_global_avgpool, kd_layer_global_maxpool, kd_layer_scale, kd_layer_residual;
+    kd_layer_tanh, kd_layer_dropout, kd_layer_flatten, kd_layer_batchnorm, kd_layer_conv2d,
+    kd_layer_maxpool, kd_layer_avgpool, kd_layer_global_avgpool, kd_layer_global_maxpool,
+    kd_layer_scale, kd_layer_residual;
 /* In no list: chains put it behind images of several channels. */
 extern const struct kd_layer_kind kd_layer_channels_last;
 
 /* out = in: the shape of elementwise layers. */
 int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
-/* Adds a parameter to the layer: "LAYER.NAME" of the given shape, named "bias" a bias, else a weight. */
+/* Adds a parameter to the layer: "LAYER.NAME" of the given shape, named "bias" a bias, else a
+ * weight. */
 struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t rows, size_t cols);
 /* The option of every layer with parameters to train. */
-#define KD_FREEZE_ROW                                                                                              \
-    {.key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze), .metavar = "NAMES",       \
-     .help = "parameters that are not trained"}
+#define KD_FREEZE_ROW                                                                              \
+    {                                                                                              \
+        .key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze),        \
+        .metavar = "NAMES", .help = "parameters that are not trained"                              \
+    }
 bool kd_layer_is_relu(const struct kd_layer *l); /* leaky or not */
 /* Does this convolution pool along with its own work, if the layer (a maxpool) comes behind it? */
 bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool);

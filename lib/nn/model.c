@@ -38,8 +38,8 @@ int kd_format_check(const struct kd_tensorfile *file, struct kd_err *err)
     if (end == format || *end || number < 1)
         return kd_fail(err, "kd.format: expected a number like %s, not \"%s\"", KD_FORMAT, format);
     if (number > strtol(KD_FORMAT, NULL, 10))
-        return kd_fail(err, "its format %s is newer than this kd %s reads (%s); use a newer kd", format,
-                       KD_VERSION, KD_FORMAT);
+        return kd_fail(err, "its format %s is newer than this kd %s reads (%s); use a newer kd",
+                       format, KD_VERSION, KD_FORMAT);
     return 0;
 }
 
@@ -74,12 +74,14 @@ static int take_values(const struct kd_tensor *t, struct kd_param *p, struct kd_
     if (kd_tensor_to_float(t, p->value, err) < 0) return kd_err_context(err, "%s", p->name);
     for (size_t i = 0; i < p->count; i++)
         if (!isfinite(p->value[i]))
-            return kd_fail(err, "%s: element %zu is %f; the model is damaged or its training diverged",
+            return kd_fail(err,
+                           "%s: element %zu is %f; the model is damaged or its training diverged",
                            p->name, i, (double)p->value[i]);
     return 0;
 }
 
-static int check_surplus(const struct kd_network *net, const struct kd_tensorfile *file, struct kd_err *err)
+static int check_surplus(const struct kd_network *net, const struct kd_tensorfile *file,
+                         struct kd_err *err)
 {
     for (size_t i = 0; i < file->n; i++) {
         const char *name = file->tensors[i].name;
@@ -91,7 +93,8 @@ static int check_surplus(const struct kd_network *net, const struct kd_tensorfil
     return 0;
 }
 
-static int fill_network(struct kd_network *net, const struct kd_tensorfile *file, struct kd_err *err)
+static int fill_network(struct kd_network *net, const struct kd_tensorfile *file,
+                        struct kd_err *err)
 {
     for (unsigned i = 0; i < net->n_params; i++) {
         const struct kd_tensor *t = kd_tensorfile_find(file, net->params[i]->name);
@@ -138,7 +141,8 @@ done:
 static char *find_file(const char *path, struct kd_err *err)
 {
     struct stat st;
-    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return kd_strdup(path, err);
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return kd_strdup(path, err);
     char *model = kd_path_join(err, path, "model.safetensors");
     if (!model || kd_path_exists(model)) return model;
     kd_free(model);
@@ -179,7 +183,9 @@ int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *no
     char *network = kd_json_text(net->json, false, err);
     int status = network ? kd_tensorfile_set(file, "kd.network", network, err) : -1;
     kd_free(network);
-    if (status < 0 || kd_tensorfile_set_json(file, "kd.normalize", kd_normalize_to_json(normalize, err), err) < 0 ||
+    if (status < 0 ||
+        kd_tensorfile_set_json(file, "kd.normalize", kd_normalize_to_json(normalize, err), err) <
+            0 ||
         kd_model_fingerprint(net, normalize, fingerprint, err) < 0 ||
         kd_tensorfile_set(file, "kd.fingerprint", fingerprint, err) < 0 ||
         kd_tensorfile_set(file, "kd.kind", "model", err) < 0 ||
@@ -188,7 +194,8 @@ int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *no
         return -1;
     for (unsigned i = 0; i < net->n_params; i++) {
         const struct kd_param *p = net->params[i];
-        if (kd_tensorfile_add(file, p->name, KD_F32, p->dims, p->shape, p->value, err) < 0) return -1;
+        if (kd_tensorfile_add(file, p->name, KD_F32, p->dims, p->shape, p->value, err) < 0)
+            return -1;
     }
     return 0;
 }

@@ -42,9 +42,11 @@ static int check_output(const struct kd_network *net, struct kd_err *err)
     const struct kd_chain *c = &net->chain;
     if (c->output.flat && c->output.c == net->classes) return 0;
     unsigned last = c->n_layers - 1;
-    return kd_fail_usage(err, "network[%u] (%s): the last layer gives %ux%ux%u, but there are %u classes; end "
-                              "with {\"kind\": \"dense\"}", last, c->layers[last].kind->name, c->output.c,
-                         c->output.h, c->output.w, net->classes);
+    return kd_fail_usage(
+        err,
+        "network[%u] (%s): the last layer gives %ux%ux%u, but there are %u classes; end "
+        "with {\"kind\": \"dense\"}",
+        last, c->layers[last].kind->name, c->output.c, c->output.h, c->output.w, net->classes);
 }
 
 static int describe(struct kd_network *net, struct kd_err *err)
@@ -62,8 +64,8 @@ struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, 
 {
     if (!input.c || !input.h || !input.w || !classes || classes > MOST_CLASSES ||
         (double)input.c * input.h * input.w > 1e9) {
-        kd_fail_usage(err, "network: %ux%ux%u images and %u classes are out of range", input.c, input.h,
-                      input.w, classes);
+        kd_fail_usage(err, "network: %ux%ux%u images and %u classes are out of range", input.c,
+                      input.h, input.w, classes);
         return NULL;
     }
     struct kd_network *net = kd_alloc(1, sizeof *net, "a network", err);
@@ -92,7 +94,8 @@ struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err)
     struct kd_shape shape = {small_number(cJSON_GetArrayItem(input, 0), 1e6),
                              small_number(cJSON_GetArrayItem(input, 1), 1e6),
                              small_number(cJSON_GetArrayItem(input, 2), 1e6), false};
-    uint32_t classes = small_number(cJSON_GetObjectItemCaseSensitive(json, "classes"), MOST_CLASSES);
+    uint32_t classes =
+        small_number(cJSON_GetObjectItemCaseSensitive(json, "classes"), MOST_CLASSES);
     if (!shape.c || !shape.h || !shape.w || !classes) {
         kd_fail(err, "kd.network: expected \"input\": [C,H,W] and \"classes\": N");
         return NULL;
@@ -118,7 +121,8 @@ void kd_network_init(struct kd_network *net, uint64_t seed)
     kd_chain_each(&net->chain, init_layer, &s);
 }
 
-/* Gradients lie in a slab of their own, which only training has; the brief ones at its start, over each other. */
+/* Gradients lie in a slab of their own, which only training has; the brief ones at its start, over
+ * each other. */
 struct laying {
     struct kd_network *net;
     size_t brief; /* floats of the largest layer */

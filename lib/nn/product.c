@@ -1,5 +1,5 @@
-/* B is packed piece by piece, DEPTH x KD_PANEL, on the stack: with the rows of A that meet it it fits the first cache, and
- * no thread waits for another's packing. A is read where it lies. */
+/* B is packed piece by piece, DEPTH x KD_PANEL, on the stack: with the rows of A that meet it it
+ * fits the first cache, and no thread waits for another's packing. A is read where it lies. */
 #include "product.h"
 #include "kd/nn/kernels.h"
 
@@ -47,13 +47,22 @@ static void ragged(const struct piece *p, const struct kd_product *whole)
 static void multiply(const struct piece *p)
 {
     const struct kd_matmul *m = p->m;
-    struct kd_product product = {
-        .rows = p->rows, .cols = (p->cols + GRAIN - 1) / GRAIN * GRAIN, .runs = 1, .depth = p->depth,
-        .a = m->a + p->row0 * m->a_row + p->from, .a_row = m->a_row, .b = p->b, .b_row = p->b_row,
-        .bias = m->bias ? m->bias + p->col0 : NULL, .c = m->c + p->row0 * m->c_row + p->col0, .c_row = m->c_row,
-        .add = m->add || p->from > 0,
-        .ahead = p->next, .ahead_row = m->b_row, .ahead_next = m->turned ? p->depth / KD_PANEL * GRAIN : GRAIN,
-        .ahead_shift = m->turned ? PANEL_BITS : DEPTH_BITS};
+    struct kd_product product = {.rows = p->rows,
+                                 .cols = (p->cols + GRAIN - 1) / GRAIN * GRAIN,
+                                 .runs = 1,
+                                 .depth = p->depth,
+                                 .a = m->a + p->row0 * m->a_row + p->from,
+                                 .a_row = m->a_row,
+                                 .b = p->b,
+                                 .b_row = p->b_row,
+                                 .bias = m->bias ? m->bias + p->col0 : NULL,
+                                 .c = m->c + p->row0 * m->c_row + p->col0,
+                                 .c_row = m->c_row,
+                                 .add = m->add || p->from > 0,
+                                 .ahead = p->next,
+                                 .ahead_row = m->b_row,
+                                 .ahead_next = m->turned ? p->depth / KD_PANEL * GRAIN : GRAIN,
+                                 .ahead_shift = m->turned ? PANEL_BITS : DEPTH_BITS};
     if (product.cols != p->cols)
         ragged(p, &product);
     else
@@ -75,9 +84,11 @@ static void panel(struct piece *p)
         p->next = m->b + (m->turned ? col * m->b_row + from : from * m->b_row + col);
         if (col >= m->cols) p->next = NULL;
         if (m->turned)
-            kd_kernels()->pack_columns(packed, columns, m->b + p->col0 * m->b_row + p->from, m->b_row, p->cols, p->depth);
+            kd_kernels()->pack_columns(packed, columns, m->b + p->col0 * m->b_row + p->from,
+                                       m->b_row, p->cols, p->depth);
         else
-            kd_kernels()->pack_rows(packed, columns, m->b + p->from * m->b_row + p->col0, m->b_row, p->cols, p->depth);
+            kd_kernels()->pack_rows(packed, columns, m->b + p->from * m->b_row + p->col0, m->b_row,
+                                    p->cols, p->depth);
         multiply(p);
     }
     p->b = NULL; /* it lay here */
@@ -125,7 +136,8 @@ void kd_matmul_outer(const struct kd_matmul *m)
             part.b = m->b + (m->turned ? from : from * m->b_row);
             part.c = m->c + row * m->c_row;
             part.add = m->add || from > 0;
-            kd_kernels()->pack_columns(turned, part.a_row, m->a + from * m->a_row + row, m->a_row, part.depth, part.rows);
+            kd_kernels()->pack_columns(turned, part.a_row, m->a + from * m->a_row + row, m->a_row,
+                                       part.depth, part.rows);
             kd_matmul(&part);
         }
 }

@@ -21,14 +21,15 @@ static int add(cJSON *list, const char *kind, double units, struct kd_err *err)
 static cJSON *mlp(const char *name, struct kd_err *err)
 {
     cJSON *list = cJSON_CreateArray();
-    int bad = !list ? kd_fail_memory(err, "not enough memory for a layer list") : add(list, "flatten", -1, err);
+    int bad = !list ? kd_fail_memory(err, "not enough memory for a layer list")
+                    : add(list, "flatten", -1, err);
     for (const char *at = name + 3; !bad && *at;) {
         char *end;
         errno = 0;
         long units = *at == '-' && at[1] >= '1' && at[1] <= '9' ? strtol(at + 1, &end, 10) : 0;
         if (units < 1 || units > 1 << 24 || errno) {
-            bad = kd_fail_usage(err, "network \"%s\": expected mlp-WIDTH-WIDTH..., as in mlp-800-800",
-                                name);
+            bad = kd_fail_usage(
+                err, "network \"%s\": expected mlp-WIDTH-WIDTH..., as in mlp-800-800", name);
             break;
         }
         bad = add(list, "dense", (double)units, err) < 0 || add(list, "relu", -1, err) < 0;
@@ -43,42 +44,62 @@ static cJSON *mlp(const char *name, struct kd_err *err)
 /* ---- convolutional networks for 32x32 images, written as the JSON that a file would hold ---- */
 
 #define CONV(filters, more) "{\"kind\":\"conv2d\",\"filters\":" filters more "}"
-#define BLOCK(filters) CONV(filters, ",\"padding\":1,\"bias\":false") ",\"batchnorm\",\"relu\""
-#define POOL "{\"kind\":\"maxpool\"}"
-#define AVERAGE "{\"kind\":\"avgpool\"}"
-#define DENSE(units) "{\"kind\":\"dense\",\"units\":" units "}"
-#define TWICE(filters) "{\"kind\":\"residual\",\"body\":[" BLOCK(filters) "," BLOCK(filters) "]}"
-/* He et al. 2016, figure 2 with batch norm; the first block of a width halves the maps and projects its input. */
-#define RES_BODY(filters, more)                                                                                    \
-    "\"body\":[" CONV(filters, ",\"padding\":1,\"bias\":false" more) ",\"batchnorm\",\"relu\"," CONV(            \
-        filters, ",\"padding\":1,\"bias\":false") ",\"batchnorm\"]"
+#define BLOCK(filters)      CONV(filters, ",\"padding\":1,\"bias\":false") ",\"batchnorm\",\"relu\""
+#define POOL                "{\"kind\":\"maxpool\"}"
+#define AVERAGE             "{\"kind\":\"avgpool\"}"
+#define DENSE(units)        "{\"kind\":\"dense\",\"units\":" units "}"
+#define TWICE(filters)      "{\"kind\":\"residual\",\"body\":[" BLOCK(filters) "," BLOCK(filters) "]}"
+/* He et al. 2016, figure 2 with batch norm; the first block of a width halves the maps and projects
+ * its input. */
+#define RES_BODY(filters, more)                                                                    \
+    "\"body\":[" CONV(filters, ",\"padding\":1,\"bias\":false" more) ",\"batchnorm\","             \
+                                                                     "\"relu\"," CONV(             \
+                                                                         filters,                  \
+                                                                         ",\"padding\":1,"         \
+                                                                         "\"bias\":false") ",\"ba" \
+                                                                                           "tchno" \
+                                                                                           "rm\"]"
 #define RES(filters) "{\"kind\":\"residual\"," RES_BODY(filters, "") "},\"relu\""
-#define RES_DOWN(filters)                                                                                          \
-    "{\"kind\":\"residual\"," RES_BODY(filters, ",\"stride\":2") ",\"shortcut\":[" CONV(                         \
+#define RES_DOWN(filters)                                                                          \
+    "{\"kind\":\"residual\"," RES_BODY(filters, ",\"stride\":2") ",\"shortcut\":[" CONV(           \
         filters, ",\"kernel\":1,\"stride\":2,\"bias\":false") ",\"batchnorm\"]},\"relu\""
 
 static const struct {
     const char *name, *layers;
 } written[] = {
     /* LeCun et al. 1998, with the padding that 28x28 images need; tanh and averages as then */
-    {"lenet5", "[" CONV("6", ",\"kernel\":5,\"padding\":2") ",\"tanh\"," AVERAGE "," CONV("16", ",\"kernel\":5")
-               ",\"tanh\"," AVERAGE ",\"flatten\"," DENSE("120") ",\"tanh\"," DENSE("84") ",\"tanh\",\"dense\"]"},
-    /* the small CNN of a well-known Keras example, 64,570 parameters on 28x28 images of 10 classes */
-    {"cnn-64570", "[" CONV("32", "") ",\"relu\"," POOL "," CONV("32", "") ",\"relu\"," POOL ",\"flatten\"," DENSE("56")
-                  ",\"relu\"," DENSE("56") ",\"relu\"," DENSE("56") ",\"relu\"," DENSE("56") ",\"relu\",\"dense\"]"},
+    {"lenet5", "[" CONV("6", ",\"kernel\":5,\"padding\":2") ",\"tanh\"," AVERAGE "," CONV(
+                   "16", ",\"kernel\":5") ",\"tanh\"," AVERAGE
+                                          ",\"flatten\"," DENSE("120") ",\"tanh\"," DENSE(
+                                              "84") ",\"tanh\",\"dense\"]"},
+    /* the small CNN of a well-known Keras example, 64,570 parameters on 28x28 images of 10 classes
+     */
+    {"cnn-64570",
+     "[" CONV("32", "") ",\"relu\"," POOL "," CONV(
+         "32", "") ",\"relu\"," POOL
+                   ",\"flatten\"," DENSE("56") ",\"relu\"," DENSE("56") ",\"relu\"," DENSE(
+                       "56") ",\"relu\"," DENSE("56") ",\"relu\",\"dense\"]"},
     /* the eight convolutions of DAWNBench's entries, logits scaled by 1/8 */
-    {"resnet9", "[" BLOCK("64") "," BLOCK("128") "," POOL "," TWICE("128") "," BLOCK("256") "," POOL "," BLOCK("512") ","
-                POOL "," TWICE("512") ",\"global_maxpool\",\"flatten\",{\"kind\":\"dense\",\"bias\":false},"
-                "{\"kind\":\"scale\",\"by\":0.125}]"},
-    {"resnet18", "[" BLOCK("64") "," RES("64") "," RES("64") "," RES_DOWN("128") "," RES("128") "," RES_DOWN("256") ","
-                 RES("256") "," RES_DOWN("512") "," RES("512") ",\"global_avgpool\",\"flatten\",\"dense\"]"},
+    {"resnet9",
+     "[" BLOCK("64") "," BLOCK("128") "," POOL "," TWICE("128") "," BLOCK("256") "," POOL "," BLOCK(
+         "512") "," POOL
+                "," TWICE(
+                    "512") ",\"global_maxpool\",\"flatten\",{\"kind\":\"dense\",\"bias\":false},"
+                           "{\"kind\":\"scale\",\"by\":0.125}]"},
+    {"resnet18",
+     "[" BLOCK("64") "," RES("64") "," RES("64") "," RES_DOWN("128") "," RES("128") "," RES_DOWN(
+         "256") "," RES("256") "," RES_DOWN("512") "," RES("512") ",\"global_avgpool\",\"flatten\","
+                                                                  "\"dense\"]"},
 };
 
-/* Simonyan and Zisserman 2015, table 1, with batch norm, for 32x32 images: convolutions of 3x3 in five groups, one dense layer. */
+/* Simonyan and Zisserman 2015, table 1, with batch norm, for 32x32 images: convolutions of 3x3 in
+ * five groups, one dense layer. */
 static const struct {
     const char *name;
     int group[5]; /* convolutions in each */
-} vggs[] = {{"vgg11_bn", {1, 1, 2, 2, 2}}, {"vgg13_bn", {2, 2, 2, 2, 2}}, {"vgg16_bn", {2, 2, 3, 3, 3}},
+} vggs[] = {{"vgg11_bn", {1, 1, 2, 2, 2}},
+            {"vgg13_bn", {2, 2, 2, 2, 2}},
+            {"vgg16_bn", {2, 2, 3, 3, 3}},
             {"vgg19_bn", {2, 2, 4, 4, 4}}};
 
 static cJSON *vgg(const int group[5], struct kd_err *err)
@@ -88,8 +109,10 @@ static cJSON *vgg(const int group[5], struct kd_err *err)
     int status = kd_bytes_format(&text, err, "[");
     for (int g = 0; g < 5 && status == 0; g++) {
         for (int i = 0; i < group[g] && status == 0; i++)
-            status = kd_bytes_format(&text, err, "{\"kind\":\"conv2d\",\"filters\":%d,\"padding\":1},"
-                                                 "\"batchnorm\",\"relu\",", filters[g]);
+            status = kd_bytes_format(&text, err,
+                                     "{\"kind\":\"conv2d\",\"filters\":%d,\"padding\":1},"
+                                     "\"batchnorm\",\"relu\",",
+                                     filters[g]);
         if (status == 0) status = kd_bytes_format(&text, err, POOL ",");
     }
     if (status == 0) status = kd_bytes_format(&text, err, "\"flatten\",\"dense\"]");
@@ -133,8 +156,9 @@ cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
         return copy;
     }
     if (!cJSON_IsString(spec)) {
-        kd_fail_usage(err, "network: %s a list of layers, a name like \"mlp-800-800\", or a file; "
-                           "give one with --network or --layers 128,64",
+        kd_fail_usage(err,
+                      "network: %s a list of layers, a name like \"mlp-800-800\", or a file; "
+                      "give one with --network or --layers 128,64",
                       spec ? "expected" : "there is none; expected");
         return NULL;
     }
@@ -143,8 +167,12 @@ cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
     cJSON *list = by_name(name, &known, err);
     if (known) return list;
     size_t n = strlen(name);
-    if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".json") == 0)) return from_file(name, err);
-    kd_fail_usage(err, "unknown network \"%s\"; expected mlp-WIDTH-WIDTH..., lenet5, cnn-64570, vgg11_bn, vgg13_bn, "
-                       "vgg16_bn, vgg19_bn, resnet9, resnet18, a .json file, or a list of layers", name);
+    if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".json") == 0))
+        return from_file(name, err);
+    kd_fail_usage(err,
+                  "unknown network \"%s\"; expected mlp-WIDTH-WIDTH..., lenet5, cnn-64570, "
+                  "vgg11_bn, vgg13_bn, "
+                  "vgg16_bn, vgg19_bn, resnet9, resnet18, a .json file, or a list of layers",
+                  name);
     return NULL;
 }

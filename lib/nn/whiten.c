@@ -7,7 +7,7 @@
 enum { WHITEN = 3, MOST_IMAGES = 5000, AT_A_TIME = 100 };
 static const double least_variance = 5e-4, most_work = 2e9;
 
-struct patches { /* sums over all patches seen */
+struct patches {                  /* sums over all patches seen */
     size_t c, h, w, kernel, size; /* size: numbers of a patch */
     double n, *sum, *square;      /* [size], [size][size], its upper half */
     double *one;                  /* [size] */
@@ -38,7 +38,8 @@ static void covariance(struct patches *p)
         }
 }
 
-static void set_filters(struct kd_param *weight, size_t size, const double *values, const double *vectors)
+static void set_filters(struct kd_param *weight, size_t size, const double *values,
+                        const double *vectors)
 {
     size_t half = weight->shape[0] / 2;
     for (size_t i = 0; i < half; i++) {
@@ -50,18 +51,20 @@ static void set_filters(struct kd_param *weight, size_t size, const double *valu
     }
 }
 
-static int collect(struct patches *p, const struct kd_subset *from, const struct kd_normalize *normalize,
-                   struct kd_err *err)
+static int collect(struct patches *p, const struct kd_subset *from,
+                   const struct kd_normalize *normalize, struct kd_err *err)
 {
     size_t features = p->c * p->h * p->w, ys = p->h - p->kernel + 1, xs = p->w - p->kernel + 1;
-    double work = (double)(ys * xs) * (double)(p->size * p->size) / 2, most = fmax(AT_A_TIME, most_work / work);
+    double work = (double)(ys * xs) * (double)(p->size * p->size) / 2,
+           most = fmax(AT_A_TIME, most_work / work);
     uint32_t n = from->n < MOST_IMAGES ? from->n : MOST_IMAGES, index[AT_A_TIME];
     if (most < n) n = (uint32_t)most;
     float *images = kd_alloc(AT_A_TIME * features, sizeof *images, "images to whiten", err);
     if (!images) return -1;
     for (uint32_t at = 0; at < n; at += AT_A_TIME) {
         uint32_t rows = n - at < AT_A_TIME ? n - at : AT_A_TIME;
-        for (uint32_t i = 0; i < rows; i++) index[i] = from->index[(uint64_t)(at + i) * from->n / n];
+        for (uint32_t i = 0; i < rows; i++)
+            index[i] = from->index[(uint64_t)(at + i) * from->n / n];
         kd_batch_fill(from->images, normalize, NULL, 0, 0, index, rows, images);
         for (uint32_t i = 0; i < rows; i++)
             for (size_t y = 0; y < ys; y++)
@@ -71,15 +74,16 @@ static int collect(struct patches *p, const struct kd_subset *from, const struct
     return 0;
 }
 
-int kd_network_whiten(struct kd_network *net, const struct kd_subset *images, const struct kd_normalize *normalize,
-                      struct kd_err *err)
+int kd_network_whiten(struct kd_network *net, const struct kd_subset *images,
+                      const struct kd_normalize *normalize, struct kd_err *err)
 {
     struct kd_layer *l = &net->chain.layers[0];
     if (l->kind != &kd_layer_conv2d || l->u.conv2d.init != WHITEN) return 0;
     size_t kernel = (size_t)l->u.conv2d.kernel, size = l->in.c * kernel * kernel;
     if (l->in.h < kernel || l->in.w < kernel)
-        return kd_fail_usage(err, "network[0] (conv2d): \"init\": \"whiten\" needs images of at least %zux%zu", kernel,
-                             kernel);
+        return kd_fail_usage(
+            err, "network[0] (conv2d): \"init\": \"whiten\" needs images of at least %zux%zu",
+            kernel, kernel);
     struct patches p = {.c = l->in.c, .h = l->in.h, .w = l->in.w, .kernel = kernel, .size = size};
     double *memory = kd_alloc(2 * size * size + 3 * size, sizeof *memory, "patch whitening", err);
     if (!memory) return -1;

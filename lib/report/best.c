@@ -61,15 +61,14 @@ static int rank(double a, double b)
     return (a > b) - (a < b);
 }
 
-bool kd_entry_better(const struct kd_report *report, const struct kd_entry *a, const struct kd_entry *b)
+bool kd_entry_better(const struct kd_report *report, const struct kd_entry *a,
+                     const struct kd_entry *b)
 {
     int order = rank(-mean(report, a, kd_figure_valid), -mean(report, b, kd_figure_valid));
     if (!order)
-        order =
-            rank(mean(report, a, kd_figure_valid_loss), mean(report, b, kd_figure_valid_loss));
+        order = rank(mean(report, a, kd_figure_valid_loss), mean(report, b, kd_figure_valid_loss));
     if (!order)
-        order =
-            rank(mean(report, a, kd_figure_parameters), mean(report, b, kd_figure_parameters));
+        order = rank(mean(report, a, kd_figure_parameters), mean(report, b, kd_figure_parameters));
     return order < 0;
 }
 
@@ -83,14 +82,17 @@ const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run
     return kd_report_best_named(report, run, NULL);
 }
 
-const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run, const char *pattern)
+const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run,
+                                            const char *pattern)
 {
     const struct kd_entry *best = NULL;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || r->role != KD_ROLE_STUDENT || kd_result_tuned(r)) continue;
-        if (isnan(mean(report, e, kd_figure_valid)) || (pattern && fnmatch(pattern, r->name, 0) != 0)) continue;
+        if (isnan(mean(report, e, kd_figure_valid)) ||
+            (pattern && fnmatch(pattern, r->name, 0) != 0))
+            continue;
         if (!best || kd_entry_better(report, e, best)) best = e;
     }
     return best;

@@ -1,6 +1,6 @@
 /* A canvas through Cairo: PNG and PDF. */
-#include "kd/report/canvas.h"
 #include "kd/data/picture.h"
+#include "kd/report/canvas.h"
 #include "marks.h"
 #include <math.h>
 #include <string.h>
@@ -103,8 +103,7 @@ static void draw_text(cairo_t *cr, const struct kd_canvas *c, const struct kd_ma
 /* Without memory Cairo keeps the error for the end. */
 static void draw_image(cairo_t *cr, const struct kd_canvas *c, const struct kd_mark *m)
 {
-    cairo_surface_t *s =
-        cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)m->w, (int)m->h);
+    cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)m->w, (int)m->h);
     unsigned char *rows = cairo_image_surface_get_data(s);
     size_t stride = (size_t)cairo_image_surface_get_stride(s);
     const unsigned char *from = (const unsigned char *)c->pixels.data + m->at;
@@ -160,10 +159,12 @@ static void draw(cairo_t *cr, const struct kd_canvas *c)
 }
 
 /* Cairo's own PNG writer knows of no text. */
-static int encode(cairo_surface_t *surface, const char *origin, struct kd_bytes *out, struct kd_err *err)
+static int encode(cairo_surface_t *surface, const char *origin, struct kd_bytes *out,
+                  struct kd_err *err)
 {
     struct kd_picture p = {0};
-    const uint32_t h = (uint32_t)cairo_image_surface_get_height(surface), w = (uint32_t)cairo_image_surface_get_width(surface);
+    const uint32_t h = (uint32_t)cairo_image_surface_get_height(surface),
+                   w = (uint32_t)cairo_image_surface_get_width(surface);
     const size_t stride = (size_t)cairo_image_surface_get_stride(surface);
     cairo_surface_flush(surface); /* before its pixels are looked at */
     const unsigned char *rows = cairo_image_surface_get_data(surface);
@@ -173,7 +174,8 @@ static int encode(cairo_surface_t *surface, const char *origin, struct kd_bytes 
         for (size_t x = 0; x < w; x++) {
             uint32_t pixel;
             memcpy(&pixel, rows + y * stride + 4 * x, sizeof pixel);
-            for (size_t k = 0; k < 3; k++) p.pixels[(y * w + x) * 3 + k] = (uint8_t)(pixel >> (16 - 8 * k));
+            for (size_t k = 0; k < 3; k++)
+                p.pixels[(y * w + x) * 3 + k] = (uint8_t)(pixel >> (16 - 8 * k));
         }
     int status = kd_picture_encode(&p, out, err);
     kd_picture_release(&p);
@@ -218,7 +220,8 @@ int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err
     cairo_surface_t *surface =
         cairo_pdf_surface_create_for_stream(take, &sink, c->width, c->height);
     cairo_t *cr = cairo_create(surface);
-    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, ""); /* same report, same bits */
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE,
+                                   ""); /* same report, same bits */
     if (c->origin) cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, c->origin);
     draw(cr, c);
     cairo_status_t status = cairo_status(cr);

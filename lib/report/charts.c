@@ -94,9 +94,9 @@ int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, str
 {
     static int (*const kinds[])(const struct kd_report *, size_t, struct kd_chart_set *,
                                 struct kd_err *) = {
-        kd_curves_add,    kd_scatter_add,     kd_ranking_add, kd_shares_add, kd_temperature_add, kd_widths_add, kd_heat_add,
-        kd_confusion_add, kd_unseen_add, kd_reliability_add, kd_soft_bars_add, kd_misclassified_add,
-        kd_samples_add,   kd_weights_add};
+        kd_curves_add,    kd_scatter_add,       kd_ranking_add,   kd_shares_add, kd_temperature_add,
+        kd_widths_add,    kd_heat_add,          kd_confusion_add, kd_unseen_add, kd_reliability_add,
+        kd_soft_bars_add, kd_misclassified_add, kd_samples_add,   kd_weights_add};
     *set = (struct kd_chart_set){0};
     for (size_t run = 0; run < report->n_runs && run < KD_DRAWN_RUNS; run++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)

@@ -59,10 +59,11 @@ static int note_absent(struct kd_report *report, size_t run, struct kd_err *err)
         s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "students") : NULL;
     const cJSON *student;
     struct list list = {0};
-    int count = cJSON_IsArray(seeds)    ? cJSON_GetArraySize(seeds)
-                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsNumber(NULL) is false */
-                : cJSON_IsNumber(seeds) ? (int)fmin(seeds->valuedouble, 1000)
-                                        : 0;
+    int count =
+        cJSON_IsArray(seeds) ? cJSON_GetArraySize(seeds)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsNumber(NULL) is false */
+        : cJSON_IsNumber(seeds) ? (int)fmin(seeds->valuedouble, 1000)
+                                : 0;
     cJSON_ArrayForEach(student, students)
     {
         for (int k = 0; k < count && student->string; k++) {
@@ -155,8 +156,9 @@ static const cJSON *asked_for(const struct kd_report *report, const struct kd_re
     const cJSON *x = report->runs[r->run].experiment;
     const cJSON *students = x ? cJSON_GetObjectItemCaseSensitive(x, "students") : NULL;
     const cJSON *job = !x ? NULL
-                       : r->role == KD_ROLE_TEACHER ? cJSON_GetObjectItemCaseSensitive(x, "teacher")
-                                                    : cJSON_GetObjectItemCaseSensitive(students, r->name);
+                       : r->role == KD_ROLE_TEACHER
+                           ? cJSON_GetObjectItemCaseSensitive(x, "teacher")
+                           : cJSON_GetObjectItemCaseSensitive(students, r->name);
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON looks at NULL */
     bool resolved = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(job, "train"));
     return resolved && r->config ? job : NULL;
@@ -190,20 +192,23 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
     const struct {
         const char *what;
         bool (*is)(const struct kd_report *, const struct kd_result *);
-    } checks[] = {{"training unfinished, no model file", no_model},
-                  {missing, no_evaluation},
-                  {"trained anew since its evaluation, which kd-eval --experiment repeats", is_stale},
-                  {"no log", no_log},
-                  {"biases tuned on the test set, shown for comparison and never chosen", is_tuned},
-                  {"training loss is not a number", not_finite}};
+    } checks[] = {
+        {"training unfinished, no model file", no_model},
+        {missing, no_evaluation},
+        {"trained anew since its evaluation, which kd-eval --experiment repeats", is_stale},
+        {"no log", no_log},
+        {"biases tuned on the test set, shown for comparison and never chosen", is_tuned},
+        {"training loss is not a number", not_finite}};
     for (size_t run = 0; run < report->n_runs; run++) {
-        if (note_absent(report, run, err) < 0 || note_mixed(report, run, err) < 0 || note_other(report, run, err) < 0)
+        if (note_absent(report, run, err) < 0 || note_mixed(report, run, err) < 0 ||
+            note_other(report, run, err) < 0)
             return -1;
         for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
             if (note_where(report, run, checks[i].what, checks[i].is, err) < 0) return -1;
     }
     if (report->n_runs > KD_DRAWN_RUNS &&
-        kd_report_note(report, err, "Charts show the first %d of %zu runs; name fewer for the others.",
+        kd_report_note(report, err,
+                       "Charts show the first %d of %zu runs; name fewer for the others.",
                        KD_DRAWN_RUNS, report->n_runs) < 0)
         return -1;
     for (size_t i = 0; i < report->n_results; i++) {

@@ -33,8 +33,8 @@ struct spot { /* a model in a chart */
     bool distilled;
 };
 
-/* The models of a run that have an accuracy. *all: how many of them have a figure on the other axis too, those for which there
- * is no room with them. */
+/* The models of a run that have an accuracy. *all: how many of them have a figure on the other axis
+ * too, those for which there is no room with them. */
 static size_t spots_of(const struct kd_report *report, size_t run,
                        double (*x)(const struct kd_report *, const struct kd_result *),
                        struct spot *spots, size_t *all, struct kd_err *err)
@@ -135,7 +135,9 @@ static void draw_front(const struct kd_panel *p, const struct spot *s, size_t n)
 static bool on_front(const struct spot *s, size_t n, size_t i)
 {
     for (size_t k = 0; k < n; k++)
-        if (k != i && s[k].x <= s[i].x && (s[k].y.mean > s[i].y.mean || (k < i && s[k].y.mean == s[i].y.mean))) return false;
+        if (k != i && s[k].x <= s[i].x &&
+            (s[k].y.mean > s[i].y.mean || (k < i && s[k].y.mean == s[i].y.mean)))
+            return false;
     return true;
 }
 
@@ -143,18 +145,22 @@ struct box {
     double left, top, right, bottom;
 };
 
-static bool is_free(const struct box *b, const struct box *taken, size_t n, const struct kd_panel *p)
+static bool is_free(const struct box *b, const struct box *taken, size_t n,
+                    const struct kd_panel *p)
 {
-    if (b->left < p->x || b->right > p->x + p->w || b->top < p->y - 16 || b->bottom > p->y + p->h) return false;
+    if (b->left < p->x || b->right > p->x + p->w || b->top < p->y - 16 || b->bottom > p->y + p->h)
+        return false;
     for (size_t k = 0; k < n; k++)
-        if (b->left < taken[k].right && b->right > taken[k].left && b->top < taken[k].bottom && b->bottom > taken[k].top)
+        if (b->left < taken[k].right && b->right > taken[k].left && b->top < taken[k].bottom &&
+            b->bottom > taken[k].top)
             return false;
     return true;
 }
 
-/* Names of the models on the front, each beside its mark where no mark and no other name is; without such a place it is left
- * to the page's tips. */
-static void label_spots(const struct kd_panel *p, const struct kd_report *report, const struct spot *s, size_t n)
+/* Names of the models on the front, each beside its mark where no mark and no other name is;
+ * without such a place it is left to the page's tips. */
+static void label_spots(const struct kd_panel *p, const struct kd_report *report,
+                        const struct spot *s, size_t n)
 {
     struct box taken[2 * POINTS];
     size_t boxes = 0;
@@ -166,8 +172,10 @@ static void label_spots(const struct kd_panel *p, const struct kd_report *report
         char label[160];
         if (!on_front(s, n, i)) continue;
         kd_text_fit(name_of(report, &s[i]), KD_TEXT_SIZE, 280, label);
-        double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean), w = kd_type_width(label, KD_TEXT_SIZE);
-        for (int side = 0; side < 2; side++) { /* above, to the right or the left; below it would seem that of a lesser model */
+        double x = kd_panel_x(p, s[i].x), y = kd_panel_y(p, s[i].y.mean),
+               w = kd_type_width(label, KD_TEXT_SIZE);
+        for (int side = 0; side < 2; side++) { /* above, to the right or the left; below it would
+                                                  seem that of a lesser model */
             double left = side ? x - w - 8 : x + 8, bottom = y - 10;
             const struct box box = {left, bottom - 11, left + w, bottom + 2};
             if (!is_free(&box, taken, boxes, p)) continue;
@@ -365,7 +373,8 @@ static size_t sweep_legend(const struct kd_report *report, const struct sweep *s
 }
 
 static int sweep_draw(const struct kd_report *report, size_t run, const struct sweep *s,
-                      size_t groups, const struct kd_left_out *models, struct kd_chart_set *set, struct kd_err *err)
+                      size_t groups, const struct kd_left_out *models, struct kd_chart_set *set,
+                      struct kd_err *err)
 {
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
     struct kd_legend_item items[KD_N_SERIES + 2];
@@ -389,7 +398,8 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
     snprintf(y_title, sizeof y_title, "%.40s top-1 accuracy, %%", report->split);
     size_t k = sweep_legend(report, s, labels, items);
     double more = fmax(0, kd_legend(NULL, LEFT, 0, WIDTH - LEFT - RIGHT, items, k) - LEGEND);
-    struct kd_chart *c = kd_chart_add(set, "accuracy-temperature", WIDTH, HEIGHT + more, err, title);
+    struct kd_chart *c =
+        kd_chart_add(set, "accuracy-temperature", WIDTH, HEIGHT + more, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "temperature T", .y = y_title});
@@ -397,7 +407,8 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
     if (s->plain) level(&p, s->plain->y.mean, KD_INK_SERIES + 1, 7);
     sweep_lines(report, &p, s);
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, k);
-    const struct kd_left_out cuts[] = {{"lowest", s->alphas, s->all_alphas, "values of alpha"}, *models};
+    const struct kd_left_out cuts[] = {{"lowest", s->alphas, s->all_alphas, "values of alpha"},
+                                       *models};
     caption(p.c, HEIGHT + more - 12, s->spots, s->n);
     kd_left_out_say(p.c, cuts, 2);
     return 0;
@@ -408,7 +419,8 @@ int kd_temperature_add(const struct kd_report *report, size_t run, struct kd_cha
 {
     struct spot *all = kd_alloc(POINTS, sizeof *all, "charts", err);
     struct sweep *sweep = kd_alloc(1, sizeof *sweep, "charts", err);
-    size_t there = 0, drawn = 0, n = all ? spots_of(report, run, temperature, all, &there, err) : 0, groups = 0;
+    size_t there = 0, drawn = 0, n = all ? spots_of(report, run, temperature, all, &there, err) : 0,
+           groups = 0;
     int status = all && sweep ? 0 : -1;
     for (size_t i = 0; i < n; i++)
         if (all[i].group != SIZE_MAX && all[i].group + 1 > groups) groups = all[i].group + 1;

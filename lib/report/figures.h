@@ -11,13 +11,14 @@ struct kd_figure {
 };
 enum { KD_N_FIGURES = 21 };
 extern const struct kd_figure kd_figures[KD_N_FIGURES];
-/* A setting of the training rather than a result: the same for all seeds of a model, unless somebody overrode it. */
+/* A setting of the training rather than a result: the same for all seeds of a model, unless
+ * somebody overrode it. */
 bool kd_figure_is_setting(size_t k);
 /* A run's teacher, the first where it has several; NULL where it has none. */
 const struct kd_entry *kd_teacher_entry(const struct kd_report *report, size_t run);
 /* The teacher of the same run and seed, or the run's first; NULL where there is none. */
 const struct kd_result *kd_teacher_of(const struct kd_report *report, const struct kd_result *of);
-/* (student - plain) / (teacher - plain) of the means of top-1; NaN where that has no meaning, as teacher and plain are no
- * more than their spread (95 % t-interval) apart. */
+/* (student - plain) / (teacher - plain) of the means of top-1; NaN where that has no meaning, as
+ * teacher and plain are no more than their spread (95 % t-interval) apart. */
 double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *entry);
 #endif

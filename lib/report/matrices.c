@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIDE 64 /* most different values of a swept setting */
+#define SIDE   64 /* most different values of a swept setting */
 #define UNSEEN 12 /* most students whose unseen classes are drawn, of a run */
 
 struct grid {
@@ -161,14 +161,16 @@ static bool has_bins(const struct kd_report *report, const struct kd_result *r)
     return e && e->bins;
 }
 
-/* A matrix as it is shown: counts of one model, or means over seeds, which have a decimal so that rows add up. */
+/* A matrix as it is shown: counts of one model, or means over seeds, which have a decimal so that
+ * rows add up. */
 struct confusion {
     const double *counts; /* [n][n] */
     const bool *unseen;   /* [n]: classes that the training left out */
     size_t n, seeds, n_unseen;
 };
 
-static void draw_confusion(struct kd_canvas *c, const struct confusion *m, double left, double top, double size)
+static void draw_confusion(struct kd_canvas *c, const struct confusion *m, double left, double top,
+                           double size)
 {
     const double *confusion = m->counts;
     const size_t n = m->n;
@@ -184,7 +186,8 @@ static void draw_confusion(struct kd_canvas *c, const struct confusion *m, doubl
             double v = confusion[i * n + k];
             if (!(v > 0)) v = 0;
             snprintf(text, sizeof text, "%.*f", digits, v);
-            snprintf(tip, sizeof tip, "class %zu%s taken for %zu: %.*f", i, m->unseen[i] ? ", never seen," : "", k, digits, v);
+            snprintf(tip, sizeof tip, "class %zu%s taken for %zu: %.*f", i,
+                     m->unseen[i] ? ", never seen," : "", k, digits, v);
             if (i == k) { /* right answers would drown the errors */
                 kd_canvas_rect(c, left + size * (double)k, top + size * (double)i, size - 1,
                                size - 1, (struct kd_pen){.ink = KD_INK_GRID}, tip);
@@ -217,15 +220,18 @@ static void say_unseen(struct kd_canvas *c, const struct confusion *m, double wi
     char text[640] = "* never saw ", fitted[160];
     size_t used = strlen(text), named = 0;
     for (size_t i = 0; i < m->n && used < 600; i++)
-        if (m->unseen[i]) used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu", named++ ? ", " : "", i);
+        if (m->unseen[i])
+            used +=
+                (size_t)snprintf(text + used, sizeof text - used, "%s%zu", named++ ? ", " : "", i);
     kd_text_fit(text, KD_TEXT_SIZE, width, fitted);
     kd_canvas_text(c, 16, 46, fitted, (struct kd_type){.size = KD_TEXT_SIZE});
 }
 
-static int add_confusion(const char *title, const char *split, const struct confusion *m, const char *name,
-                         struct kd_chart_set *set, struct kd_err *err)
+static int add_confusion(const char *title, const char *split, const struct confusion *m,
+                         const char *name, struct kd_chart_set *set, struct kd_err *err)
 {
-    double n = (double)m->n, size = fmax(4, fmin(46, 520 / n)), left = 78, top = m->n_unseen ? 66 : 56;
+    double n = (double)m->n, size = fmax(4, fmin(46, 520 / n)), left = 78,
+           top = m->n_unseen ? 66 : 56;
     double width = fmax(460, left + n * size + 24), height = top + n * size + 66;
     char text[96];
     if (m->n > 200) return 0;
@@ -234,7 +240,8 @@ static int add_confusion(const char *title, const char *split, const struct conf
     if (m->n_unseen) say_unseen(&chart->canvas, m, width - 32);
     draw_confusion(&chart->canvas, m, left, top, size);
     struct kd_type axis = {.size = KD_TEXT_SIZE + 1, .anchor = 0.5};
-    snprintf(text, sizeof text, "predicted class (%.40s split, images%s)", split, m->seeds > 1 ? " a seed" : "");
+    snprintf(text, sizeof text, "predicted class (%.40s split, images%s)", split,
+             m->seeds > 1 ? " a seed" : "");
     kd_canvas_text(&chart->canvas, left + n * size / 2, height - 22, text, axis);
     axis.upward = true;
     kd_canvas_text(&chart->canvas, 28, top + n * size / 2, "true class", axis);
@@ -258,8 +265,8 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
 }
 
 /* A student that never saw some classes: its seeds together, in images a seed. */
-static int add_unseen(const struct kd_report *report, const struct kd_entry *entry, struct kd_chart_set *set,
-                      struct kd_err *err)
+static int add_unseen(const struct kd_report *report, const struct kd_entry *entry,
+                      struct kd_chart_set *set, struct kd_err *err)
 {
     const struct kd_result *r = &report->results[entry->first];
     size_t classes, seeds;
@@ -271,16 +278,19 @@ static int add_unseen(const struct kd_report *report, const struct kd_entry *ent
     size_t n = unseen ? kd_unseen_of(r, unseen, classes) : 0;
     if (n) {
         for (size_t k = 0; k < classes * classes; k++) sum[k] /= (double)seeds;
-        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds, seeds > 1 ? "s" : "");
-        status = add_confusion(title, report->split, &(struct confusion){sum, unseen, classes, seeds, n}, "unseen-classes",
-                               set, err);
+        snprintf(title, sizeof title, "Confusion: %.200s, mean of %zu seed%s", r->name, seeds,
+                 seeds > 1 ? "s" : "");
+        status =
+            add_confusion(title, report->split, &(struct confusion){sum, unseen, classes, seeds, n},
+                          "unseen-classes", set, err);
     }
     kd_free(unseen);
     kd_free(sum);
     return status;
 }
 
-int kd_unseen_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
+int kd_unseen_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                  struct kd_err *err)
 {
     int drawn = 0, status = 0;
     for (size_t i = 0; i < report->n_entries && drawn < UNSEEN && status == 0; i++) {

@@ -13,7 +13,8 @@ static const char style[] =
     "main{max-width:1180px;margin:0 auto;padding:16px}\n"
     "h1{font-size:26px;line-height:1.2;margin:16px 0 8px}h2{font-size:20px;margin:32px 0 8px}\n"
     /* shades at the edges where there is more to see */
-    ".scroll,figure{overflow-x:auto;background:linear-gradient(90deg,var(--k0) 40%,transparent) 0 0/"
+    ".scroll,figure{overflow-x:auto;background:linear-gradient(90deg,var(--k0) 40%,transparent) 0 "
+    "0/"
     "48px 100% no-repeat local,linear-gradient(270deg,var(--k0) 40%,transparent) 100% 0/48px 100% "
     "no-repeat local,linear-gradient(90deg,#8886,transparent) 0 0/16px 100% no-repeat,"
     "linear-gradient(270deg,#8886,transparent) 100% 0/16px 100% no-repeat}\n"
@@ -128,7 +129,8 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
     if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
     struct kd_bytes words = {0};
     int status = kd_words_on_differences(report, &t, &words, err);
-    if (status == 0 && t.n_rows) status = put(out, "<h2>Distilled against plain, paired by seed</h2>\n", err);
+    if (status == 0 && t.n_rows)
+        status = put(out, "<h2>Distilled against plain, paired by seed</h2>\n", err);
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     if (status == 0 && t.n_rows)
         status = kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", words.data);
@@ -152,9 +154,11 @@ static int put_head(const struct kd_report *report, struct kd_bytes *out, struct
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
             "img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-            "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"",
+            "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" "
+            "content=\"",
             err) < 0 ||
-        kd_text_xml(out, origin.size ? origin.data : "kd", err) < 0 || put(out, "\">\n<title>", err) < 0 ||
+        kd_text_xml(out, origin.size ? origin.data : "kd", err) < 0 ||
+        put(out, "\">\n<title>", err) < 0 ||
         kd_text_xml(out, names.size ? names.data : "", err) < 0 ||
         put(out, "</title>\n<style>\n", err) < 0 || put(out, kd_canvas_theme(), err) < 0 ||
         put(out, style, err) < 0 || put(out, "</style>\n</head>\n<body>\n<main>\n<h1>", err) < 0 ||
@@ -245,8 +249,9 @@ int kd_page_put(const struct kd_report *report, const struct kd_chart_set *set, 
     struct kd_bytes out = {0};
     int status = -1;
     if (put_head(report, &out, err) < 0 || put_models(report, &out, err) < 0 ||
-        put_further(report, &out, err) < 0 || put_differences(report, &out, err) < 0 || put_notes(report, &out, err) < 0 ||
-        put_charts(set, &out, err) < 0 || put_seeds(report, &out, err) < 0)
+        put_further(report, &out, err) < 0 || put_differences(report, &out, err) < 0 ||
+        put_notes(report, &out, err) < 0 || put_charts(set, &out, err) < 0 ||
+        put_seeds(report, &out, err) < 0)
         goto end;
     if (put(&out, "</main>\n<script>\n", err) < 0 || put(&out, script, err) < 0 ||
         put(&out, "</script>\n</body>\n</html>\n", err) < 0)

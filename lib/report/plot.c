@@ -204,9 +204,13 @@ void kd_left_out_say(struct kd_canvas *c, const struct kd_left_out *cuts, size_t
     size_t used = 0;
     for (size_t i = 0; i < n && used < sizeof line; i++)
         if (cuts[i].all > cuts[i].drawn)
-            used += (size_t)snprintf(line + used, sizeof line - used, "%sThe %s %zu of %zu %s are drawn; tables have all.",
-                                     used ? " " : "", cuts[i].which, cuts[i].drawn, cuts[i].all, cuts[i].what);
-    if (used) kd_canvas_text(c, 16, 44, line, (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+            used += (size_t)snprintf(line + used, sizeof line - used,
+                                     "%sThe %s %zu of %zu %s are drawn; tables have all.",
+                                     used ? " " : "", cuts[i].which, cuts[i].drawn, cuts[i].all,
+                                     cuts[i].what);
+    if (used)
+        kd_canvas_text(c, 16, 44, line,
+                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
 }
 
 double kd_legend(struct kd_canvas *c, double x, double y, double width,

@@ -31,7 +31,8 @@ size_t kd_axis_ticks(const struct kd_axis *axis, size_t wanted, double *ticks, s
 void kd_axis_label(const struct kd_axis *axis, double v, double step, char out[32]);
 
 double kd_panel_x(const struct kd_panel *p, double v);
-/* How far the k-th of n series moves sideways, so that error bars at the same x do not hide each other. */
+/* How far the k-th of n series moves sideways, so that error bars at the same x do not hide each
+ * other. */
 double kd_panel_dodge(size_t k, size_t n);
 double kd_panel_y(const struct kd_panel *p, double v);
 /* Grid, frame, tick labels, titles. */

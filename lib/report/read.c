@@ -343,8 +343,8 @@ void kd_result_release(struct kd_result *r)
     for (size_t i = 0; i < r->n_evaluations; i++) {
         free_evaluation(&r->evaluations[i]);
     }
-    char *texts[] = {r->name, r->folder,  r->model,   r->network,
-                     r->data, r->images, r->command, r->version, r->parents, r->fingerprint, r->corrected};
+    char *texts[] = {r->name,    r->folder,  r->model,   r->network,     r->data,     r->images,
+                     r->command, r->version, r->parents, r->fingerprint, r->corrected};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     cJSON_Delete(r->config);
     kd_free(r->evaluations);

@@ -5,7 +5,8 @@
 
 static bool passed_over(const char *key)
 {
-    static const char *const keys[] = {"name", "experiment", "teacher", "student", "seed", "checkpoint_every"};
+    static const char *const keys[] = {"name",    "experiment", "teacher",
+                                       "student", "seed",       "checkpoint_every"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0) return true;
     return false;
@@ -48,7 +49,8 @@ static bool options_differ(const cJSON *a, const cJSON *b, char first[KD_SETTING
 
 bool kd_settings_differ(const cJSON *a, const cJSON *b, char first[KD_SETTING_NAME])
 {
-    static const char *const parts[] = {"distill", "correct"}; /* with and without are two trainings */
+    static const char *const parts[] = {"distill",
+                                        "correct"}; /* with and without are two trainings */
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(a, parts[i])) !=
             cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(b, parts[i]))) {

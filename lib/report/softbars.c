@@ -92,7 +92,8 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
         soften(row, classes, 1, p);
         if (!(p[top] >= sure)) continue;
         double second = soften(row, classes, 4, p);
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): top is less than classes */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): top is less than
+         * classes */
         if (!(second > best[top])) continue;
         best[top] = second;
         of[top] = i;

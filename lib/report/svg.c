@@ -1,6 +1,6 @@
 /* A canvas as SVG. */
-#include "kd/report/canvas.h"
 #include "kd/data/picture.h"
+#include "kd/report/canvas.h"
 #include "marks.h"
 #include "util.h"
 #include <math.h>

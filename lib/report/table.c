@@ -145,7 +145,8 @@ cJSON *kd_table_json(const struct kd_table *t, struct kd_err *err)
             const struct kd_cell *cell = &t->cells[r * t->n_columns + c];
             char key[64];
             int status = cell->text ? kd_json_add_text(row, col->key, cell->text, err)
-                                    : kd_json_add_number(row, col->key, cell->value, err); /* NaN becomes null */
+                                    : kd_json_add_number(row, col->key, cell->value,
+                                                         err); /* NaN becomes null */
             snprintf(key, sizeof key, "%s_sd", col->key);
             if (status == 0 && col->spread) status = kd_json_add_number(row, key, cell->sd, err);
             if (status < 0) goto fail;

@@ -53,7 +53,8 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
         struct kd_cell *cell = row + LEADING;
         for (size_t k = 0; k < KD_N_FIGURES; k++, cell++) {
             struct kd_stats s = kd_entry_stats(report, e, kd_figures[k].get);
-            bool mixed = kd_figure_is_setting(k) && s.sd > 0; /* seeds trained with different ones have no common one */
+            bool mixed = kd_figure_is_setting(k) &&
+                         s.sd > 0; /* seeds trained with different ones have no common one */
             cell->value = mixed ? NAN : s.mean;
             if (kd_figures[k].column.spread) cell->sd = s.sd;
         }
@@ -126,7 +127,8 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
     kd_table_init(t, "Distilled against plain", columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < report->n_pairs; i++) {
         const struct kd_pair *pair = &report->pairs[i];
-        const struct kd_entry *e = &report->entries[pair->entry], *plain = &report->entries[pair->plain];
+        const struct kd_entry *e = &report->entries[pair->entry],
+                              *plain = &report->entries[pair->plain];
         size_t pairs;
         struct kd_interval d = kd_report_paired(report, e, plain, kd_figure_top1, &pairs);
         if (pairs == 0) continue;
@@ -228,7 +230,8 @@ int kd_table_keep(struct kd_table *t, const char *keys, struct kd_column **colum
     if (!chosen || !kept.cells) goto fail;
     kept.n_columns = n;
     for (size_t i = 0; i < n; i++) {
-        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): the first n of wanted are set */
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): the first n of wanted
+         * are set */
         chosen[i] = t->columns[wanted[i]];
         for (size_t r = 0; r < t->n_rows; r++) {
             const struct kd_cell *from = &t->cells[r * t->n_columns + wanted[i]];

@@ -1,7 +1,7 @@
 /* Errors class by class, and what becomes of the classes that a student never saw. */
+#include "unseen.h"
 #include "kd/base/json.h"
 #include "kd/report/tables.h"
-#include "unseen.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 static bool listed(const cJSON *data, const char *key, size_t k)
 {
     const cJSON *v;
-    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(data, key)) if (v->valuedouble == (double)k) return true;
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(data, key)) if (v->valuedouble ==
+                                                                           (double)k) return true;
     return false;
 }
 
@@ -27,14 +28,15 @@ size_t kd_unseen_of(const struct kd_result *r, bool *unseen, size_t classes)
     return n;
 }
 
-static const struct kd_evaluation *confusion_of(const struct kd_report *report, const struct kd_result *r)
+static const struct kd_evaluation *confusion_of(const struct kd_report *report,
+                                                const struct kd_result *r)
 {
     const struct kd_evaluation *e = kd_result_on(r, report->split);
     return e && e->confusion ? e : NULL;
 }
 
-double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *entry, size_t *classes, size_t *seeds,
-                         struct kd_err *err)
+double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *entry,
+                         size_t *classes, size_t *seeds, struct kd_err *err)
 {
     double *sum = NULL;
     *classes = *seeds = 0;
@@ -43,16 +45,19 @@ double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *
         if (!e || (sum && e->classes != *classes)) continue;
         if (!sum) {
             *classes = e->classes;
-            if (!(sum = kd_alloc(e->classes * e->classes, sizeof *sum, "a confusion matrix", err))) return NULL;
+            if (!(sum = kd_alloc(e->classes * e->classes, sizeof *sum, "a confusion matrix", err)))
+                return NULL;
         }
-        for (size_t k = 0; k < e->classes * e->classes; k++) sum[k] += e->confusion[k] > 0 ? e->confusion[k] : 0;
+        for (size_t k = 0; k < e->classes * e->classes; k++)
+            sum[k] += e->confusion[k] > 0 ? e->confusion[k] : 0;
         ++*seeds;
     }
     return sum;
 }
 
 /* Errors on a class over the seeds. */
-static struct kd_stats class_errors(const struct kd_report *report, const struct kd_entry *entry, size_t k, size_t classes)
+static struct kd_stats class_errors(const struct kd_report *report, const struct kd_entry *entry,
+                                    size_t k, size_t classes)
 {
     double errors[KD_UNSEEN_SEEDS];
     size_t n = 0;
@@ -67,16 +72,20 @@ static struct kd_stats class_errors(const struct kd_report *report, const struct
     return kd_stats_of(errors, n);
 }
 
-/* Of one seed, or of all seeds of a model: then the third column counts them, and errors have a spread. */
-#define CLASS_COLUMNS(seed, several)                                                                              \
-    {                                                                                                             \
-        {"run", "run", KD_CELL_TEXT, false}, {"name", "model", KD_CELL_TEXT, false},                              \
-        {seed, seed, KD_CELL_COUNT, false}, {"class", "class", KD_CELL_COUNT, false},                             \
-        {"trained_on", "trained on", KD_CELL_TEXT, false}, {"images", "images", KD_CELL_COUNT, false},            \
-        {"errors", "errors", KD_CELL_COUNT, several}, {"right", "right %", KD_CELL_RATE, false},                  \
-        {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},                                            \
+/* Of one seed, or of all seeds of a model: then the third column counts them, and errors have a
+ * spread. */
+#define CLASS_COLUMNS(seed, several)                                                               \
+    {                                                                                              \
+        {"run", "run", KD_CELL_TEXT, false}, {"name", "model", KD_CELL_TEXT, false},               \
+            {seed, seed, KD_CELL_COUNT, false}, {"class", "class", KD_CELL_COUNT, false},          \
+            {"trained_on", "trained on", KD_CELL_TEXT, false},                                     \
+            {"images", "images", KD_CELL_COUNT, false},                                            \
+            {"errors", "errors", KD_CELL_COUNT, several},                                          \
+            {"right", "right %", KD_CELL_RATE, false},                                             \
+            {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},                         \
     }
-static const struct kd_column of_models[] = CLASS_COLUMNS("seeds", true), of_seeds[] = CLASS_COLUMNS("seed", false);
+static const struct kd_column of_models[] = CLASS_COLUMNS("seeds", true),
+                              of_seeds[] = CLASS_COLUMNS("seed", false);
 enum { RUN, NAME, SEED, CLASS, TRAINED_ON, IMAGES, ERRORS, RIGHT, TAKEN_FOR, COLUMNS };
 
 /* The class that images of class k were mostly taken for; `classes`: none was taken for another. */
@@ -89,8 +98,9 @@ static size_t taken_for(const double *confusion, size_t classes, size_t k)
     return most;
 }
 
-static int add_class(const struct kd_report *report, const struct kd_entry *entry, const double *sum, size_t classes,
-                     size_t seeds, size_t k, bool unseen, struct kd_table *t, struct kd_err *err)
+static int add_class(const struct kd_report *report, const struct kd_entry *entry,
+                     const double *sum, size_t classes, size_t seeds, size_t k, bool unseen,
+                     struct kd_table *t, struct kd_err *err)
 {
     const struct kd_result *r = &report->results[entry->first];
     struct kd_cell *row = kd_table_row(t, err);
@@ -100,7 +110,8 @@ static int add_class(const struct kd_report *report, const struct kd_entry *entr
     char text[32];
     for (size_t j = 0; j < classes; j++) images += sum[k * classes + j] / (double)seeds;
     snprintf(text, sizeof text, "%zu", taken);
-    if (!row || kd_cell_text(&row[RUN], report->runs[r->run].name, err) < 0 || kd_cell_text(&row[NAME], r->name, err) < 0 ||
+    if (!row || kd_cell_text(&row[RUN], report->runs[r->run].name, err) < 0 ||
+        kd_cell_text(&row[NAME], r->name, err) < 0 ||
         kd_cell_text(&row[TRAINED_ON], unseen ? "no" : "yes", err) < 0 ||
         (taken < classes && kd_cell_text(&row[TAKEN_FOR], text, err) < 0))
         return -1;
@@ -113,7 +124,8 @@ static int add_class(const struct kd_report *report, const struct kd_entry *entr
     return unseen ? kd_table_mark(t, err) : 0;
 }
 
-static int add_classes(const struct kd_report *report, const struct kd_entry *e, struct kd_table *t, struct kd_err *err)
+static int add_classes(const struct kd_report *report, const struct kd_entry *e, struct kd_table *t,
+                       struct kd_err *err)
 {
     size_t classes, seeds;
     double *sum = kd_confusion_sum(report, e, &classes, &seeds, err);

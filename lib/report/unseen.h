@@ -7,8 +7,8 @@
 
 /* unseen[k]: its training left class k out (data.keep, data.omit). Returns how many. */
 size_t kd_unseen_of(const struct kd_result *r, bool *unseen, size_t classes);
-/* Confusion matrices of an entry's seeds added up, [classes][classes]; NULL where there is none, then *classes is 0, or
- * no memory (err). Caller: kd_free. */
-double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *entry, size_t *classes, size_t *seeds,
-                         struct kd_err *err);
+/* Confusion matrices of an entry's seeds added up, [classes][classes]; NULL where there is none,
+ * then *classes is 0, or no memory (err). Caller: kd_free. */
+double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *entry,
+                         size_t *classes, size_t *seeds, struct kd_err *err);
 #endif

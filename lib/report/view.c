@@ -46,10 +46,10 @@ end:
 static const struct {
     const char *key;
     bool spread;
-} further[] = {{"name", false},      {"top5", true},           {"nll", true},
-               {"ece", true},        {"gap_recovered", false}, {"macs", false},
-               {"bytes", false},     {"latency_ms", false},    {"speedup", false},
-               {"batch_ms", false},  {"throughput", false}};
+} further[] = {{"name", false},     {"top5", true},           {"nll", true},
+               {"ece", true},       {"gap_recovered", false}, {"macs", false},
+               {"bytes", false},    {"latency_ms", false},    {"speedup", false},
+               {"batch_ms", false}, {"throughput", false}};
 
 int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
                     struct kd_column **columns, struct kd_err *err)
@@ -64,7 +64,8 @@ int kd_view_further(const struct kd_report *report, const struct kd_view *view, 
     if (status == 0) status = kd_view_table(report, &all, t, columns, err);
     kd_bytes_release(&keys);
     if (status < 0) return -1;
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): kd_view_table fills t where it returns 0 */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): kd_view_table fills t
+     * where it returns 0 */
     for (size_t c = 0; c < t->n_columns; c++)
         for (size_t i = 0; i < n; i++)
             if (strcmp(t->columns[c].key, further[i].key) == 0)
@@ -108,7 +109,8 @@ static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *
     if (kd_json_attach(root, "runs", runs, err) < 0) return -1;
     for (size_t i = 0; i < report->n_runs; i++) {
         cJSON *run = cJSON_CreateObject();
-        if (!run || !cJSON_AddItemToArray(runs, run)) return kd_fail_memory(err, "no memory for JSON");
+        if (!run || !cJSON_AddItemToArray(runs, run))
+            return kd_fail_memory(err, "no memory for JSON");
         const struct kd_entry *best = kd_report_best(report, i);
         const struct kd_result *seed = best ? kd_report_best_seed(report, best) : NULL;
         const char *shared = teachers[kd_report_teachers(report, i)];
@@ -133,7 +135,8 @@ static int add_origin(const struct kd_report *report, cJSON *root, struct kd_err
 
 static int add_notes(const struct kd_report *report, cJSON *root, struct kd_err *err)
 {
-    cJSON *notes = report->n_notes ? cJSON_CreateStringArray((const char *const *)report->notes, (int)report->n_notes)
+    cJSON *notes = report->n_notes ? cJSON_CreateStringArray((const char *const *)report->notes,
+                                                             (int)report->n_notes)
                                    : cJSON_CreateArray();
     return kd_json_attach(root, "notes", notes, err);
 }
@@ -149,8 +152,8 @@ static int render_json(const struct kd_report *report, const struct kd_table *mo
         kd_fail_memory(err, "no memory for JSON");
         goto end;
     }
-    if (add_notes(report, root, err) < 0 || add_origin(report, root, err) < 0 || add_runs(report, root, err) < 0 ||
-        add_table(root, "models", models, err) < 0)
+    if (add_notes(report, root, err) < 0 || add_origin(report, root, err) < 0 ||
+        add_runs(report, root, err) < 0 || add_table(root, "models", models, err) < 0)
         goto end;
     if (kd_table_differences(report, &t, err) < 0 || add_table(root, "differences", &t, err) < 0)
         goto end;
@@ -224,7 +227,8 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
         if (status == 0) status = kd_text_wrap(out, words.data, 0, 100, err);
         if (status == 0) status = kd_bytes_add(out, "\n", 1, err);
     } else if (status == 0 && t.n_rows) {
-        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "", words.data);
+        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
+                                 words.data);
     }
     if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
     kd_bytes_release(&words);
@@ -234,13 +238,15 @@ static int put_differences(const struct kd_report *report, const struct kd_view 
 }
 
 /* As a comment, where the form has one. */
-static int put_origin(const struct kd_report *report, enum kd_form form, struct kd_bytes *out, struct kd_err *err)
+static int put_origin(const struct kd_report *report, enum kd_form form, struct kd_bytes *out,
+                      struct kd_err *err)
 {
     const bool latex = form == KD_FORM_LATEX;
     struct kd_bytes words = {0};
     if (!latex && form != KD_FORM_MARKDOWN) return 0;
     int status = kd_words_origin(report, &words, err);
-    for (char *p = words.data; p && !latex && (p = strchr(p, '>')); p++) *p = ' '; /* it may end the comment */
+    for (char *p = words.data; p && !latex && (p = strchr(p, '>')); p++)
+        *p = ' '; /* it may end the comment */
     if (status == 0 && words.size)
         status = kd_bytes_format(out, err, latex ? "\n%% %s\n" : "\n<!-- %s -->\n", words.data);
     kd_bytes_release(&words);
@@ -248,9 +254,12 @@ static int put_origin(const struct kd_report *report, enum kd_form form, struct 
 }
 
 static const char what_columns_mean[] =
-    "  Mean and standard deviation over seeds. valid.: on the validation images, which choose epochs and students; smaller,\n"
-    "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the way from plain to\n"
-    "  teacher, where this is more than its spread; NLL: mean cross-entropy; ECE: calibration error; ms an image,\n"
+    "  Mean and standard deviation over seeds. valid.: on the validation images, which choose "
+    "epochs and students; smaller,\n"
+    "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the "
+    "way from plain to\n"
+    "  teacher, where this is more than its spread; NLL: mean cross-entropy; ECE: calibration "
+    "error; ms an image,\n"
     "  a 1,000: given by itself, and 1,000 at a time.\n";
 
 static int render_people(const struct kd_report *report, const struct kd_view *view,
@@ -276,7 +285,8 @@ static int render_people(const struct kd_report *report, const struct kd_view *v
         kd_bytes_format(out, err, "%s", what_columns_mean) < 0)
         goto end;
     if (put_differences(report, view, out, err) < 0 ||
-        put_section("Notes", &notes, view->form, out, err) < 0 || put_origin(report, view->form, out, err) < 0)
+        put_section("Notes", &notes, view->form, out, err) < 0 ||
+        put_origin(report, view->form, out, err) < 0)
         goto end;
     status = 0;
 end:

@@ -1,4 +1,5 @@
-/* Errors against temperature, the networks of a run's students together: which temperature suits which size. */
+/* Errors against temperature, the networks of a run's students together: which temperature suits
+ * which size. */
 #include "figure.h"
 #include "kd/base/mem.h"
 #include "plot.h"
@@ -38,9 +39,10 @@ static void put(struct line *l, struct at a)
     l->n++;
 }
 
-/* lines has room for one more than are drawn, the last to try the rest in; *all: how many networks have a line. */
-static size_t lines_make(const struct kd_report *report, size_t run, const size_t *group, size_t groups, struct line *lines,
-                         size_t *all)
+/* lines has room for one more than are drawn, the last to try the rest in; *all: how many networks
+ * have a line. */
+static size_t lines_make(const struct kd_report *report, size_t run, const size_t *group,
+                         size_t groups, struct line *lines, size_t *all)
 {
     size_t n = 0;
     *all = 0;
@@ -51,7 +53,9 @@ static size_t lines_make(const struct kd_report *report, size_t run, const size_
             const struct kd_entry *e = &report->entries[i];
             const struct kd_result *r = &report->results[e->first];
             struct kd_stats s = kd_entry_stats(report, e, kd_figure_top1);
-            if (r->run != run || group[i] != g || r->corrected || !(r->temperature > 0) || !(s.mean < 1)) continue;
+            if (r->run != run || group[i] != g || r->corrected || !(r->temperature > 0) ||
+                !(s.mean < 1))
+                continue;
             if (!l->first) l->first = e;
             put(l, (struct at){r->temperature, 1 - s.mean, isfinite(s.sd) ? s.sd : 0,
                                kd_entry_stats(report, e, kd_figure_valid).mean});
@@ -72,7 +76,8 @@ static void name_of(const struct kd_report *report, const struct line *l, char o
     snprintf(out, 96, "%.*s", (int)(strcspn(name, ",") < 80 ? strcspn(name, ",") : 80), name);
 }
 
-static void draw_line(const struct kd_report *report, const struct kd_panel *p, const struct line *l, int ink, double dodge)
+static void draw_line(const struct kd_report *report, const struct kd_panel *p,
+                      const struct line *l, int ink, double dodge)
 {
     double x[POINTS], y[POINTS];
     char name[96], tip[200];
@@ -83,13 +88,18 @@ static void draw_line(const struct kd_report *report, const struct kd_panel *p, 
         y[i] = kd_panel_y(p, a->error);
         double bar_x[2] = {x[i], x[i]}, low = fmax(a->error - a->sd, p->ay.low);
         double bar_y[2] = {kd_panel_y(p, low), kd_panel_y(p, a->error + a->sd)};
-        if (a->sd > 0) kd_canvas_line(p->c, bar_x, bar_y, 2, (struct kd_pen){.ink = ink, .width = 1.4});
-        snprintf(tip, sizeof tip, "%s, T %.4g: %.2f %% errors, sd %.2f", name, a->t, 100 * a->error, 100 * a->sd);
+        if (a->sd > 0)
+            kd_canvas_line(p->c, bar_x, bar_y, 2, (struct kd_pen){.ink = ink, .width = 1.4});
+        snprintf(tip, sizeof tip, "%s, T %.4g: %.2f %% errors, sd %.2f", name, a->t, 100 * a->error,
+                 100 * a->sd);
         kd_canvas_dot(p->c, x[i], y[i], 4, 0, (struct kd_pen){.ink = ink}, tip);
     }
     kd_canvas_line(p->c, x, y, l->n, (struct kd_pen){.ink = ink, .width = 1.8});
-    double plain_x[2] = {p->x, p->x + p->w}, plain_y[2] = {kd_panel_y(p, l->plain), kd_panel_y(p, l->plain)};
-    if (!isnan(l->plain)) kd_canvas_line(p->c, plain_x, plain_y, 2, (struct kd_pen){.ink = ink, .width = 1.2, .dash = 5});
+    double plain_x[2] = {p->x, p->x + p->w},
+           plain_y[2] = {kd_panel_y(p, l->plain), kd_panel_y(p, l->plain)};
+    if (!isnan(l->plain))
+        kd_canvas_line(p->c, plain_x, plain_y, 2,
+                       (struct kd_pen){.ink = ink, .width = 1.2, .dash = 5});
 }
 
 static bool axes_make(struct kd_panel *p, const struct line *lines, size_t n, double *ts)
@@ -118,15 +128,16 @@ static bool axes_make(struct kd_panel *p, const struct line *lines, size_t n, do
     return true;
 }
 
-static int draw(const struct kd_report *report, size_t run, const struct line *lines, size_t n, size_t all,
-                struct kd_chart_set *set, struct kd_err *err)
+static int draw(const struct kd_report *report, size_t run, const struct line *lines, size_t n,
+                size_t all, struct kd_chart_set *set, struct kd_err *err)
 {
     struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
     struct kd_legend_item items[KD_N_SERIES];
     char names[KD_N_SERIES][96], title[300];
     double ts[POINTS + 1];
     if (!axes_make(&p, lines, n, ts)) return 0;
-    snprintf(title, sizeof title, "Errors against temperature by network: %.200s", report->runs[run].name);
+    snprintf(title, sizeof title, "Errors against temperature by network: %.200s",
+             report->runs[run].name);
     struct kd_chart *c = kd_chart_add(set, "temperature-networks", WIDTH, HEIGHT, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
@@ -135,23 +146,28 @@ static int draw(const struct kd_report *report, size_t run, const struct line *l
     for (size_t g = 0; g < n; g++) {
         draw_line(report, &p, &lines[g], KD_INK_SERIES + (int)g, kd_panel_dodge(g, n));
         name_of(report, &lines[g], names[g]);
-        items[g] = (struct kd_legend_item){names[g], {.ink = KD_INK_SERIES + (int)g, .width = 1.8}, -1};
+        items[g] =
+            (struct kd_legend_item){names[g], {.ink = KD_INK_SERIES + (int)g, .width = 1.8}, -1};
     }
     kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, n);
-    kd_canvas_text(p.c, LEFT, HEIGHT - 12, "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same network without a "
+    kd_canvas_text(p.c, LEFT, HEIGHT - 12,
+                   "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same "
+                   "network without a "
                    "teacher.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
     kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "networks"}, 1);
     return 0;
 }
 
-int kd_widths_add(const struct kd_report *report, size_t run, struct kd_chart_set *set, struct kd_err *err)
+int kd_widths_add(const struct kd_report *report, size_t run, struct kd_chart_set *set,
+                  struct kd_err *err)
 {
     size_t *group = kd_alloc(report->n_entries, sizeof *group, "charts", err);
     struct line *lines = kd_alloc(KD_N_SERIES + 1, sizeof *lines, "charts", err);
     int status = group && lines ? 0 : -1;
     if (status == 0) {
-        size_t all, groups = kd_groups_of(report, run, group), n = lines_make(report, run, group, groups, lines, &all);
+        size_t all, groups = kd_groups_of(report, run, group),
+                    n = lines_make(report, run, group, groups, lines, &all);
         if (n > 1) status = draw(report, run, lines, n, all, set, err);
     }
     kd_free(group);

@@ -1,6 +1,6 @@
 /* What a report says in sentences. */
-#include "kd/report/tables.h"
 #include "kd/base/hash.h"
+#include "kd/report/tables.h"
 #include "util.h"
 #include <math.h>
 #include <stdio.h>
@@ -67,8 +67,12 @@ int kd_words_origin(const struct kd_report *report, struct kd_bytes *out, struct
         n += one != NULL;
     }
     kd_hash_end(hash, fingerprint);
-    if (kd_bytes_format(out, err, "kd %s: ", KD_VERSION) < 0 || kd_text_plain(out, report->command, err) < 0) return -1;
-    return n ? kd_bytes_format(out, err, "; %zu model%s, fingerprint %s", n, n > 1 ? "s" : "", fingerprint) : 0;
+    if (kd_bytes_format(out, err, "kd %s: ", KD_VERSION) < 0 ||
+        kd_text_plain(out, report->command, err) < 0)
+        return -1;
+    return n ? kd_bytes_format(out, err, "; %zu model%s, fingerprint %s", n, n > 1 ? "s" : "",
+                               fingerprint)
+             : 0;
 }
 
 static bool run_with(const struct kd_report *report, enum kd_teachers teachers)
@@ -78,24 +82,33 @@ static bool run_with(const struct kd_report *report, enum kd_teachers teachers)
     return false;
 }
 
-int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t, struct kd_bytes *out,
-                            struct kd_err *err)
+int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t,
+                            struct kd_bytes *out, struct kd_err *err)
 {
     bool single = false;
     for (size_t c = 0; c < t->n_columns; c++)
         single |= strcmp(t->columns[c].key, "mcnemar_p") == 0 && kd_table_column_used(t, c);
-    if (kd_bytes_format(out, err, "Differences of top-1 in points, distilled minus plain with the same network and seed; "
-                                  "95 %% t-interval of their mean.") < 0)
+    if (kd_bytes_format(
+            out, err,
+            "Differences of top-1 in points, distilled minus plain with the same network and seed; "
+            "95 %% t-interval of their mean.") < 0)
         return -1;
-    if (single && kd_bytes_format(out, err, " Of a single pair McNemar's exact test on the images that one of the two alone "
-                                            "gets right.") < 0)
+    if (single &&
+        kd_bytes_format(
+            out, err,
+            " Of a single pair McNemar's exact test on the images that one of the two alone "
+            "gets right.") < 0)
         return -1;
     if (run_with(report, KD_TEACHERS_MIXED) &&
-        kd_bytes_format(out, err, " Teachers are fewer than seeds and take turns: the interval takes pairs that share a "
-                                  "teacher for independent, which makes it too narrow.") < 0)
+        kd_bytes_format(
+            out, err,
+            " Teachers are fewer than seeds and take turns: the interval takes pairs that share a "
+            "teacher for independent, which makes it too narrow.") < 0)
         return -1;
     if (run_with(report, KD_TEACHERS_SHARED) &&
-        kd_bytes_format(out, err, " Where all seeds share a teacher the interval holds for this teacher alone.") < 0)
+        kd_bytes_format(
+            out, err,
+            " Where all seeds share a teacher the interval holds for this teacher alone.") < 0)
         return -1;
     return 0;
 }

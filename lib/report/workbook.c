@@ -365,7 +365,8 @@ static int write_about(struct kd_book *b, const struct kd_report *report)
     int status = kd_words_heading(report, &words, b->err);
     if (status == 0) status = kd_words_notes(report, "Note: ", &words, b->err);
     if (status == 0) status = kd_words_origin(report, &words, b->err);
-    if (status == 0 && words.size && words.data[words.size - 1] != '\n') status = kd_bytes_add(&words, "\n", 1, b->err);
+    if (status == 0 && words.size && words.data[words.size - 1] != '\n')
+        status = kd_bytes_add(&words, "\n", 1, b->err);
     for (size_t at = 0; at < words.size && status == 0;) {
         size_t length = strcspn(words.data + at, "\n");
         words.data[at + length] = '\0';
@@ -407,7 +408,8 @@ static int write_sheets(struct kd_book *b, const struct kd_report *report)
     return write_about(b, report);
 }
 
-/* Without a command nothing may differ between equal reports, as the time would: then it is that of the parts of the ZIP file. */
+/* Without a command nothing may differ between equal reports, as the time would: then it is that of
+ * the parts of the ZIP file. */
 static int write_properties(struct kd_book *b, const struct kd_report *report)
 {
     const time_t first_of_1980 = 315532800;

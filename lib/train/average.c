@@ -3,14 +3,15 @@
 
 #include <string.h>
 
-int kd_average_init(struct kd_average *a, const struct kd_train_config *config, struct kd_network *net,
-                    struct kd_err *err)
+int kd_average_init(struct kd_average *a, const struct kd_train_config *config,
+                    struct kd_network *net, struct kd_err *err)
 {
     *a = (struct kd_average){0};
     if (config->ema.decay <= 0) return 0;
     a->value = kd_alloc(net->n_params, sizeof *a->value, "averaged weights", err);
     if (!a->value) return -1;
-    for (unsigned i = 0; i < net->n_params; i++) kd_slab_plan(&a->slab, net->params[i]->count * sizeof(float));
+    for (unsigned i = 0; i < net->n_params; i++)
+        kd_slab_plan(&a->slab, net->params[i]->count * sizeof(float));
     if (kd_slab_open(&a->slab, "averaged weights", err) < 0) return -1;
     for (unsigned i = 0; i < net->n_params; i++) {
         size_t bytes = net->params[i]->count * sizeof(float);

@@ -11,8 +11,9 @@ static int check(size_t n, size_t classes, const bool *unseen, struct kd_err *er
     for (size_t k = 0; k < classes; k++) many += unseen[k];
     if (!n) return kd_fail(err, "no image to find a bias by");
     if (many > 0 && many < classes) return 0;
-    return kd_fail_usage(err, many ? "all classes are unseen; a bias is found against those that were seen"
-                                   : "no class is unseen; there is nothing to correct");
+    return kd_fail_usage(
+        err, many ? "all classes are unseen; a bias is found against those that were seen"
+                  : "no class is unseen; there is nothing to correct");
 }
 
 static int ascending(const void *a, const void *b)
@@ -32,14 +33,15 @@ static size_t top(const float *z, size_t classes, const bool *unseen, bool which
 
 /* ---- transfer images ---- */
 
-int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const bool *unseen, double flips,
-                        double *bias, struct kd_err *err)
+int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const bool *unseen,
+                        double flips, double *bias, struct kd_err *err)
 {
     if (check(n, classes, unseen, err) < 0) return -1;
     size_t allowed = (size_t)floor(flips * (double)n);
     if (allowed < 1) allowed = 1;
     if (allowed >= n)
-        return kd_fail_usage(err, "correct.flips: %g of %zu images may flip, which is all of them", flips, n);
+        return kd_fail_usage(err, "correct.flips: %g of %zu images may flip, which is all of them",
+                             flips, n);
     double *margin = kd_alloc(n, sizeof *margin, "margins", err);
     if (!margin) return -1;
     for (size_t k = 0; k < classes; k++) {
@@ -61,9 +63,9 @@ int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const boo
 
 struct balance { /* the function to minimize, at a point */
     const float *logits;
-    size_t n, classes, m;  /* m unseen classes */
-    const size_t *which;   /* [m] */
-    double *p;             /* [classes] softmax of a row */
+    size_t n, classes, m; /* m unseen classes */
+    const size_t *which;  /* [m] */
+    double *p;            /* [classes] softmax of a row */
     double value;
     double *mass, *hessian; /* [m] mean softmax, [m][m] */
 };
@@ -97,8 +99,8 @@ static void balance_at(struct balance *f, const double *bias)
     for (size_t a = 0; a < m * m; a++) f->hessian[a] /= n;
 }
 
-/* Solves H x = g in place by Cholesky's decomposition of the lower half; a little is added to the diagonal, which is
- * next to nothing as long as the masses are. */
+/* Solves H x = g in place by Cholesky's decomposition of the lower half; a little is added to the
+ * diagonal, which is next to nothing as long as the masses are. */
 static void solve(double *h, double *x, size_t m)
 {
     for (size_t a = 0; a < m; a++) {
@@ -116,7 +118,8 @@ static void solve(double *h, double *x, size_t m)
     }
 }
 
-/* One step of at most 2 in each bias, halved until the function falls. False where it cannot fall any more. */
+/* One step of at most 2 in each bias, halved until the function falls. False where it cannot fall
+ * any more. */
 static bool balance_step(struct balance *f, double *bias, double *next, double *step)
 {
     double largest = 0, before = f->value, worst = 0, share = 1.0 / (double)f->classes;
@@ -142,8 +145,8 @@ static bool balance_step(struct balance *f, double *bias, double *next, double *
     return false;
 }
 
-int kd_bias_by_balance(const float *logits, size_t n, size_t classes, const bool *unseen, double *bias,
-                       struct kd_err *err)
+int kd_bias_by_balance(const float *logits, size_t n, size_t classes, const bool *unseen,
+                       double *bias, struct kd_err *err)
 {
     if (check(n, classes, unseen, err) < 0) return -1;
     size_t *which = kd_alloc(classes, sizeof *which, "classes", err), m = 0;
@@ -154,14 +157,24 @@ int kd_bias_by_balance(const float *logits, size_t n, size_t classes, const bool
         if (unseen[k]) which[m++] = k;
     }
     if (status == 0) {
-        struct balance f = {.logits = logits, .n = n, .classes = classes, .m = m, .which = which, .p = room,
-                            .mass = room + classes, .hessian = room + 4 * classes};
+        struct balance f = {.logits = logits,
+                            .n = n,
+                            .classes = classes,
+                            .m = m,
+                            .which = which,
+                            .p = room,
+                            .mass = room + classes,
+                            .hessian = room + 4 * classes};
         double worst = 0;
         balance_at(&f, bias);
-        for (int i = 0; i < 200 && balance_step(&f, bias, room + 2 * classes, room + 3 * classes); i++) continue;
+        for (int i = 0; i < 200 && balance_step(&f, bias, room + 2 * classes, room + 3 * classes);
+             i++)
+            continue;
         for (size_t a = 0; a < m; a++) worst = fmax(worst, fabs(f.mass[a] - 1.0 / (double)classes));
         if (!(worst < 1e-4))
-            status = kd_fail(err, "no bias gives each unseen class its share of %zu images: one is off by %g", n, worst);
+            status = kd_fail(
+                err, "no bias gives each unseen class its share of %zu images: one is off by %g", n,
+                worst);
     }
     kd_free(which);
     kd_free(room);
@@ -180,8 +193,8 @@ static int by_place(const void *a, const void *b)
     return ascending(&((const struct turn *)a)->at, &((const struct turn *)b)->at);
 }
 
-/* Of the ranges between two turns that have the fewest errors the widest; the ranges before the first turn and behind the
- * last, which have no width, where they have fewer. */
+/* Of the ranges between two turns that have the fewest errors the widest; the ranges before the
+ * first turn and behind the last, which have no width, where they have fewer. */
 static double best_range(const struct turn *turns, size_t n)
 {
     long errors = 0, fewest = 0;
@@ -189,7 +202,8 @@ static double best_range(const struct turn *turns, size_t n)
     for (size_t i = 0; i < n; i++) {
         double wide = i + 1 < n ? turns[i + 1].at - turns[i].at : 0;
         errors += turns[i].gain;
-        if ((wide <= 0 && i + 1 < n) || errors > fewest || (errors == fewest && wide <= width)) continue;
+        if ((wide <= 0 && i + 1 < n) || errors > fewest || (errors == fewest && wide <= width))
+            continue;
         fewest = errors;
         width = wide;
         best = turns[i].at + (i + 1 < n ? wide / 2 : 1);
@@ -197,8 +211,8 @@ static double best_range(const struct turn *turns, size_t n)
     return best;
 }
 
-int kd_bias_by_labels(const float *logits, const int32_t *labels, size_t n, size_t classes, const bool *unseen,
-                      double *bias, struct kd_err *err)
+int kd_bias_by_labels(const float *logits, const int32_t *labels, size_t n, size_t classes,
+                      const bool *unseen, double *bias, struct kd_err *err)
 {
     if (check(n, classes, unseen, err) < 0) return -1;
     struct turn *turns = kd_alloc(n, sizeof *turns, "margins", err);

@@ -13,7 +13,8 @@ struct field {
 };
 enum { LOG_FIELDS = 19 };
 
-static void metrics_fields(struct field *f, const char *const names[5], struct kd_metrics *m, double *n)
+static void metrics_fields(struct field *f, const char *const names[5], struct kd_metrics *m,
+                           double *n)
 {
     f[0] = (struct field){names[0], n};
     f[1] = (struct field){names[1], &m->top1};
@@ -26,7 +27,8 @@ static void metrics_fields(struct field *f, const char *const names[5], struct k
 static void log_fields(struct field f[LOG_FIELDS], struct kd_epoch_log *log, double whole[4])
 {
     static const char *const eval[] = {"eval_n", "eval_top1", "eval_top5", "eval_loss", "eval_ece"};
-    static const char *const valid[] = {"valid_n", "valid_top1", "valid_top5", "valid_loss", "valid_ece"};
+    static const char *const valid[] = {"valid_n", "valid_top1", "valid_top5", "valid_loss",
+                                        "valid_ece"};
     f[0] = (struct field){"epoch", &whole[0]};
     f[1] = (struct field){"step", &whole[1]};
     f[2] = (struct field){"lr", &log->lr};
@@ -43,7 +45,8 @@ static void log_fields(struct field f[LOG_FIELDS], struct kd_epoch_log *log, dou
 static cJSON *log_out(const struct kd_epoch_log *log, struct kd_err *err)
 {
     struct kd_epoch_log copy = *log;
-    double whole[] = {copy.epoch, (double)copy.step, (double)copy.train_eval.n, (double)copy.valid.n};
+    double whole[] = {copy.epoch, (double)copy.step, (double)copy.train_eval.n,
+                      (double)copy.valid.n};
     struct field f[LOG_FIELDS];
     log_fields(f, &copy, whole);
     cJSON *o = cJSON_CreateObject();
@@ -127,8 +130,8 @@ static void state_in(const cJSON *o, struct kd_trainer *t)
 /* ---- tensors: what is saved beside the parameters, in one list for writing and reading ---- */
 
 static int each_tensor(const struct kd_trainer *t,
-                       int (*visit)(void *ctx, const char *name, const struct kd_param *p, float *values,
-                                    struct kd_err *err),
+                       int (*visit)(void *ctx, const char *name, const struct kd_param *p,
+                                    float *values, struct kd_err *err),
                        void *ctx, struct kd_err *err)
 {
     char name[128];
@@ -188,7 +191,8 @@ static int restore_parameters(const struct kd_tensorfile *file, const struct kd_
 int kd_checkpoint_restore(const struct kd_tensorfile *file, struct kd_trainer *t, char **log,
                           struct kd_err *err)
 {
-    const char *text = kd_tensorfile_meta(file, "kd.state"), *lines = kd_tensorfile_meta(file, "kd.log");
+    const char *text = kd_tensorfile_meta(file, "kd.state"),
+               *lines = kd_tensorfile_meta(file, "kd.log");
     if (!text || !lines) return kd_fail(err, "it is no checkpoint (no kd.state)");
     cJSON *state = kd_json_parse(text, strlen(text), "kd.state", err);
     if (!state) return -1;
@@ -201,7 +205,8 @@ int kd_checkpoint_restore(const struct kd_tensorfile *file, struct kd_trainer *t
              each_tensor(t, take_tensor, (void *)(uintptr_t)file, err) == 0) {
         state_in(state, t);
         if (t->epoch > (uint64_t)t->job->train.epochs || t->step >= kd_trainer_steps(t))
-            kd_fail(err, "its place (epoch %u, step %u) is not in this training", t->epoch, t->step);
+            kd_fail(err, "its place (epoch %u, step %u) is not in this training", t->epoch,
+                    t->step);
         else
             status = (*log = kd_strdup(lines, err)) ? 0 : -1;
     }

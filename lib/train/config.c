@@ -8,8 +8,8 @@
 const struct kd_option kd_train_rows[] = {
     {"epochs", 'e', "epochs", KD_OPT_INT, T(epochs), .preset = "20", .min = 1, .max = 1e6,
      .metavar = "N", .help = "passes over the training images"},
-    {"batch", 'b', "batch", KD_OPT_INT, T(batch), .preset = "100", .min = 1, .max = 1e6, .metavar = "N",
-     .help = "images a step"},
+    {"batch", 'b', "batch", KD_OPT_INT, T(batch), .preset = "100", .min = 1, .max = 1e6,
+     .metavar = "N", .help = "images a step"},
     {"learning-rate", 'l', "learning_rate", KD_OPT_REAL, T(learning_rate), .preset = "0.001",
      .min = 0, .max = 1e3, .metavar = "RATE", .help = "largest learning rate of the schedule"},
     {"optimizer", 0, "optimizer.kind", KD_OPT_CHOICE, T(optimizer.kind), .preset = "adam",
@@ -24,15 +24,18 @@ const struct kd_option kd_train_rows[] = {
      .max = 0.999999, .metavar = "B", .help = "decay of adam's mean of squared gradients"},
     {"epsilon", 0, "optimizer.epsilon", KD_OPT_REAL, T(optimizer.epsilon), .preset = "1e-8",
      .min = 1e-30, .max = 1, .metavar = "E", .help = "added to adam's denominator"},
-    {"bias-rate", 0, "optimizer.bias_rate", KD_OPT_REAL, T(optimizer.bias_rate), .preset = "1", .min = 0,
-     .max = 1e4, .metavar = "FACTOR", .help = "learning rate of biases, those of batchnorm too, as a multiple"},
-    {"norm-rate", 0, "optimizer.norm_rate", KD_OPT_REAL, T(optimizer.norm_rate), .preset = "1", .min = 0,
-     .max = 1e4, .metavar = "FACTOR", .help = "learning rate of batchnorm's weights, as a multiple"},
+    {"bias-rate", 0, "optimizer.bias_rate", KD_OPT_REAL, T(optimizer.bias_rate), .preset = "1",
+     .min = 0, .max = 1e4, .metavar = "FACTOR",
+     .help = "learning rate of biases, those of batchnorm too, as a multiple"},
+    {"norm-rate", 0, "optimizer.norm_rate", KD_OPT_REAL, T(optimizer.norm_rate), .preset = "1",
+     .min = 0, .max = 1e4, .metavar = "FACTOR",
+     .help = "learning rate of batchnorm's weights, as a multiple"},
     {"decoupled", 0, "optimizer.decoupled", KD_OPT_BOOL, T(optimizer.decoupled),
      .help = "weight decay of sgd apart from the gradient and its momentum"},
     {"weight-decay", 0, "weight_decay", KD_OPT_REAL, T(weight_decay), .preset = "0", .min = 0,
      .max = 1e3, .metavar = "D",
-     .help = "decay of weights (not biases); added to the gradient, or apart from it where decoupled"},
+     .help =
+         "decay of weights (not biases); added to the gradient, or apart from it where decoupled"},
     {"clip-norm", 0, "clip_norm", KD_OPT_REAL, T(clip_norm), .preset = "0", .min = 0, .max = 1e9,
      .metavar = "LENGTH", .help = "shorten gradients longer than this; 0 is off"},
     {"label-smoothing", 0, "label_smoothing", KD_OPT_REAL, T(label_smoothing), .preset = "0",
@@ -41,29 +44,36 @@ const struct kd_option kd_train_rows[] = {
      .choices = "constant|step|exponential|cosine|one_cycle|triangular", .metavar = "KIND",
      .help = "how the learning rate changes"},
     {"warmup", 0, "schedule.warmup", KD_OPT_REAL, T(schedule.warmup), .preset = "0", .min = 0,
-     .max = 1e6, .metavar = "EPOCHS", .help = "linear rise of the learning rate before the schedule"},
-    {"step-every", 0, "schedule.every", KD_OPT_REAL, T(schedule.every), .preset = "10", .min = 0.001,
-     .max = 1e6, .metavar = "EPOCHS", .help = "epochs between the drops of schedule step"},
-    {"gamma", 0, "schedule.gamma", KD_OPT_REAL, T(schedule.gamma), .preset = "0.1", .min = 0, .max = 1,
-     .metavar = "FACTOR", .help = "factor of each drop (step) or each epoch (exponential)"},
+     .max = 1e6, .metavar = "EPOCHS",
+     .help = "linear rise of the learning rate before the schedule"},
+    {"step-every", 0, "schedule.every", KD_OPT_REAL, T(schedule.every), .preset = "10",
+     .min = 0.001, .max = 1e6, .metavar = "EPOCHS",
+     .help = "epochs between the drops of schedule step"},
+    {"gamma", 0, "schedule.gamma", KD_OPT_REAL, T(schedule.gamma), .preset = "0.1", .min = 0,
+     .max = 1, .metavar = "FACTOR",
+     .help = "factor of each drop (step) or each epoch (exponential)"},
     {"final-rate", 0, "schedule.final", KD_OPT_REAL, T(schedule.final), .preset = "0", .min = 0,
-     .max = 1, .metavar = "SHARE", .help = "last learning rate of schedules cosine and triangular, as a share"},
+     .max = 1, .metavar = "SHARE",
+     .help = "last learning rate of schedules cosine and triangular, as a share"},
     {"start-rate", 0, "schedule.start", KD_OPT_REAL, T(schedule.start), .preset = "0", .min = 0,
-     .max = 1, .metavar = "SHARE", .help = "first learning rate of schedule triangular, as a share"},
+     .max = 1, .metavar = "SHARE",
+     .help = "first learning rate of schedule triangular, as a share"},
     {"peak", 0, "schedule.peak", KD_OPT_REAL, T(schedule.peak), .preset = "0.3", .min = 0, .max = 1,
      .metavar = "SHARE", .help = "share of the training in which schedule triangular rises"},
-    {"ema-decay", 0, "ema.decay", KD_OPT_REAL, T(ema.decay), .preset = "0", .min = 0, .max = 0.999999,
-     .metavar = "D", .help = "keep a running average of the weights with this decay, and evaluate and save it"},
+    {"ema-decay", 0, "ema.decay", KD_OPT_REAL, T(ema.decay), .preset = "0", .min = 0,
+     .max = 0.999999, .metavar = "D",
+     .help = "keep a running average of the weights with this decay, and evaluate and save it"},
     {"ema-every", 0, "ema.every", KD_OPT_INT, T(ema.every), .preset = "1", .min = 1, .max = 1e6,
      .metavar = "STEPS", .help = "steps between updates of that average"},
     {"patience", 0, "patience", KD_OPT_INT, T(patience), .preset = "0", .min = 0, .max = 1e6,
-     .metavar = "EPOCHS", .help = "stop after so many epochs without a better validation; 0 is off"},
+     .metavar = "EPOCHS",
+     .help = "stop after so many epochs without a better validation; 0 is off"},
     {"keep-epoch", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best", .choices = "best|last",
      .metavar = "WHICH", .help = "the epoch best on validation, or the last one"},
-    {"train-eval", 0, "train_eval", KD_OPT_INT, T(train_eval), .preset = "2000", .min = 0, .max = 1e9,
-     .metavar = "N", .help = "training images evaluated each epoch beside validation"},
-    {"checkpoint-every", 0, "checkpoint_every", KD_OPT_TEXT, T(checkpoint_every), .preset = "1epoch",
-     .metavar = "WHEN", .help = "50steps, 1epoch, 30s, 5min, 1h, or never"},
+    {"train-eval", 0, "train_eval", KD_OPT_INT, T(train_eval), .preset = "2000", .min = 0,
+     .max = 1e9, .metavar = "N", .help = "training images evaluated each epoch beside validation"},
+    {"checkpoint-every", 0, "checkpoint_every", KD_OPT_TEXT, T(checkpoint_every),
+     .preset = "1epoch", .metavar = "WHEN", .help = "50steps, 1epoch, 30s, 5min, 1h, or never"},
 };
 const size_t kd_train_rows_n = sizeof kd_train_rows / sizeof *kd_train_rows;
 
@@ -73,22 +83,26 @@ const struct kd_option kd_distill_rows[] = {
      .help = "whose soft targets: teacher, a student, a model file, or a weighted list"},
     {"temperature", 'T', "temperature", KD_OPT_REAL, D(temperature), .preset = "4", .min = 0.01,
      .max = 1e4, .metavar = "T", .help = "temperature of the soft targets"},
-    {"alpha", 'a', "alpha", KD_OPT_REAL, D(alpha), .preset = "0.9", .min = 0, .max = 1, .metavar = "A",
-     .help = "weight of the soft term; 1 needs no labels, 0 uses labels alone"},
+    {"alpha", 'a', "alpha", KD_OPT_REAL, D(alpha), .preset = "0.9", .min = 0, .max = 1,
+     .metavar = "A", .help = "weight of the soft term; 1 needs no labels, 0 uses labels alone"},
     {"fixed-teacher", 0, "fixed_teacher", KD_OPT_BOOL, D(fixed_teacher),
      .help = "accept soft targets of plain images for an augmented student"},
     {"average", 0, "average", KD_OPT_CHOICE, D(average), .preset = "logits",
-     .choices = "logits|probabilities", .metavar = "WHAT", .help = "what of several teachers is averaged"},
+     .choices = "logits|probabilities", .metavar = "WHAT",
+     .help = "what of several teachers is averaged"},
 };
 const size_t kd_distill_rows_n = sizeof kd_distill_rows / sizeof *kd_distill_rows;
 
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS])
 {
     out[0] = (struct kd_opt_section){"Training", kd_train_rows, kd_train_rows_n, &job->train};
-    out[1] = (struct kd_opt_section){"Augmentation", kd_augment_rows, kd_augment_rows_n, &job->augment};
+    out[1] =
+        (struct kd_opt_section){"Augmentation", kd_augment_rows, kd_augment_rows_n, &job->augment};
     out[2] = (struct kd_opt_section){"Data", kd_data_rows, kd_data_rows_n, &job->data};
-    out[3] = (struct kd_opt_section){"Distillation", kd_distill_rows, kd_distill_rows_n, &job->distill};
-    out[4] = (struct kd_opt_section){"Correction", kd_correct_rows, kd_correct_rows_n, &job->correct};
+    out[3] =
+        (struct kd_opt_section){"Distillation", kd_distill_rows, kd_distill_rows_n, &job->distill};
+    out[4] =
+        (struct kd_opt_section){"Correction", kd_correct_rows, kd_correct_rows_n, &job->correct};
 }
 
 void kd_job_release(struct kd_job *job)
@@ -125,8 +139,10 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
         goto fail;
     }
     if (kd_json_add(json, "train", train, err) < 0) goto fail;
-    if (job->distilled && kd_json_attach(json, "distill", kd_opts_to_json(&s[3], err), err) < 0) goto fail;
-    if (job->corrected && kd_json_attach(json, "correct", kd_opts_to_json(&s[4], err), err) < 0) goto fail;
+    if (job->distilled && kd_json_attach(json, "distill", kd_opts_to_json(&s[3], err), err) < 0)
+        goto fail;
+    if (job->corrected && kd_json_attach(json, "correct", kd_opts_to_json(&s[4], err), err) < 0)
+        goto fail;
     return json;
 fail:
     cJSON_Delete(json);
@@ -137,21 +153,26 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
 {
     const struct kd_train_config *t = &job->train;
     if (t->schedule.warmup >= (double)t->epochs)
-        return kd_fail_usage(err, "train.schedule.warmup: it takes %g of the %lld epochs; it has to be fewer, 0 for none",
-                             t->schedule.warmup, (long long)t->epochs);
+        return kd_fail_usage(
+            err,
+            "train.schedule.warmup: it takes %g of the %lld epochs; it has to be fewer, 0 for none",
+            t->schedule.warmup, (long long)t->epochs);
     if (t->optimizer.nesterov && (t->optimizer.kind != KD_SGD || t->optimizer.momentum <= 0))
         return kd_fail_usage(err, "train.optimizer.nesterov: needs optimizer sgd with momentum");
     if (t->optimizer.decoupled && t->optimizer.kind != KD_SGD)
-        return kd_fail_usage(err, "train.optimizer.decoupled: is for optimizer sgd; adam with decay apart from "
-                                  "the gradient is adamw");
+        return kd_fail_usage(
+            err, "train.optimizer.decoupled: is for optimizer sgd; adam with decay apart from "
+                 "the gradient is adamw");
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");
     if (job->data.unlabelled && !job->distilled)
-        return kd_fail_usage(err, "data.unlabelled: only a student with soft targets can learn without labels");
+        return kd_fail_usage(
+            err, "data.unlabelled: only a student with soft targets can learn without labels");
     if (job->data.unlabelled && job->distill.alpha < 1)
-        return kd_fail_usage(err, "data.unlabelled: without labels only soft targets can be learnt; "
-                                  "set distill.alpha to 1 and give a teacher or soft targets");
+        return kd_fail_usage(err,
+                             "data.unlabelled: without labels only soft targets can be learnt; "
+                             "set distill.alpha to 1 and give a teacher or soft targets");
     return 0;
 }
 
@@ -163,7 +184,9 @@ int kd_model_data(const struct kd_model *model, struct kd_data_config *out, stru
     if (!cJSON_IsString(text)) return 0;
     cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
-    int status = !config ? -1 : data ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err) : 0;
+    int status = !config ? -1
+                 : data  ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err)
+                         : 0;
     cJSON_Delete(config);
     return status;
 }

@@ -1,15 +1,16 @@
-/* Whether a file's kd.config means the training that is asked for: compared option by option rather than as text, so that
- * files stay of use when kd learns a new option. */
+/* Whether a file's kd.config means the training that is asked for: compared option by option rather
+ * than as text, so that files stay of use when kd learns a new option. */
 #include "kd/base/json.h"
 #include "kd/train/config.h"
 
 #include <string.h>
 
-/* Neither what a training is called nor how often checkpoints are written changes what is trained: a folder copied into
- * another experiment, or renamed with its student, stays of use. */
+/* Neither what a training is called nor how often checkpoints are written changes what is trained:
+ * a folder copied into another experiment, or renamed with its student, stays of use. */
 static bool beside_the_point(const char *key)
 {
-    static const char *const keys[] = {"name", "experiment", "teacher", "student", "checkpoint_every"};
+    static const char *const keys[] = {"name", "experiment", "teacher", "student",
+                                       "checkpoint_every"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0) return true;
     return false;
@@ -38,7 +39,8 @@ static bool equal_objects(const cJSON *there, const cJSON *now, const cJSON *pre
 
 static bool equal(const cJSON *there, const cJSON *now, const cJSON *preset)
 {
-    return cJSON_IsObject(there) && cJSON_IsObject(now) ? equal_objects(there, now, preset) : kd_json_equal(there, now);
+    return cJSON_IsObject(there) && cJSON_IsObject(now) ? equal_objects(there, now, preset)
+                                                        : kd_json_equal(there, now);
 }
 
 /* A job with nothing said about it, as kd.config has it. */
@@ -49,7 +51,8 @@ static cJSON *presets(struct kd_err *err)
     cJSON *json = NULL;
     kd_job_sections(&job, sections);
     job.name = kd_strdup("", err);
-    if (job.name && kd_opts_preset(sections, KD_JOB_SECTIONS, err) == 0) json = kd_job_to_json(&job, err);
+    if (job.name && kd_opts_preset(sections, KD_JOB_SECTIONS, err) == 0)
+        json = kd_job_to_json(&job, err);
     kd_job_release(&job);
     return json;
 }
@@ -70,7 +73,8 @@ int kd_config_same(const char *there, const char *now, struct kd_err *err)
         {
             const cJSON *was = cJSON_GetObjectItemCaseSensitive(a, item->string);
             const cJSON *preset = cJSON_GetObjectItemCaseSensitive(usual, item->string);
-            if (status == 1) status = was && (beside_the_point(item->string) || equal(was, item, preset));
+            if (status == 1)
+                status = was && (beside_the_point(item->string) || equal(was, item, preset));
         }
     }
     cJSON_Delete(a);

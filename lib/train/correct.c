@@ -9,15 +9,20 @@
 #define C(field) offsetof(struct kd_correct_config, field)
 const struct kd_option kd_correct_rows[] = {
     {NULL, 0, "of", KD_OPT_TEXT, C(of), .help = "the student that is corrected"},
-    {"by", 0, "by", KD_OPT_CHOICE, C(by), .preset = "transfer", .choices = "transfer|balanced|test", .metavar = "WHAT",
-     .help = "what the biases are found by: the transfer images; unlabelled images of equally frequent classes; or, "
+    {"by", 0, "by", KD_OPT_CHOICE, C(by), .preset = "transfer", .choices = "transfer|balanced|test",
+     .metavar = "WHAT",
+     .help = "what the biases are found by: the transfer images; unlabelled images of equally "
+             "frequent classes; or, "
              "for comparison, the test labels"},
-    {"flips", 0, "flips", KD_OPT_REAL, C(flips), .preset = "0.001", .min = 0, .max = 1, .metavar = "SHARE",
+    {"flips", 0, "flips", KD_OPT_REAL, C(flips), .preset = "0.001", .min = 0, .max = 1,
+     .metavar = "SHARE",
      .help = "by transfer: share of the transfer images that may be taken for each unseen class"},
-    {"classes", 0, "classes", KD_OPT_REALS, C(classes), .min = 0, .max = 65535, .metavar = "CLASS,...",
+    {"classes", 0, "classes", KD_OPT_REALS, C(classes), .min = 0, .max = 65535,
+     .metavar = "CLASS,...",
      .help = "the unseen classes; default: those that the model's own training left out"},
     {"images", 0, "images", KD_OPT_TEXT, C(images), .metavar = "SOURCE",
-     .help = "by balanced: unlabelled images of all classes; default: the training images, none left out"},
+     .help = "by balanced: unlabelled images of all classes; default: the training images, none "
+             "left out"},
 };
 const size_t kd_correct_rows_n = sizeof kd_correct_rows / sizeof *kd_correct_rows;
 
@@ -29,12 +34,14 @@ const char *kd_correct_by_name(int by)
 
 /* ---- which classes ---- */
 
-static int mark(const struct kd_reals *list, uint32_t classes, bool as, bool *out, struct kd_err *err)
+static int mark(const struct kd_reals *list, uint32_t classes, bool as, bool *out,
+                struct kd_err *err)
 {
     for (size_t i = 0; i < list->n; i++) {
         double v = list->v[i];
         if (!(v >= 0) || v != floor(v) || v >= classes)
-            return kd_fail_usage(err, "correct.classes: no class %g, classes are 0 to %u", v, classes - 1);
+            return kd_fail_usage(err, "correct.classes: no class %g, classes are 0 to %u", v,
+                                 classes - 1);
         out[(uint32_t)v] = as;
     }
     return 0;
@@ -57,8 +64,11 @@ static int find_unseen(struct kd_correction *c, struct kd_err *err)
     }
     for (uint32_t k = 0; k < classes; k++) many += c->unseen[k];
     if (status == 0 && !many)
-        status = kd_fail_usage(err, "%s: no class was left out of its training; name the unseen ones (--classes, "
-                                    "correct.classes)", c->model->path);
+        status = kd_fail_usage(
+            err,
+            "%s: no class was left out of its training; name the unseen ones (--classes, "
+            "correct.classes)",
+            c->model->path);
     return status;
 }
 
@@ -72,7 +82,9 @@ static void drop_unseen(const struct kd_correction *c, struct kd_subset *s)
         uint32_t i = s->index[j];
         int32_t label = s->images->labels ? s->images->labels[i] : -1;
         const float *z = c->teacher ? c->teacher + (size_t)i * classes : NULL;
-        if ((z && c->unseen[kd_argmax(z, classes)]) || (label >= 0 && (uint32_t)label < classes && c->unseen[label])) continue;
+        if ((z && c->unseen[kd_argmax(z, classes)]) ||
+            (label >= 0 && (uint32_t)label < classes && c->unseen[label]))
+            continue;
         s->index[kept++] = i;
     }
     s->n = kept;
@@ -82,7 +94,8 @@ static int choose_images(const struct kd_correction *c, struct kd_subset *out, s
 {
     struct kd_data_config all = *c->data;
     struct kd_subset rest = {0};
-    bool other = c->config->by == KD_BY_TEST || (c->config->by == KD_BY_BALANCED && c->config->images);
+    bool other =
+        c->config->by == KD_BY_TEST || (c->config->by == KD_BY_BALANCED && c->config->images);
     if (other || strcmp(c->images->split, "train") != 0) {
         if (kd_subset_all(c->images, out, err) < 0) return -1;
     } else {
@@ -103,8 +116,9 @@ static struct kd_param *last_bias(const struct kd_model *model, struct kd_err *e
     struct kd_layer *last = &chain->layers[chain->n_layers - 1];
     for (unsigned i = 0; strcmp(last->kind->name, "dense") == 0 && i < last->n_params; i++)
         if (last->param[i].role == KD_BIAS) return &last->param[i];
-    kd_fail(err, "%s: its last layer is %s%s; only a dense layer with biases can be corrected", model->path,
-            last->kind->name, strcmp(last->kind->name, "dense") == 0 ? " without biases" : "");
+    kd_fail(err, "%s: its last layer is %s%s; only a dense layer with biases can be corrected",
+            model->path, last->kind->name,
+            strcmp(last->kind->name, "dense") == 0 ? " without biases" : "");
     return NULL;
 }
 
@@ -116,10 +130,12 @@ static int find_bias(struct kd_correction *c, const struct kd_subset *on, struct
     int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
     int status = logits && labels ? 0 : -1;
     if (status == 0)
-        status = kd_predict(net, &c->model->normalize, &view, on->index, on->n, c->pool, c->progress, logits, err);
+        status = kd_predict(net, &c->model->normalize, &view, on->index, on->n, c->pool,
+                            c->progress, logits, err);
     for (uint32_t i = 0; status == 0 && i < on->n; i++) labels[i] = kd_subset_label(on, i);
     if (status == 0 && c->config->by == KD_BY_TRANSFER)
-        status = kd_bias_by_transfer(logits, on->n, net->classes, c->unseen, c->config->flips, c->bias, err);
+        status = kd_bias_by_transfer(logits, on->n, net->classes, c->unseen, c->config->flips,
+                                     c->bias, err);
     else if (status == 0 && c->config->by == KD_BY_BALANCED)
         status = kd_bias_by_balance(logits, on->n, net->classes, c->unseen, c->bias, err);
     else if (status == 0)
@@ -137,14 +153,17 @@ int kd_correct(struct kd_correction *c, struct kd_err *err)
     int status = bias && find_unseen(c, err) == 0 ? kd_model_suits(c->model, c->images, err) : -1;
     if (status == 0) status = choose_images(c, &on, err);
     if (status == 0 && !on.n)
-        status = kd_fail(err, "%s: of %s:%s no image is left to find biases by%s", c->model->path, c->images->source,
-                         c->images->split, c->teacher ? "; its teacher takes all for unseen classes" : "");
+        status = kd_fail(err, "%s: of %s:%s no image is left to find biases by%s", c->model->path,
+                         c->images->source, c->images->split,
+                         c->teacher ? "; its teacher takes all for unseen classes" : "");
     if (status == 0) {
         c->used = on.n;
         status = find_bias(c, &on, err);
-        if (status < 0) kd_err_context(err, "%s on %s:%s", c->model->path, c->images->source, c->images->split);
+        if (status < 0)
+            kd_err_context(err, "%s on %s:%s", c->model->path, c->images->source, c->images->split);
     }
-    for (uint32_t k = 0; status == 0 && k < c->model->net->classes; k++) bias->value[k] += (float)c->bias[k];
+    for (uint32_t k = 0; status == 0 && k < c->model->net->classes; k++)
+        bias->value[k] += (float)c->bias[k];
     if (status == 0)
         status = kd_model_fingerprint(c->model->net, &c->model->normalize, c->fingerprint, err);
     kd_subset_release(&on);
@@ -185,8 +204,8 @@ static char *text_if(int status, cJSON *json, struct kd_err *err)
 }
 
 /* kd.config of the model before, with the new name and what was done. */
-static char *config_text(const struct kd_model *model, const char *name, const struct kd_correct_config *config,
-                         struct kd_err *err)
+static char *config_text(const struct kd_model *model, const char *name,
+                         const struct kd_correct_config *config, struct kd_err *err)
 {
     struct kd_correct_config copy = *config; /* sections want something they could write to */
     struct kd_opt_section s = {"Correction", kd_correct_rows, kd_correct_rows_n, &copy};
@@ -214,7 +233,8 @@ static char *corrected_text(const struct kd_correction *c, struct kd_err *err)
     if (status == 0) status = kd_json_add_text(json, "by", kd_correct_by_name(c->config->by), err);
     if (status == 0) status = kd_json_add_numbers(json, "classes", lists, m, err);
     if (status == 0) status = kd_json_add_numbers(json, "bias", lists + classes, m, err);
-    if (status == 0) status = kd_json_attach(json, "images", kd_images_identity(c->images, err), err);
+    if (status == 0)
+        status = kd_json_attach(json, "images", kd_images_identity(c->images, err), err);
     if (status == 0) status = kd_json_add_number(json, "used", c->used, err);
     kd_free(lists);
     return text_if(status, json, err);
@@ -232,12 +252,16 @@ static char *metrics_text(const struct kd_model *model, struct kd_err *err)
 int kd_correct_write(const char *path, const struct kd_correction *c, struct kd_err *err)
 {
     struct kd_tensorfile f;
-    char *config = config_text(c->model, c->name, c->config, err), *corrected = corrected_text(c, err);
+    char *config = config_text(c->model, c->name, c->config, err),
+         *corrected = corrected_text(c, err);
     char *metrics = metrics_text(c->model, err);
     const struct {
         const char *key, *text;
-    } texts[] = {{"kd.config", config}, {"kd.corrected", corrected}, {"kd.metrics", metrics},
-                 {"kd.data", meta(c->model, "kd.data")}, {"kd.parents", meta(c->model, "kd.parents")},
+    } texts[] = {{"kd.config", config},
+                 {"kd.corrected", corrected},
+                 {"kd.metrics", metrics},
+                 {"kd.data", meta(c->model, "kd.data")},
+                 {"kd.parents", meta(c->model, "kd.parents")},
                  {"kd.command", c->command[0] ? c->command : NULL}};
     int status = kd_tensorfile_init(&f, err);
     if (status == 0 && !(config && corrected && metrics)) status = -1;

@@ -1,8 +1,8 @@
 #include "kd/train/experiment.h"
-#include "kd/train/predict.h"
+#include "experiment_parts.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
-#include "experiment_parts.h"
+#include "kd/train/predict.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,19 @@ static const char *const teacher_keys[] = {"network", "train", "data", "seeds"};
 
 static int bad_seeds(struct kd_err *err)
 {
-    return kd_fail_usage(err, "seeds: expected a count from 1 to %d, or a list of whole numbers up to 2^53",
-                         MOST_SEEDS);
+    return kd_fail_usage(
+        err, "seeds: expected a count from 1 to %d, or a list of whole numbers up to 2^53",
+        MOST_SEEDS);
 }
 
 static int read_seeds(struct kd_experiment *x, struct kd_err *err)
 {
     const cJSON *seeds = cJSON_GetObjectItemCaseSensitive(x->json, "seeds");
     bool list = cJSON_IsArray(seeds);
-    double count = !seeds ? 1 : list ? cJSON_GetArraySize(seeds)
-                 : cJSON_IsNumber(seeds) ? seeds->valuedouble : 0;
+    double count = !seeds                  ? 1
+                   : list                  ? cJSON_GetArraySize(seeds)
+                   : cJSON_IsNumber(seeds) ? seeds->valuedouble
+                                           : 0;
     if (!(count >= 1 && count <= MOST_SEEDS) || count != (double)(int)count) return bad_seeds(err);
     x->n_seeds = (size_t)count;
     x->seeds = kd_alloc(x->n_seeds, sizeof *x->seeds, "seeds", err);
@@ -39,7 +42,8 @@ static int read_seeds(struct kd_experiment *x, struct kd_err *err)
         x->seeds[i] = (uint64_t)v;
         for (size_t j = 0; j < i; j++)
             if (x->seeds[j] == x->seeds[i])
-                return kd_fail_usage(err, "seeds: %llu is there twice", (unsigned long long)x->seeds[i]);
+                return kd_fail_usage(err, "seeds: %llu is there twice",
+                                     (unsigned long long)x->seeds[i]);
     }
     return 0;
 }
@@ -50,8 +54,9 @@ static int read_teacher_seeds(struct kd_experiment *x, struct kd_err *err)
     const cJSON *seeds = cJSON_GetObjectItemCaseSensitive(teacher, "seeds");
     double count = cJSON_IsNumber(seeds) ? seeds->valuedouble : seeds ? 0 : (double)x->n_seeds;
     if (!(count >= 1 && count <= MOST_SEEDS) || count != (double)(int)count)
-        return kd_fail_usage(err, "teacher.seeds: expected how many of the seeds train a teacher, from 1 to %d",
-                             MOST_SEEDS);
+        return kd_fail_usage(
+            err, "teacher.seeds: expected how many of the seeds train a teacher, from 1 to %d",
+            MOST_SEEDS);
     x->n_teacher_seeds = (size_t)count < x->n_seeds ? (size_t)count : x->n_seeds;
     return 0;
 }
@@ -74,7 +79,8 @@ static char *default_name(const char *path, struct kd_err *err)
     return kd_format(err, "%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
 }
 
-static int read_name(struct kd_experiment *x, const char *path, const char *runs, struct kd_err *err)
+static int read_name(struct kd_experiment *x, const char *path, const char *runs,
+                     struct kd_err *err)
 {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(x->json, "name");
     if (name && (!cJSON_IsString(name) || !kd_experiment_name_ok(name->valuestring)))
@@ -94,14 +100,14 @@ static int read_all(struct kd_experiment *x, const char *path, const char *runs,
     for (size_t i = 0; sets && i < sets->n && status == 0; i++)
         status = kd_json_assign(x->json, sets->v[i], err);
     if (status < 0 || kd_experiment_keys(x->json, "", top_keys, COUNT(top_keys), err) < 0 ||
-        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 || read_teacher_seeds(x, err) < 0 ||
-        kd_experiment_students(x, err) < 0)
+        read_name(x, path, runs, err) < 0 || read_seeds(x, err) < 0 ||
+        read_teacher_seeds(x, err) < 0 || kd_experiment_students(x, err) < 0)
         return path ? kd_err_context(err, "%s", path) : -1;
     return 0;
 }
 
-struct kd_experiment *kd_experiment_open(const char *path, const char *runs, const struct kd_texts *sets,
-                                         struct kd_err *err)
+struct kd_experiment *kd_experiment_open(const char *path, const char *runs,
+                                         const struct kd_texts *sets, struct kd_err *err)
 {
     struct kd_experiment *x = kd_alloc(1, sizeof *x, "an experiment", err);
     if (x && read_all(x, path, runs, sets, err) < 0) {
@@ -150,8 +156,8 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
     snprintf(train, sizeof train, "%.300s.train", where);
     if (read_section(&s[2], object, where, "data", NULL, 0, err) < 0 ||
         read_section(&s[0], object, where, "train", augment, 1, err) < 0 ||
-        read_section(&s[1], cJSON_GetObjectItemCaseSensitive(object, "train"), train, "augment", NULL, 0,
-                     err) < 0 ||
+        read_section(&s[1], cJSON_GetObjectItemCaseSensitive(object, "train"), train, "augment",
+                     NULL, 0, err) < 0 ||
         read_section(&s[3], object, where, "distill", NULL, 0, err) < 0 ||
         read_section(&s[4], object, where, "correct", NULL, 0, err) < 0)
         return -1;
@@ -161,13 +167,14 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
         return kd_fail_memory(err, "not enough memory for a network");
     const cJSON *distill = cJSON_GetObjectItemCaseSensitive(object, "distill");
     job->distilled = distill && !cJSON_IsNull(distill);
-    if (job->distilled && !job->distill.from && !(job->distill.from = cJSON_CreateString("teacher")))
+    if (job->distilled && !job->distill.from &&
+        !(job->distill.from = cJSON_CreateString("teacher")))
         return kd_fail_memory(err, "not enough memory for a teacher's name");
     return 0;
 }
 
-int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student, struct kd_job *job,
-                      struct kd_err *err)
+int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student,
+                      struct kd_job *job, struct kd_err *err)
 {
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_release(job);
@@ -182,7 +189,8 @@ int kd_experiment_job(const struct kd_experiment *x, const char *name, bool stud
         object = NULL;
         for (size_t i = 0; i < x->n_students; i++)
             if (strcmp(x->students[i].name, name) == 0) object = x->students[i].json;
-    } else if (object && kd_experiment_keys(object, where, teacher_keys, COUNT(teacher_keys), err) < 0)
+    } else if (object &&
+               kd_experiment_keys(object, where, teacher_keys, COUNT(teacher_keys), err) < 0)
         return -1;
     return read_job(x, object, where, job, err);
 }
@@ -200,7 +208,8 @@ const struct kd_student *kd_experiment_student(const struct kd_experiment *x, co
     if (!found) {
         const char *near = kd_nearest(name, known, (unsigned)x->n_students);
         kd_fail_usage(err, "%s has no student \"%s\"; %s%s%s", x->name, name,
-                      near ? "did you mean \"" : "--list prints them", near ? near : "", near ? "\"?" : "");
+                      near ? "did you mean \"" : "--list prints them", near ? near : "",
+                      near ? "\"?" : "");
     }
     kd_free(known);
     return found;
@@ -223,12 +232,15 @@ const struct kd_option kd_soften_rows[] = {
     {"probabilities", 0, "probabilities", KD_OPT_BOOL, S(probabilities),
      .help = "write softmax(logits / T) for each temperature too"},
     {"half", 0, "half", KD_OPT_BOOL, S(half), .help = "logits in half precision (F16)"},
-    {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000, .metavar = "N",
+    {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000,
+     .metavar = "N",
      .help = "record logits of N augmented views of each image, which a student replays"},
     {"views-seed", 0, "views_seed", KD_OPT_INT, S(views_seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N", .help = "seed of the views"},
-    {"tta", 0, "tta", KD_OPT_CHOICE, S(tta), .preset = "none", .choices = kd_tta_choices, .metavar = "COPIES",
-     .help = "average each teacher's logits over copies of an image: mirrored, and shifted by a pixel"},
+    {"tta", 0, "tta", KD_OPT_CHOICE, S(tta), .preset = "none", .choices = kd_tta_choices,
+     .metavar = "COPIES",
+     .help =
+         "average each teacher's logits over copies of an image: mirrored, and shifted by a pixel"},
 };
 const size_t kd_soften_rows_n = sizeof kd_soften_rows / sizeof *kd_soften_rows;
 
@@ -245,25 +257,30 @@ int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config 
 
 /* ---- places ---- */
 
-char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student, uint64_t seed,
-                          struct kd_err *err)
+char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student,
+                          uint64_t seed, struct kd_err *err)
 {
     return kd_format(err, "%s/%s%s/s%llu", x->folder, student ? "students/" : "", name,
                      (unsigned long long)seed);
 }
 
-char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed, struct kd_err *err)
+char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed,
+                         struct kd_err *err)
 {
-    return kd_format(err, "%s/soft/s%llu/%s.safetensors", x->folder, (unsigned long long)seed, name);
+    return kd_format(err, "%s/soft/s%llu/%s.safetensors", x->folder, (unsigned long long)seed,
+                     name);
 }
 
 /* ---- resolved ---- */
 
-/* As an experiment may say it: the name is the key, and a corrected student has all else from the one it corrects. */
-static cJSON *job_json(const struct kd_experiment *x, const char *name, bool student, struct kd_err *err)
+/* As an experiment may say it: the name is the key, and a corrected student has all else from the
+ * one it corrects. */
+static cJSON *job_json(const struct kd_experiment *x, const char *name, bool student,
+                       struct kd_err *err)
 {
     struct kd_job job = {0};
-    cJSON *json = kd_experiment_job(x, name, student, &job, err) == 0 ? kd_job_to_json(&job, err) : NULL;
+    cJSON *json =
+        kd_experiment_job(x, name, student, &job, err) == 0 ? kd_job_to_json(&job, err) : NULL;
     cJSON_DeleteItemFromObjectCaseSensitive(json, "name");
     for (size_t i = 0; job.corrected && i < KD_TAKEN; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(json, kd_student_keys[i]);
@@ -273,7 +290,8 @@ static cJSON *job_json(const struct kd_experiment *x, const char *name, bool stu
 
 cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
 {
-    cJSON *out = cJSON_CreateObject(), *students = cJSON_CreateObject(), *seeds = cJSON_CreateArray();
+    cJSON *out = cJSON_CreateObject(), *students = cJSON_CreateObject(),
+          *seeds = cJSON_CreateArray();
     int status = 0;
     for (size_t i = 0; i < x->n_seeds && status == 0; i++) {
         cJSON *seed = cJSON_CreateNumber((double)x->seeds[i]);

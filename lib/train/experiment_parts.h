@@ -8,7 +8,8 @@ int kd_experiment_keys(const cJSON *object, const char *where, const char *const
                        struct kd_err *err);
 /* Can this be a folder's name? */
 bool kd_experiment_name_ok(const char *name);
-/* A student's keys; a corrected one has the first KD_TAKEN of the one it corrects, and none of its own. */
+/* A student's keys; a corrected one has the first KD_TAKEN of the one it corrects, and none of its
+ * own. */
 enum { KD_TAKEN = 4, KD_STUDENT_KEYS = 6 };
 extern const char *const kd_student_keys[KD_STUDENT_KEYS];
 /* x->students from x->json. */

@@ -10,8 +10,8 @@ int kd_interval_parse(const char *text, struct kd_interval *out, struct kd_err *
         const char *name;
         unsigned unit;
         double factor;
-    } units[] = {{"steps", KD_STEPS, 1}, {"step", KD_STEPS, 1}, {"epochs", KD_EPOCHS, 1},
-                 {"epoch", KD_EPOCHS, 1}, {"s", KD_SECONDS, 1}, {"min", KD_SECONDS, 60},
+    } units[] = {{"steps", KD_STEPS, 1},  {"step", KD_STEPS, 1}, {"epochs", KD_EPOCHS, 1},
+                 {"epoch", KD_EPOCHS, 1}, {"s", KD_SECONDS, 1},  {"min", KD_SECONDS, 60},
                  {"h", KD_SECONDS, 3600}};
     *out = (struct kd_interval){0, KD_NEVER};
     if (strcmp(text, "never") == 0) return 0;
@@ -24,6 +24,8 @@ int kd_interval_parse(const char *text, struct kd_interval *out, struct kd_err *
                 out->unit = units[i].unit;
                 return 0;
             }
-    return kd_fail_usage(err, "train.checkpoint_every: \"%s\" is no interval; expected 50steps, 1epoch, "
-                              "30s, 5min, 1h or never", text);
+    return kd_fail_usage(err,
+                         "train.checkpoint_every: \"%s\" is no interval; expected 50steps, 1epoch, "
+                         "30s, 5min, 1h or never",
+                         text);
 }

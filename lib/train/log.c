@@ -12,7 +12,8 @@ static cJSON *metrics(const struct kd_metrics *m, struct kd_err *err)
         return none;
     }
     cJSON *o = cJSON_CreateObject();
-    if (kd_json_add_number(o, "loss", m->loss, err) < 0 || kd_json_add_number(o, "top1", m->top1, err) < 0 ||
+    if (kd_json_add_number(o, "loss", m->loss, err) < 0 ||
+        kd_json_add_number(o, "top1", m->top1, err) < 0 ||
         kd_json_add_number(o, "top5", m->top5, err) < 0) {
         cJSON_Delete(o);
         return NULL;
@@ -28,8 +29,10 @@ static int add_optional(cJSON *o, const char *key, double v, struct kd_err *err)
 static cJSON *training(const struct kd_epoch_log *log, struct kd_err *err)
 {
     cJSON *o = cJSON_CreateObject();
-    if (kd_json_add_number(o, "loss", log->loss, err) < 0 || add_optional(o, "hard", log->hard, err) < 0 ||
-        add_optional(o, "soft", log->soft, err) < 0 || add_optional(o, "top1", log->top1, err) < 0) {
+    if (kd_json_add_number(o, "loss", log->loss, err) < 0 ||
+        add_optional(o, "hard", log->hard, err) < 0 ||
+        add_optional(o, "soft", log->soft, err) < 0 ||
+        add_optional(o, "top1", log->top1, err) < 0) {
         cJSON_Delete(o);
         return NULL;
     }

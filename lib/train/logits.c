@@ -3,19 +3,22 @@
 #include "kd/train/predict.h"
 
 int kd_logits_write(const char *path, const float *logits, const int32_t *labels, size_t classes,
-                    const struct kd_images *images, const char *fingerprint, const char *command, struct kd_err *err)
+                    const struct kd_images *images, const char *fingerprint, const char *command,
+                    struct kd_err *err)
 {
     struct kd_tensorfile f;
     const size_t shape[] = {images->n, classes};
     int status = kd_tensorfile_init(&f, err);
-    if (status == 0 && (kd_tensorfile_set(&f, "kd.kind", "logits", err) < 0 ||
-                        kd_tensorfile_set(&f, "kd.format", KD_FORMAT, err) < 0 ||
-                        kd_tensorfile_set(&f, "kd.version", KD_VERSION, err) < 0 ||
-                        kd_tensorfile_set_json(&f, "kd.data", kd_images_identity(images, err), err) < 0))
+    if (status == 0 &&
+        (kd_tensorfile_set(&f, "kd.kind", "logits", err) < 0 ||
+         kd_tensorfile_set(&f, "kd.format", KD_FORMAT, err) < 0 ||
+         kd_tensorfile_set(&f, "kd.version", KD_VERSION, err) < 0 ||
+         kd_tensorfile_set_json(&f, "kd.data", kd_images_identity(images, err), err) < 0))
         status = -1;
     if (status == 0 && command[0]) status = kd_tensorfile_set(&f, "kd.command", command, err);
     if (status == 0)
-        status = kd_tensorfile_set_json(&f, "kd.parents", cJSON_CreateStringArray(&fingerprint, 1), err);
+        status =
+            kd_tensorfile_set_json(&f, "kd.parents", cJSON_CreateStringArray(&fingerprint, 1), err);
     if (status == 0) status = kd_tensorfile_add(&f, "logits", KD_F32, 2, shape, logits, err);
     if (status == 0 && labels)
         status = kd_tensorfile_add(&f, "labels", KD_I32, 1, shape, labels, err);

@@ -10,7 +10,8 @@ struct softmax {
     double *log_q, *q;
 };
 
-static void softmax_rows(struct softmax s, const float *z, size_t n, size_t classes, double temperature)
+static void softmax_rows(struct softmax s, const float *z, size_t n, size_t classes,
+                         double temperature)
 {
     for (size_t r = 0; r < n; r++) {
         const float *row = z + r * classes;
@@ -76,7 +77,8 @@ void kd_loss(const struct kd_loss_spec *spec, const struct kd_loss_batch *b, flo
              double *scratch, struct kd_loss_sums *sums)
 {
     size_t n = b->n, classes = b->classes, size = n * classes;
-    struct softmax plain = {scratch, scratch + size}, student = {scratch + 2 * size, scratch + 3 * size};
+    struct softmax plain = {scratch, scratch + size},
+                   student = {scratch + 2 * size, scratch + 3 * size};
     struct softmax teacher = {scratch + 4 * size, scratch + 5 * size};
     double *gradient = scratch + 6 * size, alpha = b->teacher ? spec->alpha : 0;
     softmax_rows(plain, b->logits, n, classes, 1);

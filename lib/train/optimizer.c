@@ -5,11 +5,13 @@
 
 static double rate_of(const struct kd_optimizer *o, const struct kd_param *p)
 {
-    if (p->role == KD_BIAS || p->role == KD_NORM_BIAS) return o->rate * o->config->optimizer.bias_rate;
+    if (p->role == KD_BIAS || p->role == KD_NORM_BIAS)
+        return o->rate * o->config->optimizer.bias_rate;
     return p->role == KD_NORM_WEIGHT ? o->rate * o->config->optimizer.norm_rate : o->rate;
 }
 
-static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_t from, size_t count)
+static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_t from,
+                         size_t count)
 {
     const struct kd_train_config *c = o->config;
     float *w = p->value + from, *first = o->state[0][p->index] + from;
@@ -20,7 +22,9 @@ static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_
                                    .momentum = (float)c->optimizer.momentum,
                                    .decay = apart ? 0 : (float)decay,
                                    .nesterov = c->optimizer.nesterov};
-        if (apart) kd_kernels()->scale(w, count, (float)(1 - rate * decay)); /* Loshchilov and Hutter 2019, algorithm 1 */
+        if (apart)
+            kd_kernels()->scale(
+                w, count, (float)(1 - rate * decay)); /* Loshchilov and Hutter 2019, algorithm 1 */
         kd_kernels()->sgd(w, first, p->grad + from, count, &step);
         return;
     }
@@ -38,7 +42,8 @@ static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_
     kd_kernels()->adam(w, first, o->state[1][p->index] + from, p->grad + from, count, &step);
 }
 
-/* Srebro and Shraibman 2005; as in Hinton et al. 2012 (dropout), section A.1: rows too long are scaled back. */
+/* Srebro and Shraibman 2005; as in Hinton et al. 2012 (dropout), section A.1: rows too long are
+ * scaled back. */
 static void keep_norm(const struct kd_param *p, size_t from, size_t count)
 {
     size_t row = p->count / p->shape[0];
@@ -64,7 +69,8 @@ int kd_optimizer_init(struct kd_optimizer *o, const struct kd_train_config *conf
         o->state[s] = kd_alloc(net->n_params, sizeof *o->state[s], "optimizer state", err);
         if (!o->state[s]) return -1;
         for (unsigned i = 0; i < net->n_params; i++)
-            if (net->params[i]->trained) kd_slab_plan(&o->slab, net->params[i]->count * sizeof(float));
+            if (net->params[i]->trained)
+                kd_slab_plan(&o->slab, net->params[i]->count * sizeof(float));
     }
     if (kd_slab_open(&o->slab, "optimizer state", err) < 0) return -1;
     for (unsigned s = 0; s < o->states; s++)

@@ -33,12 +33,18 @@ double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uin
     double share = steps > 0 ? ((double)step - warmup_steps) / steps : 0;
     if (share > 1) share = 1;
     switch ((enum kd_schedule_kind)config->schedule.kind) {
-    case KD_CONSTANT: return rate;
-    case KD_STEP: return rate * pow(config->schedule.gamma, floor(t / config->schedule.every));
-    case KD_EXPONENTIAL: return rate * pow(config->schedule.gamma, t);
-    case KD_COSINE: return half_cosine(rate, rate * config->schedule.final, share);
-    case KD_ONE_CYCLE: return one_cycle(rate, share);
-    case KD_TRIANGULAR: return triangular(config, share);
+    case KD_CONSTANT:
+        return rate;
+    case KD_STEP:
+        return rate * pow(config->schedule.gamma, floor(t / config->schedule.every));
+    case KD_EXPONENTIAL:
+        return rate * pow(config->schedule.gamma, t);
+    case KD_COSINE:
+        return half_cosine(rate, rate * config->schedule.final, share);
+    case KD_ONE_CYCLE:
+        return one_cycle(rate, share);
+    case KD_TRIANGULAR:
+        return triangular(config, share);
     }
     return rate;
 }

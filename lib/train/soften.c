@@ -23,7 +23,8 @@ static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
 static bool weighted(const struct kd_teachers *t)
 {
     for (size_t i = 1; i < t->n; i++)
-        if (t->weights[i] != t->weights[0]) return true; // NOLINT(clang-diagnostic-float-equal): the same number or not
+        if (t->weights[i] != t->weights[0])
+            return true; // NOLINT(clang-diagnostic-float-equal): the same number or not
     return false;
 }
 
@@ -34,18 +35,25 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (kd_tensorfile_set(f, "kd.kind", "soft-targets", err) < 0 ||
         kd_tensorfile_set(f, "kd.format", KD_FORMAT, err) < 0 ||
         kd_tensorfile_set(f, "kd.version", KD_VERSION, err) < 0 ||
-        kd_tensorfile_set(f, "kd.average", teachers->average ? "probabilities" : "logits", err) < 0 ||
+        kd_tensorfile_set(f, "kd.average", teachers->average ? "probabilities" : "logits", err) <
+            0 ||
         kd_tensorfile_set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
         kd_tensorfile_set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
         return -1;
     if (weighted(teachers) &&
-        kd_tensorfile_set_json(f, "kd.weights", cJSON_CreateDoubleArray(teachers->weights, (int)teachers->n), err) < 0)
+        kd_tensorfile_set_json(
+            f, "kd.weights", cJSON_CreateDoubleArray(teachers->weights, (int)teachers->n), err) < 0)
         return -1;
-    if (teachers->tta && kd_tensorfile_set(f, "kd.tta", kd_tta_name((enum kd_tta)teachers->tta), err) < 0) return -1;
+    if (teachers->tta &&
+        kd_tensorfile_set(f, "kd.tta", kd_tta_name((enum kd_tta)teachers->tta), err) < 0)
+        return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
-    if (what->views && kd_tensorfile_set_json(f, "kd.views", views_json(what, err), err) < 0) return -1;
+    if (what->views && kd_tensorfile_set_json(f, "kd.views", views_json(what, err), err) < 0)
+        return -1;
     const struct kd_reals *t = &what->temperatures;
-    return t->n ? kd_tensorfile_set_json(f, "kd.temperature", cJSON_CreateDoubleArray(t->v, (int)t->n), err) : 0;
+    return t->n ? kd_tensorfile_set_json(f, "kd.temperature",
+                                         cJSON_CreateDoubleArray(t->v, (int)t->n), err)
+                : 0;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -53,20 +61,22 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : !a && !b;
 }
 
-bool kd_soften_is_current(const char *path, const struct kd_soften *what, const struct kd_teachers *teachers,
-                          const struct kd_images *images)
+bool kd_soften_is_current(const char *path, const struct kd_soften *what,
+                          const struct kd_teachers *teachers, const struct kd_images *images)
 {
-    static const char *const keys[] = {"kd.kind", "kd.data", "kd.parents", "kd.average", "kd.weights", "kd.tta", "kd.views",
-                                       "kd.temperature"};
+    static const char *const keys[] = {"kd.kind",    "kd.data", "kd.parents", "kd.average",
+                                       "kd.weights", "kd.tta",  "kd.views",   "kd.temperature"};
     struct kd_tensorfile there, wanted;
     struct kd_err ignored = {0};
     if (kd_tensorfile_read(path, NULL, &there, &ignored) < 0) return false;
-    bool same = kd_tensorfile_init(&wanted, &ignored) == 0 && describe(&wanted, what, teachers, images, &ignored) == 0;
+    bool same = kd_tensorfile_init(&wanted, &ignored) == 0 &&
+                describe(&wanted, what, teachers, images, &ignored) == 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && same; i++)
         same = same_text(kd_tensorfile_meta(&there, keys[i]), kd_tensorfile_meta(&wanted, keys[i]));
     const struct kd_tensor *logits = kd_tensorfile_find(&there, "logits");
     bool asked = what->logits && !teachers->average;
-    if (asked != (logits != NULL) || (logits && (logits->dtype == KD_F16) != what->half)) same = false;
+    if (asked != (logits != NULL) || (logits && (logits->dtype == KD_F16) != what->half))
+        same = false;
     kd_tensorfile_release(&wanted);
     kd_tensorfile_release(&there);
     return same;
@@ -97,8 +107,8 @@ static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, str
 
 /* [K][N][C]; of averaged probabilities the teachers are asked anew for each temperature. */
 static int add_probabilities(struct kd_tensorfile *f, const struct kd_soften *what,
-                             struct kd_teachers *teachers, const struct kd_view *view, struct arrays *a,
-                             const size_t shape[3], struct kd_pool *pool,
+                             struct kd_teachers *teachers, const struct kd_view *view,
+                             struct arrays *a, const size_t shape[3], struct kd_pool *pool,
                              const struct kd_progress *progress, struct kd_err *err)
 {
     size_t k = what->temperatures.n, n = shape[1], classes = shape[2], whole[] = {k, n, classes};
@@ -137,15 +147,18 @@ static int fill(struct kd_tensorfile *f, const struct kd_soften *what, struct kd
     return add_probabilities(f, what, teachers, &view, a, shape, pool, progress, err);
 }
 
-static int check(const struct kd_soften *what, const struct kd_teachers *teachers, struct kd_err *err)
+static int check(const struct kd_soften *what, const struct kd_teachers *teachers,
+                 struct kd_err *err)
 {
     if (teachers->average && !what->temperatures.n)
-        return kd_fail_usage(err, "averaged probabilities hold for the temperatures asked for alone; say which with "
-                                  "--temperature");
+        return kd_fail_usage(
+            err, "averaged probabilities hold for the temperatures asked for alone; say which with "
+                 "--temperature");
     if (what->views && what->temperatures.n)
         return kd_fail_usage(err, "views are recorded as logits; leave --probabilities out");
     if (!what->logits && !what->temperatures.n)
-        return kd_fail_usage(err, "nothing to write: neither logits nor probabilities are asked for");
+        return kd_fail_usage(err,
+                             "nothing to write: neither logits nor probabilities are asked for");
     return 0;
 }
 

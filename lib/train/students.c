@@ -6,13 +6,14 @@
 #include <string.h>
 
 enum { MOST_STUDENTS = 20000 };
-const char *const kd_student_keys[KD_STUDENT_KEYS] = {"network", "train", "data", "distill", "sweep", "correct"};
+const char *const kd_student_keys[KD_STUDENT_KEYS] = {"network", "train", "data",
+                                                      "distill", "sweep", "correct"};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* Unknown keys of an object whose members are read one by one. */
 int kd_experiment_keys(const cJSON *object, const char *where, const char *const *keys, size_t n,
-                      struct kd_err *err)
+                       struct kd_err *err)
 {
     if (!cJSON_IsObject(object)) return kd_fail_usage(err, "%s: expected an object {...}", where);
     const cJSON *item;
@@ -22,8 +23,9 @@ int kd_experiment_keys(const cJSON *object, const char *where, const char *const
         while (i < n && strcmp(keys[i], item->string) != 0) i++;
         if (i < n) continue;
         const char *near = kd_nearest(item->string, keys, (unsigned)n);
-        return kd_fail_usage(err, "%s%sunknown key \"%s\"%s%s%s", where, *where ? ": " : "", item->string,
-                             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        return kd_fail_usage(err, "%s%sunknown key \"%s\"%s%s%s", where, *where ? ": " : "",
+                             item->string, near ? "; did you mean \"" : "", near ? near : "",
+                             near ? "\"?" : "");
     }
     return 0;
 }
@@ -69,32 +71,40 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
 {
     char where[300];
     snprintf(where, sizeof where, "students.%.250s", name);
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a member of a JSON object has a name */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a member of a JSON object has a name
+     */
     if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0)
-        return kd_fail_usage(err, "%s: a student's name is a folder's name (no \"/\", no leading dot, "
-                                  "no control character, under 200 bytes) and not \"teacher\"", where);
+        return kd_fail_usage(err,
+                             "%s: a student's name is a folder's name (no \"/\", no leading dot, "
+                             "no control character, under 200 bytes) and not \"teacher\"",
+                             where);
     if (kd_experiment_keys(json, where, kd_student_keys, KD_STUDENT_KEYS, err) < 0) return -1;
     const cJSON *correct = cJSON_GetObjectItemCaseSensitive(json, "correct");
     if (!correct || cJSON_IsNull(correct)) return 0;
     if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(correct, "of")))
-        return kd_fail_usage(err, "%s.correct: expected an object with \"of\", the student to correct", where);
+        return kd_fail_usage(
+            err, "%s.correct: expected an object with \"of\", the student to correct", where);
     for (int i = 0; i < KD_TAKEN; i++)
         if (cJSON_HasObjectItem(json, kd_student_keys[i]))
-            return kd_fail_usage(err, "%s: a student with \"correct\" has its %s from the one it corrects; leave it out",
-                                 where, kd_student_keys[i]);
+            return kd_fail_usage(
+                err,
+                "%s: a student with \"correct\" has its %s from the one it corrects; leave it out",
+                where, kd_student_keys[i]);
     return 0;
 }
 
 /* Value as it stands in a name: numbers and words as they are, lists and objects as JSON. */
 static char *value_text(const cJSON *value, struct kd_err *err)
 {
-    return cJSON_IsString(value) ? kd_strdup(value->valuestring, err) : kd_json_text(value, false, err);
+    return cJSON_IsString(value) ? kd_strdup(value->valuestring, err)
+                                 : kd_json_text(value, false, err);
 }
 
-/* The points of a sweep are its keys' combinations, the last key turning fastest. A point is checked like any student:
- * its values may be no part of a folder's name, its keys may be mistyped. */
-static int expand(struct kd_experiment *x, const char *name, const cJSON *student, const cJSON *axis,
-                  struct kd_err *err)
+/* The points of a sweep are its keys' combinations, the last key turning fastest. A point is
+ * checked like any student: its values may be no part of a folder's name, its keys may be mistyped.
+ */
+static int expand(struct kd_experiment *x, const char *name, const cJSON *student,
+                  const cJSON *axis, struct kd_err *err)
 {
     if (!axis) {
         cJSON *copy = cJSON_Duplicate(student, 1);
@@ -106,15 +116,18 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
         return add_student(x, kd_strdup(name, err), copy, err);
     }
     if (!cJSON_IsArray(axis) || !axis->child)
-        return kd_fail_usage(err, "students.%s.sweep.%s: expected a list of values", name, axis->string);
+        return kd_fail_usage(err, "students.%s.sweep.%s: expected a list of values", name,
+                             axis->string);
     const cJSON *value;
     cJSON_ArrayForEach(value, axis)
     {
         const char *dot = strrchr(axis->string, '.');
         char *text = value_text(value, err);
-        char *point = text ? kd_format(err, "%s,%s=%s", name, dot ? dot + 1 : axis->string, text) : NULL;
+        char *point =
+            text ? kd_format(err, "%s,%s=%s", name, dot ? dot + 1 : axis->string, text) : NULL;
         cJSON *copy = cJSON_Duplicate(student, 1), *put = cJSON_Duplicate(value, 1);
-        int status = point && copy && put ? 0 : kd_fail_memory(err, "not enough memory for a sweep");
+        int status =
+            point && copy && put ? 0 : kd_fail_memory(err, "not enough memory for a sweep");
         if (status == 0)
             status = kd_json_set(copy, axis->string, put, err);
         else
@@ -138,7 +151,8 @@ static int read_students(struct kd_experiment *x, struct kd_err *err)
         if (check_student(student->string, student, err) < 0) return -1;
         const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
         if (sweep && !cJSON_IsObject(sweep))
-            return kd_fail_usage(err, "students.%.250s.sweep: expected an object {\"key\": [values]}",
+            return kd_fail_usage(err,
+                                 "students.%.250s.sweep: expected an object {\"key\": [values]}",
                                  student->string);
         if (expand(x, student->string, student, sweep ? sweep->child : NULL, err) < 0) return -1;
     }
@@ -158,7 +172,8 @@ static bool names(const cJSON *from, const char *name)
 
 static bool depends(const struct kd_student *a, const struct kd_student *b)
 {
-    return names(kd_json_get(a->json, "distill.from"), b->name) || names(kd_json_get(a->json, "correct.of"), b->name);
+    return names(kd_json_get(a->json, "distill.from"), b->name) ||
+           names(kd_json_get(a->json, "correct.of"), b->name);
 }
 
 /* Parents before children, otherwise in the order of the file. */
@@ -168,14 +183,18 @@ static int sort_students(struct kd_experiment *x, struct kd_err *err)
         size_t pick = done;
         for (; pick < x->n_students; pick++) {
             size_t j = done;
-            while (j < x->n_students && (j == pick || !depends(&x->students[pick], &x->students[j]))) j++;
+            while (j < x->n_students &&
+                   (j == pick || !depends(&x->students[pick], &x->students[j])))
+                j++;
             if (j == x->n_students && !depends(&x->students[pick], &x->students[pick])) break;
         }
         if (pick == x->n_students)
-            return kd_fail_usage(err, cJSON_HasObjectItem(x->students[done].json, "correct")
-                                          ? "students.%s.correct.of: these students correct each other in a circle"
-                                          : "students.%s.distill.from: these students teach each other in a circle",
-                                 x->students[done].name);
+            return kd_fail_usage(
+                err,
+                cJSON_HasObjectItem(x->students[done].json, "correct")
+                    ? "students.%s.correct.of: these students correct each other in a circle"
+                    : "students.%s.distill.from: these students teach each other in a circle",
+                x->students[done].name);
         struct kd_student s = x->students[pick];
         memmove(&x->students[done + 1], &x->students[done], (pick - done) * sizeof s);
         x->students[done] = s;
@@ -184,7 +203,8 @@ static int sort_students(struct kd_experiment *x, struct kd_err *err)
 }
 
 /* What a corrected student has of the one it corrects. */
-static int take_from(const struct kd_experiment *x, struct kd_student *s, const char *of, struct kd_err *err)
+static int take_from(const struct kd_experiment *x, struct kd_student *s, const char *of,
+                     struct kd_err *err)
 {
     const struct kd_student *from = kd_experiment_student(x, of, err);
     char where[300];

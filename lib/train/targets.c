@@ -16,13 +16,15 @@ static int check_identity(const cJSON *made_for, const struct kd_images *images,
     const char *source = text_of(made_for, "source"), *split = text_of(made_for, "split");
     const char *pixels = text_of(made_for, "pixels");
     if (strcmp(split, images->split) != 0)
-        return kd_fail(err, "made for %s:%s, but the student trains on %s:%s (pixel fingerprints %s and "
-                            "%s); make soft targets for these images with kd-soften",
+        return kd_fail(err,
+                       "made for %s:%s, but the student trains on %s:%s (pixel fingerprints %s and "
+                       "%s); make soft targets for these images with kd-soften",
                        source, split, images->source, images->split, pixels,
                        images->pixels_fingerprint);
     if (strcmp(pixels, images->pixels_fingerprint) != 0)
-        return kd_fail(err, "made for other pixels: fingerprint %s (%s:%s), but %s:%s has %s; make soft "
-                            "targets for these images with kd-soften",
+        return kd_fail(err,
+                       "made for other pixels: fingerprint %s (%s:%s), but %s:%s has %s; make soft "
+                       "targets for these images with kd-soften",
                        pixels, source, split, images->source, images->split,
                        images->pixels_fingerprint);
     return 0;
@@ -38,8 +40,10 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
     if (kd_format_check(f, err) < 0) return -1;
     if (!data) {
         if (force) return 0;
-        return kd_fail(err, "it does not say which images it was made for (no kd.data); --force takes "
-                            "row i for image i of %s:%s", images->source, images->split);
+        return kd_fail(err,
+                       "it does not say which images it was made for (no kd.data); --force takes "
+                       "row i for image i of %s:%s",
+                       images->source, images->split);
     }
     cJSON *json = kd_json_parse(data, strlen(data), "kd.data", err);
     int status = json ? check_identity(json, images, err) : -1;
@@ -48,12 +52,14 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
 }
 
 /* Which tensor serves: logits at any temperature, else probabilities at exactly the student's. */
-static int choose(const struct kd_tensorfile *f, double temperature, const struct kd_tensor **tensor,
-                  size_t *slice, struct kd_targets *out, struct kd_err *err)
+static int choose(const struct kd_tensorfile *f, double temperature,
+                  const struct kd_tensor **tensor, size_t *slice, struct kd_targets *out,
+                  struct kd_err *err)
 {
     *slice = 0;
     *tensor = kd_tensorfile_find(f, "logits");
-    if (!*tensor && f->n == 1 && !kd_tensorfile_meta(f, "kd.kind") && strcmp(f->tensors[0].name, "probabilities") != 0)
+    if (!*tensor && f->n == 1 && !kd_tensorfile_meta(f, "kd.kind") &&
+        strcmp(f->tensors[0].name, "probabilities") != 0)
         *tensor = &f->tensors[0];
     if (*tensor) return 0;
     *tensor = kd_tensorfile_find(f, "probabilities");
@@ -70,8 +76,9 @@ static int choose(const struct kd_tensorfile *f, double temperature, const struc
     cJSON_Delete(list);
     *slice = at;
     if (!out->probabilities)
-        return kd_fail(err, "it holds probabilities at temperatures %s, not at the student's %g; choose "
-                            "one of these, or write logits, which serve every temperature",
+        return kd_fail(err,
+                       "it holds probabilities at temperatures %s, not at the student's %g; choose "
+                       "one of these, or write logits, which serve every temperature",
                        text ? text : "unknown", temperature);
     return 0;
 }
@@ -105,17 +112,21 @@ static int check_row(const struct kd_targets *t, size_t row, double temperature,
         sum += (double)q[c];
     }
     if (!t->probabilities || fabs(sum - 1) <= SUM_TOLERANCE) return 0;
-    return kd_fail(err, "row %zu of the probabilities at temperature %g sums to %g, not to 1; write softmax(logits / T), or "
-                        "logits, which serve every temperature", row, temperature, sum);
+    return kd_fail(err,
+                   "row %zu of the probabilities at temperature %g sums to %g, not to 1; write "
+                   "softmax(logits / T), or "
+                   "logits, which serve every temperature",
+                   row, temperature, sum);
 }
 
-static int take_values(const struct kd_tensor *t, size_t slice, double temperature, struct kd_targets *out,
-                       struct kd_err *err)
+static int take_values(const struct kd_tensor *t, size_t slice, double temperature,
+                       struct kd_targets *out, struct kd_err *err)
 {
     size_t size = out->n * out->classes;
     struct kd_tensor part = *t;
     if (out->probabilities) {
-        if (slice >= t->shape[0]) return kd_fail(err, "kd.temperature names more slices than there are");
+        if (slice >= t->shape[0])
+            return kd_fail(err, "kd.temperature names more slices than there are");
         part.count = size;
         part.data = (char *)t->data + slice * size * kd_dtype_size(t->dtype);
     }
@@ -127,19 +138,21 @@ static int take_values(const struct kd_tensor *t, size_t slice, double temperatu
 }
 
 /* Views are replayed: the student must be asked for the same augmentation. */
-static int check_views(const struct kd_tensorfile *f, const struct kd_job *job, struct kd_targets *out,
-                       struct kd_err *err)
+static int check_views(const struct kd_tensorfile *f, const struct kd_job *job,
+                       struct kd_targets *out, struct kd_err *err)
 {
     const char *text = kd_tensorfile_meta(f, "kd.views");
     bool augmented = kd_augment_active(&job->augment);
     if (!text) {
         if (out->views > 1)
-            return kd_fail(err, "it holds %zu views but does not say how they were made (no kd.views)",
+            return kd_fail(err,
+                           "it holds %zu views but does not say how they were made (no kd.views)",
                            out->views);
         if (augmented && !job->distill.fixed_teacher)
-            return kd_fail(err, "made for plain images, but the student augments its own; use --teacher, "
-                                "record views with kd-soften --views, or accept that with "
-                                "--fixed-teacher");
+            return kd_fail(
+                err, "made for plain images, but the student augments its own; use --teacher, "
+                     "record views with kd-soften --views, or accept that with "
+                     "--fixed-teacher");
         return 0;
     }
     cJSON *json = kd_json_parse(text, strlen(text), "kd.views", err);
@@ -158,12 +171,15 @@ static int check_views(const struct kd_tensorfile *f, const struct kd_job *job, 
     char views[KD_AUGMENT_TEXT], own[KD_AUGMENT_TEXT];
     kd_augment_text(&out->augment, views);
     kd_augment_text(&job->augment, own);
-    return kd_fail(err, "its views were augmented otherwise (%s) than the student's images (%s); give the "
-                        "student the same", views, own);
+    return kd_fail(
+        err,
+        "its views were augmented otherwise (%s) than the student's images (%s); give the "
+        "student the same",
+        views, own);
 }
 
-static int take(const struct kd_tensorfile *f, const struct kd_images *images, const struct kd_job *job,
-                bool force, struct kd_targets *out, struct kd_err *err)
+static int take(const struct kd_tensorfile *f, const struct kd_images *images,
+                const struct kd_job *job, bool force, struct kd_targets *out, struct kd_err *err)
 {
     const struct kd_tensor *tensor;
     size_t slice;
@@ -173,8 +189,8 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images, c
         take_values(tensor, slice, job->distill.temperature, out, err) < 0)
         return -1;
     const char *parents = kd_tensorfile_meta(f, "kd.parents");
-    out->parents = parents ? kd_json_parse(parents, strlen(parents), "kd.parents", err)
-                           : cJSON_CreateArray();
+    out->parents =
+        parents ? kd_json_parse(parents, strlen(parents), "kd.parents", err) : cJSON_CreateArray();
     return out->parents ? 0 : -1;
 }
 
@@ -183,8 +199,8 @@ static void remember(struct kd_targets *t)
     kd_fingerprint(t->values, t->views * t->n * t->classes * sizeof *t->values, t->fingerprint);
 }
 
-int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job, bool force,
-                    struct kd_targets *out, struct kd_err *err)
+int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job,
+                    bool force, struct kd_targets *out, struct kd_err *err)
 {
     *out = (struct kd_targets){0};
     struct kd_tensorfile f;
@@ -210,15 +226,16 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
     struct kd_teachers *t = &out->teachers;
     t->average = job->distill.average;
     out->probabilities = t->average == 1;
-    if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err))) goto fail;
+    if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err)))
+        goto fail;
     out->classes = t->models[0].net->classes;
     struct kd_view plain = {.images = images};
     if (kd_augment_active(&job->augment) && !job->distill.fixed_teacher) {
         if (kd_teachers_plan(t, (size_t)job->train.batch, err) == 0) return 0;
     } else {
         out->values = kd_alloc(out->n * out->classes, sizeof(float), "soft targets", err);
-        if (out->values && kd_teachers_predict(t, &plain, NULL, out->n, job->distill.temperature, pool,
-                                               progress, out->values, err) == 0) {
+        if (out->values && kd_teachers_predict(t, &plain, NULL, out->n, job->distill.temperature,
+                                               pool, progress, out->values, err) == 0) {
             kd_teachers_release(t); /* asked once, for good */
             remember(out);
             return 0;

@@ -39,8 +39,9 @@ int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, str
     for (size_t i = 0; i < t->n; i++) {
         if (kd_model_suits(&t->models[i], images, err) < 0) return -1;
         if (t->models[i].net->classes != t->models[0].net->classes)
-            return kd_fail(err, "%s knows %u classes, %s %u: they cannot be averaged", t->models[i].path,
-                           t->models[i].net->classes, t->models[0].path, t->models[0].net->classes);
+            return kd_fail(err, "%s knows %u classes, %s %u: they cannot be averaged",
+                           t->models[i].path, t->models[i].net->classes, t->models[0].path,
+                           t->models[0].net->classes);
         if (!(t->weights[i] > 0))
             return kd_fail_usage(err, "%s: weight %g; weights must be above 0", t->models[i].path,
                                  t->weights[i]);
@@ -56,14 +57,16 @@ void kd_softmax(const float *z, size_t classes, double temperature, float *q)
     for (size_t c = 0; c < classes; c++)
         if ((double)z[c] > most) most = (double)z[c];
     for (size_t c = 0; c < classes; c++) sum += exp(((double)z[c] - most) / temperature);
-    for (size_t c = 0; c < classes; c++) q[c] = (float)(exp(((double)z[c] - most) / temperature) / sum);
+    for (size_t c = 0; c < classes; c++)
+        q[c] = (float)(exp(((double)z[c] - most) / temperature) / sum);
 }
 
 int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err)
 {
     kd_free(t->scratch);
     t->rows = 0;
-    t->scratch = kd_alloc(rows * t->models[0].net->classes, sizeof *t->scratch, "teachers' logits", err);
+    t->scratch =
+        kd_alloc(rows * t->models[0].net->classes, sizeof *t->scratch, "teachers' logits", err);
     if (!t->scratch) return -1;
     for (size_t i = 0; i < t->n; i++)
         if (kd_network_plan(t->models[i].net, rows, false, err) < 0) return -1;
@@ -71,13 +74,15 @@ int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err)
     return 0;
 }
 
-int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index, size_t n,
-                        double temperature, struct kd_pool *pool, const struct kd_progress *progress,
-                        float *out, struct kd_err *err)
+int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index,
+                        size_t n, double temperature, struct kd_pool *pool,
+                        const struct kd_progress *progress, float *out, struct kd_err *err)
 {
     size_t classes = t->models[0].net->classes, size = n * classes;
     bool single = t->n == 1 && t->average == 0, planned = n <= t->rows;
-    float *one = single ? out : planned ? t->scratch : kd_alloc(size, sizeof *one, "a teacher's logits", err);
+    float *one = single    ? out
+                 : planned ? t->scratch
+                           : kd_alloc(size, sizeof *one, "a teacher's logits", err);
     if (!one) return -1;
     int status = 0;
     if (!single) memset(out, 0, size * sizeof *out);

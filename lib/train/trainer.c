@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An epoch shorter than this is not worth a checkpoint of its own: resuming repeats it in no time. */
+/* An epoch shorter than this is not worth a checkpoint of its own: resuming repeats it in no time.
+ */
 static const double least_between_checkpoints = 2.0;
 
 uint32_t kd_trainer_steps(const struct kd_trainer *t)
@@ -54,19 +55,24 @@ static int check_statistics(const struct kd_trainer *t, struct kd_err *err)
     kd_chain_each(&t->net->chain, find_statistics, &needs);
     if (!needs || (batch > 1 && n % batch != 1)) return 0;
     if (batch == 1 || n == 1)
-        return kd_fail_usage(err, "train.batch: layer %s (%s) learns from the differences within a batch and cannot from "
-                                  "one image; set a larger batch (--batch)", needs->name, needs->kind->name);
-    return kd_fail_usage(err, "train.batch=%u: of %u training images one is left for an epoch's last step, and layer %s "
-                              "(%s) cannot learn from one; set another batch (--batch)", batch, n, needs->name,
-                         needs->kind->name);
+        return kd_fail_usage(
+            err,
+            "train.batch: layer %s (%s) learns from the differences within a batch and cannot from "
+            "one image; set a larger batch (--batch)",
+            needs->name, needs->kind->name);
+    return kd_fail_usage(
+        err,
+        "train.batch=%u: of %u training images one is left for an epoch's last step, and layer %s "
+        "(%s) cannot learn from one; set another batch (--batch)",
+        batch, n, needs->name, needs->kind->name);
 }
 
 static int check(const struct kd_trainer *t, struct kd_err *err)
 {
     if (!t->train->n) return kd_fail_usage(err, "data: no training images are left");
     if (t->targets && t->targets->classes != t->net->classes)
-        return kd_fail(err, "the soft targets know %zu classes, the student %u", t->targets->classes,
-                       t->net->classes);
+        return kd_fail(err, "the soft targets know %zu classes, the student %u",
+                       t->targets->classes, t->net->classes);
     if (check_statistics(t, err) < 0) return -1;
     return kd_job_check(t->job, err);
 }
@@ -142,8 +148,9 @@ static int gather_targets(struct kd_trainer *t, size_t rows, struct kd_err *err)
     size_t classes = t->net->classes;
     if (!s->values) {
         struct kd_view view = view_of(t);
-        return kd_teachers_predict(&s->teachers, &view, t->batch_index, rows, t->job->distill.temperature,
-                                   t->pool, NULL, t->teacher_rows, err);
+        return kd_teachers_predict(&s->teachers, &view, t->batch_index, rows,
+                                   t->job->distill.temperature, t->pool, NULL, t->teacher_rows,
+                                   err);
     }
     const float *values = s->values + (t->epoch % s->views) * s->n * classes;
     for (size_t i = 0; i < rows; i++)
@@ -166,8 +173,9 @@ static size_t gather(struct kd_trainer *t)
     return rows;
 }
 
-/* The first parameter that is not finite (running means and variances of batch norm are parameters too), or NULL.
- * 0 times a number is 0, and NAN where it is none: a sum says it for all in one pass. */
+/* The first parameter that is not finite (running means and variances of batch norm are parameters
+ * too), or NULL. 0 times a number is 0, and NAN where it is none: a sum says it for all in one
+ * pass. */
 static const char *broken_parameter(const struct kd_trainer *t)
 {
     for (unsigned i = 0; i < t->net->n_params; i++) {
@@ -179,15 +187,19 @@ static const char *broken_parameter(const struct kd_trainer *t)
     return NULL;
 }
 
-static int fail_numbers(const struct kd_trainer *t, uint32_t step, const char *parameter, struct kd_err *err)
+static int fail_numbers(const struct kd_trainer *t, uint32_t step, const char *parameter,
+                        struct kd_err *err)
 {
-    static const char hint[] = "lower --learning-rate (it is %g), set --clip-norm, or look at --normalize";
+    static const char hint[] =
+        "lower --learning-rate (it is %g), set --clip-norm, or look at --normalize";
     double rate = t->job->train.learning_rate;
     char advice[160];
     snprintf(advice, sizeof advice, hint, rate);
     if (!parameter)
-        return kd_fail(err, "epoch %u, step %u: the loss is no longer finite; %s", t->epoch + 1, step, advice);
-    return kd_fail(err, "epoch %u, step %u: %s is no longer finite; %s", t->epoch + 1, step, parameter, advice);
+        return kd_fail(err, "epoch %u, step %u: the loss is no longer finite; %s", t->epoch + 1,
+                       step, advice);
+    return kd_fail(err, "epoch %u, step %u: %s is no longer finite; %s", t->epoch + 1, step,
+                   parameter, advice);
 }
 
 static int check_parameters(const struct kd_trainer *t, struct kd_err *err)
@@ -200,12 +212,18 @@ static int step(struct kd_trainer *t, struct kd_err *err)
 {
     size_t rows = gather(t);
     if (t->targets && gather_targets(t, rows, err) < 0) return -1;
-    struct kd_pass pass = {.training = true, .seed = t->seed, .epoch = t->epoch,
-                           .sample = t->batch_index, .rows = rows};
+    struct kd_pass pass = {.training = true,
+                           .seed = t->seed,
+                           .epoch = t->epoch,
+                           .sample = t->batch_index,
+                           .rows = rows};
     kd_network_forward(t->net, t->pool, &pass);
     struct kd_loss_spec spec = {t->job->distill.alpha, t->job->distill.temperature,
                                 t->job->train.label_smoothing};
-    struct kd_loss_batch batch = {rows, t->net->classes, t->net->out, t->labels,
+    struct kd_loss_batch batch = {rows,
+                                  t->net->classes,
+                                  t->net->out,
+                                  t->labels,
                                   t->targets ? t->teacher_rows : NULL,
                                   t->targets && t->targets->probabilities};
     kd_loss(&spec, &batch, t->net->dout, t->loss_scratch, &t->sums);
@@ -251,7 +269,8 @@ static void remember_best(struct kd_trainer *t)
     if (t->best.epoch && !better(&t->last.valid, &t->best.valid)) return;
     t->best = t->last;
     for (unsigned i = 0; t->best_values && i < t->net->n_params; i++)
-        memcpy(t->best_values[i], t->net->params[i]->value, t->net->params[i]->count * sizeof(float));
+        memcpy(t->best_values[i], t->net->params[i]->value,
+               t->net->params[i]->count * sizeof(float));
 }
 
 static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
@@ -273,7 +292,8 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
         .images_per_second = pace,
     };
     kd_average_swap(&t->average);
-    uint32_t shown = t->train->labelled ? t->n_train_eval : 0; /* labels that are to be unknown are not looked at */
+    uint32_t shown = t->train->labelled ? t->n_train_eval
+                                        : 0; /* labels that are to be unknown are not looked at */
     int status = evaluate(t, t->train->images, t->eval_index, shown, &t->last.train_eval, err);
     if (status == 0)
         status = evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err);
@@ -303,7 +323,8 @@ static int checkpoint(struct kd_trainer *t, struct kd_err *err)
     return status;
 }
 
-static int checkpoint_if_due(struct kd_trainer *t, const struct kd_interval *every, struct kd_err *err)
+static int checkpoint_if_due(struct kd_trainer *t, const struct kd_interval *every,
+                             struct kd_err *err)
 {
     double since = kd_seconds() - t->checkpointed;
     uint64_t steps = (uint64_t)t->epoch * kd_trainer_steps(t) + t->step;
@@ -328,8 +349,8 @@ int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
         while (t->step < steps) {
             if (t->stop && *t->stop) return checkpoint(t, err) < 0 ? -1 : 1;
             if (step(t, err) < 0) return -1;
-            kd_progress_tick(t->progress, (uint64_t)t->epoch * steps + t->step, (uint64_t)epochs * steps,
-                             NULL);
+            kd_progress_tick(t->progress, (uint64_t)t->epoch * steps + t->step,
+                             (uint64_t)epochs * steps, NULL);
             if (t->step < steps && checkpoint_if_due(t, &every, err) < 0) return -1;
         }
         if (finish_epoch(t, err) < 0 || checkpoint_if_due(t, &every, err) < 0) return -1;

@@ -28,7 +28,8 @@ static int find_places(struct kd_training *t, struct kd_err *err)
         t->checkpoint_path = kd_format(err, "%.*s.checkpoint.safetensors", stem, out);
         t->previous_path = kd_format(err, "%.*s.checkpoint.previous.safetensors", stem, out);
         const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
-        t->lock_path = kd_format(err, "%.*s.%.*s.kd-lock", (int)(name - out), out, stem - (int)(name - out), name);
+        t->lock_path = kd_format(err, "%.*s.%.*s.kd-lock", (int)(name - out), out,
+                                 stem - (int)(name - out), name);
     } else {
         t->model_path = kd_path_join(err, out, "model.safetensors");
         t->log_path = kd_path_join(err, out, "log.jsonl");
@@ -36,7 +37,9 @@ static int find_places(struct kd_training *t, struct kd_err *err)
         t->previous_path = kd_path_join(err, out, "checkpoint.previous.safetensors");
         t->lock_path = kd_path_join(err, out, ".kd-lock");
     }
-    return t->model_path && t->log_path && t->checkpoint_path && t->previous_path && t->lock_path ? 0 : -1;
+    return t->model_path && t->log_path && t->checkpoint_path && t->previous_path && t->lock_path
+               ? 0
+               : -1;
 }
 
 void kd_training_release(struct kd_training *t)
@@ -63,7 +66,8 @@ static void texts_release(struct texts *x)
     kd_free(x->parents);
 }
 
-/* kd.config names experiment, model and seed; a network given as a file stands in it as its layers. */
+/* kd.config names experiment, model and seed; a network given as a file stands in it as its layers.
+ */
 static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
 {
     cJSON *json = kd_job_to_json(t->job, err);
@@ -104,7 +108,9 @@ static bool same(const struct kd_tensorfile *f, const char *key, const char *tex
 static int is_ours(const struct kd_tensorfile *f, const struct texts *x, struct kd_err *err)
 {
     if (!same(f, "kd.data", x->data) || !same(f, "kd.parents", x->parents)) return 0;
-    if (*x->soft && kd_tensorfile_meta(f, "kd.soft_targets") && !same(f, "kd.soft_targets", x->soft)) return 0;
+    if (*x->soft && kd_tensorfile_meta(f, "kd.soft_targets") &&
+        !same(f, "kd.soft_targets", x->soft))
+        return 0;
     return kd_config_same(kd_tensorfile_meta(f, "kd.config"), x->config, err);
 }
 
@@ -135,17 +141,20 @@ struct session {
     struct texts texts;
     struct kd_bytes log;
     struct kd_lock lock;
-    bool newest_ours, previous_ours; /* the checkpoints that are there: whole ones of this training */
-    bool plain_times;                /* write no times */
+    bool newest_ours,
+        previous_ours; /* the checkpoints that are there: whole ones of this training */
+    bool plain_times;  /* write no times */
 };
 
-static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *chosen, struct kd_err *err)
+static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *chosen,
+                           struct kd_err *err)
 {
     cJSON *line = kd_epoch_log_to_json(chosen, err), *out = cJSON_CreateObject();
     int status = line ? kd_json_add_number(out, "epoch", chosen->epoch, err) : -1;
     static const char *const keys[] = {"train", "train_eval", "valid"};
     for (int i = 0; i < 3 && status == 0; i++)
-        status = kd_json_attach(out, keys[i], cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
+        status = kd_json_attach(out, keys[i],
+                                cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
     if (status == 0)
         status = kd_json_add_number(out, "parameters", (double)s->trainer.net->parameters, err);
     if (status == 0) status = kd_json_add_number(out, "macs", (double)s->trainer.net->macs, err);
@@ -166,9 +175,11 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
     if (status == 0) status = kd_tensorfile_set(&f, "kd.config", s->texts.config, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.data", s->texts.data, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.parents", s->texts.parents, err);
-    if (status == 0 && *s->texts.soft) status = kd_tensorfile_set(&f, "kd.soft_targets", s->texts.soft, err);
+    if (status == 0 && *s->texts.soft)
+        status = kd_tensorfile_set(&f, "kd.soft_targets", s->texts.soft, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.metrics", text, err);
-    if (status == 0 && s->t->command[0]) status = kd_tensorfile_set(&f, "kd.command", s->t->command, err);
+    if (status == 0 && s->t->command[0])
+        status = kd_tensorfile_set(&f, "kd.command", s->t->command, err);
     if (status == 0 && checkpoint)
         status = kd_checkpoint_add(&f, &s->trainer, s->log.data ? s->log.data : "", err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
@@ -177,8 +188,8 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
     return status;
 }
 
-/* The last becomes the one before, under its new name first, so that there is always one. Best effort: the new
- * one is worth more than the old. */
+/* The last becomes the one before, under its new name first, so that there is always one. Best
+ * effort: the new one is worth more than the old. */
 static void keep_previous(const struct kd_training *t)
 {
     unlink(t->previous_path);
@@ -196,11 +207,13 @@ static int on_checkpoint(void *ctx, struct kd_err *err)
         s->previous_ours = true;
     }
     if (write_file(s, t->checkpoint_path, &s->trainer.last, true, err) < 0) return -1;
-    if (!s->previous_ours) unlink(t->previous_path); /* of another training that was in this place */
+    if (!s->previous_ours)
+        unlink(t->previous_path); /* of another training that was in this place */
     return s->newest_ours = true, 0;
 }
 
-/* The log is rewritten whole: a reader never sees half a line, and a resumed training leaves no gap. */
+/* The log is rewritten whole: a reader never sees half a line, and a resumed training leaves no
+ * gap. */
 static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *err)
 {
     struct session *s = ctx;
@@ -215,8 +228,10 @@ static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *er
     return status;
 }
 
-/* The newest whole one of the two. 1: *path and *f are it; 0: there is none; -1: there is none that can be read. */
-static int open_checkpoint(struct session *s, const char **path, struct kd_tensorfile *f, struct kd_err *err)
+/* The newest whole one of the two. 1: *path and *f are it; 0: there is none; -1: there is none that
+ * can be read. */
+static int open_checkpoint(struct session *s, const char **path, struct kd_tensorfile *f,
+                           struct kd_err *err)
 {
     const struct kd_training *t = s->t;
     struct kd_err second;
@@ -246,8 +261,11 @@ static int restore(struct session *s, struct kd_err *err)
     int ours = status == 0 ? is_ours(&f, &s->texts, err) : -1;
     if (ours < 0) status = -1;
     if (ours == 0)
-        status = kd_fail(err, "%s: it belongs to a training with another configuration, data or teacher; "
-                              "remove it, or start afresh without --resume", path);
+        status =
+            kd_fail(err,
+                    "%s: it belongs to a training with another configuration, data or teacher; "
+                    "remove it, or start afresh without --resume",
+                    path);
     if (status == 0 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
         status = kd_err_context(err, "%s", path);
     if (status == 0) {
@@ -273,7 +291,8 @@ static int occupy(struct session *s, struct kd_err *err)
     return 0;
 }
 
-/* Where the number of classes is not published but read off the labels, one wrong label makes hundreds of classes. */
+/* Where the number of classes is not published but read off the labels, one wrong label makes
+ * hundreds of classes. */
 static int check_labels(const struct kd_images *im, struct kd_err *err)
 {
     uint32_t distinct = 0, last = 0;
@@ -288,8 +307,11 @@ static int check_labels(const struct kd_images *im, struct kd_err *err)
     }
     kd_free(seen);
     if (im->classes <= 4 * distinct + 20) return 0;
-    return kd_fail(err, "%s:%s: image %u has label %u, which makes %u classes, but only %u of them occur; is "
-                        "that label wrong?", im->source, im->split, last, im->classes - 1, im->classes, distinct);
+    return kd_fail(
+        err,
+        "%s:%s: image %u has label %u, which makes %u classes, but only %u of them occur; is "
+        "that label wrong?",
+        im->source, im->split, last, im->classes - 1, im->classes, distinct);
 }
 
 static int build(struct session *s, struct kd_err *err)
@@ -297,7 +319,8 @@ static int build(struct session *s, struct kd_err *err)
     struct kd_training *t = s->t;
     const struct kd_images *im = t->images;
     if (!im->labels && (!t->targets || t->job->distill.alpha < 1))
-        return kd_fail_usage(err, "%s:%s has no labels: only soft targets can be learnt, with --alpha 1",
+        return kd_fail_usage(err,
+                             "%s:%s has no labels: only soft targets can be learnt, with --alpha 1",
                              im->source, im->split);
     uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
     if (!t->targets && check_labels(im, err) < 0) return -1;
@@ -317,7 +340,8 @@ static int open_session(struct session *s, struct kd_err *err)
     struct kd_training *t = s->t;
     if (find_places(t, err) < 0 || texts_make(t, &s->texts, err) < 0 ||
         kd_split_train(t->images, &t->job->data, &s->train, &s->valid, err) < 0 ||
-        kd_normalize_init(&s->normalize, t->job->data.normalize, t->images, err) < 0 || build(s, err) < 0)
+        kd_normalize_init(&s->normalize, t->job->data.normalize, t->images, err) < 0 ||
+        build(s, err) < 0)
         return -1;
     struct kd_trainer *r = &s->trainer;
     r->normalize = &s->normalize;

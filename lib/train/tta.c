@@ -1,4 +1,5 @@
-/* Test-time augmentation: the mean of a network's logits over moved and mirrored copies of each image. */
+/* Test-time augmentation: the mean of a network's logits over moved and mirrored copies of each
+ * image. */
 #include "kd/train/predict.h"
 
 #include <string.h>
@@ -18,8 +19,8 @@ struct copy { /* moved by dx, dy, then mirrored or not */
 };
 static const struct copy mirror[] = {{0, 0, false, 0.5f}, {0, 0, true, 0.5f}};
 static const struct copy mirror_shifts[] = {
-    {0, 0, false, 0.25f},    {0, 0, true, 0.25f},    {1, 1, false, 0.125f},
-    {1, 1, true, 0.125f},    {-1, -1, false, 0.125f}, {-1, -1, true, 0.125f},
+    {0, 0, false, 0.25f}, {0, 0, true, 0.25f},     {1, 1, false, 0.125f},
+    {1, 1, true, 0.125f}, {-1, -1, false, 0.125f}, {-1, -1, true, 0.125f},
 };
 
 /* One pixel beyond the border lies the one before it. */
@@ -42,7 +43,8 @@ static void move_part(void *arg, unsigned part)
     size_t h = m->shape.h, w = m->shape.w, size = kd_shape_size(m->shape);
     for (size_t c = 0; c < m->shape.c; c++)
         for (size_t y = 0; y < h; y++) {
-            const float *row = m->from + part * size + (c * h + within((int64_t)y - m->copy->dy, h)) * w;
+            const float *row =
+                m->from + part * size + (c * h + within((int64_t)y - m->copy->dy, h)) * w;
             float *to = m->to + part * size + (c * h + y) * w;
             for (size_t x = 0; x < w; x++) {
                 size_t moved = m->copy->mirrored ? w - 1 - x : x;
@@ -73,11 +75,13 @@ static void ask(const struct asking *a, size_t rows, float *logits)
     }
 }
 
-int kd_predict_tta(struct kd_network *net, const struct kd_normalize *normalize, const struct kd_view *view,
-                   const uint32_t *index, size_t n, enum kd_tta tta, struct kd_pool *pool,
-                   const struct kd_progress *progress, float *logits, struct kd_err *err)
+int kd_predict_tta(struct kd_network *net, const struct kd_normalize *normalize,
+                   const struct kd_view *view, const uint32_t *index, size_t n, enum kd_tta tta,
+                   struct kd_pool *pool, const struct kd_progress *progress, float *logits,
+                   struct kd_err *err)
 {
-    if (tta == KD_TTA_NONE) return kd_predict(net, normalize, view, index, n, pool, progress, logits, err);
+    if (tta == KD_TTA_NONE)
+        return kd_predict(net, normalize, view, index, n, pool, progress, logits, err);
     if (!net->batch && kd_network_plan(net, KD_PREDICT_BATCH, false, err) < 0) return -1;
     size_t batch = net->batch, features = kd_shape_size(net->input);
     bool shifts = tta == KD_TTA_MIRROR_SHIFTS;
@@ -85,7 +89,9 @@ int kd_predict_tta(struct kd_network *net, const struct kd_normalize *normalize,
     uint32_t *own = kd_alloc(batch, sizeof *own, "a batch's places", err);
     a.plain = kd_alloc(batch * features, sizeof *a.plain, "a batch", err);
     int status = own && a.plain ? 0 : -1;
-    for (size_t from = 0; from < n && status == 0 && (status = kd_progress_go_on(progress, err)) == 0; from += batch) {
+    for (size_t from = 0;
+         from < n && status == 0 && (status = kd_progress_go_on(progress, err)) == 0;
+         from += batch) {
         size_t rows = n - from < batch ? n - from : batch;
         for (size_t i = 0; i < rows; i++) own[i] = index ? index[from + i] : (uint32_t)(from + i);
         kd_view_fill(view, normalize, own, rows, pool, a.plain);

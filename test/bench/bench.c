@@ -1,11 +1,12 @@
 /* How fast kd trains and infers, and what memory it takes, by the loop that the programs run.
  *
- *     make bench                       all, a table; JSON lines and the chart of growth below build/
- *     build/release-cc/bench/bench [OPTION]... [W1 W2 ... C1 soft growth]
+ *     make bench                       all, a table; JSON lines and the chart of growth below
+ * build/ build/release-cc/bench/bench [OPTION]... [W1 W2 ... C1 soft growth]
  *
- * Each workload runs in a process of its own, so that its peak of memory is its own: one epoch to warm up, then repetitions
- * of a tenth of --seconds, an epoch at least; the table has their median and spread. GFLOP/s count dense layers and direct
- * convolution; `of sgemm` is the share of what BLAS reaches on as many threads, measured just before. */
+ * Each workload runs in a process of its own, so that its peak of memory is its own: one epoch to
+ * warm up, then repetitions of a tenth of --seconds, an epoch at least; the table has their median
+ * and spread. GFLOP/s count dense layers and direct convolution; `of sgemm` is the share of what
+ * BLAS reaches on as many threads, measured just before. */
 #include "bench.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
@@ -29,19 +30,25 @@ static struct options {
 
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
-    {"threads", 0, NULL, KD_OPT_REALS, O(threads), .preset = "0", .min = 0, .max = 256, .metavar = "N,N",
-     .help = "numbers of threads to measure with; 0 is one per usable processor"},
-    {"seconds", 0, NULL, KD_OPT_REAL, O(seconds), .preset = "5", .min = 0.001, .max = 3600, .metavar = "S",
-     .help = "time measured of each workload"},
+    {"threads", 0, NULL, KD_OPT_REALS, O(threads), .preset = "0", .min = 0, .max = 256,
+     .metavar = "N,N", .help = "numbers of threads to measure with; 0 is one per usable processor"},
+    {"seconds", 0, NULL, KD_OPT_REAL, O(seconds), .preset = "5", .min = 0.001, .max = 3600,
+     .metavar = "S", .help = "time measured of each workload"},
     {"json", 0, NULL, KD_OPT_BOOL, O(json), .help = "JSON lines instead of the table"},
-    {"output", 'o', NULL, KD_OPT_TEXT, O(output), .metavar = "FILE", .help = "write JSON lines there too"},
-    {"chart", 0, NULL, KD_OPT_TEXT, O(chart), .metavar = "NAME", .help = "chart of growth: NAME.svg, NAME.png"},
-    {"bin", 0, NULL, KD_OPT_TEXT, O(bin), .preset = "bin", .metavar = "DIR", .help = "where kd-train-teacher is, for C1"},
+    {"output", 'o', NULL, KD_OPT_TEXT, O(output), .metavar = "FILE",
+     .help = "write JSON lines there too"},
+    {"chart", 0, NULL, KD_OPT_TEXT, O(chart), .metavar = "NAME",
+     .help = "chart of growth: NAME.svg, NAME.png"},
+    {"bin", 0, NULL, KD_OPT_TEXT, O(bin), .preset = "bin", .metavar = "DIR",
+     .help = "where kd-train-teacher is, for C1"},
     {"images", 0, NULL, KD_OPT_TEXT, O(images), .metavar = "DIR",
      .help = "IDX files of C1, written where there are none, and kept"},
-    {"machine", 0, NULL, KD_OPT_BOOL, O(machine), .help = "only what sgemm reaches on one thread and on all"},
-    {"quick", 0, NULL, KD_OPT_BOOL, O(quick), .help = "tiny batches: to see that it works, not to measure"},
-    {"child", 0, NULL, KD_OPT_BOOL, O(child), .help = "internal: measure one workload in this process"},
+    {"machine", 0, NULL, KD_OPT_BOOL, O(machine),
+     .help = "only what sgemm reaches on one thread and on all"},
+    {"quick", 0, NULL, KD_OPT_BOOL, O(quick),
+     .help = "tiny batches: to see that it works, not to measure"},
+    {"child", 0, NULL, KD_OPT_BOOL, O(child),
+     .help = "internal: measure one workload in this process"},
     {"help", 'h', NULL, KD_OPT_BOOL, O(help), .help = "this text"},
 };
 static struct kd_opt_section section = {"Options", rows, sizeof rows / sizeof *rows, &options};
@@ -81,10 +88,13 @@ static int measure_whole(unsigned threads, struct kd_err *err)
         bench_sample_add(&rate, one.epoch_rate);
     }
     struct bench_spread s = bench_sample_spread(&seconds);
-    printf("{\"workload\":\"C1\",\"what\":\"start, read %u images, an epoch of W1, write\",\"threads\":%u,"
-           "\"images_per_second\":%.1f,\"low\":%.1f,\"high\":%.1f,\"repetitions\":%zu,\"seconds\":%.4f,"
-           "\"epoch_images_per_second\":%.1f,\"peak_mb\":%.1f}\n", images, threads, images / s.median, images / s.high,
-           images / s.low, seconds.n, s.median, bench_sample_spread(&rate).median, bench_sample_spread(&peak).high);
+    printf("{\"workload\":\"C1\",\"what\":\"start, read %u images, an epoch of W1, "
+           "write\",\"threads\":%u,"
+           "\"images_per_second\":%.1f,\"low\":%.1f,\"high\":%.1f,\"repetitions\":%zu,\"seconds\":%"
+           ".4f,"
+           "\"epoch_images_per_second\":%.1f,\"peak_mb\":%.1f}\n",
+           images, threads, images / s.median, images / s.high, images / s.low, seconds.n, s.median,
+           bench_sample_spread(&rate).median, bench_sample_spread(&peak).high);
     return 0;
 }
 
@@ -100,10 +110,13 @@ static int measure_epochs(const char *name, struct kd_pool *pool, struct kd_err 
     if (status == 0) status = repeat(&work, &rates, err);
     if (status == 0) {
         struct bench_spread s = bench_sample_spread(&rates);
-        printf("{\"workload\":\"%s\",\"what\":\"%s\",\"threads\":%u,\"images_per_second\":%.1f,\"low\":%.1f,\"high\":%.1f,"
-               "\"repetitions\":%zu,\"gflops\":%.2f,\"peak_mb\":%.1f,\"base_mb\":%.1f,\"planned_mb\":%.1f}\n", w.name, w.what,
-               kd_pool_threads(pool), s.median, s.low, s.high, rates.n, s.median * bench_work_flops(&work) / 1e9,
-               bench_memory_read().peak, base, (double)work.planned / (1 << 20));
+        printf("{\"workload\":\"%s\",\"what\":\"%s\",\"threads\":%u,\"images_per_second\":%.1f,"
+               "\"low\":%.1f,\"high\":%.1f,"
+               "\"repetitions\":%zu,\"gflops\":%.2f,\"peak_mb\":%.1f,\"base_mb\":%.1f,\"planned_"
+               "mb\":%.1f}\n",
+               w.name, w.what, kd_pool_threads(pool), s.median, s.low, s.high, rates.n,
+               s.median * bench_work_flops(&work) / 1e9, bench_memory_read().peak, base,
+               (double)work.planned / (1 << 20));
     }
     bench_work_close(&work);
     return status;
@@ -136,10 +149,16 @@ static cJSON *run_child(const char *name, const char *folder, unsigned threads, 
     struct kd_bytes text = {0};
     snprintf(count, sizeof count, "%u", threads);
     snprintf(seconds, sizeof seconds, "%.6f", options.seconds);
-    const char *const argv[] = {self, "--child", "--threads", count, "--seconds", seconds, "--bin", options.bin, "--images",
-                                folder ? folder : "", name, options.quick ? "--quick" : NULL, NULL};
+    const char *const argv[] = {self,        "--child",
+                                "--threads", count,
+                                "--seconds", seconds,
+                                "--bin",     options.bin,
+                                "--images",  folder ? folder : "",
+                                name,        options.quick ? "--quick" : NULL,
+                                NULL};
     cJSON *json = NULL;
-    if (bench_process_run(argv, &text, NULL, NULL, err) == 0) json = kd_json_parse(text.data, text.size, name, err);
+    if (bench_process_run(argv, &text, NULL, NULL, err) == 0)
+        json = kd_json_parse(text.data, text.size, name, err);
     kd_bytes_release(&text);
     return json;
 }
@@ -148,20 +167,22 @@ static cJSON *run_child(const char *name, const char *folder, unsigned threads, 
 
 static void head(const double sgemm[2], unsigned most)
 {
-    printf("kd %s, kernels %s; BLAS kernel %s; sgemm %.0f GFLOP/s on one thread, %.0f on %u\n\n", KD_VERSION,
-           kd_kernels_name(), kd_blas_kernel(), sgemm[0], sgemm[1], most);
-    printf("%-4s %-54s %4s %10s %7s %8s %8s %8s %7s %7s %7s\n", "", "", "thr.", "images/s", "spread", "GFLOP/s", "of sgemm",
-           "speed-up", "MB", "own", "planned");
+    printf("kd %s, kernels %s; BLAS kernel %s; sgemm %.0f GFLOP/s on one thread, %.0f on %u\n\n",
+           KD_VERSION, kd_kernels_name(), kd_blas_kernel(), sgemm[0], sgemm[1], most);
+    printf("%-4s %-54s %4s %10s %7s %8s %8s %8s %7s %7s %7s\n", "", "", "thr.", "images/s",
+           "spread", "GFLOP/s", "of sgemm", "speed-up", "MB", "own", "planned");
 }
 
-/* MB: the peak; own: of it above what the process has before the workload; planned: what kd says it needs. */
+/* MB: the peak; own: of it above what the process has before the workload; planned: what kd says it
+ * needs. */
 static void row(const cJSON *json, double speed_up)
 {
     double rate = number_of(json, "images_per_second"), gflops = number_of(json, "gflops");
     double peak = number_of(json, "peak_mb"), planned = number_of(json, "planned_mb");
-    printf("%-4s %-54s %4.0f %10.0f %5.0f %%", cJSON_GetObjectItemCaseSensitive(json, "workload")->valuestring,
-           cJSON_GetObjectItemCaseSensitive(json, "what")->valuestring, number_of(json, "threads"), rate,
-           100 * (number_of(json, "high") - number_of(json, "low")) / rate);
+    printf("%-4s %-54s %4.0f %10.0f %5.0f %%",
+           cJSON_GetObjectItemCaseSensitive(json, "workload")->valuestring,
+           cJSON_GetObjectItemCaseSensitive(json, "what")->valuestring, number_of(json, "threads"),
+           rate, 100 * (number_of(json, "high") - number_of(json, "low")) / rate);
     if (gflops > 0)
         printf(" %8.1f %6.0f %%", gflops, 100 * number_of(json, "of_sgemm"));
     else
@@ -174,16 +195,20 @@ static void row(const cJSON *json, double speed_up)
     if (planned > 0) printf(" %7.1f %7.1f", peak - number_of(json, "base_mb"), planned);
     printf("\n");
     if (number_of(json, "epoch_images_per_second") > 0)
-        printf("     kd-train-teacher's own log says %.0f images a second of that epoch; the process took %.2f s\n",
+        printf("     kd-train-teacher's own log says %.0f images a second of that epoch; the "
+               "process took %.2f s\n",
                number_of(json, "epoch_images_per_second"), number_of(json, "seconds"));
 }
 
 static void row_soft(const cJSON *json)
 {
-    printf("soft A student's epoch, as a multiple of a plain one (784-800-800-10, %.0f threads): from stored soft targets %.3f\n"
-           "     (%.3f to %.3f), with a teacher 784-1200-1200-10 at hand %.2f, of which its forward pass is %.2f\n",
-           number_of(json, "threads"), number_of(json, "stored"), number_of(json, "stored_low"), number_of(json, "stored_high"),
-           number_of(json, "at_hand"), number_of(json, "teacher_forward"));
+    printf("soft A student's epoch, as a multiple of a plain one (784-800-800-10, %.0f threads): "
+           "from stored soft targets %.3f\n"
+           "     (%.3f to %.3f), with a teacher 784-1200-1200-10 at hand %.2f, of which its "
+           "forward pass is %.2f\n",
+           number_of(json, "threads"), number_of(json, "stored"), number_of(json, "stored_low"),
+           number_of(json, "stored_high"), number_of(json, "at_hand"),
+           number_of(json, "teacher_forward"));
 }
 
 static int tell_line(const cJSON *json, struct kd_err *err)
@@ -211,7 +236,8 @@ static int tell_machine(unsigned most, struct kd_err *err)
 {
     double sgemm[2];
     if (machine(sgemm, most, err) < 0) return -1;
-    printf("{\"sgemm_one\":%.1f,\"sgemm_all\":%.1f,\"threads\":%u,\"blas\":\"%s\",\"kernels\":\"%s\",\"version\":\"%s\"}\n",
+    printf("{\"sgemm_one\":%.1f,\"sgemm_all\":%.1f,\"threads\":%u,\"blas\":\"%s\",\"kernels\":\"%"
+           "s\",\"version\":\"%s\"}\n",
            sgemm[0], sgemm[1], most, kd_blas_kernel(), kd_kernels_name(), KD_VERSION);
     return 0;
 }
@@ -236,10 +262,13 @@ static int run_one(const char *name, const char *folder, struct kd_err *err)
         unsigned threads = options.threads.v[i] > 0 ? (unsigned)options.threads.v[i] : most;
         cJSON *json = run_child(name, folder, threads, err);
         int status = json ? 0 : -1;
-        double rate = number_of(json, "images_per_second"), reached = threads == 1 ? sgemm[0] : sgemm[1];
+        double rate = number_of(json, "images_per_second"),
+               reached = threads == 1 ? sgemm[0] : sgemm[1];
         if (status == 0 && number_of(json, "gflops") > 0 && (threads == 1 || threads == most)) {
             status = kd_json_add_number(json, "sgemm_gflops", reached, err);
-            if (status == 0) status = kd_json_add_number(json, "of_sgemm", number_of(json, "gflops") / reached, err);
+            if (status == 0)
+                status =
+                    kd_json_add_number(json, "of_sgemm", number_of(json, "gflops") / reached, err);
         }
         if (status == 0) status = tell_line(json, err);
         if (status == 0 && !options.json) {
@@ -262,7 +291,9 @@ static int known(const char *name, struct kd_err *err)
     if (bench_workload_find(name)) return 0;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(others[i], name) == 0) return 0;
-    return kd_fail_usage(err, "%s: no such workload; there are W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth", name);
+    return kd_fail_usage(
+        err, "%s: no such workload; there are W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth",
+        name);
 }
 
 /* A folder of our own below $TMPDIR; kd_folder_discard, kd_free. */
@@ -277,7 +308,8 @@ static char *temporary_folder(struct kd_err *err)
 
 static int run_list(const char *const *names, size_t n, struct kd_err *err)
 {
-    static const char *const all[] = {"W1", "W2", "W3", "W4", "W5", "W5i", "W6", "W7l", "W7t", "W8", "C1", "soft", "growth"};
+    static const char *const all[] = {"W1",  "W2",  "W3", "W4", "W5",   "W5i",   "W6",
+                                      "W7l", "W7t", "W8", "C1", "soft", "growth"};
     char *temporary = NULL;
     double sgemm[2];
     bool whole = !n;
@@ -290,7 +322,8 @@ static int run_list(const char *const *names, size_t n, struct kd_err *err)
     if (whole && !options.images && !(temporary = temporary_folder(err))) return -1;
     const char *folder = temporary ? temporary : options.images;
     if (whole) status = bench_whole_prepare(folder, options.quick, err);
-    if (status == 0 && !options.json && (status = machine(sgemm, kd_cpus_usable(), err)) == 0) head(sgemm, kd_cpus_usable());
+    if (status == 0 && !options.json && (status = machine(sgemm, kd_cpus_usable(), err)) == 0)
+        head(sgemm, kd_cpus_usable());
     for (size_t i = 0; status == 0 && i < (n ? n : sizeof all / sizeof *all); i++)
         status = run_one(n ? names[i] : all[i], folder, err);
     if (temporary) kd_folder_discard(temporary);
@@ -300,8 +333,9 @@ static int run_list(const char *const *names, size_t n, struct kd_err *err)
 
 static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
 {
-    if (kd_opts_preset(&section, 1, err) < 0 || kd_args_scan(args, &section, 1, argc, argv, err) < 0 ||
-        kd_args_apply(args, err) < 0 || kd_kernels_init(err) < 0)
+    if (kd_opts_preset(&section, 1, err) < 0 ||
+        kd_args_scan(args, &section, 1, argc, argv, err) < 0 || kd_args_apply(args, err) < 0 ||
+        kd_kernels_init(err) < 0)
         return -1;
     kd_blas_init();
     if (options.help) {
@@ -311,9 +345,11 @@ static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
     if (options.machine) return tell_machine(kd_cpus_usable(), err);
     if (options.child) {
         if (args->n_operands != 1 || known(args->operands[0], err) < 0) return -1;
-        return measure_here(args->operands[0], options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
+        return measure_here(args->operands[0],
+                            options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
     }
-    if (options.output && !(lines = fopen(options.output, "w"))) return kd_fail_errno(err, "%s", options.output);
+    if (options.output && !(lines = fopen(options.output, "w")))
+        return kd_fail_errno(err, "%s", options.output);
     return run_list(args->operands, args->n_operands, err);
 }
 
@@ -323,7 +359,8 @@ int main(int argc, char **argv)
     struct kd_args args = {0};
     self = argv[0];
     int status = run(argc, argv, &args, &err);
-    if (lines && fclose(lines) != 0 && status == 0) status = kd_fail_errno(&err, "%s", options.output);
+    if (lines && fclose(lines) != 0 && status == 0)
+        status = kd_fail_errno(&err, "%s", options.output);
     if (status == 0 && fflush(stdout) != 0) status = kd_fail_errno(&err, "standard output");
     if (status < 0) fprintf(stderr, "bench: %s\n", err.text);
     kd_args_release(&args);

@@ -1,4 +1,5 @@
-/* The machine: what BLAS reaches on it here and now, memory in use, processes run and waited for. */
+/* The machine: what BLAS reaches on it here and now, memory in use, processes run and waited for.
+ */
 #include "bench.h"
 #include "kd/base/mem.h"
 #include "kd/base/progress.h"
@@ -25,7 +26,8 @@ static void multiply(void *arg, unsigned part)
     kd_gemm(side, side, side, a, side, a + square, side, 0, a + 2 * square, side);
 }
 
-static int multiply_all(struct kd_pool *pool, size_t side, unsigned times, double *best, struct kd_err *err)
+static int multiply_all(struct kd_pool *pool, size_t side, unsigned times, double *best,
+                        struct kd_err *err)
 {
     unsigned threads = kd_pool_threads(pool);
     struct products p = {side, kd_alloc(threads * 3 * side * side, sizeof(float), "matrices", err)};
@@ -90,7 +92,8 @@ static int read_all(int fd, struct kd_bytes *out, struct kd_err *err)
     return 0;
 }
 
-int bench_process_run(const char *const argv[], struct kd_bytes *out, double *seconds, double *peak, struct kd_err *err)
+int bench_process_run(const char *const argv[], struct kd_bytes *out, double *seconds, double *peak,
+                      struct kd_err *err)
 {
     int ends[2], status = 0;
     struct rusage usage;
@@ -101,7 +104,9 @@ int bench_process_run(const char *const argv[], struct kd_bytes *out, double *se
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
-        execv(argv[0], (char *const *)(uintptr_t)argv); /* does not write there, whatever its prototype says */
+        execv(
+            argv[0],
+            (char *const *)(uintptr_t)argv); /* does not write there, whatever its prototype says */
         _exit(127);
     }
     close(ends[1]);
@@ -116,7 +121,8 @@ int bench_process_run(const char *const argv[], struct kd_bytes *out, double *se
     if (seconds) *seconds = kd_seconds() - start;
     if (peak) *peak = megabytes_of(&usage);
     if (result == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
-        return kd_fail(err, "%s ended with status %d", argv[0], WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+        return kd_fail(err, "%s ended with status %d", argv[0],
+                       WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     return result;
 }
 

@@ -14,8 +14,8 @@ int bench_whole_prepare(const char *folder, bool quick, struct kd_err *err)
     bool there = kd_path_exists(path);
     kd_free(path);
     if (there) return 0;
-    int status = bench_images_make(&images, (struct kd_shape){1, 28, 28, false}, quick ? BENCH_QUICK_IMAGES : BENCH_IMAGES,
-                                   err);
+    int status = bench_images_make(&images, (struct kd_shape){1, 28, 28, false},
+                                   quick ? BENCH_QUICK_IMAGES : BENCH_IMAGES, err);
     if (status == 0) status = kd_images_write_idx(&images, folder, err);
     kd_images_release(&images);
     return status;
@@ -27,18 +27,39 @@ static double number_of(const cJSON *json, const char *key)
     return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
-int bench_whole_run(const char *bin, const char *folder, unsigned threads, struct bench_whole *out, struct kd_err *err)
+int bench_whole_run(const char *bin, const char *folder, unsigned threads, struct bench_whole *out,
+                    struct kd_err *err)
 {
     char count[16];
     struct kd_bytes text = {0};
     int status = -1;
     snprintf(count, sizeof count, "%u", threads);
-    char *program = kd_path_join(err, bin, "kd-train-teacher"), *data = kd_format(err, "idx:%s", folder);
+    char *program = kd_path_join(err, bin, "kd-train-teacher"),
+         *data = kd_format(err, "idx:%s", folder);
     char *model = kd_path_join(err, folder, "model.safetensors");
     if (!program || !data || !model) goto done;
-    const char *const argv[] = {program, "--data", data, "--network", bench_w1_network, "--epochs", "1",
-                          "--batch", "100", "--optimizer", "sgd", "--learning-rate", "1e-5", "--train-eval", "0",
-                          "--threads", count, "--output", model, "--quiet", "--json", NULL};
+    const char *const argv[] = {program,
+                                "--data",
+                                data,
+                                "--network",
+                                bench_w1_network,
+                                "--epochs",
+                                "1",
+                                "--batch",
+                                "100",
+                                "--optimizer",
+                                "sgd",
+                                "--learning-rate",
+                                "1e-5",
+                                "--train-eval",
+                                "0",
+                                "--threads",
+                                count,
+                                "--output",
+                                model,
+                                "--quiet",
+                                "--json",
+                                NULL};
     if (bench_process_run(argv, &text, &out->seconds, &out->peak, err) < 0) goto done;
     cJSON *json = kd_json_parse(text.data, text.size, program, err);
     if (!json) goto done;
@@ -67,7 +88,8 @@ static struct workload role_of(enum role role, bool quick)
     return quick ? bench_workload_quick(&w) : w;
 }
 
-/* The four take turns, so that whatever slows the machine slows all; costs are medians of the turns' ratios. */
+/* The four take turns, so that whatever slows the machine slows all; costs are medians of the
+ * turns' ratios. */
 int bench_soft(struct kd_pool *pool, double seconds, bool quick, FILE *to, struct kd_err *err)
 {
     struct work work[ROLES] = {{.pool = NULL}};
@@ -81,14 +103,19 @@ int bench_soft(struct kd_pool *pool, double seconds, bool quick, FILE *to, struc
     }
     double end = kd_seconds() + seconds;
     for (int turn = 0; status == 0 && (turn < 5 || kd_seconds() < end); turn++) {
-        for (int i = 0; i < ROLES && status == 0; i++) status = bench_work_epoch(&work[i], &took[i], err);
+        for (int i = 0; i < ROLES && status == 0; i++)
+            status = bench_work_epoch(&work[i], &took[i], err);
         for (int i = 0; i < ROLES; i++) bench_sample_add(&cost[i], took[i] / took[PLAIN]);
     }
     for (int i = 0; i < ROLES; i++) bench_work_close(&work[i]);
     if (status < 0) return -1;
     struct bench_spread stored = bench_sample_spread(&cost[FROM_FILE]);
-    fprintf(to, "{\"workload\":\"soft\",\"threads\":%u,\"stored\":%.4f,\"stored_low\":%.4f,\"stored_high\":%.4f,"
-                "\"at_hand\":%.4f,\"teacher_forward\":%.4f}\n", kd_pool_threads(pool), stored.median, stored.low,
-            stored.high, bench_sample_spread(&cost[FROM_TEACHER]).median, bench_sample_spread(&cost[TEACHER_ALONE]).median);
+    fprintf(to,
+            "{\"workload\":\"soft\",\"threads\":%u,\"stored\":%.4f,\"stored_low\":%.4f,\"stored_"
+            "high\":%.4f,"
+            "\"at_hand\":%.4f,\"teacher_forward\":%.4f}\n",
+            kd_pool_threads(pool), stored.median, stored.low, stored.high,
+            bench_sample_spread(&cost[FROM_TEACHER]).median,
+            bench_sample_spread(&cost[TEACHER_ALONE]).median);
     return 0;
 }

@@ -9,22 +9,38 @@
 const char bench_w1_network[] =
     "[\"flatten\"," DROPOUT("0.2") "," DENSE DROPOUT("0.5") "," DENSE DROPOUT("0.5") ",\"dense\"]";
 
-#define CONV(n)       "{\"kind\":\"conv2d\",\"filters\":" n ",\"padding\":1},\"relu\",\"maxpool\",\"batchnorm\","
-#define MNIST {1, 28, 28, false}
-#define CIFAR {3, 32, 32, false}
+#define CONV(n)                                                                                    \
+    "{\"kind\":\"conv2d\",\"filters\":" n ",\"padding\":1},\"relu\",\"maxpool\",\"batchnorm\","
+#define MNIST                                                                                      \
+    {                                                                                              \
+        1, 28, 28, false                                                                           \
+    }
+#define CIFAR                                                                                      \
+    {                                                                                              \
+        3, 32, 32, false                                                                           \
+    }
 const struct workload bench_workloads[] = {
-    {"W1", "train 784-1200-1200-10, dropout, SGD, batch 100", bench_w1_network, MNIST, 100, 12800, KD_SGD, LABELS, false},
-    {"W2", "train 784-800-800-10 from stored logits, batch 100", "\"mlp-800-800\"", MNIST, 100, 12800, KD_SGD, STORED,
+    {"W1", "train 784-1200-1200-10, dropout, SGD, batch 100", bench_w1_network, MNIST, 100, 12800,
+     KD_SGD, LABELS, false},
+    {"W2", "train 784-800-800-10 from stored logits, batch 100", "\"mlp-800-800\"", MNIST, 100,
+     12800, KD_SGD, STORED, false},
+    {"W3", "train 784-30-30-10 from stored logits, batch 100", "\"mlp-30-30\"", MNIST, 100, 12800,
+     KD_SGD, STORED, false},
+    {"W4", "train the 64,570-parameter CNN, Adam, batch 64", "\"cnn-64570\"", MNIST, 64, 12800,
+     KD_ADAM, LABELS, false},
+    {"W5", "train VGG19-BN, 32x32, SGD, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS,
      false},
-    {"W3", "train 784-30-30-10 from stored logits, batch 100", "\"mlp-30-30\"", MNIST, 100, 12800, KD_SGD, STORED, false},
-    {"W4", "train the 64,570-parameter CNN, Adam, batch 64", "\"cnn-64570\"", MNIST, 64, 12800, KD_ADAM, LABELS, false},
-    {"W5", "train VGG19-BN, 32x32, SGD, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS, false},
-    {"W5i", "VGG19-BN, inference, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS, true},
-    {"W6", "train ResNet-9, 32x32, SGD, batch 128", "\"resnet9\"", CIFAR, 128, 256, KD_SGD, LABELS, false},
+    {"W5i", "VGG19-BN, inference, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS,
+     true},
+    {"W6", "train ResNet-9, 32x32, SGD, batch 128", "\"resnet9\"", CIFAR, 128, 256, KD_SGD, LABELS,
+     false},
     {"W8", "train conv 32-64-128 (a CIFAR student), SGD, batch 128",
-     "[" CONV("32") CONV("64") CONV("128") "\"flatten\",\"dense\"]", CIFAR, 128, 2560, KD_SGD, LABELS, false},
-    {"W7l", "784-800-800-10, inference, one image at a time", "\"mlp-800-800\"", MNIST, 1, 1000, KD_SGD, LABELS, true},
-    {"W7t", "784-800-800-10, inference, 1,000 at a time", "\"mlp-800-800\"", MNIST, 1000, 12000, KD_SGD, LABELS, true},
+     "[" CONV("32") CONV("64") CONV("128") "\"flatten\",\"dense\"]", CIFAR, 128, 2560, KD_SGD,
+     LABELS, false},
+    {"W7l", "784-800-800-10, inference, one image at a time", "\"mlp-800-800\"", MNIST, 1, 1000,
+     KD_SGD, LABELS, true},
+    {"W7t", "784-800-800-10, inference, 1,000 at a time", "\"mlp-800-800\"", MNIST, 1000, 12000,
+     KD_SGD, LABELS, true},
 };
 const size_t bench_workloads_n = sizeof bench_workloads / sizeof *bench_workloads;
 
@@ -45,7 +61,8 @@ struct workload bench_workload_quick(const struct workload *w)
 
 int bench_images_make(struct kd_images *im, struct kd_shape shape, uint32_t n, struct kd_err *err)
 {
-    *im = (struct kd_images){.n = n, .c = shape.c, .h = shape.h, .w = shape.w, .classes = 10, .dtype = KD_U8};
+    *im = (struct kd_images){
+        .n = n, .c = shape.c, .h = shape.h, .w = shape.w, .classes = 10, .dtype = KD_U8};
     size_t size = n * kd_shape_size(shape);
     im->source = kd_strdup("random", err);
     im->split = im->source ? kd_strdup("train", err) : NULL;
@@ -103,9 +120,14 @@ static int open_training(struct work *k, struct kd_err *err)
     c->schedule.kind = KD_CONSTANT;
     k->job.distill.temperature = 20;
     if (k->w.teaching != LABELS && open_targets(k, err) < 0) return -1;
-    k->trainer = (struct kd_trainer){.net = k->net, .normalize = &k->normalize, .job = &k->job, .train = &k->all,
-                                     .valid = &k->none, .targets = k->w.teaching == LABELS ? NULL : &k->targets,
-                                     .seed = 1, .pool = k->pool};
+    k->trainer = (struct kd_trainer){.net = k->net,
+                                     .normalize = &k->normalize,
+                                     .job = &k->job,
+                                     .train = &k->all,
+                                     .valid = &k->none,
+                                     .targets = k->w.teaching == LABELS ? NULL : &k->targets,
+                                     .seed = 1,
+                                     .pool = k->pool};
     if (kd_trainer_open(&k->trainer, err) < 0) return -1;
     struct kd_memory memory;
     kd_trainer_memory(&k->trainer, &memory);
@@ -113,19 +135,23 @@ static int open_training(struct work *k, struct kd_err *err)
     return 0;
 }
 
-int bench_work_open(struct work *k, const struct workload *w, struct kd_pool *pool, struct kd_err *err)
+int bench_work_open(struct work *k, const struct workload *w, struct kd_pool *pool,
+                    struct kd_err *err)
 {
     struct kd_opt_section sections[KD_JOB_SECTIONS];
     *k = (struct work){.w = *w, .pool = pool};
     kd_job_sections(&k->job, sections);
-    if (kd_opts_preset(sections, KD_JOB_SECTIONS, err) < 0 || !(k->net = build(w->network, w->shape, err)) ||
-        bench_images_make(&k->images, w->shape, w->images, err) < 0 || kd_subset_all(&k->images, &k->all, err) < 0 ||
+    if (kd_opts_preset(sections, KD_JOB_SECTIONS, err) < 0 ||
+        !(k->net = build(w->network, w->shape, err)) ||
+        bench_images_make(&k->images, w->shape, w->images, err) < 0 ||
+        kd_subset_all(&k->images, &k->all, err) < 0 ||
         kd_normalize_init(&k->normalize, NULL, &k->images, err) < 0)
         return -1;
     if (!w->inference) return open_training(k, err);
     k->logits = kd_alloc((size_t)w->images * 10, sizeof *k->logits, "logits", err);
     if (!k->logits || kd_network_plan(k->net, (size_t)w->batch, false, err) < 0) return -1;
-    k->planned = kd_network_plan_bytes(k->net) + w->images * (kd_shape_size(w->shape) + 12 * sizeof(float));
+    k->planned =
+        kd_network_plan_bytes(k->net) + w->images * (kd_shape_size(w->shape) + 12 * sizeof(float));
     return 0;
 }
 
@@ -139,7 +165,9 @@ int bench_work_epoch(struct work *k, double *seconds, struct kd_err *err)
     }
     struct kd_view view = {.images = &k->images};
     double start = kd_seconds();
-    if (kd_predict(k->net, &k->normalize, &view, k->all.index, k->images.n, k->pool, NULL, k->logits, err) < 0) return -1;
+    if (kd_predict(k->net, &k->normalize, &view, k->all.index, k->images.n, k->pool, NULL,
+                   k->logits, err) < 0)
+        return -1;
     *seconds = kd_seconds() - start;
     return 0;
 }

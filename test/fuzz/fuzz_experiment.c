@@ -1,7 +1,7 @@
-/* Whatever an experiment says: no crash; what is accepted can be made into jobs, or it is told why not, and no job's
- * files lie outside of the run folder. */
-#include "kd/train/experiment.h"
+/* Whatever an experiment says: no crash; what is accepted can be made into jobs, or it is told why
+ * not, and no job's files lie outside of the run folder. */
 #include "kd/nn/network.h"
+#include "kd/train/experiment.h"
 #include "memory.h"
 #include <string.h>
 

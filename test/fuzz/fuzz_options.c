@@ -1,4 +1,5 @@
-/* Whatever stands on a command line: no crash, and a refusal says why. The bytes are words, ended by NUL or newline. */
+/* Whatever stands on a command line: no crash, and a refusal says why. The bytes are words, ended
+ * by NUL or newline. */
 #include "kd/base/mem.h"
 #include "kd/train/config.h"
 #include <stdint.h>
@@ -26,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     kd_job_sections(&job, sections);
     if (kd_opts_preset(sections, KD_JOB_SECTIONS, &err) < 0) abort();
-    if (kd_args_scan(&args, sections, KD_JOB_SECTIONS, argc, argv, &err) < 0 || kd_args_apply(&args, &err) < 0) {
+    if (kd_args_scan(&args, sections, KD_JOB_SECTIONS, argc, argv, &err) < 0 ||
+        kd_args_apply(&args, &err) < 0) {
         if (!err.text[0]) abort();
     } else if (args.n_operands >= (size_t)argc) {
         abort();

@@ -1,4 +1,5 @@
-/* Whatever a file of soft targets holds: no crash; what is accepted has a finite row for each image. */
+/* Whatever a file of soft targets holds: no crash; what is accepted has a finite row for each
+ * image. */
 #include "kd/train/targets.h"
 #include "memory.h"
 #include <math.h>
@@ -8,9 +9,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t pixels[4 * 4];
     static int32_t labels[] = {0, 1, 2, 0};
     static char source[] = "fuzz", split[] = "train";
-    struct kd_images images = {.n = 4, .c = 1, .h = 2, .w = 2, .classes = 3, .pixels = pixels, .labels = labels,
-                               .source = source, .split = split};
-    struct kd_job job = {.student = true, .distilled = true, .distill = {.temperature = 4, .alpha = 0.5}};
+    struct kd_images images = {.n = 4,
+                               .c = 1,
+                               .h = 2,
+                               .w = 2,
+                               .classes = 3,
+                               .pixels = pixels,
+                               .labels = labels,
+                               .source = source,
+                               .split = split};
+    struct kd_job job = {
+        .student = true, .distilled = true, .distill = {.temperature = 4, .alpha = 0.5}};
     struct kd_targets t;
     for (int force = 0; force < 2; force++) {
         struct kd_err err = {0};

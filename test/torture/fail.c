@@ -3,14 +3,15 @@
  *     KD_FAIL=alloc:12    LD_PRELOAD=.../fail.so kd-eval model.safetensors ...
  *     KD_FAIL=write:3+    the third and all that follow (a full disk stays full)
  *     KD_FAIL=read:2:short    does half of what it was asked for;  :eintr  is interrupted once
- *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename of a checkpoint; FILE is there while it does
- *     KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and "fired 0|1"
+ *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename of a checkpoint; FILE
+ * is there while it does KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and
+ * "fired 0|1"
  *
  * Kinds: alloc (malloc, calloc, realloc, aligned_alloc, posix_memalign), open, read, write, fsync,
  * rename, close. Counting starts when main is near; calls that OpenBLAS or libc's own streams make
  * are not counted. A program under test may look up (dlsym) `kd_fail_fired` and `kd_fail_live`, the
- * allocations not yet freed. Allocations go on to whatever allocator comes next, so that with programs built by
- * `make MODE=leak` LeakSanitizer sees them.
+ * allocations not yet freed. Allocations go on to whatever allocator comes next, so that with
+ * programs built by `make MODE=leak` LeakSanitizer sees them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -64,7 +65,8 @@ static enum how verdict(enum kind kind, const void *caller)
     return manner;
 }
 
-/* Kills can be aimed at the moments in which a file is being written when these are long; FILE tells of them. */
+/* Kills can be aimed at the moments in which a file is being written when these are long; FILE
+ * tells of them. */
 static const char *slow_mark;
 static long slow_ms;
 static atomic_int slow_fd = -2; /* the checkpoint's; its first write has the key of its state */
@@ -109,7 +111,8 @@ static void *counted(void *p)
 
 #define REFUSED(kind) (verdict(kind, __builtin_return_address(0)) != PASS)
 
-/* The allocator that comes next, found once. dlsym may want memory itself: that comes from a small store and stays. */
+/* The allocator that comes next, found once. dlsym may want memory itself: that comes from a small
+ * store and stays. */
 static struct {
     __typeof__(malloc) *malloc;
     __typeof__(calloc) *calloc;
@@ -136,7 +139,8 @@ static void *from_store(size_t size)
         memcpy(&allocator.function, &f, sizeof f);                                                 \
     }
 
-/* False while dlsym is at it. The first call is the loader's or the sanitizer's, before there are threads. */
+/* False while dlsym is at it. The first call is the loader's or the sanitizer's, before there are
+ * threads. */
 static bool ready(void)
 {
     if (all_found) return true;

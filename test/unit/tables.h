@@ -1,4 +1,5 @@
-/* A group of tests once under every table of kernels that this processor can run. Include after cmocka.h. */
+/* A group of tests once under every table of kernels that this processor can run. Include after
+ * cmocka.h. */
 #ifndef KD_TEST_TABLES_H
 #define KD_TEST_TABLES_H
 #include "kd/nn/kernels.h"

@@ -185,7 +185,8 @@ static void check_all(const struct kd_augment *a, uint32_t epoch, uint32_t i)
                 bool blank = x >= cx && x < cx + a->cutout && y >= cy && y < cy + a->cutout;
                 float want = blank ? 0 : expected(i, c, sy, sx);
                 if (fabsf(*at - want) > 1e-6f)
-                    fail_msg("shift %d fill %d flip %d cutout %d, epoch %u image %u (%u,%d,%d): %g not %g",
+                    fail_msg("shift %d fill %d flip %d cutout %d, epoch %u image %u (%u,%d,%d): %g "
+                             "not %g",
                              (int)a->shift, a->fill, a->flip, (int)a->cutout, epoch, i, c, (int)y,
                              (int)x, (double)*at, (double)want);
             }
@@ -196,7 +197,8 @@ static void test_all_kinds(void **state)
     static const int64_t shifts[] = {0, 1, 3, 11}, cuts[] = {0, 1, 2, 3, 40};
     (void)state;
     for (unsigned k = 0; k < 2 * 4 * 2 * 3 * 5; k++) {
-        struct kd_augment a = {shifts[k / 2 % 4], (int)(k / 8 % 2), (int)(k / 16 % 3), cuts[k / 48]};
+        struct kd_augment a = {shifts[k / 2 % 4], (int)(k / 8 % 2), (int)(k / 16 % 3),
+                               cuts[k / 48]};
         use(k % 2 ? KD_F32 : KD_U8);
         for (uint32_t epoch = 0; epoch < 6; epoch++)
             for (uint32_t i = 0; i < N; i++) check_all(&a, epoch, i);

@@ -1,4 +1,5 @@
-/* Biases for unseen classes: against counting by brute force, against the equation that they solve, and what is refused. */
+/* Biases for unseen classes: against counting by brute force, against the equation that they solve,
+ * and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ static float logits[N * C];
 static int32_t labels[N];
 static struct kd_err err;
 
-/* Images of all classes, with logits that favour the true one; those of classes 2 and 4 are too low, by 9 and 11. */
+/* Images of all classes, with logits that favour the true one; those of classes 2 and 4 are too
+ * low, by 9 and 11. */
 static int make(void **state)
 {
     (void)state;
@@ -36,7 +38,8 @@ static size_t taken_for(size_t n, const double *bias, size_t k)
     for (size_t i = 0; i < n; i++) {
         size_t best = 0;
         for (size_t c = 1; c < C; c++)
-            if ((double)logits[i * C + c] + bias[c] > (double)logits[i * C + best] + bias[best]) best = c;
+            if ((double)logits[i * C + c] + bias[c] > (double)logits[i * C + best] + bias[best])
+                best = c;
         count += best == k;
     }
     return count;
@@ -62,7 +65,8 @@ static void test_transfer_counts_flips(void **state)
     double bias[C];
     (void)state;
     for (int allowed = 1; allowed < 100; allowed += 13) {
-        assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, (allowed + 0.5) / N, bias, &err), 0);
+        assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, (allowed + 0.5) / N, bias, &err),
+                         0);
         for (size_t k = 0; k < C; k++) assert_true(unseen[k] || bias[k] == 0);
         bias[2] -= 1e-5; /* just below the bias the allowed ones flip, just above one more */
         assert_int_equal(taken_for(N, bias, 2), allowed);
@@ -70,7 +74,8 @@ static void test_transfer_counts_flips(void **state)
         assert_int_equal(taken_for(N, bias, 2), allowed + 1);
     }
     /* Where too many flip already it is left as it is. */
-    assert_int_equal(kd_bias_by_transfer(logits, N, C, (const bool[C]){[1] = true}, 0.001, bias, &err), 0);
+    assert_int_equal(
+        kd_bias_by_transfer(logits, N, C, (const bool[C]){[1] = true}, 0.001, bias, &err), 0);
     assert_true(bias[1] == 0 && bias[0] == 0);
     /* Never none: a share too small for one image allows one. */
     assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, 0, bias, &err), 0);
@@ -94,7 +99,8 @@ static void test_transfer_of_several_is_each_by_itself(void **state)
 
 static void test_balance_gives_each_its_share(void **state)
 {
-    static const bool sets[3][C] = {{[2] = true}, {[2] = true, [4] = true}, {true, true, true, false, true, true}};
+    static const bool sets[3][C] = {
+        {[2] = true}, {[2] = true, [4] = true}, {true, true, true, false, true, true}};
     (void)state;
     for (int s = 0; s < 3; s++) {
         double bias[C], mass[C] = {0};
@@ -149,7 +155,8 @@ static void test_labels_have_the_fewest_errors(void **state)
     labels[7] = kept;
 }
 
-/* Where no image is of the unseen class none is taken for it, and the other way round; one image alone too. */
+/* Where no image is of the unseen class none is taken for it, and the other way round; one image
+ * alone too. */
 static void test_labels_beyond_all_margins(void **state)
 {
     static const float z[3][2] = {{5, 0}, {6, 0}, {7, 0}};
@@ -191,7 +198,8 @@ int main(void)
         cmocka_unit_test(test_balance_gives_each_its_share),
         cmocka_unit_test(test_balance_comes_from_afar),
         cmocka_unit_test(test_labels_have_the_fewest_errors),
-        cmocka_unit_test(test_labels_beyond_all_margins), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_labels_beyond_all_margins),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, make, NULL);
 }

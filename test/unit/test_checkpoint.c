@@ -67,7 +67,8 @@ static const char *const averaged[] = {
     "teacher.train.ema={\"decay\":0.9,\"every\":2}",
     "teacher.train.weight_decay=0.01",
     "teacher.train.augment={\"shift\":1,\"fill\":\"reflect\",\"flip\":\"alternate\",\"cutout\":2}",
-    "teacher.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":2,\"init\":\"whiten\",\"freeze\":"
+    "teacher.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":2,\"init\":\"whiten\","
+    "\"freeze\":"
     "[\"weight\"]},\"gelu\",{\"kind\":\"batchnorm\",\"freeze\":\"weight\"},\"flatten\",{\"kind\":"
     "\"dense\"}]",
     NULL};
@@ -382,8 +383,8 @@ static bool file_has(const char *name, const char *tensor)
     return has;
 }
 
-/* Averaged and current weights both; nothing of what is frozen but its value; the log's validation figures are those
- * of the model that is saved. */
+/* Averaged and current weights both; nothing of what is frozen but its value; the log's validation
+ * figures are those of the model that is saved. */
 static void averages(void **state)
 {
     (void)state;
@@ -392,9 +393,11 @@ static void averages(void **state)
     struct kd_model last;
     job_make(&job, false, averaged);
     assert_int_equal(train(&job, &cut), 1);
-    static const char *const there_are[] = {"0.weight", "kd.state.current.0.weight", "kd.state.momentum.0.bias",
-                                            "kd.state.current.2.running_var", "kd.state.best.4.weight"};
-    for (unsigned i = 0; i < 5; i++) assert_true(file_has("cut.checkpoint.safetensors", there_are[i]));
+    static const char *const there_are[] = {
+        "0.weight", "kd.state.current.0.weight", "kd.state.momentum.0.bias",
+        "kd.state.current.2.running_var", "kd.state.best.4.weight"};
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(file_has("cut.checkpoint.safetensors", there_are[i]));
     assert_false(file_has("cut.checkpoint.safetensors", "kd.state.momentum.0.weight"));
     assert_false(file_has("cut.checkpoint.safetensors", "kd.state.momentum.2.weight"));
     for (int keep = 0; keep < 2; keep++) { /* the best epoch, the last one */
@@ -411,7 +414,9 @@ static void averages(void **state)
         int32_t labels[18];
         assert_int_equal(valid.n, 18);
         for (unsigned i = 0; i < 18; i++) labels[i] = images.labels[valid.index[i]];
-        assert_int_equal(kd_predict(last.net, &last.normalize, &view, valid.index, 18, NULL, NULL, logits, &err), 0);
+        assert_int_equal(
+            kd_predict(last.net, &last.normalize, &view, valid.index, 18, NULL, NULL, logits, &err),
+            0);
         kd_metrics_of(logits, labels, 18, SET_CLASSES, &m, NULL);
         assert_true(fabs(m.loss - whole.chosen.valid.loss) < 1e-6);
         kd_subset_release(&train_set);
@@ -421,7 +426,8 @@ static void averages(void **state)
     kd_job_release(&job);
 }
 
-/* The average is looked at, not trained on: the training is the one without it, what is evaluated is not. */
+/* The average is looked at, not trained on: the training is the one without it, what is evaluated
+ * is not. */
 static void average_apart(void **state)
 {
     (void)state;
@@ -441,7 +447,8 @@ static void average_apart(void **state)
 static void average_rule(void **state)
 {
     (void)state;
-    static const char layers[] = "[\"flatten\",{\"kind\":\"dense\",\"freeze\":\"weight\"},\"batchnorm\"]";
+    static const char layers[] =
+        "[\"flatten\",{\"kind\":\"dense\",\"freeze\":\"weight\"},\"batchnorm\"]";
     cJSON *json = kd_json_parse(layers, strlen(layers), "test", &err);
     struct kd_network *net = kd_network_build(json, (struct kd_shape){1, 2, 2, false}, 3, &err);
     struct kd_train_config c = {.ema = {.decay = 0.5, .every = 3}};
@@ -451,14 +458,16 @@ static void average_rule(void **state)
     kd_network_init(net, 1);
     assert_int_equal(kd_average_init(&a, &c, net, &err), 0);
     for (unsigned i = 0; i < net->n_params; i++)
-        for (size_t j = 0; j < net->params[i]->count; j++) expected[i][j] = (double)net->params[i]->value[j];
+        for (size_t j = 0; j < net->params[i]->count; j++)
+            expected[i][j] = (double)net->params[i]->value[j];
     for (uint64_t step = 1; step <= 31; step++) {
         double u = (double)(step / 3) - 1, d = fmin(0.5, (1 + u) / (10 + u));
         for (unsigned i = 0; i < net->n_params; i++)
             for (size_t j = 0; j < net->params[i]->count; j++) {
                 struct kd_param *p = net->params[i];
                 if (p->trained || p->role == KD_STATISTIC) p->value[j] += 0.1f * (float)(step % 5);
-                if (step % 3 == 0) expected[i][j] += (1 - d) * ((double)p->value[j] - expected[i][j]);
+                if (step % 3 == 0)
+                    expected[i][j] += (1 - d) * ((double)p->value[j] - expected[i][j]);
             }
         kd_average_update(&a, step, NULL);
     }
@@ -467,7 +476,8 @@ static void average_rule(void **state)
     for (unsigned i = 0; i < net->n_params; i++)
         for (size_t j = 0; j < net->params[i]->count; j++) {
             assert_true(fabs((double)net->params[i]->value[j] - expected[i][j]) < 1e-5);
-            if (net->params[i]->role == KD_WEIGHT) assert_true(net->params[i]->value[j] == a.value[i][j]);
+            if (net->params[i]->role == KD_WEIGHT)
+                assert_true(net->params[i]->value[j] == a.value[i][j]);
         }
     kd_average_swap(&a);
     assert_ptr_equal(net->params[1]->value, own);

@@ -1,5 +1,5 @@
-/* Every algorithm of convolution against the definition in double precision, under every table of kernels that this
- * processor can run; and which shapes go to which algorithm. */
+/* Every algorithm of convolution against the definition in double precision, under every table of
+ * kernels that this processor can run; and which shapes go to which algorithm. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,31 +50,42 @@ static float *floats(size_t n, unsigned stream)
 }
 
 /* Calls with the places of x, y and weight for every product of the definition. */
-#define EACH_PRODUCT(s, xi, yi, wi, BODY)                                                                          \
-    for (size_t n_ = 0; n_ < BATCH; n_++)                                                                          \
-        for (size_t p_ = 0; p_ < (s)->oh * (s)->ow; p_++)                                                          \
-            for (size_t t_ = 0; t_ < (s)->kernel * (s)->kernel; t_++) {                                            \
-                size_t y_ = p_ / (s)->ow * (s)->stride + t_ / (s)->kernel - (s)->padding;                          \
-                size_t x_ = p_ % (s)->ow * (s)->stride + t_ % (s)->kernel - (s)->padding;                          \
-                if (y_ >= (s)->h || x_ >= (s)->w) continue;                                                        \
-                size_t ig_ = (s)->in / (s)->groups, og_ = (s)->out / (s)->groups;                                  \
-                for (size_t o_ = 0; o_ < (s)->out; o_++)                                                           \
-                    for (size_t i_ = 0; i_ < ig_; i_++) {                                                          \
-                        size_t xi = ((n_ * (s)->h + y_) * (s)->w + x_) * (s)->in + o_ / og_ * ig_ + i_;            \
-                        size_t yi = (n_ * (s)->oh * (s)->ow + p_) * (s)->out + o_;                                 \
-                        size_t wi = (o_ * ig_ + i_) * (s)->kernel * (s)->kernel + t_;                              \
-                        BODY;                                                                                      \
-                    }                                                                                              \
+#define EACH_PRODUCT(s, xi, yi, wi, BODY)                                                          \
+    for (size_t n_ = 0; n_ < BATCH; n_++)                                                          \
+        for (size_t p_ = 0; p_ < (s)->oh * (s)->ow; p_++)                                          \
+            for (size_t t_ = 0; t_ < (s)->kernel * (s)->kernel; t_++) {                            \
+                size_t y_ = p_ / (s)->ow * (s)->stride + t_ / (s)->kernel - (s)->padding;          \
+                size_t x_ = p_ % (s)->ow * (s)->stride + t_ % (s)->kernel - (s)->padding;          \
+                if (y_ >= (s)->h || x_ >= (s)->w) continue;                                        \
+                size_t ig_ = (s)->in / (s)->groups, og_ = (s)->out / (s)->groups;                  \
+                for (size_t o_ = 0; o_ < (s)->out; o_++)                                           \
+                    for (size_t i_ = 0; i_ < ig_; i_++) {                                          \
+                        size_t xi =                                                                \
+                            ((n_ * (s)->h + y_) * (s)->w + x_) * (s)->in + o_ / og_ * ig_ + i_;    \
+                        size_t yi = (n_ * (s)->oh * (s)->ow + p_) * (s)->out + o_;                 \
+                        size_t wi = (o_ * ig_ + i_) * (s)->kernel * (s)->kernel + t_;              \
+                        BODY;                                                                      \
+                    }                                                                              \
             }
 
 /* grid > 0: values are whole multiples of it, so that sums are exact and equals are equal. */
 static void open_shape(struct fixture *f, struct kd_conv_shape s, float grid)
 {
-    size_t x = BATCH * s.h * s.w * s.in, y = BATCH * s.oh * s.ow * s.out, w = s.out * s.in / s.groups * s.kernel * s.kernel;
-    *f = (struct fixture){.s = s, .x = floats(x, 1), .y = floats(y, 0), .dx = floats(x + 16, 0), .dy = floats(y, 2),
-                          .weight = floats(w, 3), .dweight = floats(w, 0), .bias = floats(s.out, 4),
-                          .y0 = calloc(y, sizeof(double)), .dx0 = calloc(x, sizeof(double)),
-                          .dw0 = calloc(w, sizeof(double)), .winner = calloc(y, 1), .pass = {.training = true, .rows = BATCH}};
+    size_t x = BATCH * s.h * s.w * s.in, y = BATCH * s.oh * s.ow * s.out,
+           w = s.out * s.in / s.groups * s.kernel * s.kernel;
+    *f = (struct fixture){.s = s,
+                          .x = floats(x, 1),
+                          .y = floats(y, 0),
+                          .dx = floats(x + 16, 0),
+                          .dy = floats(y, 2),
+                          .weight = floats(w, 3),
+                          .dweight = floats(w, 0),
+                          .bias = floats(s.out, 4),
+                          .y0 = calloc(y, sizeof(double)),
+                          .dx0 = calloc(x, sizeof(double)),
+                          .dw0 = calloc(w, sizeof(double)),
+                          .winner = calloc(y, 1),
+                          .pass = {.training = true, .rows = BATCH}};
     f->job = (struct kd_job_of_layer){NULL, &f->pass, NULL, told, f};
     for (size_t i = x; i < x + 16; i++) f->dx[i] = NAN; /* beyond its end */
     for (size_t i = 0; grid > 0 && i < x; i++) f->x[i] = grid * rintf(f->x[i] / grid);
@@ -84,8 +95,17 @@ static void open_shape(struct fixture *f, struct kd_conv_shape s, float grid)
     EACH_PRODUCT(&s, a, b, c, f->y0[b] += (double)f->x[a] * (double)f->weight[c])
     EACH_PRODUCT(&s, a, b, c, f->dx0[a] += (double)f->dy[b] * (double)f->weight[c])
     EACH_PRODUCT(&s, a, b, c, f->dw0[c] += (double)f->dy[b] * (double)f->x[a])
-    f->call = (struct kd_conv){.s = s, .images = BATCH, .x = f->x, .y = f->y, .dx = f->dx, .dy = f->dy, .weight = f->weight,
-                               .bias = f->bias, .dweight = f->dweight, .winner = f->winner, .job = &f->job};
+    f->call = (struct kd_conv){.s = s,
+                               .images = BATCH,
+                               .x = f->x,
+                               .y = f->y,
+                               .dx = f->dx,
+                               .dy = f->dy,
+                               .weight = f->weight,
+                               .bias = f->bias,
+                               .dweight = f->dweight,
+                               .winner = f->winner,
+                               .job = &f->job};
 }
 
 static void close_shape(struct fixture *f)
@@ -124,41 +144,66 @@ struct algorithm {
     void (*weight)(const struct kd_conv *c);
     bool winograd;
 };
-static const struct algorithm gemm = {"gemm", kd_conv_gemm_scratch, kd_conv_gemm_forward, kd_conv_gemm_input,
-                                      kd_conv_gemm_weight, false},
-                              winograd = {"winograd", kd_conv_winograd_scratch, kd_conv_winograd_forward,
-                                          kd_conv_winograd_input, kd_conv_winograd_weight, true},
-                              depthwise = {"depthwise", kd_conv_depthwise_scratch, kd_conv_depthwise_forward,
-                                           kd_conv_depthwise_input, kd_conv_depthwise_weight, false},
-                              direct = {"direct", kd_conv_direct_scratch, kd_conv_direct_forward, kd_conv_direct_back,
-                                        kd_conv_direct_weight, false},
-                              tiny = {"tiny", kd_conv_tiny_scratch, kd_conv_tiny_forward, kd_conv_tiny_input,
-                                      kd_conv_tiny_weight, false};
+static const struct algorithm gemm = {"gemm",
+                                      kd_conv_gemm_scratch,
+                                      kd_conv_gemm_forward,
+                                      kd_conv_gemm_input,
+                                      kd_conv_gemm_weight,
+                                      false},
+                              winograd = {"winograd",
+                                          kd_conv_winograd_scratch,
+                                          kd_conv_winograd_forward,
+                                          kd_conv_winograd_input,
+                                          kd_conv_winograd_weight,
+                                          true},
+                              depthwise = {"depthwise",
+                                           kd_conv_depthwise_scratch,
+                                           kd_conv_depthwise_forward,
+                                           kd_conv_depthwise_input,
+                                           kd_conv_depthwise_weight,
+                                           false},
+                              direct = {"direct",
+                                        kd_conv_direct_scratch,
+                                        kd_conv_direct_forward,
+                                        kd_conv_direct_back,
+                                        kd_conv_direct_weight,
+                                        false},
+                              tiny = {"tiny",
+                                      kd_conv_tiny_scratch,
+                                      kd_conv_tiny_forward,
+                                      kd_conv_tiny_input,
+                                      kd_conv_tiny_weight,
+                                      false};
 
-/* Single precision over sums of some thousand products. Winograd's F(4x4, 3x3) loses another digit: its transforms scale by
- * up to 8 and back (Lavin and Gray 2016, section 7). The bounds are twice what was measured. */
+/* Single precision over sums of some thousand products. Winograd's F(4x4, 3x3) loses another digit:
+ * its transforms scale by up to 8 and back (Lavin and Gray 2016, section 7). The bounds are twice
+ * what was measured. */
 static double bound(const struct algorithm *a)
 {
     return a->winograd ? 2.4e-5 : 1.5e-6;
 }
 
-static void check_error(const struct fixture *f, const struct algorithm *a, const char *what, const float *got,
-                        const double *expected, size_t n)
+static void check_error(const struct fixture *f, const struct algorithm *a, const char *what,
+                        const float *got, const double *expected, size_t n)
 {
     double e = error_of(got, expected, n);
     if (getenv("KD_TEST_ERRORS"))
-        printf("# %s %s %s %zu->%zu @%zux%zu: %.2g\n", kd_kernels_name(), a->name, what, f->s.in, f->s.out, f->s.h, f->s.w, e);
+        printf("# %s %s %s %zu->%zu @%zux%zu: %.2g\n", kd_kernels_name(), a->name, what, f->s.in,
+               f->s.out, f->s.h, f->s.w, e);
     if (!(e <= bound(a)))
-        fail_msg("%s %s %s, %zu to %zu channels, %zux%zu, kernel %zu, padding %zu: error %g", kd_kernels_name(), a->name, what,
-                 f->s.in, f->s.out, f->s.h, f->s.w, f->s.kernel, f->s.padding, e);
+        fail_msg("%s %s %s, %zu to %zu channels, %zux%zu, kernel %zu, padding %zu: error %g",
+                 kd_kernels_name(), a->name, what, f->s.in, f->s.out, f->s.h, f->s.w, f->s.kernel,
+                 f->s.padding, e);
 }
 
 static void check_algorithm(struct fixture *f, const struct algorithm *a, bool with_input)
 {
     const struct kd_conv_shape *s = &f->s;
-    size_t room = a->scratch(s, BATCH, true), x = BATCH * s->h * s->w * s->in, y = BATCH * s->oh * s->ow * s->out;
+    size_t room = a->scratch(s, BATCH, true), x = BATCH * s->h * s->w * s->in,
+           y = BATCH * s->oh * s->ow * s->out;
     f->scratch = floats(room + 16, 0);
-    for (size_t i = 0; i < room + 16; i++) f->scratch[i] = NAN; /* what is not written may not be read */
+    for (size_t i = 0; i < room + 16; i++)
+        f->scratch[i] = NAN; /* what is not written may not be read */
     f->call.scratch = f->scratch;
     f->call.dx = with_input ? f->dx : NULL;
     f->pixels = s->oh * s->ow;
@@ -173,15 +218,27 @@ static void check_algorithm(struct fixture *f, const struct algorithm *a, bool w
         for (size_t i = x; i < x + 16; i++) assert_true(isnan(f->dx[i]));
     }
     a->weight(&f->call);
-    check_error(f, a, "weight", f->dweight, f->dw0, s->out * s->in / s->groups * s->kernel * s->kernel);
-    for (size_t i = room; i < room + 16; i++) assert_true(isnan(f->scratch[i])); /* nor beyond its end */
+    check_error(f, a, "weight", f->dweight, f->dw0,
+                s->out * s->in / s->groups * s->kernel * s->kernel);
+    for (size_t i = room; i < room + 16; i++)
+        assert_true(isnan(f->scratch[i])); /* nor beyond its end */
     kd_free(f->scratch);
 }
 
-static struct kd_conv_shape shape(size_t in, size_t out, size_t kernel, size_t padding, size_t h, size_t w)
+static struct kd_conv_shape shape(size_t in, size_t out, size_t kernel, size_t padding, size_t h,
+                                  size_t w)
 {
-    return (struct kd_conv_shape){in, out, 1, kernel, 1, padding, h, w, h + 2 * padding - kernel + 1,
-                                  w + 2 * padding - kernel + 1, false};
+    return (struct kd_conv_shape){in,
+                                  out,
+                                  1,
+                                  kernel,
+                                  1,
+                                  padding,
+                                  h,
+                                  w,
+                                  h + 2 * padding - kernel + 1,
+                                  w + 2 * padding - kernel + 1,
+                                  false};
 }
 
 static void each_algorithm(void **state)
@@ -189,8 +246,9 @@ static void each_algorithm(void **state)
     (void)state;
     struct fixture f;
     const struct kd_conv_shape any[] = {
-        shape(1, 32, 3, 0, 11, 9),  shape(3, 32, 3, 1, 8, 30), shape(2, 16, 5, 2, 7, 7),   shape(16, 48, 3, 1, 6, 5),
-        shape(48, 80, 2, 0, 5, 27), shape(32, 16, 4, 3, 4, 4), shape(64, 32, 3, 2, 13, 7), shape(1, 16, 3, 1, 4, 4),
+        shape(1, 32, 3, 0, 11, 9),  shape(3, 32, 3, 1, 8, 30),  shape(2, 16, 5, 2, 7, 7),
+        shape(16, 48, 3, 1, 6, 5),  shape(48, 80, 2, 0, 5, 27), shape(32, 16, 4, 3, 4, 4),
+        shape(64, 32, 3, 2, 13, 7), shape(1, 16, 3, 1, 4, 4),
     };
     for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
         open_shape(&f, any[i], 0);
@@ -199,8 +257,9 @@ static void each_algorithm(void **state)
         if (any[i].kernel == 3 && any[i].in % 16 == 0) check_algorithm(&f, &winograd, true);
         close_shape(&f);
     }
-    const struct kd_conv_shape small[] = {shape(32, 48, 3, 1, 2, 2), shape(16, 16, 3, 1, 1, 3), shape(48, 80, 2, 1, 2, 1),
-                                          shape(16, 32, 3, 1, 3, 3), shape(32, 32, 3, 0, 3, 3), shape(32, 16, 5, 2, 2, 2)};
+    const struct kd_conv_shape small[] = {shape(32, 48, 3, 1, 2, 2), shape(16, 16, 3, 1, 1, 3),
+                                          shape(48, 80, 2, 1, 2, 1), shape(16, 32, 3, 1, 3, 3),
+                                          shape(32, 32, 3, 0, 3, 3), shape(32, 16, 5, 2, 2, 2)};
     for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
         open_shape(&f, small[i], 0);
         check_algorithm(&f, &tiny, true);
@@ -244,7 +303,8 @@ static double distance(const float *a, const float *b, size_t n)
     return e;
 }
 
-/* More tiles than a block holds and more filters than a group: against the general algorithm, which is fast. */
+/* More tiles than a block holds and more filters than a group: against the general algorithm, which
+ * is fast. */
 static void blocks_and_groups(void **state)
 {
     (void)state;
@@ -259,8 +319,16 @@ static void blocks_and_groups(void **state)
         out[i] = filled(y, 0);
         dx[i] = filled(x, 0);
         dw[i] = filled(w, 0);
-        struct kd_conv c = {.s = s, .images = BATCH, .x = xs, .y = out[i], .dx = dx[i], .dy = dy, .weight = weight,
-                            .dweight = dw[i], .scratch = scratch, .job = &f.job};
+        struct kd_conv c = {.s = s,
+                            .images = BATCH,
+                            .x = xs,
+                            .y = out[i],
+                            .dx = dx[i],
+                            .dy = dy,
+                            .weight = weight,
+                            .dweight = dw[i],
+                            .scratch = scratch,
+                            .job = &f.job};
         list[i]->forward(&c);
         check_told(&f);
         list[i]->input(&c);
@@ -281,12 +349,14 @@ static void blocks_and_groups(void **state)
     kd_free(weight);
 }
 
-/* With pooling: as the convolution, then the largest of each 2x2, the last odd row and column left out. */
+/* With pooling: as the convolution, then the largest of each 2x2, the last odd row and column left
+ * out. */
 static void pooled(void **state)
 {
     (void)state;
     struct fixture f;
-    const struct kd_conv_shape shapes[] = {shape(1, 32, 3, 0, 28, 28), shape(32, 48, 3, 1, 7, 10), shape(16, 16, 2, 0, 6, 6)};
+    const struct kd_conv_shape shapes[] = {shape(1, 32, 3, 0, 28, 28), shape(32, 48, 3, 1, 7, 10),
+                                           shape(16, 16, 2, 0, 6, 6)};
     for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
         struct kd_conv_shape s = shapes[n];
         size_t ph = s.oh / 2, pw = s.ow / 2;
@@ -299,7 +369,8 @@ static void pooled(void **state)
         for (size_t i = 0; i < BATCH * ph * pw * s.out; i++) {
             size_t o = i % s.out, p = i / s.out % (ph * pw), image = i / s.out / ph / pw, best = 0;
             for (size_t t = 0; t < 4; t++) {
-                size_t at = ((image * s.oh + p / pw * 2 + t / 2) * s.ow + p % pw * 2 + t % 2) * s.out + o;
+                size_t at =
+                    ((image * s.oh + p / pw * 2 + t / 2) * s.ow + p % pw * 2 + t % 2) * s.out + o;
                 if (!t || f.y0[at] > f.y0[best]) best = at;
             }
             y0[i] = f.y0[best];
@@ -316,7 +387,8 @@ static void pooled(void **state)
         kd_conv_direct_back(&f.call);
         check_error(&f, &direct, "pooled input", f.dx, f.dx0, BATCH * s.h * s.w * s.in);
         kd_conv_direct_weight(&f.call);
-        check_error(&f, &direct, "pooled weight", f.dweight, f.dw0, s.out * s.in * s.kernel * s.kernel);
+        check_error(&f, &direct, "pooled weight", f.dweight, f.dw0,
+                    s.out * s.in * s.kernel * s.kernel);
         kd_free(f.scratch);
         free(y0);
         free(d);
@@ -331,11 +403,16 @@ static void chosen_by_shape(void **state)
         struct kd_conv_shape s;
         enum kd_conv_algorithm expected;
     } cases[] = {
-        {shape(1, 32, 3, 0, 28, 28), KD_CONV_DIRECT},    {shape(3, 64, 3, 1, 32, 32), KD_CONV_DIRECT},
-        {shape(32, 32, 3, 0, 13, 13), KD_CONV_DIRECT},   {shape(64, 64, 3, 1, 32, 32), KD_CONV_WINOGRAD},
-        {shape(512, 512, 3, 1, 4, 4), KD_CONV_WINOGRAD}, {shape(512, 512, 3, 1, 2, 2), KD_CONV_TINY},
-        {shape(64, 64, 1, 0, 8, 8), KD_CONV_GEMM},       {shape(6, 16, 5, 0, 14, 14), KD_CONV_DIRECT},
-        {shape(3, 6, 5, 0, 28, 28), KD_CONV_GEMM},       {shape(32, 20, 3, 1, 8, 8), KD_CONV_GEMM},
+        {shape(1, 32, 3, 0, 28, 28), KD_CONV_DIRECT},
+        {shape(3, 64, 3, 1, 32, 32), KD_CONV_DIRECT},
+        {shape(32, 32, 3, 0, 13, 13), KD_CONV_DIRECT},
+        {shape(64, 64, 3, 1, 32, 32), KD_CONV_WINOGRAD},
+        {shape(512, 512, 3, 1, 4, 4), KD_CONV_WINOGRAD},
+        {shape(512, 512, 3, 1, 2, 2), KD_CONV_TINY},
+        {shape(64, 64, 1, 0, 8, 8), KD_CONV_GEMM},
+        {shape(6, 16, 5, 0, 14, 14), KD_CONV_DIRECT},
+        {shape(3, 6, 5, 0, 28, 28), KD_CONV_GEMM},
+        {shape(32, 20, 3, 1, 8, 8), KD_CONV_GEMM},
         {{8, 8, 8, 3, 1, 1, 8, 8, 8, 8, false}, KD_CONV_DEPTHWISE},
         {{64, 128, 1, 3, 2, 1, 8, 8, 4, 4, false}, KD_CONV_GEMM},
     };
@@ -346,10 +423,8 @@ static void chosen_by_shape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_algorithm),
-        cmocka_unit_test(winograd_error),
-        cmocka_unit_test(blocks_and_groups),
-        cmocka_unit_test(pooled),
+        cmocka_unit_test(each_algorithm),    cmocka_unit_test(winograd_error),
+        cmocka_unit_test(blocks_and_groups), cmocka_unit_test(pooled),
         cmocka_unit_test(chosen_by_shape),
     };
     kd_blas_init();

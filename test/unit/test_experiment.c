@@ -153,7 +153,7 @@ static void students_share_teachers(void **state)
     assert_int_equal(x->n_teacher_seeds, 3);
     assert_int_equal(kd_experiment_teacher_seed(x, 4), 4);
     assert_int_equal(kd_experiment_teacher_seed(x, 9), 9);
-    assert_int_equal(kd_experiment_teacher_seed(x, 2), 4); /* the fourth begins anew */
+    assert_int_equal(kd_experiment_teacher_seed(x, 2), 4);   /* the fourth begins anew */
     assert_int_equal(kd_experiment_teacher_seed(x, 100), 7); /* asked for by --seed alone */
     cJSON *resolved = kd_experiment_resolved(x, &err);
     assert_non_null(resolved);
@@ -167,9 +167,12 @@ static void students_share_teachers(void **state)
     x = opened("{\"seeds\":1,\"teacher\":{\"seeds\":3}}"); /* as after --set seeds=1 */
     assert_int_equal(x->n_teacher_seeds, 1);
     kd_experiment_close(x);
-    refused("{\"seeds\":3,\"teacher\":{\"seeds\":0}}", "teacher.seeds: expected how many of the seeds", "");
-    refused("{\"seeds\":3,\"teacher\":{\"seeds\":[1]}}", "teacher.seeds: expected how many of the seeds", "");
-    refused("{\"seeds\":3,\"teacher\":{\"seeds\":1.5}}", "teacher.seeds: expected how many of the seeds", "");
+    refused("{\"seeds\":3,\"teacher\":{\"seeds\":0}}",
+            "teacher.seeds: expected how many of the seeds", "");
+    refused("{\"seeds\":3,\"teacher\":{\"seeds\":[1]}}",
+            "teacher.seeds: expected how many of the seeds", "");
+    refused("{\"seeds\":3,\"teacher\":{\"seeds\":1.5}}",
+            "teacher.seeds: expected how many of the seeds", "");
 }
 
 /* ---- sweeps ---- */
@@ -421,30 +424,39 @@ static void jobs_that_contradict_themselves(void **state)
 static void corrected_students(void **state)
 {
     (void)state;
-    static const char text[] =
-        "{\"students\": {\"b\": {\"correct\": {\"of\": \"a\"}, \"sweep\": {\"correct.by\": [\"balanced\", \"test\"]}},"
-        "\"a\": {\"network\": \"mlp-7\", \"data\": {\"omit\": [3]}, \"distill\": {\"temperature\": 9}}}}";
+    static const char text[] = "{\"students\": {\"b\": {\"correct\": {\"of\": \"a\"}, \"sweep\": "
+                               "{\"correct.by\": [\"balanced\", \"test\"]}},"
+                               "\"a\": {\"network\": \"mlp-7\", \"data\": {\"omit\": [3]}, "
+                               "\"distill\": {\"temperature\": 9}}}}";
     struct kd_experiment *x = opened(text);
     struct kd_job job = job_of(x, "b,by=balanced");
     assert_true(job.corrected && job.correct.by == KD_BY_BALANCED && job.correct.flips == 0.001);
     assert_string_equal(job.correct.of, "a");
     assert_string_equal(job.network->valuestring, "mlp-7");
-    assert_true(job.distilled && job.distill.temperature == 9 && job.data.omit.n == 1 && job.data.omit.v[0] == 3);
+    assert_true(job.distilled && job.distill.temperature == 9 && job.data.omit.n == 1 &&
+                job.data.omit.v[0] == 3);
     kd_job_release(&job);
     job = job_of(x, "a");
     assert_false(job.corrected);
     cJSON *json = kd_job_to_json(&job, &err);
-    assert_false(cJSON_HasObjectItem(json, "correct")); /* nothing new is said of what is not corrected */
+    assert_false(
+        cJSON_HasObjectItem(json, "correct")); /* nothing new is said of what is not corrected */
     cJSON_Delete(json);
     kd_job_release(&job);
     students_are(x, "a b,by=balanced b,by=test");
-    refused("{\"students\": {\"a\": {\"correct\": {\"by\": \"test\"}}}}", "students.a.correct", "\"of\"");
+    refused("{\"students\": {\"a\": {\"correct\": {\"by\": \"test\"}}}}", "students.a.correct",
+            "\"of\"");
     refused("{\"students\": {\"a\": {\"correct\": 3}}}", "students.a.correct", "\"of\"");
-    refused("{\"students\": {\"abc\": {}, \"b\": {\"correct\": {\"of\": \"abd\"}}}}", "students.b.correct.of", "did you mean \"abc\"");
-    refused("{\"students\": {\"a\": {}, \"b\": {\"correct\": {\"of\": \"a\"}, \"network\": \"mlp-3\"}}}", "students.b", "network");
-    refused("{\"students\": {\"a\": {}, \"b\": {\"correct\": {\"of\": \"a\"}}, \"c\": {\"correct\": {\"of\": \"b\"}}}}",
+    refused("{\"students\": {\"abc\": {}, \"b\": {\"correct\": {\"of\": \"abd\"}}}}",
+            "students.b.correct.of", "did you mean \"abc\"");
+    refused("{\"students\": {\"a\": {}, \"b\": {\"correct\": {\"of\": \"a\"}, \"network\": "
+            "\"mlp-3\"}}}",
+            "students.b", "network");
+    refused("{\"students\": {\"a\": {}, \"b\": {\"correct\": {\"of\": \"a\"}}, \"c\": "
+            "{\"correct\": {\"of\": \"b\"}}}}",
             "students.c.correct.of", "corrected student itself");
-    refused("{\"students\": {\"a\": {\"correct\": {\"of\": \"b\"}}, \"b\": {\"correct\": {\"of\": \"a\"}}}}",
+    refused("{\"students\": {\"a\": {\"correct\": {\"of\": \"b\"}}, \"b\": {\"correct\": {\"of\": "
+            "\"a\"}}}}",
             "correct.of", "circle");
 }
 

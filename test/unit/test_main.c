@@ -239,12 +239,9 @@ static void stops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(runs, setup),
-        cmocka_unit_test_setup(helps, setup),
-        cmocka_unit_test_setup(refuses, setup),
-        cmocka_unit_test_setup(full_output, setup),
-        cmocka_unit_test_setup(closed_reader, setup),
-        cmocka_unit_test_setup(stops, setup),
+        cmocka_unit_test_setup(runs, setup),          cmocka_unit_test_setup(helps, setup),
+        cmocka_unit_test_setup(refuses, setup),       cmocka_unit_test_setup(full_output, setup),
+        cmocka_unit_test_setup(closed_reader, setup), cmocka_unit_test_setup(stops, setup),
         cmocka_unit_test_setup(bad_kd_cpu, setup),
     };
     return cmocka_run_group_tests_name("main", tests, NULL, NULL);

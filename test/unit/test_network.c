@@ -56,7 +56,8 @@ static void layers_that_are_none(void **state)
     refused("[\"transformer\"]", mnist, "network[0]: unknown layer kind", "there are dense, relu");
     refused("[\"flatten\",{\"units\":3}]", mnist, "network[1]: expected a name", "\"kind\"");
     refused("[3]", mnist, "network[0]: expected a name", "");
-    refused("[\"flatten\",{\"kind\":\"dense\",\"unit\":3}]", mnist, "network[1]", "did you mean units?");
+    refused("[\"flatten\",{\"kind\":\"dense\",\"unit\":3}]", mnist, "network[1]",
+            "did you mean units?");
     refused("[\"flatten\",{\"kind\":\"dense\",\"units\":-3}]", mnist, "network[1]", "units");
     refused("[\"flatten\",{\"kind\":\"dense\",\"units\":2.5}]", mnist, "network[1]", "units");
     refused("[\"flatten\",{\"kind\":\"dense\",\"units\":1e12}]", mnist, "network[1]", "units");
@@ -369,7 +370,10 @@ static void dirac(void **state)
     (void)state;
     for (size_t k = 1; k <= 4; k++) {
         char text[200];
-        snprintf(text, sizeof text, "[{\"kind\":\"conv2d\",\"filters\":3,\"kernel\":%zu,\"init\":\"dirac\"},\"flatten\",\"dense\"]", k);
+        snprintf(text, sizeof text,
+                 "[{\"kind\":\"conv2d\",\"filters\":3,\"kernel\":%zu,\"init\":\"dirac\"},"
+                 "\"flatten\",\"dense\"]",
+                 k);
         struct kd_network *net = net_of(text, (struct kd_shape){2, 5, 5, false}, 2, 1);
         const struct kd_param *w = net->params[0];
         for (size_t i = 0; i < 2 * 2 * k * k; i++) {

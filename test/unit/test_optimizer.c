@@ -21,10 +21,13 @@ static const struct kd_shape input = {1, 2, 3, false};
 
 static struct kd_train_config config(enum kd_optimizer_kind kind)
 {
-    return (struct kd_train_config){
-        .optimizer = {
-            .kind = (int)kind, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
-            .bias_rate = 1, .norm_rate = 1}};
+    return (struct kd_train_config){.optimizer = {.kind = (int)kind,
+                                                  .momentum = 0.9,
+                                                  .beta1 = 0.9,
+                                                  .beta2 = 0.999,
+                                                  .epsilon = 1e-8,
+                                                  .bias_rate = 1,
+                                                  .norm_rate = 1}};
 }
 
 static void near(const char *what, size_t i, double got, double expected)
@@ -121,7 +124,8 @@ static void check_steps(const struct kd_train_config *c)
         for (unsigned i = 0; i < net->n_params; i++) {
             struct kd_param *p = net->params[i];
             bool weight = p->dims == 2, bias = strstr(p->name, "bias");
-            double own = weight ? rate : rate * (bias ? c->optimizer.bias_rate : c->optimizer.norm_rate);
+            double own =
+                weight ? rate : rate * (bias ? c->optimizer.bias_rate : c->optimizer.norm_rate);
             for (size_t j = 0; p->trained && j < p->count; j++)
                 expected_step(c, own, s + 1, factor * (double)p->grad[j], weight, &x[i][j]);
         }

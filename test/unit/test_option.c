@@ -195,8 +195,10 @@ static void idle_options(void **state)
 {
     (void)state;
     char text[] = "--no-bias --epochs 3", *argv[WORDS];
-    const struct kd_idle none[] = {{false, "epochs bias", "is never idle"}, {true, "epoch bia data", "was not given"}};
-    const struct kd_idle one[] = {{true, "data epochs", "goes with --list"}}, two[] = {{true, "bias", "is another's"}};
+    const struct kd_idle none[] = {{false, "epochs bias", "is never idle"},
+                                   {true, "epoch bia data", "was not given"}};
+    const struct kd_idle one[] = {{true, "data epochs", "goes with --list"}},
+                         two[] = {{true, "bias", "is another's"}};
     struct kd_args args;
     int argc = split(text, argv);
     assert_int_equal(kd_args_scan(&args, &section, 1, argc, argv, &err), 0);

@@ -1,5 +1,5 @@
-/* The products of dense layers against the same sums in double, and that how they are cut changes no bit. Once a table of
- * kernels: KD_CPU is set before the first is chosen. */
+/* The products of dense layers against the same sums in double, and that how they are cut changes
+ * no bit. Once a table of kernels: KD_CPU is set before the first is chosen. */
 #include "../../lib/nn/product.h"
 #include "kd/base/rng.h"
 #include "kd/nn/kernels.h"
@@ -19,8 +19,9 @@ static float a[MOST], b[MOST], c[MOST], other[MOST], bias[MOST];
 
 static const struct {
     size_t rows, cols, depth;
-} shapes[] = {{1, 1, 1},    {13, 32, 16},   {14, 33, 17},  {100, 30, 784}, {100, 10, 30},  {30, 785, 100}, {48, 50, 130},
-              {9, 47, 401}, {209, 65, 450}, {420, 16, 20}, {100, 300, 64}, {49, 100, 257}, {7, 5, 900}};
+} shapes[] = {{1, 1, 1},      {13, 32, 16},   {14, 33, 17}, {100, 30, 784}, {100, 10, 30},
+              {30, 785, 100}, {48, 50, 130},  {9, 47, 401}, {209, 65, 450}, {420, 16, 20},
+              {100, 300, 64}, {49, 100, 257}, {7, 5, 900}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static int fill(void **state)
@@ -54,10 +55,13 @@ static void check(const struct kd_matmul *m, int outer)
     for (size_t i = 0; i < m->rows * m->c_row; i++) {
         size_t r = i / m->c_row, col = i % m->c_row;
         double want = col < m->cols ? expected(m, outer, r, col) : START;
-        double within = col < m->cols ? 1e-5 * sqrt((double)m->depth) + (m->add ? 2e-4 * sqrt((double)m->depth) : 0) : 0;
+        double within = col < m->cols ? 1e-5 * sqrt((double)m->depth) +
+                                            (m->add ? 2e-4 * sqrt((double)m->depth) : 0)
+                                      : 0;
         if (!(fabs((double)c[i] - want) <= within))
-            fail_msg("%zu x %zu x %zu%s%s%s, row %zu, column %zu: %g, expected %g", m->rows, m->cols, m->depth,
-                     m->turned ? ", turned" : "", outer ? ", outer" : "", m->add ? ", added" : "", r, col, (double)c[i], want);
+            fail_msg("%zu x %zu x %zu%s%s%s, row %zu, column %zu: %g, expected %g", m->rows,
+                     m->cols, m->depth, m->turned ? ", turned" : "", outer ? ", outer" : "",
+                     m->add ? ", added" : "", r, col, (double)c[i], want);
     }
     assert_true(c[m->rows * m->c_row] == (float)START);
 }
@@ -65,8 +69,16 @@ static void check(const struct kd_matmul *m, int outer)
 static struct kd_matmul of_shape(unsigned s, int outer, int turned)
 {
     size_t rows = shapes[s].rows, cols = shapes[s].cols, depth = shapes[s].depth;
-    struct kd_matmul m = {.rows = rows, .cols = cols, .depth = depth, .a = a, .a_row = (outer ? rows : depth) + GAP, .b = b,
-                          .b_row = (turned ? depth : cols) + GAP, .turned = turned, .c = c, .c_row = cols + GAP};
+    struct kd_matmul m = {.rows = rows,
+                          .cols = cols,
+                          .depth = depth,
+                          .a = a,
+                          .a_row = (outer ? rows : depth) + GAP,
+                          .b = b,
+                          .b_row = (turned ? depth : cols) + GAP,
+                          .turned = turned,
+                          .c = c,
+                          .c_row = cols + GAP};
     return m;
 }
 
@@ -90,7 +102,8 @@ static void same_bits(void **state)
     for (unsigned s = 0; s < SHAPES; s++)
         for (int turned = 0; turned < 2; turned++) {
             struct kd_matmul m = of_shape(s, 0, turned), part = m;
-            size_t bytes = m.rows * m.c_row * sizeof(float), half = m.cols / 2 / 16 * 16, top = m.rows / 2;
+            size_t bytes = m.rows * m.c_row * sizeof(float), half = m.cols / 2 / 16 * 16,
+                   top = m.rows / 2;
             kd_matmul(&m);
             memcpy(other, c, bytes);
             for (int right = 0; right < 2; right++)
@@ -101,7 +114,8 @@ static void same_bits(void **state)
                     part.a = m.a + row * m.a_row;
                     part.b = m.b + (turned ? col * m.b_row : col);
                     part.c = m.c + row * m.c_row + col;
-                    for (size_t r = 0; r < part.rows; r++) memset(part.c + r * m.c_row, 0, part.cols * sizeof(float));
+                    for (size_t r = 0; r < part.rows; r++)
+                        memset(part.c + r * m.c_row, 0, part.cols * sizeof(float));
                     kd_matmul(&part);
                 }
             assert_memory_equal(c, other, bytes);
@@ -116,7 +130,8 @@ int main(void)
     for (unsigned i = 0; i < 3; i++) {
         struct kd_err err;
         setenv("KD_CPU", tables[i], 1);
-        if (kd_kernels_init(&err) == 0) failed += cmocka_run_group_tests_name(tables[i], tests, fill, NULL);
+        if (kd_kernels_init(&err) == 0)
+            failed += cmocka_run_group_tests_name(tables[i], tests, fill, NULL);
     }
     return failed;
 }

@@ -249,7 +249,8 @@ static void a_picture_in_a_drawing_keeps_its_pixels(void **state)
         assert_int_equal(back.h, 40);
         for (size_t y = 0; y < 40; y++)
             for (size_t x = 20; x < 60; x++)
-                assert_memory_equal(back.pixels + 3 * (y * 60 + x), pixels[y / 20][(x - 20) / 20], 3);
+                assert_memory_equal(back.pixels + 3 * (y * 60 + x), pixels[y / 20][(x - 20) / 20],
+                                    3);
         assert_int_equal(back.pixels[0], 255); /* paper */
         kd_picture_release(&back);
     }
@@ -286,15 +287,20 @@ static void settings_that_differ_are_named(void **state)
     static const struct {
         const char *a, *b, *first; /* NULL: they are the same */
     } pairs[] = {
-        {"{\"train\":{\"epochs\":1},\"seed\":1}", "{\"train\":{\"epochs\":1,\"ema\":0},\"seed\":2}", NULL},
+        {"{\"train\":{\"epochs\":1},\"seed\":1}", "{\"train\":{\"epochs\":1,\"ema\":0},\"seed\":2}",
+         NULL},
         {"{\"train\":{\"epochs\":1}}", "{\"train\":{\"epochs\":2}}", "train.epochs"},
-        {"{\"network\":[\"flatten\",{\"units\":4}]}", "{\"network\":[\"flatten\",{\"units\":5}]}", "network"},
+        {"{\"network\":[\"flatten\",{\"units\":4}]}", "{\"network\":[\"flatten\",{\"units\":5}]}",
+         "network"},
         {"{\"distill\":{\"alpha\":1}}", "{}", "distill"},
-        {"{\"data\":{\"source\":\"png:a/b\"}}", "{\"data\":{\"source\":\"png:a/c\"}}", "data.source"},
+        {"{\"data\":{\"source\":\"png:a/b\"}}", "{\"data\":{\"source\":\"png:a/c\"}}",
+         "data.source"},
         /* a teacher at hand is another file for each seed, but a teacher's name is one */
-        {"{\"distill\":{\"from\":\"t/s1/model\"}}", "{\"distill\":{\"from\":\"t/s2/model\"}}", NULL},
+        {"{\"distill\":{\"from\":\"t/s1/model\"}}", "{\"distill\":{\"from\":\"t/s2/model\"}}",
+         NULL},
         {"{\"distill\":{\"from\":[\"t/s1\"]}}", "{\"distill\":{\"from\":[\"t/s2\"]}}", NULL},
-        {"{\"distill\":{\"from\":\"teacher\"}}", "{\"distill\":{\"from\":\"t/s2\"}}", "distill.from"},
+        {"{\"distill\":{\"from\":\"teacher\"}}", "{\"distill\":{\"from\":\"t/s2\"}}",
+         "distill.from"},
         {"{\"distill\":{\"from\":\"teacher\"}}", "{\"distill\":{\"from\":\"kd\"}}", "distill.from"},
     };
     (void)state;

@@ -34,7 +34,8 @@ static void streams_are_pure_and_distinct(void **state)
 {
     (void)state;
     struct kd_rng a = kd_rng_for(7, KD_FOR_TEST, 3, 5), b = kd_rng_for(7, KD_FOR_TEST, 3, 5);
-    struct kd_rng c = kd_rng_for(7, KD_FOR_TEST, 5, 3), d = kd_rng_for(7ull << 32, KD_FOR_TEST, 3, 5);
+    struct kd_rng c = kd_rng_for(7, KD_FOR_TEST, 5, 3),
+                  d = kd_rng_for(7ull << 32, KD_FOR_TEST, 3, 5);
     unsigned same_c = 0, same_d = 0;
     for (int i = 0; i < 100; i++) {
         uint32_t x = kd_rng_u32(&a);
@@ -100,8 +101,8 @@ static void shuffle_is_a_permutation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers), cmocka_unit_test(streams_are_pure_and_distinct),
-        cmocka_unit_test(below_is_uniform),     cmocka_unit_test(moments),
+        cmocka_unit_test(philox_known_answers),     cmocka_unit_test(streams_are_pure_and_distinct),
+        cmocka_unit_test(below_is_uniform),         cmocka_unit_test(moments),
         cmocka_unit_test(shuffle_is_a_permutation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

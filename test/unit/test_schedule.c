@@ -97,7 +97,8 @@ static void triangular(void **state)
     is(&c, 200, 0.05);
     is(&c, 900, 0.05);
     for (uint64_t s = 0; s < 200; s++)
-        assert_true((kd_schedule_rate(&c, s, PER_EPOCH) < kd_schedule_rate(&c, s + 1, PER_EPOCH)) == (s < 50));
+        assert_true((kd_schedule_rate(&c, s, PER_EPOCH) < kd_schedule_rate(&c, s + 1, PER_EPOCH)) ==
+                    (s < 50));
     c.schedule.peak = 0; /* down from the first step */
     is(&c, 0, 0.5);
     c.schedule.peak = 1;
@@ -155,9 +156,9 @@ static void intervals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(constant),  cmocka_unit_test(steps),     cmocka_unit_test(exponential),
-        cmocka_unit_test(cosine),    cmocka_unit_test(one_cycle), cmocka_unit_test(triangular), cmocka_unit_test(warmup),
-        cmocka_unit_test(intervals),
+        cmocka_unit_test(constant), cmocka_unit_test(steps),     cmocka_unit_test(exponential),
+        cmocka_unit_test(cosine),   cmocka_unit_test(one_cycle), cmocka_unit_test(triangular),
+        cmocka_unit_test(warmup),   cmocka_unit_test(intervals),
     };
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
 }

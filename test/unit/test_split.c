@@ -276,7 +276,8 @@ static void test_rows(void **state)
     assert_string_equal(kd_data_rows[KD_DATA_ROW_UNLABELLED].flag, "unlabelled");
 }
 
-/* carve = last: the last images of the source, whatever their class; fractions of the rest stay nested. */
+/* carve = last: the last images of the source, whatever their class; fractions of the rest stay
+ * nested. */
 static void test_carve_last(void **state)
 {
     unsigned char marks[N] = {0}, tenth[N] = {0}, half[N] = {0};
@@ -300,7 +301,8 @@ static void test_carve_last(void **state)
     release();
 }
 
-/* Models made before there was a choice say nothing of it; they stay what the same settings give. */
+/* Models made before there was a choice say nothing of it; they stay what the same settings give.
+ */
 static void test_carve_is_left_out_where_it_is_not_asked_for(void **state)
 {
     struct kd_data_config c = {0};
@@ -318,10 +320,14 @@ static void test_carve_is_left_out_where_it_is_not_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stratified), cmocka_unit_test(test_seeded),
-        cmocka_unit_test(test_keep_omit),  cmocka_unit_test(test_fraction),
-        cmocka_unit_test(test_unlabelled), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_copy),       cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_stratified),
+        cmocka_unit_test(test_seeded),
+        cmocka_unit_test(test_keep_omit),
+        cmocka_unit_test(test_fraction),
+        cmocka_unit_test(test_unlabelled),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_carve_last),
         cmocka_unit_test(test_carve_is_left_out_where_it_is_not_asked_for),
     };

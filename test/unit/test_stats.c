@@ -65,12 +65,15 @@ static void moments_and_median(void **state)
     assert_true(s.n == 0 && isnan(s.mean) && isnan(s.median));
 }
 
-/* Welch's interval by hand: variances 0.00247 and 0.01164, each over 6, give 7.0306 degrees of freedom. */
+/* Welch's interval by hand: variances 0.00247 and 0.01164, each over 6, give 7.0306 degrees of
+ * freedom. */
 static void interval_between_two_means(void **state)
 {
     (void)state;
-    double x[] = {30.02, 29.99, 30.11, 29.97, 30.01, 29.99}, y[] = {29.89, 29.93, 29.72, 29.98, 30.02, 29.98}, one[] = {31};
-    struct kd_stats a = kd_stats_of(x, 6), b = kd_stats_of(y, 6), c = kd_stats_of(one, 1), none = kd_stats_of(NULL, 0);
+    double x[] = {30.02, 29.99, 30.11, 29.97, 30.01, 29.99},
+           y[] = {29.89, 29.93, 29.72, 29.98, 30.02, 29.98}, one[] = {31};
+    struct kd_stats a = kd_stats_of(x, 6), b = kd_stats_of(y, 6), c = kd_stats_of(one, 1),
+                    none = kd_stats_of(NULL, 0);
     struct kd_interval i = kd_interval_between(&a, &b);
     near(i.mean, 0.095, 1e-12);
     near(kd_t_tails((i.high - i.mean) / sqrt((0.00247 + 0.01164) / 6), 7.0306), 0.05, 1e-5);

@@ -414,11 +414,12 @@ static void probabilities_of_others(void **state)
     kd_targets_release(&t);
     q[(N + 7) * C + 1] += 0.5f;
     build("others.safetensors", &m, q);
-    refused("others.safetensors", &images, &job, true, "row 7 of the probabilities at temperature 4 sums to 1.5005, not to 1",
-            "logits");
+    refused("others.safetensors", &images, &job, true,
+            "row 7 of the probabilities at temperature 4 sums to 1.5005, not to 1", "logits");
     for (size_t c = 0; c < C; c++) q[N * C + c] /= 2;
     build("others.safetensors", &m, q);
-    refused("others.safetensors", &images, &job, true, "row 0 of the probabilities at temperature 4 sums to 0.5", "");
+    refused("others.safetensors", &images, &job, true,
+            "row 0 of the probabilities at temperature 4 sums to 0.5", "");
     m.shape[0] = 1; /* alone in its file, it is no logits for that */
     m.meta[0] = NULL;
     build("alone.safetensors", &m, q);

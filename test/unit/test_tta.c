@@ -15,10 +15,24 @@
 enum { N = 7, C = 2, H = 5, W = 4, SIZE = C * H * W, CLASSES = 3 };
 static float pixels[N * SIZE], copies[N * 6 * SIZE];
 static char source[] = "made", split[] = "train";
-static struct kd_images images = {.source = source, .split = split, .n = N, .c = C, .h = H, .w = W,
-                                  .classes = CLASSES, .dtype = KD_F32, .pixels = pixels};
-static struct kd_images copied = {.source = source, .split = split, .n = N * 6, .c = C, .h = H, .w = W,
-                                  .classes = CLASSES, .dtype = KD_F32, .pixels = copies};
+static struct kd_images images = {.source = source,
+                                  .split = split,
+                                  .n = N,
+                                  .c = C,
+                                  .h = H,
+                                  .w = W,
+                                  .classes = CLASSES,
+                                  .dtype = KD_F32,
+                                  .pixels = pixels};
+static struct kd_images copied = {.source = source,
+                                  .split = split,
+                                  .n = N * 6,
+                                  .c = C,
+                                  .h = H,
+                                  .w = W,
+                                  .classes = CLASSES,
+                                  .dtype = KD_F32,
+                                  .pixels = copies};
 static const struct kd_normalize scale = {C, {0.25f, 0.5f}, {0.5f, 2.0f}};
 static struct kd_err err;
 
@@ -27,7 +41,8 @@ static int at(int i, int n)
     return i < 0 ? -i : i < n ? i : 2 * n - 2 - i;
 }
 
-/* Copy k of image i: as it is, moved right and down, left and up; and the mirror images of these. */
+/* Copy k of image i: as it is, moved right and down, left and up; and the mirror images of these.
+ */
 static int make(void **state)
 {
     (void)state;
@@ -44,10 +59,12 @@ static int make(void **state)
 static void weighted(void **state)
 {
     (void)state;
-    static const float weights[3][6] = {
-        {1, 0, 0, 0, 0, 0}, {0.5f, 0.5f, 0, 0, 0, 0}, {0.25f, 0.25f, 0.125f, 0.125f, 0.125f, 0.125f}};
-    struct kd_network *net = net_of("[{\"kind\":\"conv2d\",\"filters\":5},\"gelu\",\"flatten\",{\"kind\":\"dense\"}]",
-                                    (struct kd_shape){C, H, W, false}, CLASSES, 3);
+    static const float weights[3][6] = {{1, 0, 0, 0, 0, 0},
+                                        {0.5f, 0.5f, 0, 0, 0, 0},
+                                        {0.25f, 0.25f, 0.125f, 0.125f, 0.125f, 0.125f}};
+    struct kd_network *net =
+        net_of("[{\"kind\":\"conv2d\",\"filters\":5},\"gelu\",\"flatten\",{\"kind\":\"dense\"}]",
+               (struct kd_shape){C, H, W, false}, CLASSES, 3);
     struct kd_view view = {.images = &images}, all = {.images = &copied};
     float one[N * 6 * CLASSES], got[N * CLASSES];
     static const uint32_t order[4] = {6, 0, 3, 3};
@@ -56,16 +73,17 @@ static void weighted(void **state)
     for (unsigned tta = 0; tta < 3; tta++)
         for (unsigned listed = 0; listed < 2; listed++) {
             unsigned n = listed ? 4 : N;
-            assert_int_equal(kd_predict_tta(net, &scale, &view, listed ? order : NULL, n, (enum kd_tta)tta, NULL, NULL,
-                                            got, &err), 0);
+            assert_int_equal(kd_predict_tta(net, &scale, &view, listed ? order : NULL, n,
+                                            (enum kd_tta)tta, NULL, NULL, got, &err),
+                             0);
             for (unsigned i = 0; i < n * CLASSES; i++) {
                 unsigned image = listed ? order[i / CLASSES] : i / CLASSES;
                 float want = 0;
                 for (unsigned k = 0; k < 6; k++)
                     want += weights[tta][k] * one[(image * 6 + k) * CLASSES + i % CLASSES];
                 if (fabsf(got[i] - want) > 1e-5f)
-                    fail_msg("%s, image %u: %g, expected %g", kd_tta_name((enum kd_tta)tta), image, (double)got[i],
-                             (double)want);
+                    fail_msg("%s, image %u: %g, expected %g", kd_tta_name((enum kd_tta)tta), image,
+                             (double)got[i], (double)want);
             }
         }
     kd_network_free(net);
@@ -81,7 +99,8 @@ static void narrow(void **state) /* one pixel wide: nothing to mirror or move in
     struct kd_network *net =
         net_of("[\"flatten\",{\"kind\":\"dense\"}]", (struct kd_shape){C, 1, 1, false}, CLASSES, 3);
     assert_int_equal(kd_predict(net, &scale, &view, NULL, N, NULL, NULL, a, &err), 0);
-    assert_int_equal(kd_predict_tta(net, &scale, &view, NULL, N, KD_TTA_MIRROR_SHIFTS, NULL, NULL, b, &err), 0);
+    assert_int_equal(
+        kd_predict_tta(net, &scale, &view, NULL, N, KD_TTA_MIRROR_SHIFTS, NULL, NULL, b, &err), 0);
     for (unsigned i = 0; i < N * CLASSES; i++) assert_true(fabsf(a[i] - b[i]) < 1e-5f);
     kd_network_free(net);
 }

@@ -15,8 +15,15 @@
 enum { N = 200, C = 2, SIDE = 6, PATCH = C * 4 };
 static uint8_t bytes[N * C * SIDE * SIDE];
 static char source[] = "made", split[] = "train";
-static struct kd_images images = {.source = source, .split = split, .n = N, .c = C, .h = SIDE, .w = SIDE,
-                                  .classes = 3, .dtype = KD_U8, .pixels = bytes};
+static struct kd_images images = {.source = source,
+                                  .split = split,
+                                  .n = N,
+                                  .c = C,
+                                  .h = SIDE,
+                                  .w = SIDE,
+                                  .classes = 3,
+                                  .dtype = KD_U8,
+                                  .pixels = bytes};
 static struct kd_err err;
 
 /* Neighbours and channels that go together. */
@@ -66,16 +73,19 @@ static void eigen(void **state)
     assert_true(fabs(v[0] - sqrt(0.5)) < 1e-14 && fabs(v[1] - sqrt(0.5)) < 1e-14);
 }
 
-#define LAYERS(filters, more)                                                                                      \
-    "[{\"kind\":\"conv2d\",\"kernel\":2,\"init\":\"whiten\",\"bias\":false,\"filters\":" filters more               \
-    "},\"flatten\",{\"kind\":\"dense\"}]"
+#define LAYERS(filters, more)                                                                      \
+    "[{\"kind\":\"conv2d\",\"kernel\":2,\"init\":\"whiten\",\"bias\":false,\"filters\":" filters   \
+        more "},\"flatten\",{\"kind\":\"dense\"}]"
 
-/* The outputs of the first half of the filters are uncorrelated, each of variance l / (l + 5e-4). */
+/* The outputs of the first half of the filters are uncorrelated, each of variance l / (l + 5e-4).
+ */
 static void whitened(void **state)
 {
     (void)state;
-    struct kd_network *net = net_of(LAYERS("16", ""), (struct kd_shape){C, SIDE, SIDE, false}, 3, 1);
-    struct kd_network *again = net_of(LAYERS("16", ""), (struct kd_shape){C, SIDE, SIDE, false}, 3, 1);
+    struct kd_network *net =
+        net_of(LAYERS("16", ""), (struct kd_shape){C, SIDE, SIDE, false}, 3, 1);
+    struct kd_network *again =
+        net_of(LAYERS("16", ""), (struct kd_shape){C, SIDE, SIDE, false}, 3, 1);
     struct kd_subset all = {0};
     struct kd_normalize normalize;
     assert_int_equal(kd_subset_all(&images, &all, &err), 0);
@@ -94,15 +104,18 @@ static void whitened(void **state)
             for (unsigned f = 0; f < PATCH; f++) {
                 for (unsigned k = 0; k < PATCH; k++)
                     out[f] += (double)w[f * PATCH + k] *
-                              (double)x[(i * C + k / 4) * SIDE * SIDE + (at / 5 + k / 2 % 2) * SIDE + at % 5 + k % 2];
+                              (double)x[(i * C + k / 4) * SIDE * SIDE +
+                                        (at / 5 + k / 2 % 2) * SIDE + at % 5 + k % 2];
                 sum[f] += out[f];
             }
-            for (unsigned f = 0; f < PATCH * PATCH; f++) both[f / PATCH][f % PATCH] += out[f / PATCH] * out[f % PATCH];
+            for (unsigned f = 0; f < PATCH * PATCH; f++)
+                both[f / PATCH][f % PATCH] += out[f / PATCH] * out[f % PATCH];
         }
     for (unsigned i = 0; i < PATCH; i++)
         for (unsigned j = 0; j < PATCH; j++) {
             double v = both[i][j] / n - sum[i] / n * (sum[j] / n);
-            if (i != j ? fabs(v) > 1e-4 : v > 1 || v < 0.95) fail_msg("covariance %u,%u is %g", i, j, v);
+            if (i != j ? fabs(v) > 1e-4 : v > 1 || v < 0.95)
+                fail_msg("covariance %u,%u is %g", i, j, v);
         }
     kd_subset_release(&all);
     kd_network_free(net);
@@ -112,7 +125,8 @@ static void whitened(void **state)
 static void refused(const char *layers, const char *what)
 {
     err = (struct kd_err){0};
-    if (net_try(layers, (struct kd_shape){C, SIDE, SIDE, false}, 3, &err)) fail_msg("%s was built", layers);
+    if (net_try(layers, (struct kd_shape){C, SIDE, SIDE, false}, 3, &err))
+        fail_msg("%s was built", layers);
     if (!strstr(err.text, what)) fail_msg("\"%s\" does not say \"%s\"", err.text, what);
 }
 
@@ -121,22 +135,31 @@ static void refusals(void **state)
     (void)state;
     refused(LAYERS("18", ""), "at most 16 here");
     refused(LAYERS("7", ""), "even number of filters");
-    refused("[\"relu\"," "{\"kind\":\"conv2d\",\"init\":\"whiten\",\"filters\":2},\"flatten\",\"dense\"]", "first layer");
+    refused("[\"relu\","
+            "{\"kind\":\"conv2d\",\"init\":\"whiten\",\"filters\":2},\"flatten\",\"dense\"]",
+            "first layer");
     refused(LAYERS("16", ",\"freeze\":\"bias\""), "it has no \"bias\" to train");
     refused("[\"flatten\",{\"kind\":\"dense\",\"freeze\":[\"weigth\"]}]", "weigth");
-    refused("[\"flatten\",{\"kind\":\"dense\"},{\"kind\":\"batchnorm\",\"freeze\":[\"running_mean\"]}]", "running_mean");
+    refused(
+        "[\"flatten\",{\"kind\":\"dense\"},{\"kind\":\"batchnorm\",\"freeze\":[\"running_mean\"]}]",
+        "running_mean");
 }
 
-/* Frozen parameters get no gradient; the others get the same one as without, and so does the input. */
+/* Frozen parameters get no gradient; the others get the same one as without, and so does the input.
+ */
 static void frozen(void **state)
 {
     (void)state;
     static const char *const nets[2] = {
-        "[{\"kind\":\"conv2d\",\"filters\":4},{\"kind\":\"conv2d\",\"filters\":4},\"batchnorm\",\"relu\",\"flatten\","
+        "[{\"kind\":\"conv2d\",\"filters\":4},{\"kind\":\"conv2d\",\"filters\":4},\"batchnorm\","
+        "\"relu\",\"flatten\","
         "{\"kind\":\"dense\",\"units\":5},\"batchnorm\",\"tanh\",{\"kind\":\"dense\"}]",
-        "[{\"kind\":\"conv2d\",\"filters\":4},{\"kind\":\"conv2d\",\"filters\":4,\"freeze\":[\"weight\",\"bias\"]},"
-        "{\"kind\":\"batchnorm\",\"freeze\":\"bias\"},\"relu\",\"flatten\",{\"kind\":\"dense\",\"units\":5,\"freeze\":"
-        "\"weight\"},{\"kind\":\"batchnorm\",\"freeze\":[\"weight\",\"bias\"]},\"tanh\",{\"kind\":\"dense\",\"freeze\":"
+        "[{\"kind\":\"conv2d\",\"filters\":4},{\"kind\":\"conv2d\",\"filters\":4,\"freeze\":["
+        "\"weight\",\"bias\"]},"
+        "{\"kind\":\"batchnorm\",\"freeze\":\"bias\"},\"relu\",\"flatten\",{\"kind\":\"dense\","
+        "\"units\":5,\"freeze\":"
+        "\"weight\"},{\"kind\":\"batchnorm\",\"freeze\":[\"weight\",\"bias\"]},\"tanh\",{\"kind\":"
+        "\"dense\",\"freeze\":"
         "\"bias\"}]"};
     struct kd_network *net[2];
     uint32_t sample[8] = {0};

@@ -36,9 +36,9 @@ int kd_fail_usage(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
 int kd_fail_errno(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
 /* The same for memory that was refused. */
 int kd_fail_memory(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
-/* The first failure of the machine itself (no memory, no descriptors, an input or output error) in this process, also where it was
- * passed over; NULL where there was none. For a program that leaves out what it cannot read: it then cannot tell what is missing
- * from what could not be had. */
+/* The first failure of the machine itself (no memory, no descriptors, an input or output error) in
+ * this process, also where it was passed over; NULL where there was none. For a program that leaves
+ * out what it cannot read: it then cannot tell what is missing from what could not be had. */
 const char *kd_err_machine(void);
 /* Put "context: " before the text that err already has; returns -1. */
 int kd_err_context(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);

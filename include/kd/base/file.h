@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <time.h>
 
-/* Bytes that a single input may have, packed and unpacked, where nothing else is said: 16 GiB, until a program says otherwise at
- * its start (--read-limit). The remedy is for the end of a refusal: the option's name where this limit was met, else "". */
+/* Bytes that a single input may have, packed and unpacked, where nothing else is said: 16 GiB,
+ * until a program says otherwise at its start (--read-limit). The remedy is for the end of a
+ * refusal: the option's name where this limit was met, else "". */
 size_t kd_read_limit(void);
 void kd_read_limit_set(size_t bytes);
 const char *kd_read_limit_remedy(size_t limit);
@@ -35,9 +36,11 @@ void kd_outfile_discard(struct kd_outfile *f); /* harmless after commit */
 /* The three in one. */
 int kd_file_write(const char *path, const void *data, size_t size, struct kd_err *err);
 
-/* A folder that appears as a whole: it is made beside its final name, filled with kd_file_write_part (plain writes, checked to
- * the close), and put in place, which syncs and renames it. Where it cannot be put in place it is removed with all in it. */
-char *kd_folder_begin(const char *beside, struct kd_err *err); /* its temporary name; caller frees */
+/* A folder that appears as a whole: it is made beside its final name, filled with
+ * kd_file_write_part (plain writes, checked to the close), and put in place, which syncs and
+ * renames it. Where it cannot be put in place it is removed with all in it. */
+char *kd_folder_begin(const char *beside,
+                      struct kd_err *err); /* its temporary name; caller frees */
 int kd_file_write_part(const char *path, const void *data, size_t size, struct kd_err *err);
 int kd_folder_commit(const char *temporary, const char *path, struct kd_err *err);
 void kd_folder_discard(const char *temporary);
@@ -45,8 +48,8 @@ void kd_folder_discard(const char *temporary);
 /* Async-signal-safe: unlinks the temporaries of the files now open for writing; for a handler that
  * is about to end the process. */
 void kd_outfile_abandon_all(void);
-/* Removes the temporaries, files and folders, that killed processes left in a folder ("": this one): last written by then, with
- * the name kd gives them, and their process no longer there. */
+/* Removes the temporaries, files and folders, that killed processes left in a folder ("": this
+ * one): last written by then, with the name kd gives them, and their process no longer there. */
 void kd_leftovers_remove(const char *folder, time_t until);
 
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */

@@ -11,7 +11,7 @@
 struct kd_hash; /* streaming state */
 struct kd_hash *kd_hash_new(struct kd_err *err);
 void kd_hash_add(struct kd_hash *h, const void *data, size_t size);
-void kd_hash_add_u32(struct kd_hash *h, uint32_t v); /* little-endian */
+void kd_hash_add_u32(struct kd_hash *h, uint32_t v);           /* little-endian */
 void kd_hash_end(struct kd_hash *h, char out[KD_FINGERPRINT]); /* also frees h */
 
 void kd_fingerprint(const void *data, size_t size, char out[KD_FINGERPRINT]);

@@ -16,7 +16,8 @@ cJSON *kd_json_read(const char *path, struct kd_err *err); /* "-": standard inpu
 /* One line without spaces, or indented for people (pretty). Numbers are printed so that they read
  * back as the same double, shortest form; NaN and infinities become null. Caller: kd_free. */
 char *kd_json_text(const cJSON *value, bool pretty, struct kd_err *err);
-/* The text, one line, of a value that was just made, which is deleted. NULL: making it had failed already. */
+/* The text, one line, of a value that was just made, which is deleted. NULL: making it had failed
+ * already. */
 char *kd_json_text_of(cJSON *made, struct kd_err *err);
 
 /* Put value at a dotted path, making objects on the way ("students.kd.distill.alpha"); takes
@@ -31,17 +32,18 @@ int kd_json_assign(cJSON *root, const char *assignment, struct kd_err *err);
 /* Value at a dotted path or NULL. */
 const cJSON *kd_json_get(const cJSON *root, const char *path);
 
-/* The same value: numbers to the last bit (seeds up to 2^53 differ by less than cJSON_Compare tells apart), objects whatever
- * the order of their keys. */
+/* The same value: numbers to the last bit (seeds up to 2^53 differ by less than cJSON_Compare tells
+ * apart), objects whatever the order of their keys. */
 bool kd_json_equal(const cJSON *a, const cJSON *b);
 
 /* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null.
  * A key that is there already gets the new value. */
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */
-/* The same for a value that was just made, by cJSON or by a function that takes err: NULL means that making it
- * failed, and is no null. */
+/* The same for a value that was just made, by cJSON or by a function that takes err: NULL means
+ * that making it failed, and is no null. */
 int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err);
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);
-int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n, struct kd_err *err);
+int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n,
+                        struct kd_err *err);
 #endif

@@ -5,8 +5,9 @@
  *     ...
  *     kd_lock_release(&lock);
  *
- * The lock is the kernel's (fcntl), the file only its place: one that a killed process left stands in nobody's way.
- * Where the file system knows no locks, none is held. It is between processes, not between threads of one. */
+ * The lock is the kernel's (fcntl), the file only its place: one that a killed process left stands
+ * in nobody's way. Where the file system knows no locks, none is held. It is between processes, not
+ * between threads of one. */
 #ifndef KD_BASE_LOCK_H
 #define KD_BASE_LOCK_H
 #include "kd/base/err.h"

@@ -11,8 +11,9 @@
 #include "kd/base/err.h"
 #include <stddef.h>
 
-/* n objects of `size` bytes, zeroed, aligned to 64 bytes; NULL with err filled, the error saying how
- * many bytes of `what` were needed. n == 0 gives a valid pointer. Free with kd_free (NULL allowed). */
+/* n objects of `size` bytes, zeroed, aligned to 64 bytes; NULL with err filled, the error saying
+ * how many bytes of `what` were needed. n == 0 gives a valid pointer. Free with kd_free (NULL
+ * allowed). */
 void *kd_alloc(size_t n, size_t size, const char *what, struct kd_err *err);
 void kd_free(void *p);
 
@@ -38,7 +39,8 @@ struct kd_bytes {
     size_t size, room;
 };
 int kd_bytes_add(struct kd_bytes *b, const void *data, size_t size, struct kd_err *err);
-int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, ...) KD_PRINTF(3, 4);
+int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, ...)
+    KD_PRINTF(3, 4);
 void kd_bytes_release(struct kd_bytes *b);
 
 #endif

@@ -1,8 +1,9 @@
 /* The one table of options.
  *
- * A program's settings are plain structs. A row binds a field to its flag, its JSON key, its default,
- * its range and its help; one table therefore drives argv, the experiment's JSON, --help, and the
- * resolved configuration saved with a run. Order of precedence: default < experiment < --set < flag.
+ * A program's settings are plain structs. A row binds a field to its flag, its JSON key, its
+ * default, its range and its help; one table therefore drives argv, the experiment's JSON, --help,
+ * and the resolved configuration saved with a run. Order of precedence: default < experiment <
+ * --set < flag.
  *
  *     struct train_config { int64_t epochs; double learning_rate; };
  *     static const struct kd_option rows[] = {
@@ -25,15 +26,18 @@
 #include "kd/base/json.h"
 #include <stdio.h>
 
-enum kd_opt_kind {   /* type of the field */
-    KD_OPT_BOOL,     /* bool; flags --name and --no-name; with preset "true" --help shows the latter */
-    KD_OPT_INT,      /* int64_t, whole numbers up to 2^53 */
-    KD_OPT_REAL,     /* double, finite */
-    KD_OPT_TEXT,     /* char *, owned */
-    KD_OPT_CHOICE,   /* int: index into choices */
-    KD_OPT_REALS,    /* struct kd_reals; argv: comma separated; JSON: a number or a list */
-    KD_OPT_TEXTS,    /* struct kd_texts; argv: the flag repeated; JSON: a string or a list */
-    KD_OPT_JSON      /* cJSON *, owned; argv: JSON text, or a bare word as a string */
+enum kd_opt_kind {              /* type of the field */
+                   KD_OPT_BOOL, /* bool; flags --name and --no-name; with preset "true" --help shows
+                                   the latter */
+                   KD_OPT_INT,  /* int64_t, whole numbers up to 2^53 */
+                   KD_OPT_REAL, /* double, finite */
+                   KD_OPT_TEXT, /* char *, owned */
+                   KD_OPT_CHOICE, /* int: index into choices */
+                   KD_OPT_REALS, /* struct kd_reals; argv: comma separated; JSON: a number or a list
+                                  */
+                   KD_OPT_TEXTS, /* struct kd_texts; argv: the flag repeated; JSON: a string or a
+                                    list */
+                   KD_OPT_JSON   /* cJSON *, owned; argv: JSON text, or a bare word as a string */
 };
 struct kd_reals {
     double *v;
@@ -47,16 +51,17 @@ struct kd_texts {
 struct kd_option {
     const char *flag; /* without dashes; NULL: JSON only */
     char letter;      /* 0: none */
-    const char *key;  /* dotted JSON key within the section ("optimizer.momentum"); NULL: flag only */
+    const char
+        *key; /* dotted JSON key within the section ("optimizer.momentum"); NULL: flag only */
     enum kd_opt_kind kind;
     size_t offset;
-    const char *preset;   /* default as text; NULL: 0, false, NULL or an empty list */
-    double min, max;      /* INT, REAL, REALS; both 0: any; max below min: no upper bound */
-    const char *choices;  /* CHOICE: "sgd|adam|adamw" */
-    const char *metavar;  /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
-    const char *help;     /* one sentence without full stop; --help adds the default */
-    bool later;           /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
-                             false or NULL (its default), so that those stay what the same settings give */
+    const char *preset;  /* default as text; NULL: 0, false, NULL or an empty list */
+    double min, max;     /* INT, REAL, REALS; both 0: any; max below min: no upper bound */
+    const char *choices; /* CHOICE: "sgd|adam|adamw" */
+    const char *metavar; /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
+    const char *help;    /* one sentence without full stop; --help adds the default */
+    bool later; /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
+                   false or NULL (its default), so that those stay what the same settings give */
 };
 
 struct kd_opt_section {
@@ -87,8 +92,8 @@ struct kd_args {
     struct kd_arg *given; /* internal */
     size_t n_given;
 };
-int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc, char **argv,
-                 struct kd_err *err);
+int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc,
+                 char **argv, struct kd_err *err);
 int kd_args_apply(const struct kd_args *args, struct kd_err *err);
 bool kd_args_has(const struct kd_args *args, const char *flag); /* was the flag given? */
 
@@ -101,7 +106,8 @@ struct kd_idle {
     const char *why;   /* what they belong to, as it goes on after "--flag " */
 };
 /* A usage error that names the first flag given that would do nothing. */
-int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n, struct kd_err *err);
+int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n,
+                 struct kd_err *err);
 void kd_args_release(struct kd_args *args);
 
 /* Help: sections with aligned flags, wrapped to `width` columns, defaults in parentheses. */

@@ -1,7 +1,9 @@
-/* Progress of long work, told through a callback, the bar that programs draw from it, and the wish to stop.
+/* Progress of long work, told through a callback, the bar that programs draw from it, and the wish
+ * to stop.
  *
- * The library calls tick(ctx, ...) now and then; a NULL struct or NULL tick is silence. Where *stop is not 0, which a signal
- * handler may set, long work ends with an error, and what it was writing is discarded. */
+ * The library calls tick(ctx, ...) now and then; a NULL struct or NULL tick is silence. Where *stop
+ * is not 0, which a signal handler may set, long work ends with an error, and what it was writing
+ * is discarded. */
 #ifndef KD_BASE_PROGRESS_H
 #define KD_BASE_PROGRESS_H
 #include "kd/base/err.h"
@@ -15,20 +17,23 @@ struct kd_progress {
     const volatile int *stop; /* may be NULL */
 };
 void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note);
-int kd_progress_go_on(const struct kd_progress *p, struct kd_err *err); /* 0, or -1 where work is to stop */
+int kd_progress_go_on(const struct kd_progress *p,
+                      struct kd_err *err); /* 0, or -1 where work is to stop */
 
-/* A one-line bar for a terminal: label, bar, percent, rate, time left, note. Draws at most ten times
- * a second, fits the terminal's width, and wipes itself with kd_bar_clear. Off a terminal it draws nothing. */
+/* A one-line bar for a terminal: label, bar, percent, rate, time left, note. Draws at most ten
+ * times a second, fits the terminal's width, and wipes itself with kd_bar_clear. Off a terminal it
+ * draws nothing. */
 struct kd_bar {
     FILE *to;
     bool on;
     char label[64];
     double started, drawn; /* seconds */
-    uint64_t first, last;  /* `done` when it started (a fall of `done` starts it anew) and of late */
+    uint64_t first, last; /* `done` when it started (a fall of `done` starts it anew) and of late */
     bool visible;
 };
 void kd_bar_init(struct kd_bar *bar, FILE *to, bool wanted, const char *label);
-void kd_bar_tick(void *bar, uint64_t done, uint64_t total, const char *note); /* fits kd_progress.tick */
+void kd_bar_tick(void *bar, uint64_t done, uint64_t total,
+                 const char *note); /* fits kd_progress.tick */
 void kd_bar_clear(struct kd_bar *bar);
 
 double kd_seconds(void); /* monotonic clock */

@@ -10,15 +10,15 @@
 #include <stdint.h>
 
 enum kd_purpose { /* what a draw is for; files depend on these numbers, so only add */
-    KD_FOR_INIT = 1,    /* epoch: parameter index */
-    KD_FOR_SHUFFLE = 2, /* order of samples in an epoch */
-    KD_FOR_DROPOUT = 3, /* + 256 * layer number */
-    KD_FOR_SPLIT = 4,   /* carving validation, fractions */
-    KD_FOR_AUGMENT = 5,
-    KD_FOR_DIGITS = 6,
-    KD_FOR_TEST = 7,
-    KD_FOR_FLIP = 8,   /* epoch 0 where it is drawn once */
-    KD_FOR_CUTOUT = 9
+                  KD_FOR_INIT = 1,    /* epoch: parameter index */
+                  KD_FOR_SHUFFLE = 2, /* order of samples in an epoch */
+                  KD_FOR_DROPOUT = 3, /* + 256 * layer number */
+                  KD_FOR_SPLIT = 4,   /* carving validation, fractions */
+                  KD_FOR_AUGMENT = 5,
+                  KD_FOR_DIGITS = 6,
+                  KD_FOR_TEST = 7,
+                  KD_FOR_FLIP = 8, /* epoch 0 where it is drawn once */
+                  KD_FOR_CUTOUT = 9
 };
 
 /* out = Philox4x32-10(counter, key) */

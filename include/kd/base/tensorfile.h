@@ -42,7 +42,8 @@ struct kd_tensorfile_limits {
     bool no_verify; /* skip comparing kd.checksums */
 };
 
-/* Whether checksums are compared at all in this process (--no-verify); they are until this is called. */
+/* Whether checksums are compared at all in this process (--no-verify); they are until this is
+ * called. */
 void kd_tensorfile_verify(bool yes);
 
 /* "-" reads standard input. A stream cut short is told with bytes expected and received.
@@ -67,7 +68,8 @@ int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype d
 int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text,
                       struct kd_err *err);
 /* The text of a value that was just made, and is deleted; NULL: making it failed. */
-int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made, struct kd_err *err);
+int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made,
+                           struct kd_err *err);
 /* Tensors are written wide elements first, so that each is aligned to its own, and by name among
  * equals; header padded with spaces to 8 bytes, kd.checksums added; same content, same bytes.
  * Atomic; "-" writes to standard output. */

@@ -1,7 +1,8 @@
 /* From stored pixels to the network's input: normalization and augmentation while gathering.
  *
- * x = (p/255 - mean[c]) / std[c] for U8; (p - mean[c]) / std[c] for F32. Augmentation of sample i in epoch e is a pure
- * function of (seed, e, i): it depends neither on batch order nor on threads. */
+ * x = (p/255 - mean[c]) / std[c] for U8; (p - mean[c]) / std[c] for F32. Augmentation of sample i
+ * in epoch e is a pure function of (seed, e, i): it depends neither on batch order nor on threads.
+ */
 #ifndef KD_DATA_BATCH_H
 #define KD_DATA_BATCH_H
 #include "kd/data/split.h"
@@ -11,27 +12,32 @@ struct kd_normalize {
     uint32_t channels;
     float mean[KD_MAX_CHANNELS], std[KD_MAX_CHANNELS];
 };
-/* From the configuration: given, "none" (mean 0, std 1), or computed over the whole source split: per channel, U8 sums
- * exact in integers; F32 sets default to "none". A constant channel gets std 1. */
+/* From the configuration: given, "none" (mean 0, std 1), or computed over the whole source split:
+ * per channel, U8 sums exact in integers; F32 sets default to "none". A constant channel gets
+ * std 1. */
 int kd_normalize_init(struct kd_normalize *n, const cJSON *config, const struct kd_images *images,
                       struct kd_err *err);
 cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err);
-int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char *where, struct kd_err *err);
+int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char *where,
+                           struct kd_err *err);
 
-/* "augment" of a training; rows in kd_augment_rows. First the flip, then the shift, then the cutout. */
+/* "augment" of a training; rows in kd_augment_rows. First the flip, then the shift, then the
+ * cutout. */
 struct kd_augment {
-    int64_t shift;  /* pixels, each axis, uniform in -shift..shift */
-    int fill;       /* what comes in: 0 raw 0, 1 the image mirrored about its border pixels */
-    int flip;       /* left and right: 0 never, 1 drawn each epoch, 2 drawn once a sample, then turned every
-                       epoch (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds") */
-    int64_t cutout; /* side of a square that becomes normalized 0, the mean (DeVries and Taylor 2017) */
+    int64_t shift; /* pixels, each axis, uniform in -shift..shift */
+    int fill;      /* what comes in: 0 raw 0, 1 the image mirrored about its border pixels */
+    int flip; /* left and right: 0 never, 1 drawn each epoch, 2 drawn once a sample, then turned
+                 every epoch (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds") */
+    int64_t
+        cutout; /* side of a square that becomes normalized 0, the mean (DeVries and Taylor 2017) */
 };
 extern const struct kd_option kd_augment_rows[];
 extern const size_t kd_augment_rows_n;
 bool kd_augment_active(const struct kd_augment *a);
 bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b);
 #define KD_AUGMENT_TEXT 128
-void kd_augment_text(const struct kd_augment *a, char out[KD_AUGMENT_TEXT]); /* "shift 2, flip random" */
+void kd_augment_text(const struct kd_augment *a,
+                     char out[KD_AUGMENT_TEXT]); /* "shift 2, flip random" */
 
 /* out[j] = image index[j], j = 0..n-1, as [n][c*h*w] floats in C,H,W order. augment NULL: none. */
 void kd_batch_fill(const struct kd_images *images, const struct kd_normalize *normalize,

@@ -1,13 +1,13 @@
 /* A named split of a data source, decoded into memory.
  *
- * Source grammar, everywhere: NAME[:SPLIT] for mnist, fashion, cifar10, cifar100, digits; KIND:PLACE[:SPLIT] for
- *     idx:DIR           four IDX files as MNIST's publishers name them, plain or .gz
- *     png:DIR           DIR/CLASS/x.png, or DIR/train/CLASS/x.png and DIR/test/CLASS/x.png
+ * Source grammar, everywhere: NAME[:SPLIT] for mnist, fashion, cifar10, cifar100, digits;
+ * KIND:PLACE[:SPLIT] for idx:DIR           four IDX files as MNIST's publishers name them, plain or
+ * .gz png:DIR           DIR/CLASS/x.png, or DIR/train/CLASS/x.png and DIR/test/CLASS/x.png
  *     tensors:FILE      .safetensors with "images" and "labels", or IMAGES.npy,LABELS.npy
  * SPLIT is train or test here; validation is carved from train by kd/data/split.h.
- * Named sources are looked for under the folder given, else $KD_DATA, else ./data; `digits` is drawn.
- * A place without splits of its own (png:DIR with DIR/CLASS, any tensors:FILE) is a train split; with the
- * split named (png:holdout:test) it is taken as that one.
+ * Named sources are looked for under the folder given, else $KD_DATA, else ./data; `digits` is
+ * drawn. A place without splits of its own (png:DIR with DIR/CLASS, any tensors:FILE) is a train
+ * split; with the split named (png:holdout:test) it is taken as that one.
  */
 #ifndef KD_DATA_IMAGES_H
 #define KD_DATA_IMAGES_H
@@ -22,13 +22,13 @@ struct kd_images {
     char *split;  /* "train" or "test" */
     uint32_t n, c, h, w;
     uint32_t classes;
-    enum kd_dtype dtype;   /* KD_U8 (0..255) or KD_F32 (used as they are) */
-    void *pixels;          /* [n][c][h][w] */
-    int32_t *labels;       /* [n], 0..classes-1, -1 where a sample has none; NULL: no labels at all */
-    char **class_names;    /* [classes] or NULL where classes have only numbers */
+    enum kd_dtype dtype; /* KD_U8 (0..255) or KD_F32 (used as they are) */
+    void *pixels;        /* [n][c][h][w] */
+    int32_t *labels;     /* [n], 0..classes-1, -1 where a sample has none; NULL: no labels at all */
+    char **class_names;  /* [classes] or NULL where classes have only numbers */
     char pixels_fingerprint[KD_FINGERPRINT]; /* XXH3-128 of n,c,h,w (u32 LE), dtype name, pixels */
     char labels_fingerprint[KD_FINGERPRINT]; /* of labels as i32 LE; "" without labels */
-    struct kd_tensorfile keep; /* internal: memory that pixels may point into */
+    struct kd_tensorfile keep;               /* internal: memory that pixels may point into */
 };
 
 struct kd_images_options {
@@ -43,14 +43,16 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
                    struct kd_err *err);
 void kd_images_release(struct kd_images *images);
 
-/* {"source","split","n","shape":[c,h,w],"classes","pixels","labels"}: what kd.data holds. Caller deletes. */
+/* {"source","split","n","shape":[c,h,w],"classes","pixels","labels"}: what kd.data holds. Caller
+ * deletes. */
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err);
 
 /* Both fingerprints anew, for a set that was put together in memory. */
 int kd_images_fingerprint(struct kd_images *images, struct kd_err *err);
 
-/* Splits "png:dir:test" into "png:dir" and "test" (or NULL). Caller frees both. "validation" is a split
- * by grammar; kd_images_load refuses it, who carves it from train (kd/data/split.h) reads it here. */
+/* Splits "png:dir:test" into "png:dir" and "test" (or NULL). Caller frees both. "validation" is a
+ * split by grammar; kd_images_load refuses it, who carves it from train (kd/data/split.h) reads it
+ * here. */
 int kd_spec_parse(const char *spec, char **source, char **split, struct kd_err *err);
 
 /* Writing an image set in another form; used by kd-data convert. */

@@ -1,8 +1,8 @@
 /* One picture, and its PNG form in memory.
  *
  *     struct kd_picture p;
- *     if (kd_picture_decode(bytes.data, bytes.size, "cat/7.png", kd_read_limit(), &p, &err) < 0) ...
- *     kd_picture_release(&p);
+ *     if (kd_picture_decode(bytes.data, bytes.size, "cat/7.png", kd_read_limit(), &p, &err) < 0)
+ * ... kd_picture_release(&p);
  */
 #ifndef KD_DATA_PICTURE_H
 #define KD_DATA_PICTURE_H
@@ -12,7 +12,8 @@
 struct kd_picture {
     uint32_t h, w, c; /* c: 1 gray, 3 red green blue */
     uint8_t *pixels;  /* [h][w][c], owned */
-    const char *origin; /* where it came from, UTF-8; a PNG file's text "Comment"; borrowed; NULL: none */
+    const char
+        *origin; /* where it came from, UTF-8; a PNG file's text "Comment"; borrowed; NULL: none */
 };
 int kd_picture_init(struct kd_picture *p, uint32_t h, uint32_t w, uint32_t c, struct kd_err *err);
 void kd_picture_release(struct kd_picture *p);

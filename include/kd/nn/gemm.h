@@ -1,5 +1,5 @@
-/* Matrix products, single precision, row-major, by BLAS on the calling thread. This is the only door to BLAS.
- * C is [m][n]; ld* are row strides in elements. beta: C = A B + beta C. */
+/* Matrix products, single precision, row-major, by BLAS on the calling thread. This is the only
+ * door to BLAS. C is [m][n]; ld* are row strides in elements. beta: C = A B + beta C. */
 #ifndef KD_NN_GEMM_H
 #define KD_NN_GEMM_H
 #include "kd/base/err.h"
@@ -9,18 +9,18 @@
 void kd_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
              float beta, float *c, size_t ldc);
 /* C = A[m][k] B[n][k]^T */
-void kd_gemm_bt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                float beta, float *c, size_t ldc);
+void kd_gemm_bt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, float beta, float *c, size_t ldc);
 /* C = A[k][m]^T B[k][n] */
-void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                float beta, float *c, size_t ldc);
+void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                size_t ldb, float beta, float *c, size_t ldc);
 /* "OpenBLAS 0.3.21 ... " and the kernel it chose ("Cooperlake"). */
 const char *kd_blas_config(void);
 const char *kd_blas_kernel(void);
 /* The instruction set that kernel is written for: "avx512", "avx2", or "plain" for all others. */
 const char *kd_blas_set(void);
-/* Is there room for the buffer that BLAS maps for each thread at its first call, those it starts itself too? It would
- * otherwise try for ever. */
+/* Is there room for the buffer that BLAS maps for each thread at its first call, those it starts
+ * itself too? It would otherwise try for ever. */
 int kd_blas_check(unsigned threads, struct kd_err *err);
 /* BLAS on one thread per call: kd's own workers share the work. Call once at start. */
 void kd_blas_init(void);

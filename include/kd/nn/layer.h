@@ -1,26 +1,29 @@
 /* Layers: a kind plus one row of operations, forward beside backward.
  *
- * What flows between layers is a matrix: flat features are [images][features]; maps are [images * h * w][channels], channels last, so
- * that every layer works along rows of contiguous channels. (Files and the input are in C,H,W order; the chain converts.)
+ * What flows between layers is a matrix: flat features are [images][features]; maps are [images * h
+ * * w][channels], channels last, so that every layer works along rows of contiguous channels.
+ * (Files and the input are in C,H,W order; the chain converts.)
  *
  * Layers come in two sorts:
  *   - anchors (dense, conv2d, batchnorm, pooling, residual, ...) write a new matrix;
- *   - elementwise layers (relu, dropout, ...) follow an anchor and work on a tile of it while that is warm.
- * So a network is a chain of stages, each an anchor and the elementwise layers behind it:
+ *   - elementwise layers (relu, dropout, ...) follow an anchor and work on a tile of it while that
+ * is warm. So a network is a chain of stages, each an anchor and the elementwise layers behind it:
  *
  *      input | dropout      flatten      dense relu dropout      dense
  *      `-- stage 0 -------------------'  `-- stage 1 ------'     `- stage 2
  *
- * Where a convolution can pool as it goes, "conv2d relu maxpool" is one stage, its output the pooled one, and relu, which
- * does not change what is largest, works on that.
+ * Where a convolution can pool as it goes, "conv2d relu maxpool" is one stage, its output the
+ * pooled one, and relu, which does not change what is largest, works on that.
  *
- * Without training a batchnorm right behind a convolution is folded into its weights and bias, and is no stage either.
+ * Without training a batchnorm right behind a convolution is folded into its weights and bias, and
+ * is no stage either.
  *
- * How an anchor's work is shared out is its own matter (enum kd_cut), but never depends on the number of threads.
- * Backward, stage s makes the gradient of its input tile by tile, and the elementwise layers of stage s-1 are undone on
- * that same tile.
+ * How an anchor's work is shared out is its own matter (enum kd_cut), but never depends on the
+ * number of threads. Backward, stage s makes the gradient of its input tile by tile, and the
+ * elementwise layers of stage s-1 are undone on that same tile.
  *
- * Adding a layer: a file with its kind, a line in lib/nn/layers.c, a member in the union, a gradient test. */
+ * Adding a layer: a file with its kind, a line in lib/nn/layers.c, a member in the union, a
+ * gradient test. */
 #ifndef KD_NN_LAYER_H
 #define KD_NN_LAYER_H
 #include "kd/base/mem.h"
@@ -45,17 +48,17 @@ static inline size_t kd_shape_pixels(struct kd_shape s)
 
 enum { KD_PARAM_DIMS = 4 };
 enum kd_param_role { KD_WEIGHT, KD_BIAS, KD_NORM_WEIGHT, KD_NORM_BIAS, KD_STATISTIC };
-struct kd_param { /* a named array that is saved with the model */
+struct kd_param {   /* a named array that is saved with the model */
     char name[80];  /* "1.weight", "4.body.0.bias" */
     unsigned index; /* place in the network's list */
     unsigned dims;
     size_t shape[KD_PARAM_DIMS];
     size_t count;
-    float *value, *grad;   /* [shape]; grad NULL where it is not trained */
+    float *value, *grad; /* [shape]; grad NULL where it is not trained */
     enum kd_param_role role;
-    bool trained;          /* false: running statistics, frozen parameters */
-    bool decays;           /* weight decay applies: weights, not biases or norms */
-    double max_norm;       /* > 0: every row shape[0] is kept to this Euclidean length */
+    bool trained;    /* false: running statistics, frozen parameters */
+    bool decays;     /* weight decay applies: weights, not biases or norms */
+    double max_norm; /* > 0: every row shape[0] is kept to this Euclidean length */
 };
 
 struct kd_tile { /* columns col0 .. col0+cols-1 of rows row0 .. row0+rows-1 of a matrix */
@@ -64,26 +67,27 @@ struct kd_tile { /* columns col0 .. col0+cols-1 of rows row0 .. row0+rows-1 of a
 
 /* One pass over a batch. */
 struct kd_pass {
-    bool training;            /* dropout on, batch statistics, and what backward needs is kept */
-    uint64_t seed;            /* of dropout */
+    bool training; /* dropout on, batch statistics, and what backward needs is kept */
+    uint64_t seed; /* of dropout */
     uint32_t epoch;
-    const uint32_t *sample;   /* [rows] place of each image in its source; NULL where not training */
-    size_t rows;              /* images */
+    const uint32_t *sample; /* [rows] place of each image in its source; NULL where not training */
+    size_t rows;            /* images */
 };
 
-/* Told, on a worker, that grad[from .. from+count) of p is final and that value may be changed there: no later work of
- * this backward pass reads it. Ranges are whole rows (shape[0]) of p. */
+/* Told, on a worker, that grad[from .. from+count) of p is final and that value may be changed
+ * there: no later work of this backward pass reads it. Ranges are whole rows (shape[0]) of p. */
 struct kd_gradient_sink {
     void (*ready)(void *ctx, struct kd_param *p, size_t from, size_t count);
     void *ctx;
 };
 
-/* For layers that share out their work themselves: what they need, and what is to be done to each of their tiles
- * (elementwise layers forward, or those of the stage below backward) once it is written. */
+/* For layers that share out their work themselves: what they need, and what is to be done to each
+ * of their tiles (elementwise layers forward, or those of the stage below backward) once it is
+ * written. */
 struct kd_job_of_layer {
     struct kd_pool *pool;
     const struct kd_pass *pass;
-    const struct kd_gradient_sink *sink; /* backward; may be NULL */
+    const struct kd_gradient_sink *sink;         /* backward; may be NULL */
     void (*finish)(void *ctx, struct kd_tile t); /* rows of whole images, all columns */
     void *ctx;
 };
@@ -94,23 +98,28 @@ enum kd_cut {
     KD_BY_ITSELF   /* run and run_back are called once, with the pool */
 };
 enum kd_keeps { /* what an elementwise layer's backward needs of its arrays */
-    KD_KEEPS_NOTHING, KD_KEEPS_SIGN, KD_KEEPS_OUTPUT, KD_KEEPS_INPUT
+                KD_KEEPS_NOTHING,
+                KD_KEEPS_SIGN,
+                KD_KEEPS_OUTPUT,
+                KD_KEEPS_INPUT
 };
 
 struct kd_chain;
 struct kd_dense {
     int64_t units; /* 0 in JSON: the number of classes */
     bool bias;
-    int init;      /* 0 he, 1 glorot */
+    int init; /* 0 he, 1 glorot */
     double max_norm;
 };
 struct kd_conv2d {
     int64_t filters, kernel, stride, padding, groups;
     bool bias;
-    int init;      /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
+    int init; /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
     double max_norm;
-    const struct kd_layer *norm; /* inference: the batchnorm behind it, folded into its weights and bias, or NULL */
-    const struct kd_layer *pool; /* the maxpool behind it that it does along with its own work, or NULL */
+    const struct kd_layer
+        *norm; /* inference: the batchnorm behind it, folded into its weights and bias, or NULL */
+    const struct kd_layer
+        *pool; /* the maxpool behind it that it does along with its own work, or NULL */
 };
 struct kd_pooling {
     int64_t kernel, stride, padding;
@@ -140,8 +149,8 @@ struct kd_build { /* what is known while layers are made */
 struct kd_layer_kind;
 struct kd_layer {
     const struct kd_layer_kind *kind;
-    unsigned number;  /* in order of making, residual bodies included: dropout draws by it */
-    char name[64];    /* "3", "4.body.0" */
+    unsigned number; /* in order of making, residual bodies included: dropout draws by it */
+    char name[64];   /* "3", "4.body.0" */
     struct kd_shape in, out;
     union {
         struct kd_dense dense;
@@ -156,8 +165,8 @@ struct kd_layer {
     struct kd_param param[4];
     unsigned n_params;
     struct kd_texts freeze; /* names of parameters that stay as they were initialized */
-    unsigned parts;      /* into which an anchor's output is cut */
-    bool absorbed;       /* done along with the layers before it: it has no stage of its own */
+    unsigned parts;         /* into which an anchor's output is cut */
+    bool absorbed;          /* done along with the layers before it: it has no stage of its own */
     /* Planned by the chain. */
     size_t pixels, cols; /* the output matrix: rows an image, columns */
     float *x, *y;        /* input, output; an elementwise layer in place has x == y */
@@ -172,15 +181,18 @@ struct kd_layer_kind {
     size_t n_rows;
     /* out, params (names, shapes) and parts from in. Errors say which layer and which shapes. */
     int (*shape)(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
-    /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no parameters. */
+    /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no
+     * parameters. */
     void (*init)(struct kd_layer *l, uint64_t seed, uint32_t first_param);
     uint64_t (*macs)(const struct kd_layer *l); /* multiply-adds an image; NULL: 0 */
     size_t (*save_bytes)(const struct kd_layer *l, size_t batch, bool training); /* NULL: 0 */
-    /* What one call of run, run_back (with the run_gradient behind it) or the like needs for itself. NULL: 0. */
+    /* What one call of run, run_back (with the run_gradient behind it) or the like needs for
+     * itself. NULL: 0. */
     size_t (*scratch_bytes)(const struct kd_layer *l, size_t batch, bool training);
-    void (*release)(struct kd_layer *l);        /* NULL: nothing of its own */
+    void (*release)(struct kd_layer *l); /* NULL: nothing of its own */
     /* elementwise only */
-    bool elementwise, keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
+    bool elementwise,
+        keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
     enum kd_keeps keeps;
     bool statistics; /* of the batch, in training: wants two values a channel at least */
     /* anchors: */
@@ -191,14 +203,15 @@ struct kd_layer_kind {
     bool rows_apart;
     /* y's tile from x. */
     void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* y's tile once more, as forward left it (all columns of whole images): a training chain does not keep the output of a
-     * layer that has this, where nothing but relu follows, but makes it again on the way back. NULL: it is kept. */
+    /* y's tile once more, as forward left it (all columns of whole images): a training chain does
+     * not keep the output of a layer that has this, where nothing but relu follows, but makes it
+     * again on the way back. NULL: it is kept. */
     void (*repeat)(struct kd_layer *l, struct kd_tile t);
-    /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the parameters' gradients
-     * comes with it. */
+    /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the
+     * parameters' gradients comes with it. */
     void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* Anchor cut by columns: gradients of the parameters that belong to some output columns, steps of l->parts' tiles.
-     * NULL: backward made them. */
+    /* Anchor cut by columns: gradients of the parameters that belong to some output columns, steps
+     * of l->parts' tiles. NULL: backward made them. */
     void (*gradient)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
     /* KD_BY_ITSELF: forward; dx; and after dx the parameters' gradients, telling the sink. */
     void (*run)(struct kd_layer *l, const struct kd_job_of_layer *job);
@@ -211,7 +224,8 @@ const struct kd_layer_kind *kd_layer_kind_find(const char *name, struct kd_err *
 /* Part `part` of `parts` of n columns, in steps of 16: equal to within 16. */
 struct kd_tile kd_tile_of(size_t rows, size_t n, unsigned parts, unsigned part);
 /* Part of `images` images of `pixels` rows each, all `cols` columns. */
-struct kd_tile kd_tile_of_images(size_t images, size_t pixels, size_t cols, unsigned parts, unsigned part);
+struct kd_tile kd_tile_of_images(size_t images, size_t pixels, size_t cols, unsigned parts,
+                                 unsigned part);
 /* Into how many parts n columns of `work` multiply-adds in all are cut, by size alone. */
 unsigned kd_parts_for(size_t n, double work);
 #endif

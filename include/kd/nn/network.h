@@ -1,4 +1,5 @@
-/* A feed-forward network from JSON: built for an image shape, planned once for a batch size, run without allocating.
+/* A feed-forward network from JSON: built for an image shape, planned once for a batch size, run
+ * without allocating.
  *
  *     struct kd_network *net = kd_network_build(layers, input, 10, &err);
  *     kd_network_init(net, seed);
@@ -17,26 +18,28 @@
 struct kd_network {
     struct kd_shape input;
     uint32_t classes;
-    cJSON *json;                    /* {"input","classes","layers"}, every parameter spelled out */
-    struct kd_chain chain;          /* the layers */
-    struct kd_param **params;       /* all, in layer order; trained and running ones */
+    cJSON *json;              /* {"input","classes","layers"}, every parameter spelled out */
+    struct kd_chain chain;    /* the layers */
+    struct kd_param **params; /* all, in layer order; trained and running ones */
     unsigned n_params;
-    size_t parameters;              /* numbers in all, frozen ones too, without running statistics */
-    uint64_t macs;                  /* multiply-adds an image */
-    struct kd_slab values;          /* of the parameters */
+    size_t parameters;     /* numbers in all, frozen ones too, without running statistics */
+    uint64_t macs;         /* multiply-adds an image */
+    struct kd_slab values; /* of the parameters */
     struct kd_slab gradients;
-    /* Before a plan: gradients of layers that tell of them as soon as they are made (convolutions) may share memory. For those
-     * who call backward with a sink that uses them up. */
+    /* Before a plan: gradients of layers that tell of them as soon as they are made (convolutions)
+     * may share memory. For those who call backward with a sink that uses them up. */
     bool brief_gradients;
     /* after a plan */
     size_t batch;
-    float *in, *out, *dout;         /* [batch][C,H,W] the images; [batch][classes] twice */
+    float *in, *out, *dout; /* [batch][C,H,W] the images; [batch][classes] twice */
 };
 
-/* `spec`: a list of layers, the name of a standard network ("mlp-800-800"), or the path of a JSON file holding a list or
+/* `spec`: a list of layers, the name of a standard network ("mlp-800-800"), or the path of a JSON
+ * file holding a list or
  * {"layers": ...}. Returns the list, owned by the caller. */
 cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err);
-/* Errors name the layer ("network[3] (dense): ...") and the shapes. The last layer must give `classes` flat features. */
+/* Errors name the layer ("network[3] (dense): ...") and the shapes. The last layer must give
+ * `classes` flat features. */
 struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,
                                     struct kd_err *err);
 /* From what a model file holds under kd.network. */
@@ -44,7 +47,8 @@ struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err);
 void kd_network_free(struct kd_network *net);
 void kd_network_init(struct kd_network *net, uint64_t seed);
 
-/* Lays out memory for batches up to `batch`; training keeps what backward needs. May be called again. */
+/* Lays out memory for batches up to `batch`; training keeps what backward needs. May be called
+ * again. */
 int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct kd_err *err);
 size_t kd_network_plan_bytes(const struct kd_network *net); /* parameters and planned memory */
 
@@ -55,7 +59,8 @@ void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const str
 
 /* Table of layers, output shapes, parameters and multiply-adds, with totals. */
 int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struct kd_err *err);
-/* XXH3-128 over sorted parameters (name, shape, values), network and `extra` (the normalization). */
+/* XXH3-128 over sorted parameters (name, shape, values), network and `extra` (the normalization).
+ */
 int kd_network_fingerprint(const struct kd_network *net, const char *extra, char out[33],
                            struct kd_err *err);
 #endif

@@ -40,7 +40,8 @@ struct kd_type {
 
 struct kd_canvas {
     double width, height;
-    const char *origin; /* where the drawing comes from, written into every form of it; borrowed; NULL: nothing */
+    const char *origin;    /* where the drawing comes from, written into every form of it; borrowed;
+                              NULL: nothing */
     struct kd_mark *marks; /* internal */
     size_t n, room;
     struct kd_bytes points, texts, pixels;

@@ -8,7 +8,8 @@ struct kd_writer {
     const char *folder;                                            /* made where it is not there */
     int (*wrote)(void *ctx, const char *path, struct kd_err *err); /* NULL allowed */
     void *ctx;
-    void (*left_out)(void *ctx, const char *why); /* pictures that could not be made; NULL allowed */
+    void (*left_out)(void *ctx,
+                     const char *why); /* pictures that could not be made; NULL allowed */
 };
 /* Every chart that the runs have figures for: NAME.svg, and NAME.png and NAME.pdf where kd was
  * built with Cairo. */

@@ -19,7 +19,7 @@
 
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
 
-struct kd_evaluation {  /* a line of eval.json; rates are fractions; NaN: not measured */
+struct kd_evaluation { /* a line of eval.json; rates are fractions; NaN: not measured */
     char *data, *split, *fingerprint; /* NULL where not given */
     double n, top1, top5, errors, nll, ece, agreement, latency_ms, throughput, parameters, macs;
     double *confusion; /* [classes][classes], row: true class; or NULL */
@@ -38,7 +38,8 @@ struct kd_result { /* one trained model: one seed */
     char *network; /* JSON text, or NULL */
     cJSON *config; /* the settings it was trained with, or NULL */
     char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
-    char *images;  /* the same without "unlabelled": which images, whatever became of their labels; or NULL */
+    char *images;  /* the same without "unlabelled": which images, whatever became of their labels;
+                      or NULL */
     double fraction; /* of the images, as data says */
     bool distilled;
     double temperature, alpha;
@@ -50,8 +51,9 @@ struct kd_result { /* one trained model: one seed */
     struct kd_log log;
     bool has_log;
     char *command, *version, *parents, *fingerprint; /* as the model file says, or NULL */
-    char *corrected; /* what its biases were found by (kd-correct): "transfer", ...; NULL: it was trained so */
-    bool stale; /* it was trained anew after its evaluation, which is passed over */
+    char *corrected; /* what its biases were found by (kd-correct): "transfer", ...; NULL: it was
+                        trained so */
+    bool stale;      /* it was trained anew after its evaluation, which is passed over */
 };
 
 struct kd_entry { /* the seeds of one model of one run: results[first .. first + n - 1], by seed */
@@ -76,16 +78,18 @@ struct kd_report {
     size_t n_results, results_room;
     struct kd_entry *entries;
     size_t n_entries, entries_room;
-    /* By distilled student, its plain ones in the order of the experiment: undistilled students of the same run and
-     * network that learn from the same images, whether or not it sees their labels. Of the points of one sweep, and where
-     * none has the same images, of those with as large a share of them, only the one best on validation. */
+    /* By distilled student, its plain ones in the order of the experiment: undistilled students of
+     * the same run and network that learn from the same images, whether or not it sees their
+     * labels. Of the points of one sweep, and where none has the same images, of those with as
+     * large a share of them, only the one best on validation. */
     struct kd_pair *pairs;
     size_t n_pairs, pairs_room;
     char **notes; /* what is missing, broken or worth knowing, a sentence each */
     size_t n_notes, notes_room;
-    const char *command; /* that makes this report, as its files will say it; NULL or "": they do not say */
+    const char *
+        command; /* that makes this report, as its files will say it; NULL or "": they do not say */
     const char *data_dir; /* where named data is found; NULL: as the model says, then $KD_DATA */
-    const char *split; /* the split whose figures are shown: "test" where any model has it */
+    const char *split;    /* the split whose figures are shown: "test" where any model has it */
 };
 
 int kd_report_read(const char *const *folders, size_t n, struct kd_report *report,
@@ -103,16 +107,17 @@ struct kd_stats kd_entry_stats(const struct kd_report *report, const struct kd_e
  * loss, then fewest parameters, then the first. NULL where no student was validated. Test figures
  * play no part, and students whose biases were tuned on the test set are passed over. */
 bool kd_entry_better(const struct kd_report *report, const struct kd_entry *a,
-                     const struct kd_entry *b); /* does a come before b in that order? */
+                     const struct kd_entry *b);  /* does a come before b in that order? */
 bool kd_result_tuned(const struct kd_result *r); /* is it such a student? */
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
 /* The same among those whose names match a shell pattern; NULL: all. */
-const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run, const char *pattern);
+const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run,
+                                            const char *pattern);
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,
                                             const struct kd_entry *entry);
-/* Of the plain students that a distilled one is compared with (pairs) the one best on validation; NULL where there is
- * none. */
+/* Of the plain students that a distilled one is compared with (pairs) the one best on validation;
+ * NULL where there is none. */
 const struct kd_entry *kd_report_plain(const struct kd_report *report,
                                        const struct kd_entry *entry);
 /* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may

@@ -30,8 +30,9 @@ struct kd_interval {
     double mean, low, high; /* low and high are NaN where there are fewer than two values */
 };
 struct kd_interval kd_interval_of(const struct kd_stats *s);
-/* Of the difference of two means, a minus b, whose values are not paired (Welch 1947): the degrees of freedom are
- * Satterthwaite's. A mean of a single value is taken as exact; low and high are NaN where both are. */
+/* Of the difference of two means, a minus b, whose values are not paired (Welch 1947): the degrees
+ * of freedom are Satterthwaite's. A mean of a single value is taken as exact; low and high are NaN
+ * where both are. */
 struct kd_interval kd_interval_between(const struct kd_stats *a, const struct kd_stats *b);
 bool kd_interval_excludes_zero(const struct kd_interval *i);
 

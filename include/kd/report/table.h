@@ -18,12 +18,12 @@
 
 enum kd_cell_kind {
     KD_CELL_TEXT,
-    KD_CELL_COUNT,  /* 1,234,567; means that are not whole with one decimal */
-    KD_CELL_RATE,   /* fraction, shown in percent with two decimals */
-    KD_CELL_POINTS, /* difference of fractions, in percentage points with a sign */
-    KD_CELL_REAL,   /* at most four significant digits: 2.5 */
+    KD_CELL_COUNT,   /* 1,234,567; means that are not whole with one decimal */
+    KD_CELL_RATE,    /* fraction, shown in percent with two decimals */
+    KD_CELL_POINTS,  /* difference of fractions, in percentage points with a sign */
+    KD_CELL_REAL,    /* at most four significant digits: 2.5 */
     KD_CELL_MEASURE, /* four significant digits: 2.500 */
-    KD_CELL_RATIO   /* 12.3x */
+    KD_CELL_RATIO    /* 12.3x */
 };
 struct kd_column {
     const char *key;   /* name in CSV and JSON: "top1" */

@@ -9,11 +9,11 @@
 int kd_table_models(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per trained model: every seed by itself, with the command that made it. */
 int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
-/* A row per distilled student and plain one that it is compared with (pairs of the report): paired per-seed difference of
- * top-1. */
+/* A row per distilled student and plain one that it is compared with (pairs of the report): paired
+ * per-seed difference of top-1. */
 int kd_table_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
-/* A row per model and class: errors over its seeds, and what the class is mostly taken for. Classes that its training
- * left out are marked. */
+/* A row per model and class: errors over its seeds, and what the class is mostly taken for. Classes
+ * that its training left out are marked. */
 int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* The same of every seed by itself, from which medians can be taken. */
 int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
@@ -32,13 +32,13 @@ int kd_table_find(const struct kd_table *t, const char *key, size_t *column, str
 /* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each
  * on its line. */
 int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
-/* Where a report comes from, one line: kd's version, the command, how many models and the fingerprint of their
- * fingerprints. Nothing where report->command is not known. */
+/* Where a report comes from, one line: kd's version, the command, how many models and the
+ * fingerprint of their fingerprints. Nothing where report->command is not known. */
 int kd_words_origin(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
-/* What a table of differences shows, in a few sentences on one line; and where its intervals are to be taken with care,
- * as seeds share teachers. */
-int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t, struct kd_bytes *out,
-                            struct kd_err *err);
+/* What a table of differences shows, in a few sentences on one line; and where its intervals are to
+ * be taken with care, as seeds share teachers. */
+int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t,
+                            struct kd_bytes *out, struct kd_err *err);
 /* A log as a table, with curves in block characters above it. */
 int kd_words_log(const struct kd_report *report, const struct kd_result *r, bool colour,
                  struct kd_bytes *out, struct kd_err *err);

@@ -6,7 +6,14 @@
 #include "kd/data/split.h"
 
 enum kd_optimizer_kind { KD_SGD, KD_ADAM, KD_ADAMW };
-enum kd_schedule_kind { KD_CONSTANT, KD_STEP, KD_EXPONENTIAL, KD_COSINE, KD_ONE_CYCLE, KD_TRIANGULAR };
+enum kd_schedule_kind {
+    KD_CONSTANT,
+    KD_STEP,
+    KD_EXPONENTIAL,
+    KD_COSINE,
+    KD_ONE_CYCLE,
+    KD_TRIANGULAR
+};
 enum kd_choice_of_epoch { KD_BEST, KD_LAST };
 
 struct kd_train_config { /* "train" */
@@ -24,71 +31,75 @@ struct kd_train_config { /* "train" */
     double clip_norm;    /* longest gradient over all parameters; 0: off */
     double label_smoothing;
     struct {
-        int kind;         /* enum kd_schedule_kind */
-        double warmup;    /* epochs of linear rise before it */
-        double every;     /* epochs between steps */
-        double gamma;     /* factor of a step, or of an epoch */
-        double final;     /* last rate as a share of the largest: cosine, triangular */
-        double start;     /* first rate as a share of the largest: triangular */
-        double peak;      /* share of the training in which it rises: triangular */
+        int kind;      /* enum kd_schedule_kind */
+        double warmup; /* epochs of linear rise before it */
+        double every;  /* epochs between steps */
+        double gamma;  /* factor of a step, or of an epoch */
+        double final;  /* last rate as a share of the largest: cosine, triangular */
+        double start;  /* first rate as a share of the largest: triangular */
+        double peak;   /* share of the training in which it rises: triangular */
     } schedule;
     struct {
-        double decay;     /* 0: off */
-        int64_t every;    /* steps between updates */
-    } ema;                /* running average of the weights: kd/train/average.h */
-    int64_t patience;     /* epochs without a better validation before stopping; 0: off */
-    int keep;             /* enum kd_choice_of_epoch */
-    int64_t train_eval;   /* images of the fixed training subset that is evaluated each epoch */
+        double decay;   /* 0: off */
+        int64_t every;  /* steps between updates */
+    } ema;              /* running average of the weights: kd/train/average.h */
+    int64_t patience;   /* epochs without a better validation before stopping; 0: off */
+    int keep;           /* enum kd_choice_of_epoch */
+    int64_t train_eval; /* images of the fixed training subset that is evaluated each epoch */
     char *checkpoint_every;
 };
 extern const struct kd_option kd_train_rows[];
 extern const size_t kd_train_rows_n;
 
 struct kd_distill_config { /* "distill" of a student; alpha 0: trained on labels alone */
-    cJSON *from; /* "teacher", a student's name, a model file, or a list of these or of {"from","weight"} */
+    cJSON *from;           /* "teacher", a student's name, a model file, or a list of these or of
+                              {"from","weight"} */
     double temperature, alpha;
-    bool fixed_teacher;        /* use logits of unaugmented images for an augmented student */
-    int average;               /* several teachers: 0 logits, 1 probabilities */
+    bool fixed_teacher; /* use logits of unaugmented images for an augmented student */
+    int average;        /* several teachers: 0 logits, 1 probabilities */
 };
 extern const struct kd_option kd_distill_rows[];
 extern const size_t kd_distill_rows_n;
 
 enum kd_correct_by { KD_BY_TRANSFER, KD_BY_BALANCED, KD_BY_TEST };
-struct kd_correct_config { /* "correct" of a student, which has no training of its own then */
+struct kd_correct_config {   /* "correct" of a student, which has no training of its own then */
     char *of;                /* the student that is corrected */
     int by;                  /* enum kd_correct_by */
     double flips;            /* by transfer: share of the transfer images */
     struct kd_reals classes; /* unseen ones; empty: those that the student's data leave out */
-    char *images;            /* by balanced: a source; NULL: the training images, with the classes left out */
+    char *images; /* by balanced: a source; NULL: the training images, with the classes left out */
 };
 extern const struct kd_option kd_correct_rows[];
 extern const size_t kd_correct_rows_n;
 
 /* One training, all of it. */
 struct kd_job {
-    char *name;              /* "teacher" or the student's name */
+    char *name; /* "teacher" or the student's name */
     bool student;
-    bool distilled;          /* has a teacher */
-    cJSON *network;          /* as given: list, name or file */
+    bool distilled; /* has a teacher */
+    cJSON *network; /* as given: list, name or file */
     struct kd_data_config data;
     struct kd_train_config train;
     struct kd_augment augment;
     struct kd_distill_config distill;
-    bool corrected;          /* is not trained: another student with other biases */
+    bool corrected; /* is not trained: another student with other biases */
     struct kd_correct_config correct;
 };
 /* The sections of a job, for help and flags; out has room for KD_JOB_SECTIONS. */
 enum { KD_JOB_SECTIONS = 5 };
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS]);
 void kd_job_release(struct kd_job *job);
-/* The resolved configuration: {"name", "network", "data", "train", "distill", "correct"}, the last two where there are any. */
+/* The resolved configuration: {"name", "network", "data", "train", "distill", "correct"}, the last
+ * two where there are any. */
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
-/* What a model was trained on: "data" of its kd.config, over defaults, which are all there is where it says nothing. */
+/* What a model was trained on: "data" of its kd.config, over defaults, which are all there is where
+ * it says nothing. */
 struct kd_model;
 int kd_model_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err);
-/* Is `there`, the kd.config in a file (NULL: it has none), that of the training whose kd.config is `now`? An option that it does
- * not name, since it was written before kd had that option, has its default there; what experiment and model are called is not
- * looked at. 1, 0, or -1 with err filled. */
+/* Is `there`, the kd.config in a file (NULL: it has none), that of the training whose kd.config is
+ * `now`? An option that it does not name, since it was written before kd had that option, has its
+ * default there; what experiment and model are called is not looked at. 1, 0, or -1 with err
+ * filled. */
 int kd_config_same(const char *there, const char *now, struct kd_err *err);
 /* What no single range says: warm-up longer than the training, nesterov without momentum, ... */
 int kd_job_check(const struct kd_job *job, struct kd_err *err);

@@ -1,10 +1,9 @@
-/* A student corrected for the classes it never saw: the same model with other biases in its last layer (kd/train/bias.h
- * finds them), as a model file that says what was done.
+/* A student corrected for the classes it never saw: the same model with other biases in its last
+ * layer (kd/train/bias.h finds them), as a model file that says what was done.
  *
- *     struct kd_correction c = {.config = &config, .model = &model, .data = &own_data, .images = &train, ...};
- *     kd_correct(&c, &err);                              // the model's biases are changed
- *     kd_correct_write("out.safetensors", &c, &err);
- *     kd_correction_release(&c);
+ *     struct kd_correction c = {.config = &config, .model = &model, .data = &own_data, .images =
+ * &train, ...}; kd_correct(&c, &err);                              // the model's biases are
+ * changed kd_correct_write("out.safetensors", &c, &err); kd_correction_release(&c);
  */
 #ifndef KD_TRAIN_CORRECT_H
 #define KD_TRAIN_CORRECT_H
@@ -18,20 +17,21 @@ struct kd_correction {
     const struct kd_correct_config *config;
     struct kd_model *model;
     const struct kd_data_config *data; /* what the model was trained on */
-    const struct kd_images *images;    /* by transfer: the training images; balanced: these or others; test: the test images */
-    /* By transfer, where it is at hand: logits [images->n][classes] of the teacher. Images that it takes for an unseen class are no
-     * evidence of a false alarm and do not count. */
+    const struct kd_images *images; /* by transfer: the training images; balanced: these or others;
+                                       test: the test images */
+    /* By transfer, where it is at hand: logits [images->n][classes] of the teacher. Images that it
+     * takes for an unseen class are no evidence of a false alarm and do not count. */
     const float *teacher;
-    const char *name;                  /* of the corrected student in its experiment; NULL: the name it had */
-    const char *command;               /* "" leaves it out */
+    const char *name;    /* of the corrected student in its experiment; NULL: the name it had */
+    const char *command; /* "" leaves it out */
     struct kd_pool *pool;
     const struct kd_progress *progress;
     /* found out */
-    char of[KD_FINGERPRINT]; /* of the model before */
+    char of[KD_FINGERPRINT];          /* of the model before */
     char fingerprint[KD_FINGERPRINT]; /* and after */
-    bool *unseen;            /* [classes] */
-    double *bias;            /* [classes] what was added */
-    uint32_t used;           /* images it was found by */
+    bool *unseen;                     /* [classes] */
+    double *bias;                     /* [classes] what was added */
+    uint32_t used;                    /* images it was found by */
 };
 /* Errors: no class left out, a last layer that has no biases, images that do not suit the model. */
 int kd_correct(struct kd_correction *c, struct kd_err *err);

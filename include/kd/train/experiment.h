@@ -1,8 +1,8 @@
 /* Experiments: one JSON file (or none) expanded into jobs, and where their files lie.
  *
  *     struct kd_experiment *x = kd_experiment_open("configs/mnist.json", "runs", &sets, &err);
- *     for (size_t i = 0; i < x->n_students; i++) ... x->students[i].name ...      sweeps expanded, in dependency order
- *     kd_experiment_job(x, "kd,temperature=4", true, &job, &err);
+ *     for (size_t i = 0; i < x->n_students; i++) ... x->students[i].name ...      sweeps expanded,
+ * in dependency order kd_experiment_job(x, "kd,temperature=4", true, &job, &err);
  *
  * A run folder is RUNS/NAME: experiment.json, teacher/s1/, soft/s1/, students/NAME/s1/, report/. */
 #ifndef KD_TRAIN_EXPERIMENT_H
@@ -10,8 +10,8 @@
 #include "kd/train/config.h"
 
 struct kd_student {
-    char *name;   /* "plain", "kd,temperature=2.5" */
-    cJSON *json;  /* its object, sweep values put in; owned */
+    char *name;  /* "plain", "kd,temperature=2.5" */
+    cJSON *json; /* its object, sweep values put in; owned */
 };
 struct kd_soften_config { /* "soften" */
     char *split;
@@ -29,28 +29,32 @@ struct kd_experiment {
     char *name, *folder; /* "mnist", "runs/mnist" */
     uint64_t *seeds;
     size_t n_seeds;
-    size_t n_teacher_seeds; /* teachers are trained with the first of the seeds: "teacher": {"seeds": 1} */
+    size_t n_teacher_seeds; /* teachers are trained with the first of the seeds: "teacher":
+                               {"seeds": 1} */
     struct kd_student *students;
     size_t n_students;
 };
-/* path NULL: an empty experiment named "quick", in which every setting is its default. runs NULL: "runs". */
-struct kd_experiment *kd_experiment_open(const char *path, const char *runs, const struct kd_texts *sets,
-                                         struct kd_err *err);
+/* path NULL: an empty experiment named "quick", in which every setting is its default. runs NULL:
+ * "runs". */
+struct kd_experiment *kd_experiment_open(const char *path, const char *runs,
+                                         const struct kd_texts *sets, struct kd_err *err);
 void kd_experiment_close(struct kd_experiment *x);
-/* Fill a job (released or zero) with defaults and then what the experiment says of "teacher" or a student. */
-int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student, struct kd_job *job,
-                      struct kd_err *err);
+/* Fill a job (released or zero) with defaults and then what the experiment says of "teacher" or a
+ * student. */
+int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student,
+                      struct kd_job *job, struct kd_err *err);
 const struct kd_student *kd_experiment_student(const struct kd_experiment *x, const char *name,
                                                struct kd_err *err); /* "did you mean" */
 /* The soften section, over what out and augment already hold (their defaults). */
 int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out,
                          struct kd_augment *augment, struct kd_err *err);
 /* FOLDER/teacher/s1, FOLDER/students/NAME/s1, FOLDER/soft/s1/NAME.safetensors. Caller frees. */
-char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student, uint64_t seed,
-                          struct kd_err *err);
-char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed, struct kd_err *err);
-/* Seed of the teacher from which students of `seed` learn: their own, or where there are fewer teachers than students,
- * those of the teachers in turn. */
+char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student,
+                          uint64_t seed, struct kd_err *err);
+char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed,
+                         struct kd_err *err);
+/* Seed of the teacher from which students of `seed` learn: their own, or where there are fewer
+ * teachers than students, those of the teachers in turn. */
 uint64_t kd_experiment_teacher_seed(const struct kd_experiment *x, uint64_t seed);
 /* The resolved experiment, as experiment.json has it: every job with all its settings. */
 cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err);

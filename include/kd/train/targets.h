@@ -1,8 +1,9 @@
 /* Where a student's soft targets come from: a file, or teachers at hand.
  *
- * A soft-target file (safetensors) holds `logits` F32 or F16 [N,C] or [V,N,C], row i for image i of the named split in source order;
- * and perhaps `probabilities` [K,N,C] at the temperatures of kd.temperature. Metadata: kd.kind = "soft-targets",
- * kd.data (which images), kd.parents (which teachers), kd.views, kd.average. */
+ * A soft-target file (safetensors) holds `logits` F32 or F16 [N,C] or [V,N,C], row i for image i of
+ * the named split in source order; and perhaps `probabilities` [K,N,C] at the temperatures of
+ * kd.temperature. Metadata: kd.kind = "soft-targets", kd.data (which images), kd.parents (which
+ * teachers), kd.views, kd.average. */
 #ifndef KD_TRAIN_TARGETS_H
 #define KD_TRAIN_TARGETS_H
 #include "kd/train/config.h"
@@ -12,40 +13,45 @@ struct kd_teachers { /* models whose outputs are averaged with weights that sum 
     struct kd_model *models;
     double *weights;
     size_t n;
-    int average; /* 0 logits, 1 probabilities */
-    int tta;     /* enum kd_tta: of each model */
+    int average;    /* 0 logits, 1 probabilities */
+    int tta;        /* enum kd_tta: of each model */
     float *scratch; /* [rows][classes], after kd_teachers_plan */
     size_t rows;
 };
 int kd_teachers_add(struct kd_teachers *t, const char *path, double weight, struct kd_err *err);
 void kd_teachers_release(struct kd_teachers *t);
-/* All teachers suit the images and know the same number of classes; weights are scaled to sum to 1. */
+/* All teachers suit the images and know the same number of classes; weights are scaled to sum to 1.
+ */
 int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, struct kd_err *err);
-/* Memory for `rows` images at a time is laid out once; predictions of so many or fewer then allocate nothing (tta does). */
+/* Memory for `rows` images at a time is laid out once; predictions of so many or fewer then
+ * allocate nothing (tta does). */
 int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err);
-/* out [n][classes]: mean logits; with average probabilities: mean of softmax(z/T). Evaluation mode. */
-int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index, size_t n,
-                        double temperature, struct kd_pool *pool, const struct kd_progress *progress,
-                        float *out, struct kd_err *err);
+/* out [n][classes]: mean logits; with average probabilities: mean of softmax(z/T). Evaluation mode.
+ */
+int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index,
+                        size_t n, double temperature, struct kd_pool *pool,
+                        const struct kd_progress *progress, float *out, struct kd_err *err);
 /* JSON list of fingerprints, as kd.parents has it. */
 cJSON *kd_teachers_parents(const struct kd_teachers *t, struct kd_err *err);
 
 struct kd_targets {
-    float *values;          /* [views][n][classes]; NULL: made from teachers batch by batch */
+    float *values; /* [views][n][classes]; NULL: made from teachers batch by batch */
     size_t views, n, classes;
-    bool probabilities;     /* at the student's temperature, rather than logits */
-    bool augmented;         /* of augmented images: the student replays them */
+    bool probabilities; /* at the student's temperature, rather than logits */
+    bool augmented;     /* of augmented images: the student replays them */
     struct kd_augment augment;
-    uint64_t seed;          /* of the views */
+    uint64_t seed; /* of the views */
     struct kd_teachers teachers;
-    cJSON *parents;         /* JSON list of fingerprints */
+    cJSON *parents;                   /* JSON list of fingerprints */
     char fingerprint[KD_FINGERPRINT]; /* of values; "" where there are none */
 };
-/* From a file (or "-"). Refused: other data (which fingerprints differ), another shape, values that are not finite, an augmented student
- * without views (unless fixed_teacher), other views than the student's augmentation. Without a fingerprint: only with force. */
-int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job, bool force,
-                    struct kd_targets *out, struct kd_err *err);
-/* From teachers (taken over). Where the student sees plain images, or fixed_teacher is set, they are run once, here. */
+/* From a file (or "-"). Refused: other data (which fingerprints differ), another shape, values that
+ * are not finite, an augmented student without views (unless fixed_teacher), other views than the
+ * student's augmentation. Without a fingerprint: only with force. */
+int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job,
+                    bool force, struct kd_targets *out, struct kd_err *err);
+/* From teachers (taken over). Where the student sees plain images, or fixed_teacher is set, they
+ * are run once, here. */
 int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_images *images,
                              const struct kd_job *job, struct kd_pool *pool,
                              const struct kd_progress *progress, struct kd_targets *out,
@@ -60,10 +66,11 @@ struct kd_soften { /* what to write */
     uint64_t seed;
     const char *command;
 };
-/* Does the file hold what kd_soften_write would write there, as far as its metadata tell: same teachers, images, views,
- * temperatures and kind of numbers? A file that cannot be read does not. */
-bool kd_soften_is_current(const char *path, const struct kd_soften *what, const struct kd_teachers *teachers,
-                          const struct kd_images *images);
+/* Does the file hold what kd_soften_write would write there, as far as its metadata tell: same
+ * teachers, images, views, temperatures and kind of numbers? A file that cannot be read does not.
+ */
+bool kd_soften_is_current(const char *path, const struct kd_soften *what,
+                          const struct kd_teachers *teachers, const struct kd_images *images);
 /* Run the teachers over all images and write a soft-target file. */
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
                     const struct kd_images *images, struct kd_pool *pool,

@@ -1,14 +1,15 @@
 /* The one epoch loop: teachers, plain and distilled students are trained by it.
  *
- *     struct kd_trainer t = {.net = net, .normalize = &normalize, .job = &job, .train = &train, ...};
- *     kd_trainer_open(&t, &err);                // plans memory; fields below "state" are then ready
- *     kd_checkpoint_restore(...)                // optional: kd/train/checkpoint.h
+ *     struct kd_trainer t = {.net = net, .normalize = &normalize, .job = &job, .train = &train,
+ * ...}; kd_trainer_open(&t, &err);                // plans memory; fields below "state" are then
+ * ready kd_checkpoint_restore(...)                // optional: kd/train/checkpoint.h
  *     kd_trainer_run(&t, &err);                 // 0: finished, 1: stopped by *stop, -1: failed
  *     kd_trainer_choose(&t);                    // net now holds the epoch to keep
  *     kd_trainer_close(&t);
  *
- * Everything random is a pure function of (seed, epoch, image), so the state is: parameters, their average, optimizer, best epoch so far, place
- * (epoch and step) and the sums of the epoch under way. Nothing is allocated while training. */
+ * Everything random is a pure function of (seed, epoch, image), so the state is: parameters, their
+ * average, optimizer, best epoch so far, place (epoch and step) and the sums of the epoch under
+ * way. Nothing is allocated while training. */
 #ifndef KD_TRAIN_TRAINER_H
 #define KD_TRAIN_TRAINER_H
 #include "kd/train/average.h"
@@ -20,7 +21,8 @@ struct kd_epoch_log { /* what log.jsonl has a line of */
     uint32_t epoch;   /* from 1 */
     uint64_t step;    /* steps done in all */
     double lr;        /* of the last step */
-    double loss, hard, soft, top1; /* over the training images as they were learnt; soft NAN without a teacher */
+    double loss, hard, soft,
+        top1; /* over the training images as they were learnt; soft NAN without a teacher */
     struct kd_metrics train_eval, valid; /* n == 0: not evaluated */
     double seconds, images_per_second;
 };
@@ -34,8 +36,9 @@ struct kd_trainer {
     struct kd_targets *targets;            /* NULL: labels alone */
     uint64_t seed;
     struct kd_pool *pool;
-    const volatile int *stop;              /* looked at between steps; may be NULL */
-    /* Called at the end of each epoch, and when a checkpoint is due, with the average in net (all may be NULL). -1 ends the training. */
+    const volatile int *stop; /* looked at between steps; may be NULL */
+    /* Called at the end of each epoch, and when a checkpoint is due, with the average in net (all
+     * may be NULL). -1 ends the training. */
     int (*on_epoch)(void *ctx, const struct kd_epoch_log *log, struct kd_err *err);
     int (*on_checkpoint)(void *ctx, struct kd_err *err);
     void *ctx;
@@ -43,12 +46,12 @@ struct kd_trainer {
 
     /* state: what a checkpoint holds */
     struct kd_optimizer optimizer;
-    struct kd_average average;             /* what is evaluated, remembered and saved, where there is one */
-    uint32_t epoch;                        /* from 0: the one under way */
-    uint32_t step;                         /* steps of it done */
-    struct kd_loss_sums sums;              /* of it */
-    struct kd_epoch_log best, last;        /* best.epoch 0: none yet */
-    float **best_values;                   /* [parameter] -> [count]; NULL where the last is kept */
+    struct kd_average average; /* what is evaluated, remembered and saved, where there is one */
+    uint32_t epoch;            /* from 0: the one under way */
+    uint32_t step;             /* steps of it done */
+    struct kd_loss_sums sums;  /* of it */
+    struct kd_epoch_log best, last; /* best.epoch 0: none yet */
+    float **best_values;            /* [parameter] -> [count]; NULL where the last is kept */
 
     /* scratch */
     uint32_t *order, *batch_index, *eval_index;
@@ -68,7 +71,8 @@ const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t);
 void kd_trainer_close(struct kd_trainer *t);
 uint32_t kd_trainer_steps(const struct kd_trainer *t); /* an epoch's */
 
-/* What a training needs, in bytes, once it is open. On top come the program itself and what BLAS packs into, some MB. */
+/* What a training needs, in bytes, once it is open. On top come the program itself and what BLAS
+ * packs into, some MB. */
 struct kd_memory {
     size_t network;   /* parameters, gradients, activations, scratch */
     size_t optimizer; /* its state, and the average's */

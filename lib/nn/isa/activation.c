@@ -1,5 +1,5 @@
-/* Activations and the exponentials below them: branch-free polynomials, so that loops vectorize. The
- * errors quoted are measured by test_kernels. */
+/* Activations and the exponentials below them: branch-free polynomials, so that loops vectorize.
+ * The errors quoted are measured by test_kernels. */
 #include "isa.h"
 
 #include <string.h>
@@ -61,8 +61,8 @@ void KD_HERE(kd_tanh_back)(float *dy, const float *y, size_t n)
     for (size_t i = 0; i < n; i++) dy[i] *= 1.0f - y[i] * y[i];
 }
 
-/* erf by Abramowitz and Stegun 7.1.26, absolute error below 1.5e-7 before rounding; e = exp(-x^2) is
- * handed in, because the derivative of gelu needs it too. */
+/* erf by Abramowitz and Stegun 7.1.26, absolute error below 1.5e-7 before rounding; e = exp(-x^2)
+ * is handed in, because the derivative of gelu needs it too. */
 static inline float erf_float(float x, float e)
 {
     float a = __builtin_fabsf(x), t = 1.0f / (1.0f + 0.3275911f * a);
@@ -95,10 +95,20 @@ void KD_HERE(kd_gelu_back)(float *dy, const float *x, size_t n)
 /* The same scheme in double, to the 13th power: for losses. */
 void KD_HERE(kd_exp_double)(double *x, size_t n)
 {
-    static const double c[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
-                               1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
-                               1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5,
-                               1.0,              1.0};
+    static const double c[] = {1.0 / 6227020800,
+                               1.0 / 479001600,
+                               1.0 / 39916800,
+                               1.0 / 3628800,
+                               1.0 / 362880,
+                               1.0 / 40320,
+                               1.0 / 5040,
+                               1.0 / 720,
+                               1.0 / 120,
+                               1.0 / 24,
+                               1.0 / 6,
+                               0.5,
+                               1.0,
+                               1.0};
     for (size_t i = 0; i < n; i++) {
         double v = x[i];
         double cut = v < -708.0 ? 0.0 : 1.0;

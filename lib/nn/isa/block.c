@@ -1,58 +1,64 @@
-/* Small products of matrices whose sums stay in registers: MOST rows of two vectors of columns at a time.
+/* Small products of matrices whose sums stay in registers: MOST rows of two vectors of columns at a
+ * time.
  *
- * A[rows][depth] is read where it lies, an element broadcast at a time; so a convolution needs no patches laid out: the
- * rows are neighbouring pixels, which overlap. B is packed in panels of KD_PANEL columns, [depth][columns of the panel].
- * A single matrix that is read once may lie unpacked. Every sum is taken in the order of depth, whatever the blocking. */
+ * A[rows][depth] is read where it lies, an element broadcast at a time; so a convolution needs no
+ * patches laid out: the rows are neighbouring pixels, which overlap. B is packed in panels of
+ * KD_PANEL columns, [depth][columns of the panel]. A single matrix that is read once may lie
+ * unpacked. Every sum is taken in the order of depth, whatever the blocking. */
 #include "wide.h"
 
 #if defined(__AVX512F__)
 enum { MOST = 13 }; /* 26 sums, of 32 registers */
 #else
-enum { MOST = 6 };  /* 12, of 16 */
+enum { MOST = 6 }; /* 12, of 16 */
 #endif
-INLINE void product_rows(const unsigned n, const unsigned q, float *c, const float *a, const float *b, size_t columns,
-                         const struct kd_product *p, const float *bias, const float *ahead)
+INLINE void product_rows(const unsigned n, const unsigned q, float *c, const float *a,
+                         const float *b, size_t columns, const struct kd_product *p,
+                         const float *bias, const float *ahead)
 {
     enum { LINE = 16 };
     wide sum[MOST][2];
-    UNROLL for (unsigned r = 0; r < n; r++)
-        UNROLL for (unsigned j = 0; j < q; j++)
-            sum[r][j] = p->add ? load(c + r * p->c_row + j * WIDE) : bias ? load(bias + j * WIDE) : (wide){0};
-    const size_t a_row = p->a_row, ahead_row = p->ahead_row, shift = p->ahead_shift, skip = p->b_run ? (p->b_run - p->depth) * columns : 0;
+    UNROLL for (unsigned r = 0; r < n; r++) UNROLL for (unsigned j = 0; j < q; j++) sum[r][j] =
+        p->add ? load(c + r * p->c_row + j * WIDE)
+        : bias ? load(bias + j * WIDE)
+               : (wide){0};
+    const size_t a_row = p->a_row, ahead_row = p->ahead_row, shift = p->ahead_shift,
+                 skip = p->b_run ? (p->b_run - p->depth) * columns : 0;
     const size_t mask = ((size_t)1 << shift) - 1;
     for (size_t run = 0; run < p->runs; run++, a += p->a_run, b += skip) {
         const float *at = a;
         for (size_t k = 0; k < p->depth; k++, at++, b += columns) {
             wide v[2];
-            if (ahead) __builtin_prefetch(ahead + (k & mask) * ahead_row + (k >> shift) * LINE, 0, 2);
+            if (ahead)
+                __builtin_prefetch(ahead + (k & mask) * ahead_row + (k >> shift) * LINE, 0, 2);
             UNROLL for (unsigned j = 0; j < q; j++) v[j] = load(b + j * WIDE);
-            UNROLL for (unsigned r = 0; r < n; r++)
-                UNROLL for (unsigned j = 0; j < q; j++) sum[r][j] += at[r * a_row] * v[j];
+            UNROLL for (unsigned r = 0; r < n; r++) UNROLL for (unsigned j = 0; j < q; j++)
+                sum[r][j] += at[r * a_row] * v[j];
         }
     }
-    UNROLL for (unsigned r = 0; r < n; r++)
-        UNROLL for (unsigned j = 0; j < q; j++) store(c + r * p->c_row + j * WIDE, sum[r][j]);
+    UNROLL for (unsigned r = 0; r < n; r++) UNROLL for (unsigned j = 0; j < q; j++)
+        store(c + r * p->c_row + j * WIDE, sum[r][j]);
 }
 
 /* X' D: element x[pixel][k] for rows k of the sum. */
-INLINE void outer_rows(const unsigned lines, const unsigned n, const unsigned q, float *w, size_t columns, const float *x,
-                       const float *d, const struct kd_outer *p)
+INLINE void outer_rows(const unsigned lines, const unsigned n, const unsigned q, float *w,
+                       size_t columns, const float *x, const float *d, const struct kd_outer *p)
 {
     wide sum[MOST][2];
-    UNROLL for (unsigned r = 0; r < lines * n; r++)
-        UNROLL for (unsigned j = 0; j < q; j++) sum[r][j] = load(w + r * columns + j * WIDE);
+    UNROLL for (unsigned r = 0; r < lines * n; r++) UNROLL for (unsigned j = 0; j < q; j++)
+        sum[r][j] = load(w + r * columns + j * WIDE);
     for (size_t line = 0; line < p->lines; line++, x += p->x_line, d += p->d_line) {
         const float *from = x, *by = d;
         for (size_t i = 0; i < p->pixels; i++, from += p->x_pixel, by += p->d_pixel) {
             wide v[2];
             UNROLL for (unsigned j = 0; j < q; j++) v[j] = load(by + j * WIDE);
-            UNROLL for (unsigned l = 0; l < lines; l++)
-                UNROLL for (unsigned r = 0; r < n; r++)
-                    UNROLL for (unsigned j = 0; j < q; j++) sum[l * n + r][j] += from[l * p->x_run + r] * v[j];
+            UNROLL for (unsigned l = 0; l < lines; l++) UNROLL for (unsigned r = 0; r < n; r++)
+                UNROLL for (unsigned j = 0; j < q; j++) sum[l * n + r][j] +=
+                from[l * p->x_run + r] * v[j];
         }
     }
-    UNROLL for (unsigned r = 0; r < lines * n; r++)
-        UNROLL for (unsigned j = 0; j < q; j++) store(w + r * columns + j * WIDE, sum[r][j]);
+    UNROLL for (unsigned r = 0; r < lines * n; r++) UNROLL for (unsigned j = 0; j < q; j++)
+        store(w + r * columns + j * WIDE, sum[r][j]);
 }
 
 #if defined(__AVX512F__)
@@ -61,31 +67,36 @@ INLINE void outer_rows(const unsigned lines, const unsigned n, const unsigned q,
 #define EACH_COUNT(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #endif
 
-static void product_one(unsigned n, unsigned q, float *c, const float *a, const float *b, size_t columns,
-                        const struct kd_product *p, const float *bias, const float *ahead)
+static void product_one(unsigned n, unsigned q, float *c, const float *a, const float *b,
+                        size_t columns, const struct kd_product *p, const float *bias,
+                        const float *ahead)
 {
-#define CASE(N)                                                                                                    \
-    case N:                                                                                                        \
-        if (q == 2)                                                                                                \
-            product_rows(N, 2, c, a, b, columns, p, bias, ahead);                                                         \
-        else                                                                                                       \
-            product_rows(N, 1, c, a, b, columns, p, bias, ahead);                                                         \
+#define CASE(N)                                                                                    \
+    case N:                                                                                        \
+        if (q == 2)                                                                                \
+            product_rows(N, 2, c, a, b, columns, p, bias, ahead);                                  \
+        else                                                                                       \
+            product_rows(N, 1, c, a, b, columns, p, bias, ahead);                                  \
         return;
-    switch (n) { EACH_COUNT(CASE) }
+    switch (n) {
+        EACH_COUNT(CASE)
+    }
 #undef CASE
 }
 
-static void outer_one(unsigned n, unsigned q, float *w, size_t columns, const float *x, const float *d,
-                      const struct kd_outer *p)
+static void outer_one(unsigned n, unsigned q, float *w, size_t columns, const float *x,
+                      const float *d, const struct kd_outer *p)
 {
-#define CASE(N)                                                                                                    \
-    case N:                                                                                                        \
-        if (q == 2)                                                                                                \
-            outer_rows(1, N, 2, w, columns, x, d, p);                                                              \
-        else                                                                                                       \
-            outer_rows(1, N, 1, w, columns, x, d, p);                                                              \
+#define CASE(N)                                                                                    \
+    case N:                                                                                        \
+        if (q == 2)                                                                                \
+            outer_rows(1, N, 2, w, columns, x, d, p);                                              \
+        else                                                                                       \
+            outer_rows(1, N, 1, w, columns, x, d, p);                                              \
         return;
-    switch (n) { EACH_COUNT(CASE) }
+    switch (n) {
+        EACH_COUNT(CASE)
+    }
 #undef CASE
 }
 
@@ -110,8 +121,8 @@ void KD_HERE(kd_product)(const struct kd_product *p)
         }
         const float *ahead = p->ahead;
         for (size_t r = 0; r < p->rows; r += step) {
-            product_one((unsigned)(p->rows - r < step ? p->rows - r : step), left > WIDE ? 2 : 1, p->c + r * p->c_row + c0,
-                        p->a + r * p->a_row, b, columns, p, bias, ahead);
+            product_one((unsigned)(p->rows - r < step ? p->rows - r : step), left > WIDE ? 2 : 1,
+                        p->c + r * p->c_row + c0, p->a + r * p->a_row, b, columns, p, bias, ahead);
             ahead = ahead && !r ? ahead + p->ahead_next : NULL;
         }
     }
@@ -137,7 +148,8 @@ void KD_HERE(kd_outer)(const struct kd_outer *p)
         size_t apart = p->w_run ? p->w_run : p->depth;
         for (size_t run = 0; run < p->runs; run++)
             for (size_t k = 0; k < p->depth; k += step)
-                outer_one((unsigned)(p->depth - k < step ? p->depth - k : step), q, w + (run * apart + k) * columns,
-                          columns, p->x + run * p->x_run + k, p->d + c0, p);
+                outer_one((unsigned)(p->depth - k < step ? p->depth - k : step), q,
+                          w + (run * apart + k) * columns, columns, p->x + run * p->x_run + k,
+                          p->d + c0, p);
     }
 }

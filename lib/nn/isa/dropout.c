@@ -1,4 +1,5 @@
-/* Dropout masks: eight 16-bit draws to a Philox call, GROUP calls side by side so that they vectorize. */
+/* Dropout masks: eight 16-bit draws to a Philox call, GROUP calls side by side so that they
+ * vectorize. */
 #include "isa.h"
 
 #include <string.h>

@@ -32,17 +32,20 @@ void KD_HERE(kd_norm_back)(float *dx, const float *dy, const float *x, size_t st
                            size_t cols, const float *mean, const float *rstd, const float *weight,
                            float *dweight, float *dbias, int use_batch_stats);
 void KD_HERE(kd_winograd_input)(float *v, size_t stride, const float *const px[36], size_t n);
-void KD_HERE(kd_winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias,
-                                 size_t n);
+void KD_HERE(kd_winograd_output)(float *const py[16], const float *m, size_t stride,
+                                 const float *bias, size_t n);
 void KD_HERE(kd_winograd_output_back)(float *d, size_t stride, const float *const px[16], size_t n);
 void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t step, int rotated,
                                  const float *scale);
 void KD_HERE(kd_winograd_filter_back)(float *w, size_t step, const float *u, size_t stride);
 void KD_HERE(kd_product)(const struct kd_product *p);
 void KD_HERE(kd_outer)(const struct kd_outer *p);
-void KD_HERE(kd_pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n, size_t depth);
-void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size_t from_row, size_t n, size_t depth);
-void KD_HERE(kd_pool2)(float *y, uint8_t *winner, size_t y_row, const float *top, const float *bottom, size_t pixels,
-                       size_t cols);
-void KD_HERE(kd_unpool2)(float *top, float *bottom, const float *dy, const uint8_t *winner, size_t pixels, size_t cols);
+void KD_HERE(kd_pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n,
+                           size_t depth);
+void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size_t from_row,
+                              size_t n, size_t depth);
+void KD_HERE(kd_pool2)(float *y, uint8_t *winner, size_t y_row, const float *top,
+                       const float *bottom, size_t pixels, size_t cols);
+void KD_HERE(kd_unpool2)(float *top, float *bottom, const float *dy, const uint8_t *winner,
+                         size_t pixels, size_t cols);
 #endif

@@ -1,5 +1,5 @@
-/* Batch norm over rows (Ioffe and Szegedy 2015), column by column, rows in order: every column's sums are taken in the
- * same order whatever the width of the vectors. */
+/* Batch norm over rows (Ioffe and Szegedy 2015), column by column, rows in order: every column's
+ * sums are taken in the same order whatever the width of the vectors. */
 #include "isa.h"
 
 enum { STRIP = 64 }; /* columns taken together: their sums stay in registers or the first cache */

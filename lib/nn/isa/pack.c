@@ -12,14 +12,16 @@
 #define HIGH 2, 6, 3, 7
 #endif
 
-/* A square of WIDE rows. Interleaving row i with row i + WIDE/2 turns the bits of (row, column) round by one; after
- * log2(WIDE) turns row and column have changed places. */
+/* A square of WIDE rows. Interleaving row i with row i + WIDE/2 turns the bits of (row, column)
+ * round by one; after log2(WIDE) turns row and column have changed places. */
 INLINE void turn(float *to, size_t to_row, const float *from, size_t from_row)
 {
     wide even[WIDE], odd[WIDE];
     UNROLL for (unsigned i = 0; i < WIDE; i++) even[i] = load(from + i * from_row);
-    UNROLL for (unsigned bit = 1; bit < WIDE; bit *= 2) {
-        UNROLL for (unsigned i = 0; i < WIDE / 2; i++) {
+    UNROLL for (unsigned bit = 1; bit < WIDE; bit *= 2)
+    {
+        UNROLL for (unsigned i = 0; i < WIDE / 2; i++)
+        {
             odd[2 * i] = __builtin_shufflevector(even[i], even[i + WIDE / 2], LOW);
             odd[2 * i + 1] = __builtin_shufflevector(even[i], even[i + WIDE / 2], HIGH);
         }
@@ -29,7 +31,8 @@ INLINE void turn(float *to, size_t to_row, const float *from, size_t from_row)
 }
 
 /* What of the square there is: n columns (rows of from), the first `depth` of each. */
-static void turn_some(float *to, size_t to_row, const float *from, size_t from_row, size_t n, size_t depth)
+static void turn_some(float *to, size_t to_row, const float *from, size_t from_row, size_t n,
+                      size_t depth)
 {
     float square[WIDE * WIDE] = {0}, turned[WIDE * WIDE];
     for (size_t c = 0; c < n; c++)
@@ -46,7 +49,8 @@ static void turn_few(float *to, size_t to_row, const float *from, size_t from_ro
     turn(to, to_row, square, WIDE);
 }
 
-void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size_t from_row, size_t n, size_t depth)
+void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size_t from_row,
+                              size_t n, size_t depth)
 {
     size_t whole = depth / WIDE * WIDE;
     for (size_t c = 0; c < columns; c += WIDE) {
@@ -57,11 +61,14 @@ void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size
                 turn(to + k * columns + c, columns, at + k, from_row);
             else
                 turn_few(to + k * columns + c, columns, at + k, from_row, there);
-        if (whole < depth) turn_some(to + whole * columns + c, columns, at + whole, from_row, there, depth - whole);
+        if (whole < depth)
+            turn_some(to + whole * columns + c, columns, at + whole, from_row, there,
+                      depth - whole);
     }
 }
 
-void KD_HERE(kd_pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n, size_t depth)
+void KD_HERE(kd_pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n,
+                           size_t depth)
 {
     for (size_t k = 0; k < depth; k++, to += columns, from += from_row) {
         size_t c = 0;

@@ -35,7 +35,8 @@ static void sgd(float *w, float *v, const float *g, size_t n, const struct kd_sg
         }
 }
 
-static void adam(float *w, float *m, float *v, const float *g, size_t n, const struct kd_adam_step *s)
+static void adam(float *w, float *m, float *v, const float *g, size_t n,
+                 const struct kd_adam_step *s)
 {
     const struct kd_adam_step a = *s;
     for (size_t i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
-/* The instruction set's own vector of floats, for kernels that the vectorizer would not find. Private to lib/nn/isa. */
+/* The instruction set's own vector of floats, for kernels that the vectorizer would not find.
+ * Private to lib/nn/isa. */
 #ifndef KD_NN_ISA_WIDE_H
 #define KD_NN_ISA_WIDE_H
 #include "isa.h"
@@ -20,12 +21,13 @@ enum { WIDE = 4 };
 typedef float wide __attribute__((vector_size(WIDE * sizeof(float))));
 typedef int32_t wide_int __attribute__((vector_size(WIDE * sizeof(int32_t))));
 typedef uint8_t wide_byte __attribute__((vector_size(WIDE)));
-typedef float loose __attribute__((vector_size(WIDE * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float loose
+    __attribute__((vector_size(WIDE * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef uint8_t loose_byte __attribute__((vector_size(WIDE), aligned(1), may_alias));
 
 INLINE wide load(const float *p)
 {
-    return (wide)*(const loose *)p;
+    return (wide) * (const loose *)p;
 }
 
 INLINE void store(float *p, wide v)

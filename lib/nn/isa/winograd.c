@@ -1,9 +1,7 @@
-/* Transforms of Winograd's F(4x4, 3x3) (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", section
- * 4.3), a vector of channels at a time:
- *     V = B' d B    of a 6x6 patch of the input
- *     U = G w G'    of a 3x3 filter
- *     Y = A' M A    of the 6x6 products, to 4x4 outputs
- * and for gradients their adjoints: D = A dY A', dW = G' dU G. */
+/* Transforms of Winograd's F(4x4, 3x3) (Lavin and Gray 2016, "Fast algorithms for convolutional
+ * neural networks", section 4.3), a vector of channels at a time: V = B' d B    of a 6x6 patch of
+ * the input U = G w G'    of a 3x3 filter Y = A' M A    of the 6x6 products, to 4x4 outputs and for
+ * gradients their adjoints: D = A dY A', dW = G' dU G. */
 #include "wide.h"
 
 /* out = B' in */
@@ -66,12 +64,14 @@ void KD_HERE(kd_winograd_input)(float *v, size_t stride, const float *const px[3
 {
     for (size_t c = 0; c < n; c += WIDE) {
         wide half[6][6], out[6];
-        UNROLL for (int j = 0; j < 6; j++) {
-            bt6(out, load(px[j] + c), load(px[6 + j] + c), load(px[12 + j] + c), load(px[18 + j] + c),
-                load(px[24 + j] + c), load(px[30 + j] + c));
+        UNROLL for (int j = 0; j < 6; j++)
+        {
+            bt6(out, load(px[j] + c), load(px[6 + j] + c), load(px[12 + j] + c),
+                load(px[18 + j] + c), load(px[24 + j] + c), load(px[30 + j] + c));
             UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
         }
-        UNROLL for (int i = 0; i < 6; i++) {
+        UNROLL for (int i = 0; i < 6; i++)
+        {
             bt6(out, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             UNROLL for (int j = 0; j < 6; j++) store(v + (size_t)(i * 6 + j) * stride + c, out[j]);
         }
@@ -79,22 +79,24 @@ void KD_HERE(kd_winograd_input)(float *v, size_t stride, const float *const px[3
 }
 
 /* py[i*4+j]: where that pixel's channels go, or NULL beyond the edge. bias: [n] or NULL. */
-void KD_HERE(kd_winograd_output)(float *const py[16], const float *m, size_t stride, const float *bias,
-                                 size_t n)
+void KD_HERE(kd_winograd_output)(float *const py[16], const float *m, size_t stride,
+                                 const float *bias, size_t n)
 {
     for (size_t c = 0; c < n; c += WIDE) {
         wide half[4][6], out[4], b = bias ? load(bias + c) : (wide){0};
-        UNROLL for (int j = 0; j < 6; j++) {
+        UNROLL for (int j = 0; j < 6; j++)
+        {
             const float *at = m + (size_t)j * stride + c;
             size_t down = 6 * stride;
-            at4(out, load(at), load(at + down), load(at + 2 * down), load(at + 3 * down), load(at + 4 * down),
-                load(at + 5 * down));
+            at4(out, load(at), load(at + down), load(at + 2 * down), load(at + 3 * down),
+                load(at + 4 * down), load(at + 5 * down));
             UNROLL for (int i = 0; i < 4; i++) half[i][j] = out[i];
         }
-        UNROLL for (int i = 0; i < 4; i++) {
+        UNROLL for (int i = 0; i < 4; i++)
+        {
             at4(out, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
-            UNROLL for (int j = 0; j < 4; j++)
-                if (py[i * 4 + j]) store(py[i * 4 + j] + c, out[j] + b);
+            UNROLL for (int j = 0; j < 4; j++) if (py[i * 4 + j])
+                store(py[i * 4 + j] + c, out[j] + b);
         }
     }
 }
@@ -104,11 +106,14 @@ void KD_HERE(kd_winograd_output_back)(float *d, size_t stride, const float *cons
 {
     for (size_t c = 0; c < n; c += WIDE) {
         wide half[6][4], out[6];
-        UNROLL for (int j = 0; j < 4; j++) {
-            a6(out, load(px[j] + c), load(px[4 + j] + c), load(px[8 + j] + c), load(px[12 + j] + c));
+        UNROLL for (int j = 0; j < 4; j++)
+        {
+            a6(out, load(px[j] + c), load(px[4 + j] + c), load(px[8 + j] + c),
+               load(px[12 + j] + c));
             UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
         }
-        UNROLL for (int i = 0; i < 6; i++) {
+        UNROLL for (int i = 0; i < 6; i++)
+        {
             a6(out, half[i][0], half[i][1], half[i][2], half[i][3]);
             UNROLL for (int j = 0; j < 6; j++) store(d + (size_t)(i * 6 + j) * stride + c, out[j]);
         }
@@ -125,11 +130,13 @@ void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t
         for (int k = 0; k < 9; k++) tap[k][l] = w[l * step + (size_t)(rotated ? 8 - k : k)];
     for (size_t c = 0; c < LANES; c += WIDE) {
         wide half[6][3], out[6], by = scale ? load(scale + c) : (wide){0} + 1;
-        UNROLL for (int j = 0; j < 3; j++) {
+        UNROLL for (int j = 0; j < 3; j++)
+        {
             g6(out, by * load(tap[j] + c), by * load(tap[3 + j] + c), by * load(tap[6 + j] + c));
             UNROLL for (int i = 0; i < 6; i++) half[i][j] = out[i];
         }
-        UNROLL for (int i = 0; i < 6; i++) {
+        UNROLL for (int i = 0; i < 6; i++)
+        {
             g6(out, half[i][0], half[i][1], half[i][2]);
             UNROLL for (int j = 0; j < 6; j++) store(u + (size_t)(i * 6 + j) * stride + c, out[j]);
         }
@@ -142,14 +149,16 @@ void KD_HERE(kd_winograd_filter_back)(float *w, size_t step, const float *u, siz
     float tap[9][LANES];
     for (size_t c = 0; c < LANES; c += WIDE) {
         wide half[3][6], out[3];
-        UNROLL for (int j = 0; j < 6; j++) {
+        UNROLL for (int j = 0; j < 6; j++)
+        {
             const float *at = u + (size_t)j * stride + c;
             size_t down = 6 * stride;
-            gt3(out, load(at), load(at + down), load(at + 2 * down), load(at + 3 * down), load(at + 4 * down),
-                load(at + 5 * down));
+            gt3(out, load(at), load(at + down), load(at + 2 * down), load(at + 3 * down),
+                load(at + 4 * down), load(at + 5 * down));
             UNROLL for (int i = 0; i < 3; i++) half[i][j] = out[i];
         }
-        UNROLL for (int i = 0; i < 3; i++) {
+        UNROLL for (int i = 0; i < 3; i++)
+        {
             gt3(out, half[i][0], half[i][1], half[i][2], half[i][3], half[i][4], half[i][5]);
             UNROLL for (int j = 0; j < 3; j++) store(tap[i * 3 + j] + c, out[j]);
         }
