@@ -4,14 +4,6 @@
 
 #include <string.h>
 
-char *correction_path(const char *output, struct kd_err *err)
-{
-    static const char suffix[] = ".safetensors";
-    size_t n = strlen(output), s = sizeof suffix - 1;
-    bool file = strcmp(output, "-") == 0 || (n > s && strcmp(output + n - s, suffix) == 0);
-    return file ? kd_strdup(output, err) : kd_path_join(err, output, "model.safetensors");
-}
-
 /* ---- images ---- */
 
 static int load(const struct correction *q, const struct kd_data_config *own, struct kd_images *out,

@@ -18,6 +18,4 @@ struct correction { /* all borrowed */
     const char *output;         /* a file, or "-" */
 };
 int correction_run(struct correction *q, struct kd_err *err);
-/* "-", X.safetensors as they are, else model.safetensors in that folder. Caller: kd_free. */
-char *correction_path(const char *output, struct kd_err *err);
 #endif

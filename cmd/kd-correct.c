@@ -1,5 +1,6 @@
 /* kd-correct: a student with biases for the classes it never saw. */
 #include "correction.h"
+#include "kd/run/places.h"
 
 #include <string.h>
 
@@ -88,7 +89,7 @@ static int run(struct kd_run *r, struct kd_err *err)
                                  1.0 / (double)options.teachers.n, err);
     if (status == 0 && options.soft_targets) status = read_targets(r, &model, &targets, err);
     if (options.teachers.n || options.soft_targets) q.targets = &targets;
-    if (status == 0) status = (path = correction_path(r->common.output, err)) ? 0 : -1;
+    if (status == 0) status = (path = kd_output_model(r->common.output, err)) ? 0 : -1;
     q.output = path;
     if (status == 0) status = correction_run(&q, err);
     kd_free(path);

@@ -47,7 +47,7 @@ static const struct kd_option rows[] = {
              "same seed, and save eval.json and logits.safetensors beside each"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment"},
-    {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
+    {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
      .help = "with --experiment: pass over models whose eval.json is of the same model and whole"},
@@ -142,13 +142,6 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
 
 /* ---- measuring ---- */
 
-/* A file beside a model. Caller: kd_free. */
-static char *beside(const char *model_path, const char *name, struct kd_err *err)
-{
-    const char *slash = strrchr(model_path, '/');
-    return kd_format(err, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, model_path, name);
-}
-
 /* The answers to a whole split: pictures and pairwise tests need them. A carved split is not kept.
  */
 static int save_logits(const struct work *w, const struct kd_model *model,
@@ -156,7 +149,7 @@ static int save_logits(const struct work *w, const struct kd_model *model,
                        struct kd_err *err)
 {
     if (!SAVING || strcmp(model->path, "-") == 0 || on->n != w->images.n) return 0;
-    char *path = beside(model->path, "logits.safetensors", err);
+    char *path = kd_place_beside(model->path, KD_FILE_LOGITS, err);
     int status = path ? kd_logits_write(path, logits, labels, model->net->classes, &w->images,
                                         model->fingerprint, w->run->command, err)
                       : -1;
@@ -258,7 +251,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
 
 static int save(struct work *w, const char *model_path, struct kd_err *err)
 {
-    char *path = beside(model_path, "eval.json", err);
+    char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, err);
     int status = path ? evaluation_save(path, w->saved.data, err) : -1;
     kd_free(path);
     return status;
@@ -285,8 +278,8 @@ static bool is_evaluated(const char *model_path, const struct kd_model *model, c
     struct kd_err ignored;
     struct evaluation_wanted wanted = {model->fingerprint, split ? split : "test",
                                        (enum kd_tta)options.tta, options.timing};
-    char *path = beside(model_path, "eval.json", &ignored);
-    char *logits = beside(model_path, "logits.safetensors", &ignored);
+    char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, &ignored);
+    char *logits = kd_place_beside(model_path, KD_FILE_LOGITS, &ignored);
     bool is = path && logits && evaluation_is_saved(path, &wanted);
     if (strcmp(wanted.split, "validation") != 0) is = is && kd_path_exists(logits);
     wanted.split = "validation";
@@ -317,8 +310,7 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
                           bool student, uint64_t seed, struct kd_err *err)
 {
     struct kd_model model = {0};
-    char *folder = kd_experiment_place(x, name, student, seed, err);
-    char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    char *path = kd_experiment_model(x, name, student, seed, err);
     int status = path ? 0 : -1;
     kd_bytes_release(&w->saved);
     if (status == 0 && kd_path_exists(path)) {
@@ -337,7 +329,6 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
     }
     kd_model_release(&model);
     kd_free(path);
-    kd_free(folder);
     return status;
 }
 
@@ -351,15 +342,13 @@ static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t
                          struct kd_err *err)
 {
     uint64_t of = kd_experiment_teacher_seed(x, seed);
-    char *folder = kd_experiment_place(x, "teacher", false, of, err);
-    char *teacher = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    char *teacher = kd_experiment_model(x, "teacher", false, of, err);
     int status = !teacher ? -1 : of == seed ? evaluate_place(w, x, "teacher", false, seed, err) : 0;
     if (status == 0) status = set_reference(w, teacher, err);
     for (size_t i = 0; i < x->n_students && status == 0 && !kd_stopping; i++)
         status = evaluate_place(w, x, x->students[i].name, true, seed, err);
     kd_model_release(&w->reference);
     kd_free(teacher);
-    kd_free(folder);
     return status;
 }
 

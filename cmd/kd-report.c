@@ -34,7 +34,7 @@ static const struct kd_option what[] = {
      .help = "print the logs found in the folders, as tables with small curves"},
     {"last", 'L', NULL, KD_OPT_BOOL, AT(last),
      .help = "take the newest run, one made on the spot included"},
-    {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = "runs", .metavar = "FOLDER",
+    {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = KD_RUNS, .metavar = "FOLDER",
      .help = "folder of the run folders, where --last looks and an experiment's run lies"},
     {"set", 's', NULL, KD_OPT_TEXTS, AT(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment, as it was when it was trained"},
@@ -213,7 +213,7 @@ static int print_table(const struct kd_report *report, const struct kd_view *vie
 static char *target(const struct kd_run *run, const struct kd_report *report, struct kd_err *err)
 {
     if (run->common.output) return kd_strdup(run->common.output, err);
-    return kd_path_join(err, report->runs[0].folder, "report");
+    return kd_path_join(err, report->runs[0].folder, KD_FOLDER_REPORT);
 }
 
 struct told {
@@ -255,7 +255,7 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
             status = kd_fail(err, "%s: nothing to draw yet: no logs and no evaluations",
                              report->runs[0].folder);
     } else {
-        const char *name = chosen == FORM_PAGE ? "report.html" : "report.xlsx";
+        const char *name = chosen == FORM_PAGE ? KD_FILE_PAGE : KD_FILE_WORKBOOK;
         path = run->common.output ? kd_strdup(run->common.output, err)
                                   : kd_path_join(err, folder, name);
         if (path && chosen == FORM_PAGE) status = kd_page_write(report, path, err);

@@ -37,7 +37,7 @@ static const struct kd_option rows[] = {
      .help = "print image I's soft targets at each temperature instead of writing a file"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment"},
-    {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = "runs", .metavar = "DIR",
+    {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
      .help = "pass over files that are there and were made by the same teacher, from the same "
@@ -227,8 +227,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
 static int one_seed(struct work *w, const struct kd_experiment *x, const struct kd_job *teacher,
                     uint64_t seed, struct kd_err *err)
 {
-    char *folder = kd_experiment_place(x, "teacher", false, seed, err);
-    char *model = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    char *model = kd_experiment_model(x, "teacher", false, seed, err);
     char *soft = w->run->common.output ? kd_strdup(w->run->common.output, err)
                                        : kd_experiment_soft(x, "teacher", seed, err);
     int status = -1;
@@ -240,7 +239,6 @@ static int one_seed(struct work *w, const struct kd_experiment *x, const struct 
              load(w, options.data ? options.data : teacher->data.source, options.soften.split,
                   options.data_dir, err) == 0)
         status = soften(w, soft, err);
-    kd_free(folder);
     kd_free(model);
     kd_free(soft);
     return status;

@@ -16,7 +16,7 @@ static const struct kd_option rows[] = {
      .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment, as students.kd.distill.alpha=0.5"},
-    {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = "runs", .metavar = "DIR",
+    {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
     {"resume", 0, NULL, KD_OPT_BOOL, OPTION(resume),
      .help = "go on from the checkpoint, or start afresh where there is none"},
@@ -162,10 +162,10 @@ static int tell_result(struct training_work *w, const struct kd_training *t, str
     if (c->valid.n)
         kd_say(w->run, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
                (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
-    if (strcmp(t->model_path, "-") == 0) return 0;
-    if (!w->run->common.json) return kd_print(err, "%s\n", t->model_path);
+    if (strcmp(t->at.model, "-") == 0) return 0;
+    if (!w->run->common.json) return kd_print(err, "%s\n", t->at.model);
     cJSON *o = cJSON_CreateObject(), *log = kd_epoch_log_to_json(c, err);
-    int status = log ? kd_json_add_text(o, "model", t->model_path, err) : -1;
+    int status = log ? kd_json_add_text(o, "model", t->at.model, err) : -1;
     if (status == 0) status = kd_json_add_text(o, "name", t->job->name, err);
     if (status == 0) status = kd_json_add_number(o, "seed", (double)t->seed, err);
     if (status == 0) status = kd_json_add_text(o, "fingerprint", t->fingerprint, err);
@@ -196,10 +196,9 @@ static int correct(struct training_work *w, const char *name, uint64_t seed, boo
 {
     struct kd_job *job = &training_job;
     struct kd_model model = {0};
-    char *folder = kd_experiment_place(w->x, job->correct.of, true, seed, err);
-    char *from = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
+    char *from = kd_experiment_model(w->x, job->correct.of, true, seed, err);
     char *output = from ? output_of(w, name, seed, err) : NULL;
-    char *path = output ? correction_path(output, err) : NULL;
+    char *path = output ? kd_output_model(output, err) : NULL;
     struct correction q = {.run = w->run,
                            .config = &job->correct,
                            .model = &model,
@@ -220,7 +219,6 @@ static int correct(struct training_work *w, const char *name, uint64_t seed, boo
     }
     if (status == 0 && !only_ask) status = correction_run(&q, err);
     kd_model_release(&model);
-    kd_free(folder);
     kd_free(from);
     kd_free(output);
     kd_free(path);
@@ -253,9 +251,9 @@ static int train(struct training_work *w, const char *name, uint64_t seed, bool 
     if (status == 0 && !only_ask) {
         status = kd_training_run(&t, err);
         if (status == 0) status = tell_result(w, &t, err);
-        if (status == 1 && t.checkpoint_path)
+        if (status == 1 && t.at.checkpoint)
             kd_say(w->run, "stopped; the same command with --resume goes on from %s",
-                   t.checkpoint_path);
+                   t.at.checkpoint);
         else if (status == 1)
             kd_say(w->run, "stopped; of a model for standard output nothing is kept");
     }
@@ -442,7 +440,7 @@ static int write_resolved(const struct training_work *w, struct kd_err *err)
     if (!w->path || training_options.list || w->run->common.output) return 0;
     cJSON *json = kd_experiment_resolved(w->x, err);
     char *text = json ? kd_json_text(json, true, err) : NULL;
-    char *path = text ? kd_path_join(err, w->x->folder, "experiment.json") : NULL;
+    char *path = text ? kd_path_join(err, w->x->folder, KD_FILE_EXPERIMENT) : NULL;
     struct kd_bytes old = {0};
     struct kd_err ignored;
     int status = path ? 0 : -1;

@@ -24,11 +24,8 @@ static char *model_of(const struct training_work *w, const char *from, uint64_t 
 {
     if (!kd_experiment_knows(w->x, from)) return kd_strdup(from, err);
     bool student = strcmp(from, "teacher") != 0;
-    char *folder = kd_experiment_place(
-        w->x, from, student, student ? seed : kd_experiment_teacher_seed(w->x, seed), err);
-    char *path = folder ? kd_path_join(err, folder, "model.safetensors") : NULL;
-    kd_free(folder);
-    return path;
+    return kd_experiment_model(w->x, from, student,
+                               student ? seed : kd_experiment_teacher_seed(w->x, seed), err);
 }
 
 static int add_teacher(const struct training_work *w, struct kd_teachers *teachers,

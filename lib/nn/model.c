@@ -1,5 +1,6 @@
 #include "kd/nn/model.h"
 #include "kd/base/file.h"
+#include "kd/run/places.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -143,13 +144,13 @@ static char *find_file(const char *path, struct kd_err *err)
     struct stat st;
     if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
         return kd_strdup(path, err);
-    char *model = kd_path_join(err, path, "model.safetensors");
+    char *model = kd_path_join(err, path, KD_FILE_MODEL);
     if (!model || kd_path_exists(model)) return model;
     kd_free(model);
-    char *checkpoint = kd_path_join(err, path, "checkpoint.safetensors");
+    char *checkpoint = kd_path_join(err, path, KD_FILE_CHECKPOINT);
     if (!checkpoint || kd_path_exists(checkpoint)) return checkpoint;
     kd_free(checkpoint);
-    kd_fail(err, "%s: no model.safetensors and no checkpoint.safetensors in this folder", path);
+    kd_fail(err, "%s: no " KD_FILE_MODEL " and no " KD_FILE_CHECKPOINT " in this folder", path);
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* Choosing: the best student on validation, the newest run. */
 #include "kd/base/file.h"
 #include "kd/report/report.h"
+#include "kd/run/places.h"
 #include "util.h"
 #include <dirent.h>
 #include <fnmatch.h>
@@ -140,7 +141,7 @@ static void newest_below(const char *folder, int depth, struct timespec *latest)
     for (struct dirent *e; (e = readdir(dir));) {
         struct kd_err ignored;
         struct stat st;
-        if (e->d_name[0] == '.' || strcmp(e->d_name, "report") == 0) continue;
+        if (kd_place_passed_over(e->d_name)) continue;
         char *path = kd_path_join(&ignored, folder, e->d_name);
         if (path && stat(path, &st) == 0) {
             if (S_ISDIR(st.st_mode) && depth > 0)
@@ -168,7 +169,7 @@ char *kd_report_newest(const char *runs, struct kd_err *err)
         struct timespec latest = {0, 0};
         if (e->d_name[0] == '.') continue;
         char *path = kd_path_join(err, runs, e->d_name);
-        if (path) newest_below(path, 4, &latest);
+        if (path) newest_below(path, KD_RUN_DEPTH, &latest);
         if (path && (latest.tv_sec > when.tv_sec ||
                      (latest.tv_sec == when.tv_sec && latest.tv_nsec > when.tv_nsec))) {
             kd_free(newest);

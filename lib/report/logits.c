@@ -1,6 +1,7 @@
 #include "logits.h"
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
+#include "kd/run/places.h"
 #include <math.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ bool kd_logits_read(const struct kd_report *report, const struct kd_result *r,
     struct kd_tensorfile f;
     struct kd_err ignored = {0};
     *out = (struct kd_logits){0};
-    char *path = e ? kd_path_join(&ignored, r->folder, KD_RESULT_LOGITS) : NULL;
+    char *path = e ? kd_path_join(&ignored, r->folder, KD_FILE_LOGITS) : NULL;
     bool read =
         path && kd_path_exists(path) && kd_tensorfile_read(path, &limits, &f, &ignored) == 0;
     kd_free(path);

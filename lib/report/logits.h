@@ -4,8 +4,6 @@
 #include "kd/report/report.h"
 #include <stdint.h>
 
-#define KD_RESULT_LOGITS "logits.safetensors"
-
 struct kd_logits {
     float *z;        /* [n][classes] */
     int32_t *labels; /* [n], -1: none; or NULL */

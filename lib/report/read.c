@@ -1,6 +1,7 @@
 #include "read.h"
 #include "kd/base/file.h"
 #include "kd/base/json.h"
+#include "kd/run/places.h"
 #include "util.h"
 #include <errno.h>
 #include <math.h>
@@ -13,7 +14,7 @@
 
 bool kd_result_here(const char *folder, struct kd_err *err)
 {
-    static const char *const files[] = {KD_RESULT_MODEL, KD_RESULT_LOG, KD_RESULT_EVAL};
+    static const char *const files[] = {KD_FILE_MODEL, KD_FILE_LOG, KD_FILE_EVALUATIONS};
     bool here = false;
     for (size_t i = 0; i < 3 && !here; i++) {
         char *path = kd_path_join(err, folder, files[i]);
@@ -310,10 +311,10 @@ int kd_result_read(struct kd_report *report, struct kd_result *r, struct kd_err 
 {
     const struct kd_score none = {NAN, NAN, NAN};
     struct kd_err why = {0};
-    char *log = kd_path_join(err, r->folder, KD_RESULT_LOG),
-         *eval = kd_path_join(err, r->folder, KD_RESULT_EVAL);
+    char *log = kd_path_join(err, r->folder, KD_FILE_LOG),
+         *eval = kd_path_join(err, r->folder, KD_FILE_EVALUATIONS);
     int status = -1;
-    r->model = kd_path_join(err, r->folder, KD_RESULT_MODEL);
+    r->model = kd_path_join(err, r->folder, KD_FILE_MODEL);
     r->fraction = r->temperature = r->alpha = r->parameters = r->macs = r->bytes = NAN;
     r->best_epoch = r->planned_epochs = NAN;
     r->train = r->valid = none;

@@ -3,10 +3,6 @@
 #define KD_REPORT_READ_H
 #include "kd/report/report.h"
 
-#define KD_RESULT_MODEL "model.safetensors"
-#define KD_RESULT_LOG   "log.jsonl"
-#define KD_RESULT_EVAL  "eval.json"
-
 /* Is one of a model's three files in the folder? */
 bool kd_result_here(const char *folder, struct kd_err *err);
 /* Fills r (folder, name and run are set) from its folder; what is unreadable becomes a note. */

@@ -1,6 +1,7 @@
 #include "kd/report/report.h"
 #include "kd/base/file.h"
 #include "kd/base/json.h"
+#include "kd/run/places.h"
 #include "read.h"
 #include "util.h"
 #include <dirent.h>
@@ -10,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define DEPTH 4 /* runs/<experiment>/students/<name>/s<seed> */
 
 int kd_report_note(struct kd_report *report, struct kd_err *err, const char *format, ...)
 {
@@ -38,26 +37,6 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* The last part of a path, without trailing slashes; *length of it. */
-static const char *base_name(const char *path, size_t *length)
-{
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/') start--;
-    *length = end - start;
-    return path + start;
-}
-
-static bool seed_folder(const char *name, size_t length, double *seed)
-{
-    if (length < 2 || length > 17 || name[0] != 's') return false;
-    for (size_t i = 1; i < length; i++)
-        if (name[i] < '0' || name[i] > '9') return false;
-    *seed = strtod(name + 1, NULL);
-    return true;
-}
-
 static int by_name(const void *a, const void *b)
 {
     const char *const *p = a, *const *q = b;
@@ -74,7 +53,7 @@ static int list_folders(const char *folder, char ***names, size_t *n, struct kd_
     if (!dir) return kd_fail_errno(err, "%s: folder cannot be read", folder);
     int status = 0;
     for (struct dirent *e; status == 0 && (e = readdir(dir));) {
-        if (e->d_name[0] == '.' || strcmp(e->d_name, "report") == 0) continue;
+        if (kd_place_passed_over(e->d_name)) continue;
         char *path = kd_path_join(err, folder, e->d_name);
         if (path && is_folder(path)) {
             char *copy = kd_strdup(e->d_name, err);
@@ -100,28 +79,16 @@ static void free_names(char **names, size_t n)
     kd_free(names);
 }
 
-/* Name, seed and role from where a model lies: .../students/NAME/s1, .../teacher/s1, .../quick. */
 static int place_result(struct kd_result *r, const char *folder, struct kd_err *err)
 {
-    size_t length, up_length;
-    char *path = kd_strdup(folder, err), *start;
-    if (!path) return -1;
-    const char *name = base_name(path, &length);
-    if (seed_folder(name, length, &r->seed) && name > path) {
-        path[name - path] = '\0';
-        name = base_name(path, &length);
-    }
+    struct kd_named named;
+    if (kd_place_read(folder, &named, err) < 0) return -1;
+    r->name = named.name;
+    r->seed = named.seed;
+    r->placed = named.student;
+    r->role = named.teacher ? KD_ROLE_TEACHER : KD_ROLE_STUDENT;
     r->folder = kd_strdup(folder, err);
-    r->name = kd_format(err, "%.*s", (int)length, name);
-    start = path + (name - path);
-    *start = '\0';
-    const char *up = base_name(path, &up_length);
-    bool among_students = up_length == 8 && strncmp(up, "students", 8) == 0;
-    r->role = KD_ROLE_STUDENT;
-    r->placed = among_students;
-    if (r->name && strcmp(r->name, "teacher") == 0 && !among_students) r->role = KD_ROLE_TEACHER;
-    kd_free(path);
-    return r->folder && r->name ? 0 : -1;
+    return r->folder ? 0 : -1;
 }
 
 static int add_result(struct kd_report *report, const char *folder, struct kd_err *err)
@@ -130,7 +97,6 @@ static int add_result(struct kd_report *report, const char *folder, struct kd_er
                                   sizeof *r, "results", err);
     if (!r) return -1;
     r->run = report->n_runs - 1;
-    r->seed = NAN;
     if (place_result(r, folder, err) < 0) return -1;
     return kd_result_read(report, r, err);
 }
@@ -219,10 +185,10 @@ static int read_run(struct kd_report *report, const char *folder, struct kd_err 
     struct kd_source *run =
         kd_grow(&report->runs, &report->n_runs, &report->runs_room, sizeof *run, "runs", err);
     if (!run) return -1;
-    const char *base = base_name(folder, &length);
+    const char *base = kd_place_base(folder, &length);
     run->folder = kd_strdup(folder, err);
     run->name = kd_format(err, "%.*s", (int)length, base);
-    char *path = kd_path_join(err, folder, "experiment.json");
+    char *path = kd_path_join(err, folder, KD_FILE_EXPERIMENT);
     int status = run->folder && run->name && path ? 0 : -1;
     if (status == 0 && kd_path_exists(path) && !(run->experiment = kd_json_read(path, &why)))
         status = kd_report_note(report, err, "%s.", why.text);
@@ -233,7 +199,7 @@ static int read_run(struct kd_report *report, const char *folder, struct kd_err 
         run->name = kd_strdup(name, err);
         if (!run->name) status = -1;
     }
-    if (status < 0 || scan(report, folder, DEPTH, err) < 0) return -1;
+    if (status < 0 || scan(report, folder, KD_RUN_DEPTH, err) < 0) return -1;
     if (report->n_results == first && kd_report_note(report, err, "%s: no models yet.", folder) < 0)
         return -1;
     return sort_results(report, first, run->experiment, err);
@@ -254,7 +220,7 @@ static int read_folder(struct kd_report *report, const char *folder, struct kd_e
     char **names = NULL;
     size_t n = 0;
     bool runs = false;
-    if (holds(folder, "experiment.json") || holds(folder, "students") ||
+    if (holds(folder, KD_FILE_EXPERIMENT) || holds(folder, KD_FOLDER_STUDENTS) ||
         kd_result_here(folder, err))
         return read_run(report, folder, err);
     if (list_folders(folder, &names, &n, err) < 0) return -1;
@@ -262,7 +228,7 @@ static int read_folder(struct kd_report *report, const char *folder, struct kd_e
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < n && status == 0; i++) {
             char *path = kd_path_join(err, folder, names[i]);
-            bool run = path && (holds(path, "experiment.json") || holds(path, "students"));
+            bool run = path && (holds(path, KD_FILE_EXPERIMENT) || holds(path, KD_FOLDER_STUDENTS));
             if (!path)
                 status = -1;
             else if (pass == 0)
@@ -283,14 +249,14 @@ static int read_operand(struct kd_report *report, const char *path, struct kd_er
     if (stat(path, &st) < 0)
         return kd_fail_errno(err, "%s: no such run; name a folder such as runs/digits", path);
     if (S_ISDIR(st.st_mode)) return read_folder(report, path, err);
-    const char *base = base_name(path, &length);
+    const char *base = kd_place_base(path, &length);
     char *folder =
         base == path ? kd_strdup(".", err) : kd_format(err, "%.*s", (int)(base - path - 1), path);
     int status = folder ? 0 : -1;
     if (folder && !kd_result_here(folder, err))
         status = kd_fail(err,
-                         "%s: neither a run folder nor a file of one (" KD_RESULT_MODEL
-                         ", " KD_RESULT_LOG ", " KD_RESULT_EVAL ")",
+                         "%s: neither a run folder nor a file of one (" KD_FILE_MODEL
+                         ", " KD_FILE_LOG ", " KD_FILE_EVALUATIONS ")",
                          path);
     if (status == 0) status = read_run(report, folder[0] ? folder : "/", err);
     kd_free(folder);

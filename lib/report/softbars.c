@@ -5,6 +5,7 @@
 #include "figures.h"
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
+#include "kd/run/places.h"
 #include "logits.h"
 #include "plot.h"
 #include "samples.h"
@@ -343,7 +344,7 @@ int kd_soft_bars_add(const struct kd_report *report, size_t run, struct kd_chart
     bool drawn;
     if (draw_students(report, run, set, &drawn, err) < 0) return -1;
     if (drawn) return 0;
-    char *folder = kd_path_join(err, report->runs[run].folder, "soft");
+    char *folder = kd_path_join(err, report->runs[run].folder, KD_FOLDER_SOFT);
     char *path = folder ? first_file(folder, true, err) : NULL;
     int status = folder ? 0 : -1;
     kd_free(folder);

@@ -73,7 +73,7 @@ uint64_t kd_experiment_teacher_seed(const struct kd_experiment *x, uint64_t seed
 
 static char *default_name(const char *path, struct kd_err *err)
 {
-    if (!path || strcmp(path, "-") == 0) return kd_strdup("quick", err);
+    if (!path || strcmp(path, "-") == 0) return kd_strdup(KD_RUN_QUICK, err);
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     const char *dot = strrchr(base, '.');
     return kd_format(err, "%.*s", dot && dot > base ? (int)(dot - base) : (int)strlen(base), base);
@@ -87,7 +87,7 @@ static int read_name(struct kd_experiment *x, const char *path, const char *runs
         return kd_fail_usage(err, "name: expected a folder's name (no \"/\", no leading dot)");
     x->name = name ? kd_strdup(name->valuestring, err) : default_name(path, err);
     if (!x->name) return -1;
-    x->folder = kd_path_join(err, runs ? runs : "runs", x->name);
+    x->folder = kd_path_join(err, runs ? runs : KD_RUNS, x->name);
     return x->folder ? 0 : -1;
 }
 
@@ -260,15 +260,19 @@ int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config 
 char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student,
                           uint64_t seed, struct kd_err *err)
 {
-    return kd_format(err, "%s/%s%s/s%llu", x->folder, student ? "students/" : "", name,
-                     (unsigned long long)seed);
+    return kd_place_folder(x->folder, &(struct kd_whose){name, student, seed}, err);
+}
+
+char *kd_experiment_model(const struct kd_experiment *x, const char *name, bool student,
+                          uint64_t seed, struct kd_err *err)
+{
+    return kd_place_model(x->folder, &(struct kd_whose){name, student, seed}, err);
 }
 
 char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed,
                          struct kd_err *err)
 {
-    return kd_format(err, "%s/soft/s%llu/%s.safetensors", x->folder, (unsigned long long)seed,
-                     name);
+    return kd_place_soft(x->folder, name, seed, err);
 }
 
 /* ---- resolved ---- */

@@ -12,44 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- places ---- */
-
-static int find_places(struct kd_training *t, struct kd_err *err)
-{
-    static const char suffix[] = ".safetensors";
-    const char *out = t->output;
-    size_t n = strlen(out), s = sizeof suffix - 1;
-    kd_training_release(t);
-    if (strcmp(out, "-") == 0) return (t->model_path = kd_strdup("-", err)) ? 0 : -1;
-    if (n > s && strcmp(out + n - s, suffix) == 0) {
-        int stem = (int)(n - s);
-        t->model_path = kd_strdup(out, err);
-        t->log_path = kd_format(err, "%.*s.log.jsonl", stem, out);
-        t->checkpoint_path = kd_format(err, "%.*s.checkpoint.safetensors", stem, out);
-        t->previous_path = kd_format(err, "%.*s.checkpoint.previous.safetensors", stem, out);
-        const char *slash = strrchr(out, '/'), *name = slash ? slash + 1 : out;
-        t->lock_path = kd_format(err, "%.*s.%.*s.kd-lock", (int)(name - out), out,
-                                 stem - (int)(name - out), name);
-    } else {
-        t->model_path = kd_path_join(err, out, "model.safetensors");
-        t->log_path = kd_path_join(err, out, "log.jsonl");
-        t->checkpoint_path = kd_path_join(err, out, "checkpoint.safetensors");
-        t->previous_path = kd_path_join(err, out, "checkpoint.previous.safetensors");
-        t->lock_path = kd_path_join(err, out, ".kd-lock");
-    }
-    return t->model_path && t->log_path && t->checkpoint_path && t->previous_path && t->lock_path
-               ? 0
-               : -1;
-}
-
 void kd_training_release(struct kd_training *t)
 {
-    kd_free(t->model_path);
-    kd_free(t->log_path);
-    kd_free(t->checkpoint_path);
-    kd_free(t->previous_path);
-    kd_free(t->lock_path);
-    t->model_path = t->log_path = t->checkpoint_path = t->previous_path = t->lock_path = NULL;
+    kd_outputs_release(&t->at);
+}
+
+static int places_find(struct kd_training *t, struct kd_err *err)
+{
+    kd_training_release(t);
+    return kd_outputs_of(t->output, &t->at, err);
 }
 
 /* ---- metadata ---- */
@@ -117,13 +88,13 @@ static int is_ours(const struct kd_tensorfile *f, const struct texts *x, struct 
 int kd_training_is_current(struct kd_training *t, struct kd_err *err)
 {
     struct texts x;
-    if (find_places(t, err) < 0) return -1;
-    if (strcmp(t->model_path, "-") == 0 || !kd_path_exists(t->model_path)) return 0;
+    if (places_find(t, err) < 0) return -1;
+    if (strcmp(t->at.model, "-") == 0 || !kd_path_exists(t->at.model)) return 0;
     if (texts_make(t, &x, err) < 0) return -1;
     struct kd_tensorfile f;
     struct kd_err damaged; /* what cannot be read has to be made anew */
     int current = 0;
-    if (kd_tensorfile_read(t->model_path, NULL, &f, &damaged) == 0) {
+    if (kd_tensorfile_read(t->at.model, NULL, &f, &damaged) == 0) {
         current = is_ours(&f, &x, err);
         kd_tensorfile_release(&f);
     }
@@ -192,23 +163,22 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
  * effort: the new one is worth more than the old. */
 static void keep_previous(const struct kd_training *t)
 {
-    unlink(t->previous_path);
-    if (link(t->checkpoint_path, t->previous_path) < 0 && errno != ENOENT) /* vfat has no links */
-        rename(t->checkpoint_path, t->previous_path);
+    unlink(t->at.previous);
+    if (link(t->at.checkpoint, t->at.previous) < 0 && errno != ENOENT) /* vfat has no links */
+        rename(t->at.checkpoint, t->at.previous);
 }
 
 static int on_checkpoint(void *ctx, struct kd_err *err)
 {
     struct session *s = ctx;
     const struct kd_training *t = s->t;
-    if (!t->checkpoint_path) return 0;
+    if (!t->at.checkpoint) return 0;
     if (s->newest_ours) {
         keep_previous(t);
         s->previous_ours = true;
     }
-    if (write_file(s, t->checkpoint_path, &s->trainer.last, true, err) < 0) return -1;
-    if (!s->previous_ours)
-        unlink(t->previous_path); /* of another training that was in this place */
+    if (write_file(s, t->at.checkpoint, &s->trainer.last, true, err) < 0) return -1;
+    if (!s->previous_ours) unlink(t->at.previous); /* of another training that was in this place */
     return s->newest_ours = true, 0;
 }
 
@@ -222,8 +192,8 @@ static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *er
     char *text = kd_json_text_of(kd_epoch_log_to_json(&line, err), err);
     int status = text ? kd_bytes_format(&s->log, err, "%s\n", text) : -1;
     kd_free(text);
-    if (status == 0 && s->t->log_path)
-        status = kd_file_write(s->t->log_path, s->log.data, s->log.size, err);
+    if (status == 0 && s->t->at.log)
+        status = kd_file_write(s->t->at.log, s->log.data, s->log.size, err);
     if (status == 0 && s->t->on_epoch) s->t->on_epoch(s->t->ctx, log);
     return status;
 }
@@ -235,12 +205,12 @@ static int open_checkpoint(struct session *s, const char **path, struct kd_tenso
 {
     const struct kd_training *t = s->t;
     struct kd_err second;
-    bool newest = kd_path_exists(t->checkpoint_path), previous = kd_path_exists(t->previous_path);
+    bool newest = kd_path_exists(t->at.checkpoint), previous = kd_path_exists(t->at.previous);
     if (!newest && !previous) return 0;
-    *path = t->checkpoint_path;
+    *path = t->at.checkpoint;
     if (newest && kd_tensorfile_read(*path, NULL, f, err) == 0) return s->newest_ours = true;
     if (!previous) return -1;
-    *path = t->previous_path;
+    *path = t->at.previous;
     if (kd_tensorfile_read(*path, NULL, f, newest ? &second : err) < 0) return -1;
     if (newest && t->on_note) {
         kd_err_context(err, "going on from %s", *path);
@@ -255,7 +225,7 @@ static int restore(struct session *s, struct kd_err *err)
     const char *path;
     struct kd_tensorfile f;
     char *log = NULL;
-    int status = s->t->resume && s->t->checkpoint_path ? open_checkpoint(s, &path, &f, err) : 0;
+    int status = s->t->resume && s->t->at.checkpoint ? open_checkpoint(s, &path, &f, err) : 0;
     if (status <= 0) return status;
     status = kd_format_check(&f, err) < 0 ? kd_err_context(err, "%s", path) : 0;
     int ours = status == 0 ? is_ours(&f, &s->texts, err) : -1;
@@ -280,7 +250,7 @@ static int restore(struct session *s, struct kd_err *err)
 /* The place is this process's alone from here on; what killed ones left in it goes. */
 static int occupy(struct session *s, struct kd_err *err)
 {
-    const char *path = s->t->lock_path;
+    const char *path = s->t->at.lock;
     if (!path) return 0;
     if (kd_lock_take(&s->lock, path, err) < 0) return -1;
     const char *slash = strrchr(path, '/');
@@ -338,7 +308,7 @@ static int build(struct session *s, struct kd_err *err)
 static int open_session(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
-    if (find_places(t, err) < 0 || texts_make(t, &s->texts, err) < 0 ||
+    if (places_find(t, err) < 0 || texts_make(t, &s->texts, err) < 0 ||
         kd_split_train(t->images, &t->job->data, &s->train, &s->valid, err) < 0 ||
         kd_normalize_init(&s->normalize, t->job->data.normalize, t->images, err) < 0 ||
         build(s, err) < 0)
@@ -368,9 +338,9 @@ static int finish(struct session *s, struct kd_err *err)
     kd_trainer_choose(&s->trainer);
     t->chosen = *kd_trainer_chosen(&s->trainer);
     if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0 ||
-        write_file(s, t->model_path, &t->chosen, false, err) < 0)
+        write_file(s, t->at.model, &t->chosen, false, err) < 0)
         return -1;
-    const char *const done_with[] = {t->previous_path, t->checkpoint_path};
+    const char *const done_with[] = {t->at.previous, t->at.checkpoint};
     for (int i = 0; i < 2; i++)
         if (done_with[i] && unlink(done_with[i]) < 0 && errno != ENOENT)
             return kd_fail_errno(err, "%s: cannot be removed", done_with[i]);

@@ -8,10 +8,12 @@ setup() { root=$BATS_TEST_DIRNAME/../..; }
 allowed() {
     case $1 in
     base) echo base ;;
-    data) echo base data ;;
-    nn) echo base data nn ;;
-    train) echo base data nn train ;;
-    report) echo base data report ;;
+    run) echo base run ;;
+    data) echo base run data ;;
+    nn) echo base run data nn ;;
+    train) echo base run data nn train ;;
+    export) echo base run data nn export ;;
+    report) echo base run data nn report ;;
     esac
 }
 
@@ -44,7 +46,7 @@ breaches() {
 }
 
 @test "a breach is found" {
-    mkdir -p "$BATS_TEST_TMPDIR"/{lib/{base,nn,report,extra},include/kd/{base,nn,train},cmd}
+    mkdir -p "$BATS_TEST_TMPDIR"/{lib/{base,run,nn,export,report,extra},include/kd/{base,nn,train},cmd}
     cd "$BATS_TEST_TMPDIR"
     touch include/kd/base/err.h include/kd/nn/gemm.h include/kd/train/loss.h
     echo '#include "kd/base/err.h"' >lib/nn/good.c
@@ -53,16 +55,20 @@ breaches() {
     [ "$output" = "" ]
     echo '#include "kd/nn/gemm.h"' >lib/base/up.c
     echo '#  include "kd/train/loss.h"' >include/kd/nn/up.h
-    echo '#include "kd/nn/gemm.h"' >lib/report/side.c
+    echo '#include "kd/nn/gemm.h"' >lib/run/up.c
+    echo '#include "kd/train/loss.h"' >lib/report/side.c
+    echo '#include "kd/train/loss.h"' >lib/export/side.c
     echo '#include "../base/private.h"' >lib/nn/out.c
     echo '#include <cblas.h>' >cmd/main.c
     touch lib/extra/x.c
     run breaches .
     [[ "$output" == *"lib/base/up.c: kd/nn/gemm.h is not below base"* ]]
     [[ "$output" == *"include/kd/nn/up.h: kd/train/loss.h is not below nn"* ]]
-    [[ "$output" == *"lib/report/side.c: kd/nn/gemm.h is not below report"* ]]
+    [[ "$output" == *"lib/run/up.c: kd/nn/gemm.h is not below run"* ]]
+    [[ "$output" == *"lib/report/side.c: kd/train/loss.h is not below report"* ]]
+    [[ "$output" == *"lib/export/side.c: kd/train/loss.h is not below export"* ]]
     [[ "$output" == *"lib/nn/out.c: ../base/private.h leaves its folder"* ]]
     [[ "$output" == *"cmd/main.c: BLAS belongs to lib/nn/gemm.c"* ]]
     [[ "$output" == *"lib/extra/x.c: no storey of this name"* ]]
-    [ "${#lines[@]}" -eq 6 ]
+    [ "${#lines[@]}" -eq 8 ]
 }

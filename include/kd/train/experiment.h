@@ -7,6 +7,7 @@
  * A run folder is RUNS/NAME: experiment.json, teacher/s1/, soft/s1/, students/NAME/s1/, report/. */
 #ifndef KD_TRAIN_EXPERIMENT_H
 #define KD_TRAIN_EXPERIMENT_H
+#include "kd/run/places.h"
 #include "kd/train/config.h"
 
 struct kd_student {
@@ -48,8 +49,11 @@ const struct kd_student *kd_experiment_student(const struct kd_experiment *x, co
 /* The soften section, over what out and augment already hold (their defaults). */
 int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out,
                          struct kd_augment *augment, struct kd_err *err);
-/* FOLDER/teacher/s1, FOLDER/students/NAME/s1, FOLDER/soft/s1/NAME.safetensors. Caller frees. */
+/* Its folders and files (kd/run/places.h): FOLDER/teacher/s1, FOLDER/students/NAME/s1; the model
+ * there; FOLDER/soft/s1/NAME.safetensors. Caller frees. */
 char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student,
+                          uint64_t seed, struct kd_err *err);
+char *kd_experiment_model(const struct kd_experiment *x, const char *name, bool student,
                           uint64_t seed, struct kd_err *err);
 char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64_t seed,
                          struct kd_err *err);

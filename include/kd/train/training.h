@@ -8,6 +8,7 @@
  * there. While a training writes there, a second one of another process is refused. */
 #ifndef KD_TRAIN_TRAINING_H
 #define KD_TRAIN_TRAINING_H
+#include "kd/run/places.h"
 #include "kd/train/trainer.h"
 
 struct kd_training {
@@ -28,8 +29,7 @@ struct kd_training {
                     const char *text); /* what one should know and no error is; may be NULL */
     void *ctx;
     /* found out */
-    char *model_path, *log_path, *checkpoint_path, *previous_path,
-        *lock_path; /* but the model NULL with "-" */
+    struct kd_outputs at; /* its files */
     struct kd_epoch_log chosen;
     char fingerprint[KD_FINGERPRINT];
     bool resumed; /* it went on from a checkpoint */
