@@ -1,5 +1,5 @@
-# kd: see README.md. Targets: all test bench asan tsan valgrind torture fuzz lint install uninstall clean.
-# `make CC=clang`, `make MODE=asan`, `make V=1` to see the commands; each mode and compiler has its own folder under build/.
+# kd: see README.md, and `make help` for what can be done. Each mode and compiler has its own
+# folder under build/.
 
 VERSION := $(shell cat VERSION)
 CC      ?= cc
@@ -10,36 +10,45 @@ MODE    ?= release
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-# Missing packages are installed (or the command that does is printed) before anything is compiled.
-ifeq ($(filter clean help install-packages,$(MAKECMDGOALS)),)
-SETUP := $(shell scripts/setup.sh >&2 && echo ready)
-ifneq ($(SETUP),ready)
-$(error set-up is not complete: see the message above)
-endif
-endif
-
 OUT := build/$(MODE)-$(notdir $(firstword $(CC)))
 PACKAGES := openblas libcjson libpng zlib
-HAVE := $(shell for p in cairo xlsxwriter; do pkg-config --exists $$p && echo $$p; done)
+HAVE := $(shell for p in cairo xlsxwriter; do pkg-config --exists $$p && echo $$p; done 2>/dev/null)
+# What a missing package leaves out here is told by the rule `needs`, before anything is compiled.
+pkg = $(shell pkg-config $(1) 2>/dev/null)
 
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPT_release := -O2 -g
+OPT_debug   := -Og -g3
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_leak    := -O1 -g -fsanitize=leak
 OPT_coverage := -O0 -g --coverage
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 ifeq ($(OPT_$(MODE)),)
-$(error MODE=$(MODE): expected release, asan, tsan, leak, coverage or fuzz)
+$(error MODE=$(MODE): expected release, debug, asan, tsan, leak, coverage or fuzz)
+endif
+# Against mistakes that remain: bounds known to the compiler are checked, stacks are guarded, addresses
+# are random, tables of functions are read-only. It costs nothing that could be measured (test/bench).
+HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN_LINK := -pie
+ifneq ($(findstring linux,$(MACHINE)),)
+HARDEN += -fstack-clash-protection
+HARDEN_LINK += -Wl,-z,relro -Wl,-z,now
+endif
+ifneq ($(MODE),release)
+HARDEN :=
+HARDEN_LINK :=
 endif
 # Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
 CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
-    $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) $(CPPFLAGS)
-CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(WARN) -fno-math-errno -ffp-contract=off -pthread $(CFLAGS)
+    $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(call pkg,--cflags $(PACKAGES) $(HAVE)) $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(HARDEN) $(WARN) -fno-math-errno -ffp-contract=off -pthread \
+    $(CFLAGS)
 CPPFLAGS_ALL += -DKD_BUILD='"$(notdir $(CC)) $(OPT_$(MODE))"'
-LDLIBS_ALL := $(shell pkg-config --libs $(PACKAGES)) -lm
-REPORT_LIBS := $(if $(HAVE),$(shell pkg-config --libs $(HAVE)))
-LDFLAGS_ALL := $(OPT_$(MODE)) -pthread $(LDFLAGS)
+LDLIBS_ALL := $(call pkg,--libs $(PACKAGES)) -lm
+REPORT_LIBS := $(if $(HAVE),$(call pkg,--libs $(HAVE)))
+LDFLAGS_ALL := $(OPT_$(MODE)) $(HARDEN_LINK) -pthread $(LDFLAGS)
 
 # Kernels are compiled once per instruction set; the table is chosen at start (lib/nn/kernels.c).
 V ?= 0
@@ -47,7 +56,6 @@ ifeq ($(V),0)
 Q = @echo '  $(1) $(2)';
 endif
 
-MACHINE := $(shell $(CC) -dumpmachine)
 ISA_plain  :=
 ISA_avx2   := -mavx2 -mfma -mf16c -mprefer-vector-width=256
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
@@ -71,12 +79,38 @@ SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
 BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
 BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
-.PHONY: all test bench asan tsan fuzz torture valgrind lint install uninstall clean help units FORCE
+.PHONY: all units needs setup test test-now bench asan tsan fuzz torture valgrind lint format \
+    install uninstall clean help FORCE
 all: $(BINARIES)
 units: $(UNITS) $(TORTURE) $(OUT)/bench/bench
 
+help:
+	@echo 'make                      the programs, in bin/'
+	@echo 'make setup                install the packages that kd and its tests need'
+	@echo 'make test                 set-up, build, all tests'
+	@echo 'make test T=loss          one file of tests: test/unit/test_loss.c or test/cli/loss.bats'
+	@echo 'make install              to PREFIX=/usr/local; DESTDIR is for packagers'
+	@echo 'make uninstall            remove what install made'
+	@echo 'make bench                images a second and memory; BENCH="W1 W5" chooses'
+	@echo 'make format               clang-format over all C files'
+	@echo 'make lint                 format, clang-tidy and cppcheck: a finding is an error'
+	@echo 'make asan, make tsan      the tests under AddressSanitizer and UBSan, ThreadSanitizer'
+	@echo 'make valgrind             one small run of each program under valgrind'
+	@echo 'make torture              calls that fail, trainings that are killed (KILLS=200)'
+	@echo 'make fuzz                 each parser SECONDS=60 under libFuzzer (needs clang)'
+	@echo 'make clean                remove bin/ and build/'
+	@echo
+	@echo 'MODE=debug (-Og -g3), asan, tsan, leak, coverage, fuzz: into build/MODE-CC/bin.'
+	@echo 'CC=clang, CFLAGS, CPPFLAGS, LDFLAGS as usual; V=1 shows the commands.'
+	@echo 'KD_SETUP=no: set-up installs nothing and only says what is missing.'
+setup:
+	@scripts/setup.sh
+# Nothing is installed here: what is missing is named, with the command that installs it.
+needs:
+	@scripts/setup.sh --check build
+
 # The flags in force, so that changing them rebuilds.
-$(OUT)/flags: FORCE
+$(OUT)/flags: FORCE | needs
 	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL) $(ISAS)' | cmp -s - $@ || \
 	echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL) $(ISAS)' > $@
 
@@ -114,11 +148,19 @@ $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
 $(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-sanitize=all -fno-builtin -fPIC -shared -o $@ $< -ldl
+	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-sanitize=all -fno-builtin -U_FORTIFY_SOURCE -fPIC -shared -o $@ $< -ldl
 .SECONDARY:
 
-test: all units
-	MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh
+# The second make is there because the packages' flags are known only once set-up is done.
+# With LINT, lint is one of the tests, passed over where its tools cannot be had.
+T ?=
+UNIT_NAMES := $(UNIT_SRC:test/unit/test_%.c=%)
+test:
+	@scripts/setup.sh $(if $(LINT),lint || scripts/setup.sh --check test,test)
+	@$(MAKE) --no-print-directory test-now
+test-now: all $(if $(T),$(patsubst %,$(OUT)/unit/test_%,$(filter $(UNIT_NAMES),$(T))),units) \
+    $(if $(filter-out $(UNIT_NAMES),$(T)),units)
+	@MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh $(T)
 # How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads, and options go there too.
 BENCH ?= --threads 1,0
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/bench/*.c))
@@ -147,22 +189,33 @@ $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 
-# make lint: clang-tidy (.clang-tidy says what for) and cppcheck over the sources; a finding is an error. What is clean is not
-# looked at again until it, or a header, changes.
-LINT_SRC   := $(wildcard lib/*/*.c lib/nn/isa/*.c cmd/*.c)
+# clang-format of version 14, which Debian 12 has; others break some lines elsewhere.
+CLANG_FORMAT ?= clang-format
+C_FILES = $(shell find include lib cmd test -name '*.[ch]')
+format:
+	@$(call wanted,$(CLANG_FORMAT))
+	$(CLANG_FORMAT) -i $(C_FILES)
+# wanted PROGRAM...: each is there, or the recipe ends and says how to get it.
+wanted = for p in $(1); do command -v $$p >/dev/null || { \
+    echo "make: $$p is missing" >&2; scripts/setup.sh --check lint; exit 1; }; done
+
+# clang-tidy (.clang-tidy says what for) and cppcheck over the sources. What is clean is not looked
+# at again until it, or a header, changes.
+LINT_SRC   := $(wildcard lib/*/*.c lib/*/*/*.c cmd/*.c)
 LINT_FLAGS := -Iinclude -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
     $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
 LINT_JOBS  ?= $(shell getconf _NPROCESSORS_ONLN)
-lint:
-	@for p in clang-tidy cppcheck; do command -v $$p >/dev/null || { \
-	  echo "lint: $$p is missing; apt-get install -y clang-tidy cppcheck (brew install llvm cppcheck)" >&2; exit 1; }; done
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j $(LINT_JOBS) \
-	  $(LINT_FLAGS) lib cmd
+lint: needs
+	@$(call wanted,$(CLANG_FORMAT) clang-tidy cppcheck)
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES) || { \
+	  echo "lint: \`make format\` formats these ($$($(CLANG_FORMAT) --version))" >&2; exit 1; }
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  --error-exitcode=1 -j $(LINT_JOBS) $(LINT_FLAGS) lib cmd
 	@$(MAKE) --no-print-directory -k -j $(LINT_JOBS) $(LINT_SRC:%.c=build/lint/%.clean)
 	@echo "lint: no finding"
-build/lint/%.clean: %.c .clang-tidy $(wildcard include/kd/*/*.h lib/*/*.h lib/nn/isa/*.h cmd/*.h)
+build/lint/%.clean: %.c .clang-tidy $(filter %.h,$(C_FILES))
 	@mkdir -p $(@D)
-	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(shell pkg-config --cflags $(PACKAGES) $(HAVE)) -std=c11 >$@.log 2>&1 || \
+	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(call pkg,--cflags $(PACKAGES) $(HAVE)) -std=c11 >$@.log 2>&1 || \
 	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' $@.log; exit 1; }
 	@touch $@
 

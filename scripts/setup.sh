@@ -1,40 +1,93 @@
 #!/bin/sh
-# Finds what kd needs to build and test, by pkg-config; installs what is missing where it may (as root on
-# Debian and its kin), otherwise prints the one command that does. Silent and quick when nothing is missing.
-# What could not be installed and is not required is not tried again until build/ is removed.
+# Finds what kd needs and installs what is missing: as root on Debian and its relatives, by apt-get.
+# Elsewhere it prints the command that installs it. It is silent and quick when nothing is missing.
+#
+# usage: scripts/setup.sh [--check] [build | test | lint]      default: test
+#   build   what the programs need; `make` names it when it is missing
+#   test    that, and what the tests need; `make test` calls this
+#   lint    that, and what `make lint` needs
+#   --check installs nothing, and fails only where something is missing that cannot be done without
+#   KD_SETUP=no in the environment is --check
+#
+# The package names for dnf, pacman, brew and conda were looked up; only those of apt were tried.
 set -eu
 
-have() { pkg-config --exists "$1" 2>/dev/null; }
-missing=
-need() { missing="$missing $1"; }
+# how to find it, needed for, package of Debian, dnf, pacman, brew, conda-forge (- is none).
+# `option` builds more of kd where it is there (charts, workbook).
+things() {
+    cat <<'TABLE'
+cmd:make         build  make              make                make          make          make
+cmd:cc           build  gcc,libc6-dev     gcc                 gcc           -             c-compiler
+cmd:ar           build  binutils          binutils            binutils      -             binutils
+cmd:pkg-config   build  pkg-config        pkgconf-pkg-config  pkgconf       pkg-config    pkg-config
+lib:openblas     build  libopenblas-dev   openblas-devel      openblas      openblas      openblas
+lib:libcjson     build  libcjson-dev      cjson-devel         cjson         cjson         cjson
+lib:libpng       build  libpng-dev        libpng-devel        libpng        libpng        libpng
+lib:zlib         build  zlib1g-dev        zlib-devel          zlib          zlib          zlib
+lib:libxxhash    build  libxxhash-dev     xxhash-devel        xxhash        xxhash        xxhash
+lib:cairo        option libcairo2-dev     cairo-devel         cairo         cairo         cairo
+lib:xlsxwriter   option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter libxlsxwriter libxlsxwriter
+lib:cmocka       test   libcmocka-dev     libcmocka-devel     cmocka        cmocka        cmocka
+cmd:bats         test   bats              bats                bats          bats-core     bats-core
+cmd:jq           test   jq                jq                  jq            jq            jq
+cmd:clang-tidy   lint   clang-tidy        clang-tools-extra   clang         llvm          clang-tools
+cmd:clang-format lint   clang-format      clang-tools-extra   clang         llvm          clang-format
+cmd:cppcheck     lint   cppcheck          cppcheck            cppcheck      cppcheck      cppcheck
+TABLE
+}
+here() {
+    case $1 in
+    lib:*) pkg-config --exists "${1#lib:}" 2>/dev/null ;;
+    cmd:cc) command -v cc >/dev/null || command -v gcc >/dev/null ;;
+    cmd:*) command -v "${1#cmd:}" >/dev/null ;;
+    esac
+}
 
-command -v make >/dev/null || need make
-command -v cc >/dev/null || command -v gcc >/dev/null || need "gcc libc6-dev"
-command -v ar >/dev/null || need binutils
-command -v pkg-config >/dev/null || need pkg-config
-have openblas || need libopenblas-dev
-have libcjson || need libcjson-dev
-have libpng || need libpng-dev
-have zlib || need zlib1g-dev
-have libxxhash || need libxxhash-dev
-required=$missing
-have cairo || need libcairo2-dev
-have xlsxwriter || need libxlsxwriter-dev
-have cmocka || need libcmocka-dev
-command -v bats >/dev/null || need bats
-command -v jq >/dev/null || need jq
-if [ -n "${LINT:-}" ]; then # what `make lint` needs: large, and for nobody but kd's own tests
-    command -v clang-tidy >/dev/null || need clang-tidy
-    command -v cppcheck >/dev/null || need cppcheck
-fi
+install=yes what=test
+case ${KD_SETUP:-yes} in no | NO | 0) install=no ;; esac
+for word; do
+    case $word in
+    --check) install=no ;;
+    build | test | lint) what=$word ;;
+    -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "setup.sh: $word: expected --check, build, test or lint" >&2; exit 2 ;;
+    esac
+done
+case $what in
+build) needs=build ;;
+test) needs='build test' ;;
+lint) needs='build test lint' ;;
+esac
 
+missing= required=  # lines of the table
+while read -r thing use names; do
+    case " $needs option " in *" $use "*) ;; *) continue ;; esac
+    if here "$thing"; then continue; fi
+    missing="$missing$thing $names
+"
+    if [ "$use" != option ]; then required="$required $thing"; fi
+done <<LIST
+$(things)
+LIST
 [ -n "$missing" ] || exit 0
+
+# packages COLUMN: their names in one line, each once
+packages() {
+    printf %s "$missing" | awk -v c=$(($1 + 1)) '
+        {n = split($c, names, ",")
+         for (i = 1; i <= n; i++) if (names[i] != "-" && !seen[names[i]]++) printf " %s", names[i]}'
+}
+
+# What could not be installed, and need not be, is not tried again until build/ is removed.
 tried=$(dirname "$0")/../build/setup-tried
-if [ -z "$required" ] && [ "$(cat "$tried" 2>/dev/null)" = "$missing" ]; then exit 0; fi
-if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    echo "setup: installing$missing"
+last=$(cat "$tried" 2>/dev/null || true)
+if [ -z "$required" ] && [ "$last" = "$install$(packages 1)" ]; then exit 0; fi
+if [ "$install" = yes ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "setup: installing$(packages 1)" >&2
     log=$(mktemp)
-    if (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing) >"$log" 2>&1; then
+    export DEBIAN_FRONTEND=noninteractive
+    if { apt-get update && apt-get install -y --no-install-recommends $(packages 1); } \
+        >"$log" 2>&1; then
         rm -f "$log"
         exit 0
     fi
@@ -42,16 +95,27 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     tail -n 5 "$log" >&2
     rm -f "$log"
 fi
-# Without the optional ones everything but some report forms and the tests can be built.
-if [ -z "$required" ]; then
-    mkdir -p "$(dirname "$tried")" && printf '%s' "$missing" >"$tried"
-    echo "setup: going on without$missing" >&2
-    exit 0
+
+if [ -n "$required" ]; then
+    echo "setup: missing:$(packages 1). To install:" >&2
+else
+    echo "setup: not here, so kd is built without it:$(packages 1). To install:" >&2
 fi
-echo "setup: these packages are missing:$missing. This installs them:" >&2
-if command -v apt-get >/dev/null; then
-    echo "    sudo apt-get install -y$missing" >&2
-elif command -v brew >/dev/null; then
-    echo "    brew install pkg-config openblas cjson libpng xxhash cairo libxlsxwriter cmocka bats-core jq" >&2
+found=
+tell() { # PROGRAM COMMAND COLUMN
+    command -v "$1" >/dev/null || return 0
+    echo "    $2$(packages "$3")" >&2
+    found=yes
+}
+tell apt-get 'sudo apt-get install -y' 1
+tell dnf 'sudo dnf install -y' 2
+tell pacman 'sudo pacman -S --needed' 3
+tell brew 'brew install' 4
+tell conda 'conda install -c conda-forge' 5
+[ -n "$found" ] || echo "    (by the system's own tool; these are Debian's names)" >&2
+if [ -n "$required" ]; then
+    if [ "$what" = build ]; then echo "and then the same command again." >&2; fi
+    exit 1
 fi
-exit 1
+mkdir -p "$(dirname "$tried")"
+printf %s "$install$(packages 1)" >"$tried"

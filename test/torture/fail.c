@@ -3,9 +3,9 @@
  *     KD_FAIL=alloc:12    LD_PRELOAD=.../fail.so kd-eval model.safetensors ...
  *     KD_FAIL=write:3+    the third and all that follow (a full disk stays full)
  *     KD_FAIL=read:2:short    does half of what it was asked for;  :eintr  is interrupted once
- *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename of a checkpoint; FILE
- * is there while it does KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and
- * "fired 0|1"
+ *     KD_SLOW=MS:FILE     sleeps so long before each write, fsync and rename of a checkpoint;
+ *                         FILE is there while it does
+ *     KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and "fired 0|1"
  *
  * Kinds: alloc (malloc, calloc, realloc, aligned_alloc, posix_memalign), open, read, write, fsync,
  * rename, close. Counting starts when main is near; calls that OpenBLAS or libc's own streams make
@@ -204,6 +204,24 @@ int open(const char *path, int flags, ...)
     int mode = flags & O_CREAT ? va_arg(args, int) : 0;
     va_end(args);
     return REFUSED(OPEN) ? -1 : real(path, flags, mode);
+}
+
+/* What open and read are called in programs built with _FORTIFY_SOURCE, where the compiler cannot
+ * tell that the arguments are right. */
+int __open_2(const char *path, int flags);
+int __open_2(const char *path, int flags)
+{
+    NEXT(open)
+    return REFUSED(OPEN) ? -1 : real(path, flags);
+}
+
+ssize_t __read_chk(int fd, void *to, size_t size, size_t room);
+ssize_t __read_chk(int fd, void *to, size_t size, size_t room)
+{
+    NEXT(__read_chk)
+    enum how how = verdict(READ, __builtin_return_address(0));
+    if (how == FAIL || how == INTERRUPT) return -1;
+    return real(fd, to, how == SHORT ? (size + 1) / 2 : size, room);
 }
 
 ssize_t read(int fd, void *to, size_t size)
