@@ -200,18 +200,11 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
 
 static struct evaluation *add_result(struct work *w, struct kd_err *err)
 {
-    if (w->n == w->room) {
-        size_t room = w->room ? 2 * w->room : 16;
-        struct evaluation *more = kd_alloc(room, sizeof *more, "results", err);
-        if (!more) return NULL;
-        if (w->n) memcpy(more, w->results, w->n * sizeof *more);
-        kd_free(w->results);
-        w->results = more;
-        w->room = room;
-    }
-    w->results[w->n] = (struct evaluation){
+    struct evaluation *r = kd_grow(&w->results, &w->n, &w->room, sizeof *r, "results", err);
+    if (!r) return NULL;
+    *r = (struct evaluation){
         .agreement = NAN, .latency_ms = NAN, .throughput = NAN, .tta = (enum kd_tta)options.tta};
-    return &w->results[w->n++];
+    return r;
 }
 
 static int add_line(struct kd_bytes *to, const struct evaluation *r, const char *command,

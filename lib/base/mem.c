@@ -104,6 +104,22 @@ void kd_slab_release(struct kd_slab *slab)
     *slab = (struct kd_slab){0};
 }
 
+void *kd_grow(void *items, size_t *n, size_t *room, size_t size, const char *what,
+              struct kd_err *err)
+{
+    char **p = items;
+    if (*n == *room) {
+        size_t more = *room ? 2 * *room : 8;
+        char *bigger = kd_alloc(more, size, what, err);
+        if (!bigger) return NULL;
+        if (*n) memcpy(bigger, *p, *n * size);
+        kd_free(*p);
+        *p = bigger;
+        *room = more;
+    }
+    return *p + (*n)++ * size;
+}
+
 static int make_room(struct kd_bytes *b, size_t more, struct kd_err *err)
 {
     if (more > SIZE_MAX / 4 || b->size > SIZE_MAX / 4)

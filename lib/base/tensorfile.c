@@ -88,7 +88,7 @@ void kd_tensorfile_release(struct kd_tensorfile *f)
         kd_free(f->tensors[i].name);
         if (!f->tensors[i].borrowed) kd_free(f->tensors[i].data);
     }
-    free(f->tensors);
+    kd_free(f->tensors);
     cJSON_Delete(f->metadata);
     kd_bytes_release(&f->bytes);
     *f = (struct kd_tensorfile){0};
@@ -125,21 +125,12 @@ int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made
 
 struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, struct kd_err *err)
 {
-    if (f->n == f->room) {
-        size_t room = f->room ? 2 * f->room : 16;
-        struct kd_tensor *tensors = realloc(f->tensors, room * sizeof *tensors);
-        if (!tensors) {
-            kd_fail_memory(err, "not enough memory for %zu tensors", room);
-            return NULL;
-        }
-        f->tensors = tensors;
-        f->room = room;
-    }
-    struct kd_tensor *t = &f->tensors[f->n];
+    struct kd_tensor *t = kd_grow(&f->tensors, &f->n, &f->room, sizeof *t, "tensors", err);
+    if (!t) return NULL;
     *t = (struct kd_tensor){.name = kd_strdup(name, err), .borrowed = true};
-    if (!t->name) return NULL;
-    f->n++;
-    return t;
+    if (t->name) return t;
+    f->n--;
+    return NULL;
 }
 
 int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,

@@ -1,6 +1,6 @@
 /* CIFAR binary files: records of one or two label bytes and 3x32x32 pixels, planes R, G, B. */
-#include "formats.h"
 #include "kd/base/file.h"
+#include "sources.h"
 #include <string.h>
 #include <sys/stat.h>
 
@@ -109,12 +109,25 @@ done:
     return status;
 }
 
-int kd_cifar10_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
+static int cifar10_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     return cifar_load(&cifar10, load, out, err);
 }
 
-int kd_cifar100_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
+static int cifar100_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     return cifar_load(&cifar100, load, out, err);
 }
+
+static const char *const cifar10_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                              "dog",      "frog",       "horse", "ship", "truck"};
+
+const struct kd_source_kind kd_source_cifar10 = {.name = "cifar10",
+                                                 .folders = {"cifar10", "cifar-10-batches-bin"},
+                                                 .classes = 10,
+                                                 .class_names = cifar10_classes,
+                                                 .load = cifar10_load};
+const struct kd_source_kind kd_source_cifar100 = {.name = "cifar100",
+                                                  .folders = {"cifar100", "cifar-100-binary"},
+                                                  .classes = 100,
+                                                  .load = cifar100_load};

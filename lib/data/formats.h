@@ -22,12 +22,20 @@ struct kd_load {
     const struct kd_progress *progress;
 };
 
-int kd_idx_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
-int kd_cifar10_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
-int kd_cifar100_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
-int kd_pngfolder_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
-int kd_tensors_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
-int kd_drawn_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
+/* A kind of source: KIND:PLACE, or a name alone. Adding one: a file with a loader and its row, a
+ * line in kd_source_kinds (sources.c), a section in kd-data(1), a test. */
+struct kd_source_kind {
+    const char *name;       /* "idx", "mnist" */
+    const char *place;      /* what stands behind the colon, for messages: "DIR"; NULL: nothing */
+    const char *folders[3]; /* of a name: under the data folder, the first that is there */
+    uint32_t classes;       /* as published; 0: what the labels say */
+    const char *const *class_names;    /* [classes] as published, or NULL */
+    bool (*is_mine)(const char *path); /* is this place one of these? for hints; may be NULL */
+    int (*load)(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
+};
+extern const struct kd_source_kind *const kd_source_kinds[]; /* ends with NULL */
+/* The kind that a spec of this length begins with, or NULL. */
+const struct kd_source_kind *kd_source_find(const char *name, size_t size);
 
 /* Set the shape and allocate pixels, [n][c][h][w] of dtype, within the limit. */
 int kd_pixels_alloc(struct kd_images *images, const char *name, size_t limit, struct kd_err *err);

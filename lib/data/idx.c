@@ -1,6 +1,6 @@
 /* IDX, the format of MNIST: 00 00 TYPE DIMS, DIMS sizes as u32 big-endian, then the elements. */
-#include "formats.h"
 #include "kd/base/file.h"
+#include "sources.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -316,7 +316,7 @@ static int images_read(const struct kd_load *load, const char *path, struct kd_i
     return 0;
 }
 
-int kd_idx_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
+static int idx_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     char *images = NULL, *labels = NULL;
     int status = -1;
@@ -334,6 +334,30 @@ done:
     kd_free(labels);
     return status;
 }
+
+static bool idx_is_mine(const char *path)
+{
+    struct kd_err ignored;
+    char *found = NULL;
+    bool is = idx_find(path, "train", "images", image_ends, &found, &ignored) == 0 && found;
+    if (!is) is = idx_find(path, "test", "images", image_ends, &found, &ignored) == 0 && found;
+    kd_free(found);
+    return is;
+}
+
+static const char *const fashion_classes[] = {"T-shirt/top", "Trouser",   "Pullover", "Dress",
+                                              "Coat",        "Sandal",    "Shirt",    "Sneaker",
+                                              "Bag",         "Ankle boot"};
+
+const struct kd_source_kind kd_source_mnist = {
+    .name = "mnist", .folders = {"mnist"}, .classes = 10, .load = idx_load};
+const struct kd_source_kind kd_source_fashion = {.name = "fashion",
+                                                 .folders = {"fashion", "fashion-mnist"},
+                                                 .classes = 10,
+                                                 .class_names = fashion_classes,
+                                                 .load = idx_load};
+const struct kd_source_kind kd_source_idx = {
+    .name = "idx", .place = "DIR", .is_mine = idx_is_mine, .load = idx_load};
 
 /* ---- writing ---- */
 

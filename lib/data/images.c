@@ -1,99 +1,8 @@
 #include "kd/data/images.h"
 #include "formats.h"
 #include "kd/base/file.h"
-#include "kd/data/digits.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const fashion_classes[] = {"T-shirt/top", "Trouser",   "Pullover", "Dress",
-                                              "Coat",        "Sandal",    "Shirt",    "Sneaker",
-                                              "Bag",         "Ankle boot"};
-static const char *const cifar10_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
-                                              "dog",      "frog",       "horse", "ship", "truck"};
-
-typedef int loader(const struct kd_load *load, struct kd_images *out, struct kd_err *err);
-
-/* The source grammar: one row a kind. */
-static const struct source_kind {
-    const char *name;
-    loader *load;
-    bool place;             /* KIND:PLACE; else found under the data folder, or drawn */
-    const char *folders[3]; /* under the data folder, the first that is there */
-    uint32_t classes;       /* as published; 0: what the labels say */
-    const char *const *class_names;
-} kinds[] = {
-    {"mnist", kd_idx_load, false, {"mnist"}, 10, NULL},
-    {"fashion", kd_idx_load, false, {"fashion", "fashion-mnist"}, 10, fashion_classes},
-    {"cifar10", kd_cifar10_load, false, {"cifar10", "cifar-10-batches-bin"}, 10, cifar10_classes},
-    {"cifar100", kd_cifar100_load, false, {"cifar100", "cifar-100-binary"}, 100, NULL},
-    {"digits", kd_drawn_load, false, {NULL}, 10, NULL},
-    {"idx", kd_idx_load, true, {NULL}, 0, NULL},
-    {"png", kd_pngfolder_load, true, {NULL}, 0, NULL},
-    {"tensors", kd_tensors_load, true, {NULL}, 0, NULL},
-};
-enum { N_KINDS = sizeof kinds / sizeof *kinds };
-static const char *const splits[] = {"train", "test", "validation"};
-
-static const struct source_kind *kind_find(const char *name, size_t size)
-{
-    for (unsigned i = 0; i < N_KINDS; i++)
-        if (strlen(kinds[i].name) == size && memcmp(kinds[i].name, name, size) == 0)
-            return &kinds[i];
-    return NULL;
-}
-
-static int unknown_source(const char *spec, size_t size, struct kd_err *err)
-{
-    const char *names[N_KINDS];
-    char typed[64];
-    for (unsigned i = 0; i < N_KINDS; i++) names[i] = kinds[i].name;
-    snprintf(typed, sizeof typed, "%.*s", (int)(size < 63 ? size : 63), spec);
-    if (kd_path_exists(spec)) /* a place without its kind */
-        return kd_fail_usage(err, "data '%s': say what it is: png:%s, idx:%s or tensors:%s", spec,
-                             spec, spec, spec);
-    const char *near = kd_nearest(typed, names, N_KINDS);
-    return kd_fail_usage(err,
-                         "data '%s': no such source '%s'%s%s%s; sources are mnist, fashion, "
-                         "cifar10, cifar100, digits, idx:DIR, png:DIR, tensors:FILE",
-                         spec, typed, near ? ", did you mean '" : "", near ? near : "",
-                         near ? "'?" : "");
-}
-
-static bool is_split(const char *text)
-{
-    for (unsigned i = 0; i < sizeof splits / sizeof *splits; i++)
-        if (strcmp(text, splits[i]) == 0) return true;
-    return false;
-}
-
-int kd_spec_parse(const char *spec, char **source, char **split, struct kd_err *err)
-{
-    *source = *split = NULL;
-    const char *colon = strchr(spec, ':');
-    const size_t head = colon ? (size_t)(colon - spec) : strlen(spec);
-    const struct source_kind *kind = kind_find(spec, head);
-    if (!kind) return unknown_source(spec, head, err);
-    if (kind->place && (!colon || !colon[1] || (colon[1] == ':' && is_split(colon + 2))))
-        return kd_fail_usage(err, "data '%s': '%s:' needs a place, as in %s:PLACE or %s:PLACE:test",
-                             spec, kind->name, kind->name, kind->name);
-    const char *tail = strrchr(spec, ':');
-    if (kind->place && (tail == colon || !is_split(tail + 1))) tail = NULL;
-    if (tail && !kind->place && (tail != colon || !is_split(tail + 1))) {
-        const char *near = kd_nearest(colon + 1, splits, 3);
-        return kd_fail_usage(err,
-                             "data '%s': no split '%s'%s%s%s; splits are train, validation and "
-                             "test",
-                             spec, colon + 1, near ? ", did you mean '" : "", near ? near : "",
-                             near ? "'?" : "");
-    }
-    *source = kd_format(err, "%.*s", tail ? (int)(tail - spec) : (int)strlen(spec), spec);
-    if (*source && tail) *split = kd_strdup(tail + 1, err);
-    if (*source && (!tail || *split)) return 0;
-    kd_free(*source);
-    *source = NULL;
-    return -1;
-}
 
 /* ---- what the readers share ---- */
 
@@ -120,41 +29,10 @@ int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_e
                          load->place, load->split, remedy, load->split);
 }
 
-struct drawing {
-    struct kd_images *images;
-    uint32_t stream;
-};
-enum { DRAWN_AT_ONCE = 100 };
-
-static void draw_part(void *arg, unsigned part)
-{
-    const struct drawing *d = arg;
-    const uint32_t from = part * DRAWN_AT_ONCE;
-    for (uint32_t i = from; i < from + DRAWN_AT_ONCE && i < d->images->n; i++)
-        d->images->labels[i] = kd_digits_draw(KD_DIGITS_SEED, d->stream, i,
-                                              (uint8_t *)d->images->pixels + (size_t)i * 784);
-}
-
-int kd_drawn_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
-{
-    const bool test = strcmp(load->split, "test") == 0;
-    struct drawing d = {out, test ? KD_DIGITS_TEST : KD_DIGITS_TRAIN};
-    out->n = test ? KD_DIGITS_TEST_COUNT : KD_DIGITS_TRAIN_COUNT;
-    out->c = 1;
-    out->h = out->w = 28;
-    out->dtype = KD_U8;
-    out->classes = load->classes;
-    if (kd_pixels_alloc(out, "digits", load->limit, err) < 0) return -1;
-    out->labels = kd_alloc(out->n, sizeof *out->labels, "labels", err);
-    if (!out->labels) return -1;
-    kd_pool_run(load->pool, (out->n + DRAWN_AT_ONCE - 1) / DRAWN_AT_ONCE, draw_part, &d);
-    return 0;
-}
-
 /* ---- loading ---- */
 
 /* The folder of a named source under the data folder; caller frees. */
-static char *place_find(const struct source_kind *kind, const char *data_dir, struct kd_err *err)
+static char *place_find(const struct kd_source_kind *kind, const char *data_dir, struct kd_err *err)
 {
     const char *under = data_dir ? data_dir : getenv("KD_DATA");
     char *first = NULL, *second = NULL;
@@ -178,7 +56,8 @@ static char *place_find(const struct source_kind *kind, const char *data_dir, st
 }
 
 /* In a set whose labels are published as 0..classes-1 names come from the table. */
-static int names_add(const struct source_kind *kind, struct kd_images *images, struct kd_err *err)
+static int names_add(const struct kd_source_kind *kind, struct kd_images *images,
+                     struct kd_err *err)
 {
     if (!kind->class_names || images->class_names) return 0;
     images->class_names = kd_alloc(images->classes, sizeof(char *), "class names", err);
@@ -214,7 +93,7 @@ int kd_images_fingerprint(struct kd_images *images, struct kd_err *err)
     return 0;
 }
 
-static int place_load(const struct source_kind *kind, const struct kd_images_options *options,
+static int place_load(const struct kd_source_kind *kind, const struct kd_images_options *options,
                       struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     char *found = NULL;
@@ -241,7 +120,7 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     if (kd_spec_parse(spec, &out->source, &out->split, err) < 0) return -1;
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): kd_spec_parse sets source where it
      * returns 0 */
-    const struct source_kind *kind = kind_find(out->source, strcspn(out->source, ":"));
+    const struct kd_source_kind *kind = kd_source_find(out->source, strcspn(out->source, ":"));
     struct kd_load load = {.split_named = out->split != NULL,
                            .classes = kind->classes,
                            .limit = options->byte_limit ? options->byte_limit : kd_read_limit(),

@@ -1,8 +1,8 @@
 /* Folders of PNG files by class. Reading: names sorted bytewise, sizes from the first file, the
  * rest decoded in parallel, all held to that size. */
-#include "formats.h"
 #include "kd/base/file.h"
 #include "kd/data/picture.h"
+#include "sources.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -26,19 +26,12 @@ static void names_release(struct names *l)
 static int names_add(struct names *l, char *name, struct kd_err *err)
 {
     if (!name) return -1;
-    if (l->n == l->room) {
-        const size_t room = l->room ? 2 * l->room : 64;
-        char **v = kd_alloc(room, sizeof *v, "file names", err);
-        if (!v) {
-            kd_free(name);
-            return -1;
-        }
-        if (l->n) memcpy(v, l->v, l->n * sizeof *v);
-        kd_free(l->v);
-        l->v = v;
-        l->room = room;
+    char **slot = kd_grow(&l->v, &l->n, &l->room, sizeof *slot, "file names", err);
+    if (!slot) {
+        kd_free(name);
+        return -1;
     }
-    l->v[l->n++] = name;
+    *slot = name;
     return 0;
 }
 
@@ -303,7 +296,7 @@ static int pixels_load(const struct kd_load *load, struct kd_images *out, const 
     return images_decode(load, out, paths, err);
 }
 
-int kd_pngfolder_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
+static int pngfolder_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     char *images = NULL, *classes = NULL;
     struct names names = {0}, paths = {0};
@@ -324,3 +317,6 @@ int kd_pngfolder_load(const struct kd_load *load, struct kd_images *out, struct 
     kd_free(classes);
     return status;
 }
+
+const struct kd_source_kind kd_source_png = {
+    .name = "png", .place = "DIR", .is_mine = is_folder, .load = pngfolder_load};

@@ -1,6 +1,6 @@
 /* Images and labels as tensors: one .safetensors file, or one or two .npy files. */
-#include "formats.h"
 #include "kd/base/file.h"
+#include "sources.h"
 #include <math.h>
 #include <string.h>
 
@@ -163,7 +163,7 @@ static int safetensors_load(const struct kd_load *load, struct kd_images *out, s
     return labels ? labels_take(labels, load->place, classes, out, err) : 0;
 }
 
-int kd_tensors_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
+static int tensors_load(const struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     if (kd_unsplit_check(load, "keep it in a file of its own", err) < 0) return -1;
     const char *comma = strrchr(load->place, ',');
@@ -184,6 +184,16 @@ int kd_tensors_load(const struct kd_load *load, struct kd_images *out, struct kd
     kd_free(images);
     return status;
 }
+
+static bool tensors_is_mine(const char *path)
+{
+    static const char end[] = ".safetensors";
+    const size_t n = strlen(path);
+    return is_npy(path) || (n >= sizeof end && strcmp(path + n - sizeof end + 1, end) == 0);
+}
+
+const struct kd_source_kind kd_source_tensors = {
+    .name = "tensors", .place = "FILE", .is_mine = tensors_is_mine, .load = tensors_load};
 
 /* ---- writing ---- */
 

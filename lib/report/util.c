@@ -5,22 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *kd_grow(void *items, size_t *n, size_t *room, size_t size, const char *what,
-              struct kd_err *err)
-{
-    char **p = items;
-    if (*n == *room) {
-        size_t more = *room ? 2 * *room : 8;
-        char *bigger = kd_alloc(more, size, what, err);
-        if (!bigger) return NULL;
-        if (*n) memcpy(bigger, *p, *n * size);
-        kd_free(*p);
-        *p = bigger;
-        *room = more;
-    }
-    return *p + (*n)++ * size;
-}
-
 void kd_number_text(double v, char out[32])
 {
     out[0] = '\0';

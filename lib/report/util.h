@@ -5,10 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Room for one more of `size` bytes behind *n; the memory moves, the new object is zeroed. Returns
- * it, or NULL with err. */
-void *kd_grow(void *items, size_t *n, size_t *room, size_t size, const char *what,
-              struct kd_err *err);
 /* A double so that it reads back the same, as short as that allows; "" for what is not finite. */
 void kd_number_text(double v, char out[32]);
 /* 1234567 as "1,234,567"; digits behind the point. */

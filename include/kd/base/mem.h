@@ -21,6 +21,14 @@ void kd_free(void *p);
 char *kd_strdup(const char *text, struct kd_err *err);
 char *kd_format(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
 
+/* A growing array: room for one more object of `size` bytes behind *n, which is counted. `items` is
+ * the address of the array's pointer; the memory moves (kd_free at the end), the new object is
+ * zeroed. Returns it, or NULL with err filled and the array as before.
+ *
+ *     struct name *one = kd_grow(&list, &n, &room, sizeof *one, "names", err); */
+void *kd_grow(void *items, size_t *n, size_t *room, size_t size, const char *what,
+              struct kd_err *err);
+
 struct kd_slab {
     char *memory;
     size_t planned, taken; /* bytes, each piece rounded up to 64 */
