@@ -92,7 +92,7 @@ static int tell(const struct correction *q, const struct kd_correction *c, struc
 int correction_run(struct correction *q, struct kd_err *err)
 {
     struct kd_data_config own = {0};
-    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
     struct kd_images images = {0};
     float *kept = NULL;
     struct kd_correction c = {.config = q->config,
@@ -112,6 +112,6 @@ int correction_run(struct correction *q, struct kd_err *err)
     kd_correction_release(&c);
     kd_free(kept);
     kd_images_release(&images);
-    kd_opts_release(&s, 1);
+    kd_opts_release(s);
     return status;
 }

@@ -22,15 +22,13 @@ static const struct kd_option rows[] = {
              "repeated: the mean of several"},
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, O(soft_targets), .metavar = "FILE",
      .help = "the same from a file of soft targets of the transfer images"},
+    {0},
 };
-static struct kd_opt_section sections[] = {
-    {"Images and teacher", rows, sizeof rows / sizeof *rows, &options},
-    {"Correction", kd_correct_rows, 0, &options.correct},
+static const struct kd_opt_section sections[] = {
+    {"images", "Images and teacher", rows, &options, NULL},
+    {"correct", "Correction", kd_correct_rows, &options.correct, NULL},
+    {0},
 };
-__attribute__((constructor)) static void count_rows(void)
-{
-    sections[1].n = kd_correct_rows_n;
-}
 
 static int check(const struct kd_run *r, struct kd_err *err)
 {
@@ -55,7 +53,7 @@ static int read_targets(const struct kd_run *r, const struct kd_model *model,
                         struct kd_targets *out, struct kd_err *err)
 {
     struct kd_data_config own = {0};
-    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
     struct kd_images images = {0};
     struct kd_job job = {.distill.temperature = 1};
     struct kd_images_options o = {
@@ -68,7 +66,7 @@ static int read_targets(const struct kd_run *r, const struct kd_model *model,
     if (status == 0) status = kd_images_load(source, &o, &images, err);
     if (status == 0) status = kd_targets_read(options.soft_targets, &images, &job, false, out, err);
     kd_images_release(&images);
-    kd_opts_release(&s, 1);
+    kd_opts_release(s);
     return status;
 }
 
@@ -113,7 +111,6 @@ const struct kd_program kd_program = {
                "all classes\n"
                "  kd-train-student ... --omit 3 -o - | kd-correct - -o - | kd-eval -\n",
     .sections = sections,
-    .n_sections = sizeof sections / sizeof *sections,
     .min_operands = 1,
     .max_operands = 1,
     .computes = true,

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum form { TO_IDX, TO_PNG, TO_TENSORS };
+#define FORMS(X) X(TO_IDX, "idx") X(TO_PNG, "png") X(TO_TENSORS, "tensors")
+enum form { FORMS(KD_CHOICE_ENUM) };
 
 static struct {
     struct kd_data_config data;
@@ -24,11 +25,12 @@ static struct {
 
 static const struct kd_option convert_rows[] = {
     {"to", 0, NULL, KD_OPT_CHOICE, offsetof(struct convert, to), .preset = "tensors",
-     .choices = "idx|png|tensors", .metavar = "FORM",
+     .choices = KD_CHOICES(FORMS), .metavar = "FORM",
      .help = "what to write: a folder of IDX files, of PNG files by class, or a safetensors file"},
     {"by-class", 0, NULL, KD_OPT_BOOL, offsetof(struct convert, by_class),
      .help =
          "write class after class, the order that PNG folders have, so that fingerprints agree"},
+    {0},
 };
 static const struct kd_option sheet_rows[] = {
     {"count", 0, NULL, KD_OPT_INT, offsetof(struct sheet, count), .preset = "100", .min = 1,
@@ -43,15 +45,15 @@ static const struct kd_option sheet_rows[] = {
      .help = "images as they come, not equally many of each class on rows of their own"},
     {"labels", 0, NULL, KD_OPT_BOOL, offsetof(struct sheet, labels),
      .help = "write its class under each image"},
+    {0},
 };
-#define ROWS(r) (r), sizeof(r) / sizeof *(r)
-static struct kd_opt_section sections[] = {
-    {"Images taken", kd_data_rows + KD_DATA_ROW_DIR, KD_DATA_ROW_UNLABELLED - KD_DATA_ROW_DIR,
-     &config.data},
-    {"convert", ROWS(convert_rows), &config.convert},
-    {"sheet (random images with --seed)", ROWS(sheet_rows), &config.sheet},
+static const struct kd_opt_section sections[] = {
+    {"data", "Images taken", kd_data_rows, &config.data,
+     .only = "data-dir validation split-seed carve keep omit fraction"},
+    {"convert", "convert", convert_rows, &config.convert, NULL},
+    {"sheet", "sheet (random images with --seed)", sheet_rows, &config.sheet, NULL},
+    {0},
 };
-#undef ROWS
 
 /* ---- the images asked for ---- */
 
@@ -481,7 +483,6 @@ const struct kd_program kd_program = {
         "  kd-data convert png:photos --to tensors -o photos.safetensors\n"
         "  kd-data sheet digits --labels -o sheet.png\n",
     .sections = sections,
-    .n_sections = sizeof sections / sizeof *sections,
     .min_operands = 2,
     .max_operands = 64,
     .run = run,

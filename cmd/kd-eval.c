@@ -30,7 +30,7 @@ static const struct kd_option rows[] = {
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
      .help = "also the share of images on which a model agrees with this one"},
-    {"tta", 0, NULL, KD_OPT_CHOICE, O(tta), .preset = "none", .choices = kd_tta_choices,
+    {"tta", 0, NULL, KD_OPT_CHOICE, O(tta), .preset = "none", .choices = KD_CHOICES(KD_TTAS),
      .metavar = "COPIES",
      .help = "average logits over copies of an image: mirrored, and shifted by a pixel"},
     {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
@@ -51,9 +51,10 @@ static const struct kd_option rows[] = {
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
      .help = "with --experiment: pass over models whose eval.json is of the same model and whole"},
+    {0},
 };
-static struct kd_opt_section sections[] = {
-    {"Evaluation", rows, sizeof rows / sizeof *rows, &options}};
+static const struct kd_opt_section sections[] = {{"evaluation", "Evaluation", rows, &options, NULL},
+                                                 {0}};
 
 struct work {
     struct kd_run *run;
@@ -114,7 +115,7 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
                          struct kd_subset *out, struct kd_err *err)
 {
     struct kd_data_config own = {0};
-    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
     bool validation = strcmp(split, "validation") == 0, test = strcmp(split, "test") == 0;
     int status = kd_model_data(model, &own, err);
     const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
@@ -136,7 +137,7 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
         kd_subset_release(&rest);
     } else if (status == 0)
         status = kd_subset_all(&w->images, out, err);
-    kd_opts_release(&s, 1);
+    kd_opts_release(s);
     return status;
 }
 
@@ -310,7 +311,7 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
         status = kd_model_read(path, &model, err);
         w->models++;
         struct kd_data_config own = {0};
-        struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, &own};
+        const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
         if (status == 0) status = kd_model_data(&model, &own, err);
         bool carves = own.validation > 0;
         if (status == 0 && !(options.update && is_evaluated(path, &model, options.split, carves))) {
@@ -318,7 +319,7 @@ static int evaluate_place(struct work *w, const struct kd_experiment *x, const c
                                    : evaluate_both(w, &model, &own, err);
             if (status == 0) status = save(w, path, err);
         }
-        kd_opts_release(&s, 1);
+        kd_opts_release(s);
     }
     kd_model_release(&model);
     kd_free(path);
@@ -428,7 +429,6 @@ const struct kd_program kd_program = {
         "  kd-eval model.safetensors --data mnist:test --json\n"
         "  kd-eval --experiment configs/digits.json --update\n",
     .sections = sections,
-    .n_sections = 1,
     .max_operands = 1 << 20,
     .computes = true,
     .run = run,

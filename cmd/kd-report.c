@@ -8,16 +8,24 @@
 #include <string.h>
 #include <unistd.h>
 
-enum form {
-    FORM_TERMINAL,
-    FORM_MARKDOWN,
-    FORM_CSV,
-    FORM_JSON,
-    FORM_LATEX,
-    FORM_CHARTS,
-    FORM_PAGE,
-    FORM_WORKBOOK
-};
+#define FORMS(X)                                                                                   \
+    X(FORM_TERMINAL, "terminal")                                                                   \
+    X(FORM_MARKDOWN, "markdown")                                                                   \
+    X(FORM_CSV, "csv")                                                                             \
+    X(FORM_JSON, "json")                                                                           \
+    X(FORM_LATEX, "latex")                                                                         \
+    X(FORM_CHARTS, "charts")                                                                       \
+    X(FORM_PAGE, "page")                                                                           \
+    X(FORM_WORKBOOK, "workbook")
+enum form { FORMS(KD_CHOICE_ENUM) };
+#define TABLES(X)                                                                                  \
+    X(TABLE_MODELS, "models")                                                                      \
+    X(TABLE_SEEDS, "seeds")                                                                        \
+    X(TABLE_DIFFERENCES, "differences")                                                            \
+    X(TABLE_LOGS, "logs")                                                                          \
+    X(TABLE_CLASSES, "classes")                                                                    \
+    X(TABLE_CLASS_SEEDS, "class-seeds")
+enum { TABLES(KD_CHOICE_ENUM) };
 
 static struct config {
     bool best, log, last, csv, markdown, latex, charts, page, workbook, all;
@@ -40,11 +48,11 @@ static const struct kd_option what[] = {
      .help = "override a key of the experiment, as it was when it was trained"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, AT(data_dir), .metavar = "DIR",
      .help = "where named data is found for pictures, instead of $KD_DATA or ./data"},
+    {0},
 };
 static const struct kd_option form[] = {
     {"format", 'f', NULL, KD_OPT_CHOICE, AT(format), .preset = "terminal",
-     .choices = "terminal|markdown|csv|json|latex|charts|page|workbook", .metavar = "FORMAT",
-     .help = "form of the report"},
+     .choices = KD_CHOICES(FORMS), .metavar = "FORMAT", .help = "form of the report"},
     {"csv", 0, NULL, KD_OPT_BOOL, AT(csv), .help = "comma-separated values, unrounded"},
     {"markdown", 0, NULL, KD_OPT_BOOL, AT(markdown), .help = "Markdown"},
     {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table"},
@@ -55,7 +63,7 @@ static const struct kd_option form[] = {
     {"all", 'a', NULL, KD_OPT_BOOL, AT(all),
      .help = "write every form to the -o folder or RUN/report and print the paths"},
     {"table", 't', NULL, KD_OPT_CHOICE, AT(table), .preset = "models",
-     .choices = "models|seeds|differences|logs|classes|class-seeds", .metavar = "TABLE",
+     .choices = KD_CHOICES(TABLES), .metavar = "TABLE",
      .help = "the table that --csv, --markdown, --latex and the terminal show"},
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
      .help = "columns, by their names in CSV, separated by commas; all: every one"},
@@ -63,11 +71,13 @@ static const struct kd_option form[] = {
      .help = "order the models by a column, highest first"},
     {"filter", 0, NULL, KD_OPT_TEXT, AT(filter), .metavar = "PATTERN",
      .help = "only models whose names match a shell pattern"},
+    {0},
 };
 #undef AT
-static struct kd_opt_section sections[] = {
-    {"What to show", what, sizeof what / sizeof *what, &config},
-    {"Form", form, sizeof form / sizeof *form, &config},
+static const struct kd_opt_section sections[] = {
+    {"what", "What to show", what, &config, NULL},
+    {"form", "Form", form, &config, NULL},
+    {0},
 };
 
 static const char details[] =
@@ -189,12 +199,13 @@ static int print_table(const struct kd_report *report, const struct kd_view *vie
                        struct kd_bytes *out, struct kd_err *err)
 {
     static int (*const make[])(const struct kd_report *, struct kd_table *, struct kd_err *) = {
-        kd_table_models, kd_table_seeds,   kd_table_differences,
-        kd_table_logs,   kd_table_classes, kd_table_class_seeds};
+        [TABLE_MODELS] = kd_table_models,           [TABLE_SEEDS] = kd_table_seeds,
+        [TABLE_DIFFERENCES] = kd_table_differences, [TABLE_LOGS] = kd_table_logs,
+        [TABLE_CLASSES] = kd_table_classes,         [TABLE_CLASS_SEEDS] = kd_table_class_seeds};
     struct kd_table t;
     struct kd_column *columns = NULL;
     size_t column;
-    if (config.table == 0) return kd_report_render(report, view, out, err);
+    if (config.table == TABLE_MODELS) return kd_report_render(report, view, out, err);
     int status = make[config.table](report, &t, err);
     if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
     if (status == 0 && view->sort) {
@@ -291,8 +302,11 @@ static int check_options(const struct kd_run *run, enum form chosen, struct kd_e
 static int show(struct kd_run *run, const struct kd_report *report, enum form chosen,
                 struct kd_err *err)
 {
-    static const enum kd_form forms[] = {KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV,
-                                         KD_FORM_JSON, KD_FORM_LATEX};
+    static const enum kd_form forms[] = {[FORM_TERMINAL] = KD_FORM_TERMINAL,
+                                         [FORM_MARKDOWN] = KD_FORM_MARKDOWN,
+                                         [FORM_CSV] = KD_FORM_CSV,
+                                         [FORM_JSON] = KD_FORM_JSON,
+                                         [FORM_LATEX] = KD_FORM_LATEX};
     struct kd_bytes out = {0};
     if (config.all || chosen >= FORM_CHARTS) return write_files(run, report, chosen, err);
     const char *term = getenv("TERM");
@@ -356,7 +370,6 @@ const struct kd_program kd_program = {
     .summary = "Shows what run folders hold: tables, logs, charts, a page, a workbook.",
     .details = details,
     .sections = sections,
-    .n_sections = sizeof sections / sizeof *sections,
     .min_operands = 0,
     .max_operands = 1000000,
     .run = run,

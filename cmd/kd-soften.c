@@ -24,7 +24,7 @@ static const struct kd_option rows[] = {
     {"weights", 'w', NULL, KD_OPT_REALS, O(weights), .min = 0, .max = 1e9, .metavar = "W,...",
      .help = "weights of several teachers, in their order; default equal"},
     {"average", 0, NULL, KD_OPT_CHOICE, O(average), .preset = "logits",
-     .choices = "logits|probabilities", .metavar = "WHAT",
+     .choices = KD_CHOICES(KD_AVERAGES), .metavar = "WHAT",
      .help = "what of several teachers is averaged; probabilities hold for the temperatures given "
              "alone"},
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
@@ -43,20 +43,15 @@ static const struct kd_option rows[] = {
      .help = "pass over files that are there and were made by the same teacher, from the same "
              "images, with the "
              "same options"},
+    {0},
 };
 
-static struct kd_opt_section sections[] = {
-    {"Teachers and images", rows, sizeof rows / sizeof *rows, &options},
-    {"Soft targets", kd_soften_rows, 0, &options.soften},
-    {"Augmentation of views", kd_augment_rows, 0, &options.augment},
+static const struct kd_opt_section sections[] = {
+    {"teachers", "Teachers and images", rows, &options, NULL},
+    {"soften", "Soft targets", kd_soften_rows, &options.soften, NULL},
+    {"augment", "Augmentation of views", kd_augment_rows, &options.augment, NULL},
+    {0},
 };
-enum { SECTIONS = sizeof sections / sizeof *sections };
-
-__attribute__((constructor)) static void count_rows(void)
-{
-    sections[1].n = kd_soften_rows_n;
-    sections[2].n = kd_augment_rows_n;
-}
 
 struct work {
     struct kd_run *run;
@@ -340,7 +335,6 @@ const struct kd_program kd_program = {
         "  kd-soften -m T --data mnist:train -o - | kd-train-student -S - --data mnist --layers "
         "128\n",
     .sections = sections,
-    .n_sections = SECTIONS,
     .max_operands = 1,
     .computes = true,
     .run = run,

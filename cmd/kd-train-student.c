@@ -25,8 +25,7 @@ const struct kd_program kd_program = {
         "2\n"
         "  kd-train-student EXPERIMENT --list --ready --update | xargs -P 2 -L 1 kd-train-student "
         "EXPERIMENT\n",
-    .sections = training_sections,
-    .n_sections = STUDENT_SECTIONS,
+    .sections = training_student_sections,
     .max_operands = 1,
     .computes = true,
     .run = run,

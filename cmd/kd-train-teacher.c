@@ -17,8 +17,7 @@ const struct kd_program kd_program = {
                "  kd-train-teacher --data mnist --layers 1200,1200 --validation 5000 -o teacher/\n"
                "  kd-train-teacher --data digits --layers 400 --epochs 5 -o - | kd-eval - --data "
                "digits:test\n",
-    .sections = training_sections,
-    .n_sections = TEACHER_SECTIONS,
+    .sections = training_teacher_sections,
     .max_operands = 1,
     .computes = true,
     .run = run,

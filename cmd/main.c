@@ -38,6 +38,7 @@ static const struct kd_option common_rows[] = {
     {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "this text"},
     {"version", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, version),
      .help = "version, compiler, flags, BLAS and its kernel"},
+    {0},
 };
 
 static void on_stop(int signal_number)
@@ -124,11 +125,11 @@ static int show_version(struct kd_err *err)
     return kd_print(err, "\n");
 }
 
-static int show_help(const struct kd_opt_section *sections, size_t n, struct kd_err *err)
+static int show_help(const struct kd_opt_section *sections, struct kd_err *err)
 {
     const struct kd_program *p = &kd_program;
     if (kd_print(err, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary) < 0) return -1;
-    kd_opts_help(sections, n, HELP_WIDTH, stdout);
+    kd_opts_help(sections, HELP_WIDTH, stdout);
     return p->details ? kd_print(err, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n")
                       : 0;
 }
@@ -204,13 +205,13 @@ static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
     _exit(1); /* OpenBLAS's own threads are trying for that room already, and would be waited for */
 }
 
-static int work(struct kd_run *run, struct kd_opt_section *sections, size_t n, int argc,
-                char **argv, struct kd_err *err)
+static int work(struct kd_run *run, const struct kd_opt_section *sections, int argc, char **argv,
+                struct kd_err *err)
 {
-    if (kd_opts_preset(sections, n, err) < 0) return -1;
-    if (kd_args_scan(&run->args, sections, n, argc, argv, err) < 0) return -1;
+    if (kd_opts_preset(sections, err) < 0) return -1;
+    if (kd_args_scan(&run->args, sections, argc, argv, err) < 0) return -1;
     if (kd_args_apply(&run->args, err) < 0) return -1;
-    if (run->common.help) return show_help(sections, n, err);
+    if (run->common.help) return show_help(sections, err);
     if (run->common.version) return show_version(err);
     if (check_operands(&run->args, err) < 0 || start(run, argc, argv, err) < 0) return -1;
     signals_set();
@@ -221,14 +222,16 @@ int main(int argc, char **argv)
 {
     struct kd_err err = {0};
     struct kd_run run = {0};
-    size_t n = kd_program.n_sections;
-    struct kd_opt_section *sections = kd_alloc(n + 1, sizeof *sections, "options", &err);
+    size_t n = 0;
+    while (kd_program.sections && kd_program.sections[n].rows) n++;
+    struct kd_opt_section *sections = kd_alloc(n + 2, sizeof *sections, "options", &err);
     int status = -1;
     if (sections) {
         if (n) memcpy(sections, kd_program.sections, n * sizeof *sections);
-        sections[n] = (struct kd_opt_section){
-            "Common options", common_rows, sizeof common_rows / sizeof *common_rows, &run.common};
-        status = work(&run, sections, n + 1, argc, argv, &err);
+        sections[n] =
+            (struct kd_opt_section){"common", "Common options", common_rows, &run.common, NULL};
+        sections[n + 1] = (struct kd_opt_section){0};
+        status = work(&run, sections, argc, argv, &err);
     }
     kd_bar_clear(&run.bar);
     if (status == 0) status = output_end(&err);
@@ -236,7 +239,7 @@ int main(int argc, char **argv)
     kd_pool_free(run.pool);
     kd_free(run.command);
     kd_args_release(&run.args);
-    if (sections) kd_opts_release(sections, n + 1);
+    if (sections) kd_opts_release(sections);
     kd_free(sections);
     if (kd_stopping) return 128 + kd_stopping;
     return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;

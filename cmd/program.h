@@ -6,8 +6,9 @@
  * A program is a `const struct kd_program kd_program` in its own file:
  *
  *     static struct config { char *data; } config;
- *     static const struct kd_option rows[] = {{"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct
- * config, data), ...}}; static struct kd_opt_section sections[] = {{"Data", rows, 1, &config}};
+ *     static const struct kd_option rows[] = {
+ *         {"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct config, data), ...}, {0}};
+ *     static const struct kd_opt_section sections[] = {{"data", "Data", rows, &config}, {0}};
  *     static int run(struct kd_run *r, struct kd_err *err) { ... return 0 or kd_fail(...) }
  *     const struct kd_program kd_program = {.name = "kd-eval", ...};
  *
@@ -42,12 +43,11 @@ struct kd_run { /* what main() hands to the program */
 };
 
 struct kd_program {
-    const char *name;    /* "kd-eval" */
-    const char *usage;   /* "[OPTION]... MODEL..." */
-    const char *summary; /* one sentence */
-    const char *details; /* what follows the options in --help: examples */
-    struct kd_opt_section *sections;
-    size_t n_sections;
+    const char *name;                      /* "kd-eval" */
+    const char *usage;                     /* "[OPTION]... MODEL..." */
+    const char *summary;                   /* one sentence */
+    const char *details;                   /* what follows the options in --help: examples */
+    const struct kd_opt_section *sections; /* its own; main() adds the common options */
     size_t min_operands, max_operands;
     bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of
                       kernel */

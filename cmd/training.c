@@ -27,6 +27,7 @@ static const struct kd_option rows[] = {
      .help = "print the options of each training, one a line, parents first, and train nothing"},
     {"ready", 0, NULL, KD_OPT_BOOL, OPTION(ready),
      .help = "with --list: only those whose teachers are there"},
+    {0},
 };
 static const struct kd_option student_rows[] = {
     {"student", 0, NULL, KD_OPT_TEXTS, OPTION(students), .metavar = "NAME",
@@ -38,29 +39,23 @@ static const struct kd_option student_rows[] = {
      .help = "learn from this model at hand; repeated: from their mean"},
     {"force", 'f', NULL, KD_OPT_BOOL, OPTION(force),
      .help = "accept soft targets that do not say which images they were made for"},
+    {0},
 };
-enum {
-    ROWS = sizeof rows / sizeof *rows,
-    STUDENT_ROWS = sizeof student_rows / sizeof *student_rows
+#define TEACHER_SECTIONS                                                                           \
+    {"experiment", "Experiment and network", rows, &training_options, NULL},                       \
+        {"train", "Training", kd_train_rows, &training_job.train, NULL},                           \
+        {"augment", "Augmentation", kd_augment_rows, &training_job.augment, NULL},                 \
+    {                                                                                              \
+        "data", "Data", kd_data_rows, &training_job.data, NULL                                     \
+    }
+const struct kd_opt_section training_teacher_sections[] = {TEACHER_SECTIONS, {0}};
+const struct kd_opt_section training_student_sections[] = {
+    TEACHER_SECTIONS,
+    {"students", "Students", student_rows, &training_options, NULL},
+    {"distill", "Distillation", kd_distill_rows, &training_job.distill, NULL},
+    {0},
 };
-
-struct kd_opt_section training_sections[STUDENT_SECTIONS] = {
-    {"Experiment and network", rows, ROWS, &training_options},
-    {"Training", kd_train_rows, 0, &training_job.train},
-    {"Augmentation", kd_augment_rows, 0, &training_job.augment},
-    {"Data", kd_data_rows, 0, &training_job.data},
-    {"Students", student_rows, STUDENT_ROWS, &training_options},
-    {"Distillation", kd_distill_rows, 0, &training_job.distill},
-};
-
-/* The rows of the library say their number only when the program runs. */
-__attribute__((constructor)) static void count_rows(void)
-{
-    training_sections[1].n = kd_train_rows_n;
-    training_sections[2].n = kd_augment_rows_n;
-    training_sections[3].n = kd_data_rows_n;
-    training_sections[5].n = kd_distill_rows_n;
-}
+#undef TEACHER_SECTIONS
 
 /* ---- one invocation ---- */
 

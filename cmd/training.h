@@ -20,10 +20,8 @@ struct training_options {
 };
 extern struct kd_job training_job;
 extern struct training_options training_options;
-/* Sections over training_job and training_options; teachers have the first TEACHER_SECTIONS of
- * them. */
-enum { TEACHER_SECTIONS = 4, STUDENT_SECTIONS = 6 };
-extern struct kd_opt_section training_sections[STUDENT_SECTIONS];
+/* Sections over training_job and training_options. */
+extern const struct kd_opt_section training_teacher_sections[], training_student_sections[];
 
 struct training_work { /* one invocation */
     struct kd_run *run;

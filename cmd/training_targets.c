@@ -100,14 +100,15 @@ static bool written_serve(const struct training_work *w)
     struct kd_err ignored;
     struct kd_soften_config soften = {0};
     struct kd_augment views = {0};
-    struct kd_opt_section s[] = {{"", kd_soften_rows, kd_soften_rows_n, &soften},
-                                 {"", kd_augment_rows, kd_augment_rows_n, &views}};
+    const struct kd_opt_section s[] = {{"soften", "", kd_soften_rows, &soften, NULL},
+                                       {"augment", "", kd_augment_rows, &views, NULL},
+                                       {0}};
     const struct kd_augment *own = &training_job.augment;
-    bool serve = kd_opts_preset(s, 2, &ignored) == 0 &&
+    bool serve = kd_opts_preset(s, &ignored) == 0 &&
                  kd_experiment_soften(w->x, &soften, &views, &ignored) == 0;
     bool moves = kd_augment_active(own) && !training_job.distill.fixed_teacher;
     if (serve) serve = moves ? soften.views > 0 && kd_augment_same(&views, own) : soften.views == 0;
-    kd_opts_release(s, 2);
+    kd_opts_release(s);
     return serve;
 }
 

@@ -1,28 +1,64 @@
 #include "kd/base/option.h"
 #include "option_value.h"
+#include <stdlib.h>
 #include <string.h>
 
-int kd_opts_preset(struct kd_opt_section *sections, size_t n, struct kd_err *err)
+const char *kd_choice_name(const char *const *choices, int index)
+{
+    for (int i = 0; choices[i]; i++)
+        if (i == index) return choices[i];
+    return NULL;
+}
+
+int kd_choice_index(const char *const *choices, const char *name)
+{
+    for (int i = 0; choices[i]; i++)
+        if (strcmp(choices[i], name) == 0) return i;
+    return -1;
+}
+
+bool kd_opt_listed(const char *words, const char *word)
+{
+    const size_t size = strlen(word);
+    for (const char *p = words; *p; p += *p == ' ') {
+        const size_t n = strcspn(p, " ");
+        if (n == size && memcmp(p, word, size) == 0) return true;
+        p += n;
+    }
+    return false;
+}
+
+const struct kd_opt_section *kd_opts_section(const struct kd_opt_section *sections,
+                                             const char *name)
+{
+    for (; sections->rows; sections++)
+        if (strcmp(sections->name, name) == 0) return sections;
+    abort(); /* a mistake in the program, not in what it was given */
+}
+
+const struct kd_option *kd_opt_next(const struct kd_opt_section *section,
+                                    const struct kd_option *row)
+{
+    for (row = row ? row + 1 : section->rows; row && (row->flag || row->key); row++)
+        if (!section->only || (row->flag && kd_opt_listed(section->only, row->flag))) return row;
+    return NULL;
+}
+
+int kd_opts_preset(const struct kd_opt_section *sections, struct kd_err *err)
 {
     /* All fields first, so that a release after a failure below finds none uninitialized. */
-    for (size_t s = 0; s < n; s++)
-        for (size_t i = 0; i < sections[s].n; i++) {
-            const struct kd_option *row = &sections[s].rows[i];
-            memset(kd_opt_field(&sections[s], row), 0, kd_opt_size(row->kind));
-        }
-    for (size_t s = 0; s < n; s++)
-        for (size_t i = 0; i < sections[s].n; i++) {
-            const struct kd_option *row = &sections[s].rows[i];
-            if (kd_opt_reset(row, kd_opt_field(&sections[s], row), err) < 0) return -1;
-        }
+    for (const struct kd_opt_section *s = sections; s->rows; s++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(s, row));)
+            memset(kd_opt_field(s, row), 0, kd_opt_size(row->kind));
+    for (const struct kd_opt_section *s = sections; s->rows; s++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(s, row));)
+            if (kd_opt_reset(row, kd_opt_field(s, row), err) < 0) return -1;
     return 0;
 }
 
-void kd_opts_release(struct kd_opt_section *sections, size_t n)
+void kd_opts_release(const struct kd_opt_section *sections)
 {
-    for (size_t s = 0; s < n; s++)
-        for (size_t i = 0; i < sections[s].n; i++) {
-            const struct kd_option *row = &sections[s].rows[i];
-            kd_opt_clear(row, kd_opt_field(&sections[s], row));
-        }
+    for (const struct kd_opt_section *s = sections; s->rows; s++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(s, row));)
+            kd_opt_clear(row, kd_opt_field(s, row));
 }

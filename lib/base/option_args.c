@@ -11,7 +11,6 @@ struct kd_arg { /* an option as given */
 struct scan { /* where kd_args_scan stands */
     struct kd_args *args;
     const struct kd_opt_section *sections;
-    size_t n;
     int argc, i;
     char **argv;
 };
@@ -19,25 +18,23 @@ struct scan { /* where kd_args_scan stands */
 static const struct kd_option *find_flag(struct scan *s, const char *name, size_t size,
                                          const struct kd_opt_section **section)
 {
-    for (size_t k = 0; k < s->n; k++)
-        for (size_t i = 0; i < s->sections[k].n; i++) {
-            const struct kd_option *row = &s->sections[k].rows[i];
+    for (const struct kd_opt_section *at = s->sections; at->rows; at++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(at, row));)
             if (row->flag && strlen(row->flag) == size && !memcmp(row->flag, name, size)) {
-                *section = &s->sections[k];
+                *section = at;
                 return row;
             }
-        }
     return NULL;
 }
 
 static const struct kd_option *find_letter(struct scan *s, char letter,
                                            const struct kd_opt_section **section)
 {
-    for (size_t k = 0; k < s->n; k++)
-        for (size_t i = 0; i < s->sections[k].n; i++)
-            if (s->sections[k].rows[i].flag && s->sections[k].rows[i].letter == letter) {
-                *section = &s->sections[k];
-                return &s->sections[k].rows[i];
+    for (const struct kd_opt_section *at = s->sections; at->rows; at++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(at, row));)
+            if (row->flag && row->letter == letter) {
+                *section = at;
+                return row;
             }
     return NULL;
 }
@@ -47,12 +44,10 @@ static const char *nearest_flag(struct scan *s, const char *typed, bool only_boo
 {
     const char *names[512];
     unsigned n = 0;
-    for (size_t k = 0; k < s->n; k++)
-        for (size_t i = 0; i < s->sections[k].n; i++) {
-            const struct kd_option *row = &s->sections[k].rows[i];
+    for (const struct kd_opt_section *at = s->sections; at->rows; at++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(at, row));)
             if (row->flag && (!only_bool || row->kind == KD_OPT_BOOL) && n < 512)
                 names[n++] = row->flag;
-        }
     return kd_nearest(typed, names, n);
 }
 
@@ -91,9 +86,8 @@ static int remember(struct scan *s, const struct kd_opt_section *section,
  * a value; --name=value says that it is meant. */
 static const char *next_value(struct scan *s, const struct kd_option *row, struct kd_err *err)
 {
-    const char *what = row->metavar                 ? row->metavar
-                       : row->kind == KD_OPT_CHOICE ? row->choices
-                                                    : "VALUE";
+    char what[128];
+    kd_opt_metavar(row, what, sizeof what);
     const struct kd_opt_section *section;
     if (s->i + 1 >= s->argc) {
         kd_fail_usage(err, "--%s needs a value: --%s %s", row->flag, row->flag, what);
@@ -155,10 +149,10 @@ static int scan_letters(struct scan *s, const char *word, struct kd_err *err)
     return 0;
 }
 
-int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc,
-                 char **argv, struct kd_err *err)
+int kd_args_scan(struct kd_args *args, const struct kd_opt_section *sections, int argc, char **argv,
+                 struct kd_err *err)
 {
-    struct scan s = {.args = args, .sections = sections, .n = n, .argc = argc, .argv = argv};
+    struct scan s = {.args = args, .sections = sections, .argc = argc, .argv = argv};
     size_t most = 1;
     bool options = true;
     for (int i = 1; i < argc; i++) most += argv[i][0] == '-' ? strlen(argv[i]) : 1;
@@ -209,17 +203,6 @@ bool kd_args_has(const struct kd_args *args, const char *flag)
     return false;
 }
 
-static bool lists(const char *flags, const char *flag)
-{
-    const size_t size = strlen(flag);
-    for (const char *p = flags; *p; p += *p == ' ') {
-        const size_t word = strcspn(p, " ");
-        if (word == size && memcmp(p, flag, size) == 0) return true;
-        p += word;
-    }
-    return false;
-}
-
 int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t n,
                  struct kd_err *err)
 {
@@ -228,7 +211,7 @@ int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t
             const struct kd_option *row = args->given[i].row;
             const bool negated =
                 row->kind == KD_OPT_BOOL && strcmp(args->given[i].value, "false") == 0;
-            if (lists(rules[k].flags, row->flag))
+            if (kd_opt_listed(rules[k].flags, row->flag))
                 return kd_fail_usage(err, "--%s%s %s", negated ? "no-" : "", row->flag,
                                      rules[k].why);
         }

@@ -1,5 +1,5 @@
 #include "kd/base/mem.h"
-#include "kd/base/option.h"
+#include "option_value.h"
 #include <string.h>
 
 enum { LABEL_MOST = 28, LABEL_INDENT = 2 };
@@ -8,11 +8,8 @@ enum { LABEL_MOST = 28, LABEL_INDENT = 2 };
 static int label_text(const struct kd_option *row, char *out, size_t room)
 {
     bool on = row->kind == KD_OPT_BOOL && row->preset && !strcmp(row->preset, "true");
-    const char *value = row->kind == KD_OPT_BOOL     ? ""
-                        : row->metavar               ? row->metavar
-                        : row->kind == KD_OPT_CHOICE ? row->choices
-                                                     : "VALUE";
-    char letter[8] = "    ";
+    char letter[8] = "    ", value[128];
+    kd_opt_metavar(row, value, sizeof value);
     if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
     return snprintf(out, room, "%s--%s%s%s%s", letter, on ? "no-" : "", row->flag,
                     *value ? " " : "", value);
@@ -24,11 +21,8 @@ static void help_text(const struct kd_option *row, char *out, size_t room)
     size_t used = (size_t)snprintf(out, room, "%s", row->help ? row->help : "");
     if (used < room && row->kind == KD_OPT_CHOICE && row->metavar) {
         used += (size_t)snprintf(out + used, room - used, ": ");
-        for (const char *p = row->choices; *p && used < room;) {
-            int n = (int)strcspn(p, "|");
-            used += (size_t)snprintf(out + used, room - used, "%.*s%s", n, p, p[n] ? ", " : "");
-            p += n + (p[n] == '|');
-        }
+        if (used < room) kd_opt_choices(row->choices, ", ", ", ", out + used, room - used);
+        used = strlen(out);
     }
     bool shown = row->preset && *row->preset && row->kind != KD_OPT_BOOL;
     if (used < room && shown) snprintf(out + used, room - used, " (default %s)", row->preset);
@@ -56,23 +50,28 @@ static void wrap(const char *text, int at, int column, int width, FILE *to)
     fputc('\n', to);
 }
 
-void kd_opts_help(const struct kd_opt_section *sections, size_t n, int width, FILE *to)
+/* Where the explanations begin: behind the longest label that is not too long. */
+static int help_column(const struct kd_opt_section *sections)
 {
-    char label[256], help[1024];
+    char label[256];
     int column = 0;
-    for (size_t s = 0; s < n; s++)
-        for (size_t i = 0; i < sections[s].n; i++) {
-            if (!sections[s].rows[i].flag) continue;
-            int size = label_text(&sections[s].rows[i], label, sizeof label);
+    for (const struct kd_opt_section *s = sections; s->rows; s++)
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(s, row));) {
+            int size = row->flag ? label_text(row, label, sizeof label) : 0;
             if (size <= LABEL_MOST && size > column) column = size;
         }
-    column += LABEL_INDENT + 2;
-    for (size_t s = 0; s < n; s++) {
+    return column + LABEL_INDENT + 2;
+}
+
+void kd_opts_help(const struct kd_opt_section *sections, int width, FILE *to)
+{
+    char label[256], help[1024];
+    const int column = help_column(sections);
+    for (const struct kd_opt_section *s = sections; s->rows; s++) {
         bool begun = false;
-        for (size_t i = 0; i < sections[s].n; i++) {
-            const struct kd_option *row = &sections[s].rows[i];
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(s, row));) {
             if (!row->flag) continue;
-            if (!begun) fprintf(to, "%s%s:\n", s ? "\n" : "", sections[s].title);
+            if (!begun) fprintf(to, "%s%s:\n", s == sections ? "" : "\n", s->title);
             begun = true;
             label_text(row, label, sizeof label);
             help_text(row, help, sizeof help);

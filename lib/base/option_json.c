@@ -4,9 +4,8 @@
 
 struct reader {
     const struct kd_opt_section *section;
-    const char *where; /* path of the section's object, "" for none */
-    const char *const *besides;
-    size_t n_besides;
+    const char *where;          /* path of the section's object, "" for none */
+    const char *const *besides; /* ends with NULL */
     struct kd_err *err;
 };
 
@@ -18,10 +17,10 @@ static const char *dot(const char *path)
 /* Row whose key is PREFIX.NAME (PREFIX may be ""), or NULL. */
 static const struct kd_option *find_key(const struct reader *r, const char *path)
 {
-    for (size_t i = 0; i < r->section->n; i++)
-        if (r->section->rows[i].key && !strcmp(r->section->rows[i].key, path))
-            return &r->section->rows[i];
-    return NULL;
+    const struct kd_option *row = NULL;
+    while ((row = kd_opt_next(r->section, row)))
+        if (row->key && !strcmp(row->key, path)) break;
+    return row;
 }
 
 static bool below(const char *key, const char *path)
@@ -32,8 +31,8 @@ static bool below(const char *key, const char *path)
 
 static bool is_group(const struct reader *r, const char *path)
 {
-    for (size_t i = 0; i < r->section->n; i++)
-        if (below(r->section->rows[i].key, path)) return true;
+    for (const struct kd_option *row = NULL; (row = kd_opt_next(r->section, row));)
+        if (below(row->key, path)) return true;
     return false;
 }
 
@@ -46,8 +45,9 @@ static int unknown(const struct reader *r, const char *prefix, const char *typed
     unsigned n = 0;
     int status = 0;
     size_t skip = *prefix ? strlen(prefix) + 1 : 0;
-    for (size_t i = 0; i < r->section->n && n < 512 && status == 0; i++) {
-        const char *key = r->section->rows[i].key;
+    for (const struct kd_option *row = NULL;
+         n < 512 && status == 0 && (row = kd_opt_next(r->section, row));) {
+        const char *key = row->key;
         if (!key || (*prefix && !below(key, prefix))) continue;
         at[n++] = store.size;
         status = kd_bytes_add(&store, key + skip, strcspn(key + skip, "."), r->err);
@@ -55,7 +55,7 @@ static int unknown(const struct reader *r, const char *prefix, const char *typed
     }
     if (status == 0) {
         for (unsigned i = 0; i < n; i++) names[i] = store.data + at[i];
-        for (size_t i = 0; !*prefix && i < r->n_besides && n < 512; i++) names[n++] = r->besides[i];
+        for (size_t i = 0; !*prefix && r->besides[i] && n < 512; i++) names[n++] = r->besides[i];
         near = kd_nearest(typed, names, n);
         if (strchr(typed, '.') && !*prefix && find_key(r, typed))
             kd_fail_usage(r->err, "%s%s\"%s\": dotted keys are for --set; nest objects here",
@@ -89,9 +89,8 @@ static int read_group(const struct reader *r, const cJSON *value, const char *pa
     const struct kd_option *row = find_key(r, kind);
     if (cJSON_IsObject(value)) return read_object(r, value, path);
     if (cJSON_IsNull(value)) {
-        for (size_t i = 0; i < r->section->n; i++)
-            if (below(r->section->rows[i].key, path) && set(r, &r->section->rows[i], value) < 0)
-                return -1;
+        for (const struct kd_option *own = NULL; (own = kd_opt_next(r->section, own));)
+            if (below(own->key, path) && set(r, own, value) < 0) return -1;
         return 0;
     }
     if (row) return set(r, row, value);
@@ -104,7 +103,7 @@ static int read_object(const struct reader *r, const cJSON *object, const char *
         char path[512];
         bool besides = false;
         int n = snprintf(path, sizeof path, "%s%s%s", prefix, dot(prefix), item->string);
-        for (size_t i = 0; !*prefix && i < r->n_besides; i++)
+        for (size_t i = 0; !*prefix && r->besides[i]; i++)
             besides = besides || !strcmp(r->besides[i], item->string);
         if (besides) continue;
         bool fits = n >= 0 && (size_t)n < sizeof path && !strchr(item->string, '.');
@@ -118,9 +117,10 @@ static int read_object(const struct reader *r, const cJSON *object, const char *
 }
 
 int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object, const char *where,
-                      const char *const *besides, size_t n_besides, struct kd_err *err)
+                      const char *const *besides, struct kd_err *err)
 {
-    struct reader r = {section, where ? where : "", besides, n_besides, err};
+    static const char *const none[] = {NULL};
+    struct reader r = {section, where ? where : "", besides ? besides : none, err};
     if (!cJSON_IsObject(object))
         return kd_fail_usage(err, "%s: expected an object {...}",
                              *r.where ? r.where : "configuration");
@@ -154,8 +154,7 @@ cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
 {
     cJSON *root = cJSON_CreateObject();
     if (!root) kd_fail(err, "configuration: out of memory");
-    for (size_t i = 0; root && i < section->n; i++) {
-        const struct kd_option *row = &section->rows[i];
+    for (const struct kd_option *row = NULL; root && (row = kd_opt_next(section, row));) {
         if (!row->key || (row->later && is_zero(row, kd_opt_field(section, row)))) continue;
         cJSON *value = kd_opt_get_json(row, kd_opt_field(section, row), err);
         if (!value || kd_json_set(root, row->key, value, err) < 0) {

@@ -42,18 +42,27 @@ static void expected_number(const struct kd_option *row, char *out, size_t room)
         snprintf(out, room, "%s from %s to %s", what, low, high);
 }
 
-/* "sgd|adam|adamw" -> "sgd, adam or adamw" */
-static void expected_choice(const char *choices, char *out, size_t room)
+void kd_opt_choices(const char *const *choices, const char *joint, const char *last, char *out,
+                    size_t room)
 {
     size_t used = 0;
-    while (*choices && used + 5 < room) {
-        size_t n = strcspn(choices, "|");
-        const char *rest = choices + n + (choices[n] == '|');
-        const char *joint = !*rest ? "" : strchr(rest, '|') ? ", " : " or ";
-        int wrote = snprintf(out + used, room - used, "%.*s%s", (int)n, choices, joint);
+    out[0] = '\0';
+    for (size_t i = 0; choices[i] && used < room; i++) {
+        const char *before = i == 0 ? "" : choices[i + 1] ? joint : last;
+        int wrote = snprintf(out + used, room - used, "%s%s", before, choices[i]);
         used += wrote > 0 ? (size_t)wrote : 0;
-        choices = rest;
     }
+}
+
+void kd_opt_metavar(const struct kd_option *row, char *out, size_t room)
+{
+    if (row->kind == KD_OPT_CHOICE && !row->metavar)
+        kd_opt_choices(row->choices, "|", "|", out, room);
+    else
+        snprintf(out, room, "%s",
+                 row->kind == KD_OPT_BOOL ? ""
+                 : row->metavar           ? row->metavar
+                                          : "VALUE");
 }
 
 static void expected(const struct kd_option *row, char *out, size_t room)
@@ -70,7 +79,7 @@ static void expected(const struct kd_option *row, char *out, size_t room)
         snprintf(out, room, "a text");
         break;
     case KD_OPT_CHOICE:
-        expected_choice(row->choices, out, room);
+        kd_opt_choices(row->choices, ", ", " or ", out, room);
         break;
     case KD_OPT_TEXTS:
         snprintf(out, room, "a text or a list of texts");
@@ -91,18 +100,13 @@ static void expected(const struct kd_option *row, char *out, size_t room)
 static int refuse(const struct kd_option *row, const char *name, const char *value,
                   struct kd_err *err)
 {
-    char what[512] = "", copy[512];
-    const char *names[64], *near = NULL;
-    unsigned n = 0;
+    char what[512] = "";
+    const char *near = NULL;
     expected(row, what, sizeof what);
     if (row->kind == KD_OPT_CHOICE) {
-        snprintf(copy, sizeof copy, "%s", row->choices);
-        for (char *p = copy; p && n < 64;) {
-            names[n++] = p;
-            p = strchr(p, '|');
-            if (p) *p++ = '\0';
-        }
-        near = kd_nearest(value, names, n);
+        unsigned n = 0;
+        while (row->choices[n]) n++;
+        near = kd_nearest(value, row->choices, n);
     }
     return kd_fail_usage(err, "%s=%.60s%s: expected %s%s%s%s", name, value,
                          strlen(value) > 60 ? "..." : "", what, near ? "; did you mean " : "",
@@ -153,17 +157,6 @@ static bool read_whole(const struct kd_option *row, const char *text, int64_t *o
     errno = 0;
     intmax_t exact = strtoimax(text, &end, 10);
     return !*end && errno == 0 && exact == (intmax_t)v;
-}
-
-static int choice_index(const char *choices, const char *text)
-{
-    size_t size = strlen(text);
-    for (int i = 0;; i++) {
-        size_t n = strcspn(choices, "|");
-        if (n == size && !memcmp(choices, text, n)) return i;
-        if (!choices[n]) return -1;
-        choices += n + 1;
-    }
 }
 
 static int set_copy(char **field, const char *text, struct kd_err *err)
@@ -301,7 +294,7 @@ int kd_opt_set_text(const struct kd_option *row, void *field, const char *text, 
         *(double *)field = real;
         return 0;
     case KD_OPT_CHOICE:
-        if ((index = choice_index(row->choices, text)) < 0) return refuse(row, name, text, err);
+        if ((index = kd_choice_index(row->choices, text)) < 0) return refuse(row, name, text, err);
         *(int *)field = index;
         return 0;
     case KD_OPT_TEXT:
@@ -336,7 +329,7 @@ int kd_opt_set_json(const struct kd_option *row, void *field, const cJSON *value
             *(double *)field = value->valuedouble;
         return 0;
     case KD_OPT_CHOICE:
-        index = cJSON_IsString(value) ? choice_index(row->choices, value->valuestring) : -1;
+        index = cJSON_IsString(value) ? kd_choice_index(row->choices, value->valuestring) : -1;
         if (index < 0) return refuse_json(row, name, value, err);
         *(int *)field = index;
         return 0;
@@ -433,14 +426,6 @@ static cJSON *texts_to_json(const struct kd_texts *list)
     return array;
 }
 
-static cJSON *choice_to_json(const char *choices, int index)
-{
-    char name[64];
-    while (index-- > 0 && strchr(choices, '|')) choices = strchr(choices, '|') + 1;
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(choices, "|"), choices);
-    return cJSON_CreateString(name);
-}
-
 cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd_err *err)
 {
     cJSON *made = NULL;
@@ -458,7 +443,7 @@ cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd
         made = cJSON_CreateNumber(*(const double *)field);
         break;
     case KD_OPT_CHOICE:
-        made = choice_to_json(row->choices, *(const int *)field);
+        made = cJSON_CreateString(kd_choice_name(row->choices, *(const int *)field));
         break;
     case KD_OPT_TEXT:
         text = *(char *const *)field;

@@ -20,6 +20,14 @@ void kd_opt_clear(const struct kd_option *row, void *field);
 /* The field as JSON; the caller deletes it. */
 cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd_err *err);
 
+/* Is `word` among `words`, which are separated by spaces? */
+bool kd_opt_listed(const char *words, const char *word);
+/* "sgd|adam|adamw", or as `joint` and `last` say: "sgd, adam or adamw". */
+void kd_opt_choices(const char *const *choices, const char *joint, const char *last, char *out,
+                    size_t room);
+
+/* What stands for the value in --help: "N"; nothing for BOOL. */
+void kd_opt_metavar(const struct kd_option *row, char *out, size_t room);
 size_t kd_opt_size(enum kd_opt_kind kind); /* bytes of a field */
 
 static inline void *kd_opt_field(const struct kd_opt_section *section, const struct kd_option *row)

@@ -3,22 +3,24 @@
 #include "kd/base/rng.h"
 #include <stdio.h>
 
-enum { FILL_ZERO, FILL_REFLECT };
-enum { FLIP_NONE, FLIP_RANDOM, FLIP_ALTERNATE };
+#define FILLS(X) X(FILL_ZERO, "zero") X(FILL_REFLECT, "reflect")
+enum { FILLS(KD_CHOICE_ENUM) };
+#define FLIPS(X) X(FLIP_NONE, "none") X(FLIP_RANDOM, "random") X(FLIP_ALTERNATE, "alternate")
+enum { FLIPS(KD_CHOICE_ENUM) };
 
 #define A(field) offsetof(struct kd_augment, field)
 const struct kd_option kd_augment_rows[] = {
     {"shift", 0, "shift", KD_OPT_INT, A(shift), .preset = "0", .min = 0, .max = 1024,
      .metavar = "PIXELS", .help = "move each training image by up to this much in both directions"},
-    {"fill", 0, "fill", KD_OPT_CHOICE, A(fill), .preset = "zero", .choices = "zero|reflect",
+    {"fill", 0, "fill", KD_OPT_CHOICE, A(fill), .preset = "zero", .choices = KD_CHOICES(FILLS),
      .metavar = "HOW", .help = "what a moved image leaves behind: raw 0, or its mirror image"},
-    {"flip", 0, "flip", KD_OPT_CHOICE, A(flip), .preset = "none",
-     .choices = "none|random|alternate", .metavar = "HOW",
+    {"flip", 0, "flip", KD_OPT_CHOICE, A(flip), .preset = "none", .choices = KD_CHOICES(FLIPS),
+     .metavar = "HOW",
      .help = "mirror left and right: drawn anew each epoch, or drawn once and turned each epoch"},
     {"cutout", 0, "cutout", KD_OPT_INT, A(cutout), .preset = "0", .min = 0, .max = 1024,
      .metavar = "PIXELS", .help = "blank a square of this side at a random place"},
+    {0},
 };
-const size_t kd_augment_rows_n = sizeof kd_augment_rows / sizeof *kd_augment_rows;
 
 bool kd_augment_active(const struct kd_augment *a)
 {
@@ -33,11 +35,12 @@ bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b)
 
 void kd_augment_text(const struct kd_augment *a, char out[KD_AUGMENT_TEXT])
 {
-    static const char *const flips[] = {"", ", flip random", ", flip alternate"};
-    char cut[32] = "";
+    char cut[32] = "", flip[32] = "";
+    if (a->flip != FLIP_NONE)
+        snprintf(flip, sizeof flip, ", flip %s", kd_choice_name(KD_CHOICES(FLIPS), a->flip));
     if (a->cutout > 0) snprintf(cut, sizeof cut, ", cutout %d", (int)a->cutout);
     snprintf(out, KD_AUGMENT_TEXT, "shift %d%s%s%s", (int)a->shift,
-             a->fill == FILL_REFLECT ? ", fill reflect" : "", flips[a->flip], cut);
+             a->fill == FILL_REFLECT ? ", fill reflect" : "", flip, cut);
 }
 
 /* ---- what is done to one sample ---- */

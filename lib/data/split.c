@@ -16,8 +16,8 @@ const struct kd_option kd_data_rows[] = {
      .help = "images carved from train to choose models on: a count, or a share below 1"},
     {"split-seed", 0, "split_seed", KD_OPT_INT, FIELD(split_seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N", .help = "seed of the carving and of fractions"},
-    {"carve", 0, "carve", KD_OPT_CHOICE, FIELD(carve), .preset = "random", .choices = "random|last",
-     .metavar = "WHICH", .later = true,
+    {"carve", 0, "carve", KD_OPT_CHOICE, FIELD(carve), .preset = "random",
+     .choices = KD_CHOICES(KD_CARVES), .metavar = "WHICH", .later = true,
      .help = "which images are carved: random ones of each class, or the last of the source"},
     {"keep", 0, "keep", KD_OPT_REALS, FIELD(keep), .min = 0, .max = 65535, .metavar = "CLASS,...",
      .help = "train on these classes alone"},
@@ -29,9 +29,9 @@ const struct kd_option kd_data_rows[] = {
      .help = "train without labels, on soft targets alone"},
     {"normalize", 0, "normalize", KD_OPT_JSON, FIELD(normalize), .metavar = "JSON",
      .help = "none, or {\"mean\":[..],\"std\":[..]} by channel; computed from train if not given"},
+    {0},
 };
 #undef FIELD
-const size_t kd_data_rows_n = sizeof kd_data_rows / sizeof *kd_data_rows;
 
 /* Samples sorted into strata: one a class, the last for those without a label. */
 struct strata {

@@ -16,11 +16,11 @@ static int read_layer(struct kd_layer *l, const cJSON *item, struct kd_err *err)
         return kd_fail_usage(err, "expected a name like \"relu\" or an object with a \"kind\"");
     l->kind = kd_layer_kind_find(kind->valuestring, err);
     if (!l->kind) return -1;
-    struct kd_opt_section section = {l->kind->name, l->kind->rows, l->kind->n_rows, l};
-    if (kd_opts_preset(&section, 1, err) < 0) return -1;
+    const struct kd_opt_section section[] = {{"", l->kind->name, l->kind->rows, l, NULL}, {0}};
+    if (kd_opts_preset(section, err) < 0) return -1;
     if (!cJSON_IsObject(item)) return 0;
-    static const char *const besides[] = {"kind"};
-    return kd_opts_from_json(&section, item, "", besides, 1, err);
+    static const char *const besides[] = {"kind", NULL};
+    return kd_opts_from_json(section, item, "", besides, err);
 }
 
 int kd_layer_freeze(struct kd_layer *l, struct kd_err *err)
@@ -41,14 +41,14 @@ int kd_layer_freeze(struct kd_layer *l, struct kd_err *err)
 
 static cJSON *layer_to_json(const struct kd_layer *l, struct kd_err *err)
 {
-    if (!l->kind->n_rows) {
+    if (!l->kind->rows) {
         cJSON *name = cJSON_CreateString(l->kind->name);
         if (!name) kd_fail_memory(err, "not enough memory for a layer list");
         return name;
     }
     struct kd_layer copy = *l; /* the rows want something they could write to */
-    struct kd_opt_section section = {l->kind->name, l->kind->rows, l->kind->n_rows, &copy};
-    cJSON *rest = kd_opts_to_json(&section, err), *object = cJSON_CreateObject();
+    const struct kd_opt_section section[] = {{"", l->kind->name, l->kind->rows, &copy, NULL}, {0}};
+    cJSON *rest = kd_opts_to_json(section, err), *object = cJSON_CreateObject();
     if (!rest || kd_json_add_text(object, "kind", l->kind->name, err) < 0) {
         cJSON_Delete(rest);
         cJSON_Delete(object);

@@ -76,6 +76,7 @@ static const struct kd_option leaky_rows[] = {
      .max = 1,
      .metavar = "SLOPE",
      .help = "slope below zero"},
+    {0},
 };
 
 const struct kd_layer_kind kd_layer_relu = {
@@ -90,7 +91,6 @@ const struct kd_layer_kind kd_layer_relu = {
 const struct kd_layer_kind kd_layer_leaky_relu = {
     .name = "leaky_relu",
     .rows = leaky_rows,
-    .n_rows = 1,
     .shape = kd_layer_same_shape,
     .elementwise = true,
     .keeps_sign = true,

@@ -27,6 +27,7 @@ static const struct kd_option rows[] = {
      .metavar = "E",
      .help = "added to the variance"},
     KD_FREEZE_ROW,
+    {0},
 };
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
@@ -133,7 +134,6 @@ const struct kd_layer_kind kd_layer_batchnorm = {
     .name = "batchnorm",
     .statistics = true,
     .rows = rows,
-    .n_rows = 3,
     .shape = batchnorm_shape,
     .init = batchnorm_init,
     .save_bytes = batchnorm_save_bytes,

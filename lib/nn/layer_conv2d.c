@@ -58,7 +58,7 @@ static const struct kd_option rows[] = {
      .kind = KD_OPT_CHOICE,
      .offset = FIELD(init),
      .preset = "he",
-     .choices = "he|glorot|dirac|whiten",
+     .choices = KD_CHOICES(KD_CONV_INITS),
      .metavar = "KIND",
      .help = "initialization of the weights"},
     {.key = "max_norm",
@@ -70,9 +70,8 @@ static const struct kd_option rows[] = {
      .metavar = "LENGTH",
      .help = "keep each filter to this length; 0: off"},
     KD_FREEZE_ROW,
+    {0},
 };
-
-enum { HE, GLOROT, DIRAC, WHITEN }; /* as init's choices */
 
 static struct kd_conv_shape conv_shape(const struct kd_layer *l)
 {
@@ -154,12 +153,12 @@ static int conv_check(struct kd_layer *l, struct kd_err *err)
             "groups %lld divides not both the %u channels of its input and its %lld "
             "filters",
             (long long)c->groups, l->in.c, (long long)c->filters);
-    if (c->init == WHITEN && strcmp(l->name, "0") != 0)
+    if (c->init == KD_INIT_WHITEN && strcmp(l->name, "0") != 0)
         return kd_fail_usage(
             err,
             "\"init\": \"whiten\" is for the first layer, whose input is the images themselves");
-    if (c->init == WHITEN && (c->groups != 1 || c->filters % 2 ||
-                              c->filters > 2 * (int64_t)l->in.c * c->kernel * c->kernel))
+    if (c->init == KD_INIT_WHITEN && (c->groups != 1 || c->filters % 2 ||
+                                      c->filters > 2 * (int64_t)l->in.c * c->kernel * c->kernel))
         return kd_fail_usage(
             err,
             "\"init\": \"whiten\" wants one group and an even number of filters, at most %lld here",
@@ -203,10 +202,10 @@ static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
     float glorot = (float)sqrt(6.0 / (double)(row + out / (size_t)l->u.conv2d.groups * taps));
     for (size_t o = 0; o < out; o++) {
         struct kd_rng r = kd_rng_for(seed, KD_FOR_INIT, first_param, (uint32_t)o);
-        bool dirac = l->u.conv2d.init == DIRAC && o < in;
+        bool dirac = l->u.conv2d.init == KD_INIT_DIRAC && o < in;
         for (size_t i = 0; i < row; i++)
             w->value[o * row + i] = dirac ? 0
-                                    : l->u.conv2d.init == GLOROT
+                                    : l->u.conv2d.init == KD_INIT_GLOROT
                                         ? glorot * (2 * kd_rng_uniform(&r) - 1)
                                         : he * kd_rng_normal(&r);
         if (dirac) w->value[o * row + o * taps + middle] = 1;
@@ -338,7 +337,6 @@ static void conv_run_gradient(struct kd_layer *l, const struct kd_job_of_layer *
 const struct kd_layer_kind kd_layer_conv2d = {
     .name = "conv2d",
     .rows = rows,
-    .n_rows = sizeof rows / sizeof *rows,
     .shape = conv_shape_of,
     .init = conv_init,
     .macs = conv_macs,

@@ -29,7 +29,7 @@ static const struct kd_option rows[] = {
      .kind = KD_OPT_CHOICE,
      .offset = FIELD(init),
      .preset = "he",
-     .choices = "he|glorot",
+     .choices = KD_CHOICES(KD_DENSE_INITS),
      .metavar = "KIND",
      .help = "initialization of the weights"},
     {.key = "max_norm",
@@ -41,6 +41,7 @@ static const struct kd_option rows[] = {
      .metavar = "LENGTH",
      .help = "keep each unit's incoming weights to this length; 0: off"},
     KD_FREEZE_ROW,
+    {0},
 };
 
 struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t n_rows,
@@ -190,7 +191,6 @@ static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, struct k
 const struct kd_layer_kind kd_layer_dense = {
     .name = "dense",
     .rows = rows,
-    .n_rows = sizeof rows / sizeof *rows,
     .shape = dense_shape,
     .init = dense_init,
     .macs = dense_macs,

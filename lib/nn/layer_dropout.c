@@ -14,6 +14,7 @@ static const struct kd_option rows[] = {
      .max = 0.999,
      .metavar = "RATE",
      .help = "share of values set to 0"},
+    {0},
 };
 
 static size_t dropout_save_bytes(const struct kd_layer *l, size_t batch, bool training)
@@ -57,7 +58,6 @@ static void dropout_backward(struct kd_layer *l, const struct kd_pass *p, struct
 const struct kd_layer_kind kd_layer_dropout = {
     .name = "dropout",
     .rows = rows,
-    .n_rows = 1,
     .shape = kd_layer_same_shape,
     .save_bytes = dropout_save_bytes,
     .elementwise = true,

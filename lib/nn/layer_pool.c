@@ -32,6 +32,7 @@ static const struct kd_option rows[] = {
      .max = 7,
      .metavar = "N",
      .help = "border around the input, at most half the kernel"},
+    {0},
 };
 
 struct window {
@@ -41,7 +42,7 @@ struct window {
 static struct window window_of(const struct kd_layer *l)
 {
     const struct kd_pooling *p = &l->u.pooling;
-    bool global = !l->kind->n_rows;
+    bool global = !l->kind->rows;
     return (struct window){global ? l->in.h : (size_t)p->kernel,
                            global ? l->in.w : (size_t)p->kernel,
                            global ? 1 : (size_t)p->stride,
@@ -110,7 +111,7 @@ static void each_tap(struct kd_layer *l, size_t first, size_t last,
 static bool is_quad(const struct kd_layer *l)
 {
     const struct kd_pooling *p = &l->u.pooling;
-    return l->kind->n_rows && p->kernel == 2 && p->stride == 2 && p->padding == 0 &&
+    return l->kind->rows && p->kernel == 2 && p->stride == 2 && p->padding == 0 &&
            l->in.c % 16 == 0;
 }
 
@@ -226,7 +227,6 @@ static void avg_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_
 const struct kd_layer_kind kd_layer_maxpool = {
     .name = "maxpool",
     .rows = rows,
-    .n_rows = 3,
     .shape = pool_shape,
     .save_bytes = max_save_bytes,
     .cut = KD_BY_IMAGES,
@@ -236,7 +236,6 @@ const struct kd_layer_kind kd_layer_maxpool = {
 const struct kd_layer_kind kd_layer_avgpool = {
     .name = "avgpool",
     .rows = rows,
-    .n_rows = 3,
     .shape = pool_shape,
     .cut = KD_BY_IMAGES,
     .forward = avg_forward,

@@ -19,6 +19,7 @@ static const struct kd_option rows[] = {
      .offset = FIELD(shortcut),
      .metavar = "LAYERS",
      .help = "a list of layers beside it; left out: the input itself"},
+    {0},
 };
 
 static int build_chain(struct kd_layer *l, const cJSON *list, const char *which,
@@ -154,7 +155,6 @@ static void residual_run_back(struct kd_layer *l, const struct kd_job_of_layer *
 const struct kd_layer_kind kd_layer_residual = {
     .name = "residual",
     .rows = rows,
-    .n_rows = 2,
     .shape = residual_shape,
     .release = residual_release,
     .save_bytes = residual_save_bytes,

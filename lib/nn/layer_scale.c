@@ -11,6 +11,7 @@ static const struct kd_option rows[] = {
      .max = 1e6,
      .metavar = "FACTOR",
      .help = "the factor"},
+    {0},
 };
 
 static void scale_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -34,7 +35,6 @@ static void scale_backward(struct kd_layer *l, const struct kd_pass *p, struct k
 const struct kd_layer_kind kd_layer_scale = {
     .name = "scale",
     .rows = rows,
-    .n_rows = 1,
     .shape = kd_layer_same_shape,
     .elementwise = true,
     .keeps = KD_KEEPS_NOTHING,

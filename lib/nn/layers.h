@@ -16,6 +16,11 @@ int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_er
  * weight. */
 struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t rows, size_t cols);
 /* The option of every layer with parameters to train. */
+/* "init" of layers with weights; dense layers know the first two. */
+#define KD_DENSE_INITS(X) X(KD_INIT_HE, "he") X(KD_INIT_GLOROT, "glorot")
+#define KD_CONV_INITS(X)  KD_DENSE_INITS(X) X(KD_INIT_DIRAC, "dirac") X(KD_INIT_WHITEN, "whiten")
+enum { KD_CONV_INITS(KD_CHOICE_ENUM) };
+
 #define KD_FREEZE_ROW                                                                              \
     {                                                                                              \
         .key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze),        \

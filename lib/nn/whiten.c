@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WHITEN = 3, MOST_IMAGES = 5000, AT_A_TIME = 100 };
+enum { MOST_IMAGES = 5000, AT_A_TIME = 100 };
 static const double least_variance = 5e-4, most_work = 2e9;
 
 struct patches {                  /* sums over all patches seen */
@@ -78,7 +78,7 @@ int kd_network_whiten(struct kd_network *net, const struct kd_subset *images,
                       const struct kd_normalize *normalize, struct kd_err *err)
 {
     struct kd_layer *l = &net->chain.layers[0];
-    if (l->kind != &kd_layer_conv2d || l->u.conv2d.init != WHITEN) return 0;
+    if (l->kind != &kd_layer_conv2d || l->u.conv2d.init != KD_INIT_WHITEN) return 0;
     size_t kernel = (size_t)l->u.conv2d.kernel, size = l->in.c * kernel * kernel;
     if (l->in.h < kernel || l->in.w < kernel)
         return kd_fail_usage(

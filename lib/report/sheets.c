@@ -164,9 +164,9 @@ static const struct kd_result *augmented(const struct kd_report *report, size_t 
             job = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(x, "students"),
                                                    r->name);
         const cJSON *a = job ? kd_json_get(job, "train.augment") : NULL;
-        struct kd_opt_section s = {"", kd_augment_rows, kd_augment_rows_n, augment};
-        if (kd_opts_preset(&s, 1, &ignored) < 0) continue;
-        if (a && kd_opts_from_json(&s, a, "augment", NULL, 0, &ignored) == 0 &&
+        const struct kd_opt_section s[] = {{"", "", kd_augment_rows, augment, NULL}, {0}};
+        if (kd_opts_preset(s, &ignored) < 0) continue;
+        if (a && kd_opts_from_json(s, a, "augment", NULL, &ignored) == 0 &&
             kd_augment_active(augment))
             return r;
     }

@@ -13,7 +13,7 @@ const struct kd_option kd_train_rows[] = {
     {"learning-rate", 'l', "learning_rate", KD_OPT_REAL, T(learning_rate), .preset = "0.001",
      .min = 0, .max = 1e3, .metavar = "RATE", .help = "largest learning rate of the schedule"},
     {"optimizer", 0, "optimizer.kind", KD_OPT_CHOICE, T(optimizer.kind), .preset = "adam",
-     .choices = "sgd|adam|adamw", .metavar = "KIND", .help = "optimizer"},
+     .choices = KD_CHOICES(KD_OPTIMIZERS), .metavar = "KIND", .help = "optimizer"},
     {"momentum", 0, "optimizer.momentum", KD_OPT_REAL, T(optimizer.momentum), .preset = "0.9",
      .min = 0, .max = 0.9999, .metavar = "M", .help = "momentum of sgd"},
     {"nesterov", 0, "optimizer.nesterov", KD_OPT_BOOL, T(optimizer.nesterov),
@@ -41,7 +41,7 @@ const struct kd_option kd_train_rows[] = {
     {"label-smoothing", 0, "label_smoothing", KD_OPT_REAL, T(label_smoothing), .preset = "0",
      .min = 0, .max = 0.9999, .metavar = "S", .help = "share of the label spread over all classes"},
     {"schedule", 0, "schedule.kind", KD_OPT_CHOICE, T(schedule.kind), .preset = "cosine",
-     .choices = "constant|step|exponential|cosine|one_cycle|triangular", .metavar = "KIND",
+     .choices = KD_CHOICES(KD_SCHEDULES), .metavar = "KIND",
      .help = "how the learning rate changes"},
     {"warmup", 0, "schedule.warmup", KD_OPT_REAL, T(schedule.warmup), .preset = "0", .min = 0,
      .max = 1e6, .metavar = "EPOCHS",
@@ -68,14 +68,15 @@ const struct kd_option kd_train_rows[] = {
     {"patience", 0, "patience", KD_OPT_INT, T(patience), .preset = "0", .min = 0, .max = 1e6,
      .metavar = "EPOCHS",
      .help = "stop after so many epochs without a better validation; 0 is off"},
-    {"keep-epoch", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best", .choices = "best|last",
-     .metavar = "WHICH", .help = "the epoch best on validation, or the last one"},
+    {"keep-epoch", 0, "keep", KD_OPT_CHOICE, T(keep), .preset = "best",
+     .choices = KD_CHOICES(KD_CHOICES_OF_EPOCH), .metavar = "WHICH",
+     .help = "the epoch best on validation, or the last one"},
     {"train-eval", 0, "train_eval", KD_OPT_INT, T(train_eval), .preset = "2000", .min = 0,
      .max = 1e9, .metavar = "N", .help = "training images evaluated each epoch beside validation"},
     {"checkpoint-every", 0, "checkpoint_every", KD_OPT_TEXT, T(checkpoint_every),
      .preset = "1epoch", .metavar = "WHEN", .help = "50steps, 1epoch, 30s, 5min, 1h, or never"},
+    {0},
 };
-const size_t kd_train_rows_n = sizeof kd_train_rows / sizeof *kd_train_rows;
 
 #define D(field) offsetof(struct kd_distill_config, field)
 const struct kd_option kd_distill_rows[] = {
@@ -88,28 +89,35 @@ const struct kd_option kd_distill_rows[] = {
     {"fixed-teacher", 0, "fixed_teacher", KD_OPT_BOOL, D(fixed_teacher),
      .help = "accept soft targets of plain images for an augmented student"},
     {"average", 0, "average", KD_OPT_CHOICE, D(average), .preset = "logits",
-     .choices = "logits|probabilities", .metavar = "WHAT",
+     .choices = KD_CHOICES(KD_AVERAGES), .metavar = "WHAT",
      .help = "what of several teachers is averaged"},
+    {0},
 };
-const size_t kd_distill_rows_n = sizeof kd_distill_rows / sizeof *kd_distill_rows;
 
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS])
 {
-    out[0] = (struct kd_opt_section){"Training", kd_train_rows, kd_train_rows_n, &job->train};
-    out[1] =
-        (struct kd_opt_section){"Augmentation", kd_augment_rows, kd_augment_rows_n, &job->augment};
-    out[2] = (struct kd_opt_section){"Data", kd_data_rows, kd_data_rows_n, &job->data};
-    out[3] =
-        (struct kd_opt_section){"Distillation", kd_distill_rows, kd_distill_rows_n, &job->distill};
-    out[4] =
-        (struct kd_opt_section){"Correction", kd_correct_rows, kd_correct_rows_n, &job->correct};
+    const struct kd_opt_section list[KD_JOB_SECTIONS] = {
+        {"train", "Training", kd_train_rows, &job->train, NULL},
+        {"augment", "Augmentation", kd_augment_rows, &job->augment, NULL},
+        {"data", "Data", kd_data_rows, &job->data, NULL},
+        {"distill", "Distillation", kd_distill_rows, &job->distill, NULL},
+        {"correct", "Correction", kd_correct_rows, &job->correct, NULL},
+        {0},
+    };
+    memcpy(out, list, sizeof list);
+}
+
+static cJSON *section_json(const struct kd_opt_section *sections, const char *name,
+                           struct kd_err *err)
+{
+    return kd_opts_to_json(kd_opts_section(sections, name), err);
 }
 
 void kd_job_release(struct kd_job *job)
 {
     struct kd_opt_section sections[KD_JOB_SECTIONS];
     kd_job_sections(job, sections);
-    kd_opts_release(sections, KD_JOB_SECTIONS);
+    kd_opts_release(sections);
     cJSON_Delete(job->network);
     kd_free(job->name);
     *job = (struct kd_job){0};
@@ -127,21 +135,21 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
     struct kd_job copy = *job; /* sections want something they could write to */
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(&copy, s);
-    cJSON *json = cJSON_CreateObject(), *train = kd_opts_to_json(&s[0], err);
-    if (!train || kd_json_attach(train, "augment", kd_opts_to_json(&s[1], err), err) < 0) {
+    cJSON *json = cJSON_CreateObject(), *train = section_json(s, "train", err);
+    if (!train || kd_json_attach(train, "augment", section_json(s, "augment", err), err) < 0) {
         cJSON_Delete(train);
         goto fail;
     }
     if (kd_json_add_text(json, "name", job->name, err) < 0 ||
         kd_json_attach(json, "network", network_json(job, err), err) < 0 ||
-        kd_json_attach(json, "data", kd_opts_to_json(&s[2], err), err) < 0) {
+        kd_json_attach(json, "data", section_json(s, "data", err), err) < 0) {
         cJSON_Delete(train);
         goto fail;
     }
     if (kd_json_add(json, "train", train, err) < 0) goto fail;
-    if (job->distilled && kd_json_attach(json, "distill", kd_opts_to_json(&s[3], err), err) < 0)
+    if (job->distilled && kd_json_attach(json, "distill", section_json(s, "distill", err), err) < 0)
         goto fail;
-    if (job->corrected && kd_json_attach(json, "correct", kd_opts_to_json(&s[4], err), err) < 0)
+    if (job->corrected && kd_json_attach(json, "correct", section_json(s, "correct", err), err) < 0)
         goto fail;
     return json;
 fail:
@@ -178,15 +186,13 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
 
 int kd_model_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err)
 {
-    struct kd_opt_section s = {"", kd_data_rows, kd_data_rows_n, out};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, out, NULL}, {0}};
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.config");
-    if (kd_opts_preset(&s, 1, err) < 0) return -1;
+    if (kd_opts_preset(s, err) < 0) return -1;
     if (!cJSON_IsString(text)) return 0;
     cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
-    int status = !config ? -1
-                 : data  ? kd_opts_from_json(&s, data, "kd.config.data", NULL, 0, err)
-                         : 0;
+    int status = !config ? -1 : data ? kd_opts_from_json(s, data, "kd.config.data", NULL, err) : 0;
     cJSON_Delete(config);
     return status;
 }

@@ -51,8 +51,7 @@ static cJSON *presets(struct kd_err *err)
     cJSON *json = NULL;
     kd_job_sections(&job, sections);
     job.name = kd_strdup("", err);
-    if (job.name && kd_opts_preset(sections, KD_JOB_SECTIONS, err) == 0)
-        json = kd_job_to_json(&job, err);
+    if (job.name && kd_opts_preset(sections, err) == 0) json = kd_job_to_json(&job, err);
     kd_job_release(&job);
     return json;
 }

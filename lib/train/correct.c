@@ -9,8 +9,8 @@
 #define C(field) offsetof(struct kd_correct_config, field)
 const struct kd_option kd_correct_rows[] = {
     {NULL, 0, "of", KD_OPT_TEXT, C(of), .help = "the student that is corrected"},
-    {"by", 0, "by", KD_OPT_CHOICE, C(by), .preset = "transfer", .choices = "transfer|balanced|test",
-     .metavar = "WHAT",
+    {"by", 0, "by", KD_OPT_CHOICE, C(by), .preset = "transfer",
+     .choices = KD_CHOICES(KD_CORRECT_BYS), .metavar = "WHAT",
      .help = "what the biases are found by: the transfer images; unlabelled images of equally "
              "frequent classes; or, "
              "for comparison, the test labels"},
@@ -23,13 +23,12 @@ const struct kd_option kd_correct_rows[] = {
     {"images", 0, "images", KD_OPT_TEXT, C(images), .metavar = "SOURCE",
      .help = "by balanced: unlabelled images of all classes; default: the training images, none "
              "left out"},
+    {0},
 };
-const size_t kd_correct_rows_n = sizeof kd_correct_rows / sizeof *kd_correct_rows;
 
 const char *kd_correct_by_name(int by)
 {
-    static const char *const names[] = {"transfer", "balanced", "test"};
-    return names[by];
+    return kd_choice_name(KD_CHOICES(KD_CORRECT_BYS), by);
 }
 
 /* ---- which classes ---- */
@@ -208,14 +207,14 @@ static char *config_text(const struct kd_model *model, const char *name,
                          const struct kd_correct_config *config, struct kd_err *err)
 {
     struct kd_correct_config copy = *config; /* sections want something they could write to */
-    struct kd_opt_section s = {"Correction", kd_correct_rows, kd_correct_rows_n, &copy};
+    const struct kd_opt_section s[] = {{"", "Correction", kd_correct_rows, &copy, NULL}, {0}};
     cJSON *json = meta_json(model, "kd.config", err);
     int status = json ? 0 : -1;
     if (status == 0 && name) {
         status = kd_json_add_text(json, "name", name, err);
         if (status == 0) status = kd_json_add_text(json, "student", name, err);
     }
-    if (status == 0) status = kd_json_attach(json, "correct", kd_opts_to_json(&s, err), err);
+    if (status == 0) status = kd_json_attach(json, "correct", kd_opts_to_json(s, err), err);
     return text_if(status, json, err);
 }
 

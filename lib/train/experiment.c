@@ -135,31 +135,31 @@ void kd_experiment_close(struct kd_experiment *x)
 /* ---- jobs ---- */
 
 static int read_section(const struct kd_opt_section *s, const cJSON *object, const char *where,
-                        const char *key, const char *const *besides, size_t n, struct kd_err *err)
+                        const char *const *besides, struct kd_err *err)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, s->name);
     if (!item || cJSON_IsNull(item)) return 0;
     char path[400];
-    snprintf(path, sizeof path, "%.300s%s%s", where, *where ? "." : "", key);
-    return kd_opts_from_json(s, item, path, besides, n, err);
+    snprintf(path, sizeof path, "%.300s%s%s", where, *where ? "." : "", s->name);
+    return kd_opts_from_json(s, item, path, besides, err);
 }
 
 static int read_job(const struct kd_experiment *x, const cJSON *object, const char *where,
                     struct kd_job *job, struct kd_err *err)
 {
-    static const char *const augment[] = {"augment"};
+    static const char *const augment[] = {"augment", NULL};
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(job, s);
-    if (read_section(&s[2], x->json, "", "data", NULL, 0, err) < 0) return -1;
+    if (read_section(kd_opts_section(s, "data"), x->json, "", NULL, err) < 0) return -1;
     if (!object) return 0;
-    char train[400];
-    snprintf(train, sizeof train, "%.300s.train", where);
-    if (read_section(&s[2], object, where, "data", NULL, 0, err) < 0 ||
-        read_section(&s[0], object, where, "train", augment, 1, err) < 0 ||
-        read_section(&s[1], cJSON_GetObjectItemCaseSensitive(object, "train"), train, "augment",
-                     NULL, 0, err) < 0 ||
-        read_section(&s[3], object, where, "distill", NULL, 0, err) < 0 ||
-        read_section(&s[4], object, where, "correct", NULL, 0, err) < 0)
+    const cJSON *train = cJSON_GetObjectItemCaseSensitive(object, "train");
+    char path[400];
+    snprintf(path, sizeof path, "%.300s.train", where);
+    if (read_section(kd_opts_section(s, "data"), object, where, NULL, err) < 0 ||
+        read_section(kd_opts_section(s, "train"), object, where, augment, err) < 0 ||
+        read_section(kd_opts_section(s, "augment"), train, path, NULL, err) < 0 ||
+        read_section(kd_opts_section(s, "distill"), object, where, NULL, err) < 0 ||
+        read_section(kd_opts_section(s, "correct"), object, where, NULL, err) < 0)
         return -1;
     job->corrected = job->correct.of != NULL;
     const cJSON *network = cJSON_GetObjectItemCaseSensitive(object, "network");
@@ -181,7 +181,7 @@ int kd_experiment_job(const struct kd_experiment *x, const char *name, bool stud
     kd_job_sections(job, s);
     job->student = student;
     job->name = kd_strdup(name, err);
-    if (!job->name || kd_opts_preset(s, KD_JOB_SECTIONS, err) < 0) return -1;
+    if (!job->name || kd_opts_preset(s, err) < 0) return -1;
     char where[300] = "teacher";
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(x->json, "teacher");
     if (student) {
@@ -237,22 +237,23 @@ const struct kd_option kd_soften_rows[] = {
      .help = "record logits of N augmented views of each image, which a student replays"},
     {"views-seed", 0, "views_seed", KD_OPT_INT, S(views_seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N", .help = "seed of the views"},
-    {"tta", 0, "tta", KD_OPT_CHOICE, S(tta), .preset = "none", .choices = kd_tta_choices,
+    {"tta", 0, "tta", KD_OPT_CHOICE, S(tta), .preset = "none", .choices = KD_CHOICES(KD_TTAS),
      .metavar = "COPIES",
      .help =
          "average each teacher's logits over copies of an image: mirrored, and shifted by a pixel"},
+    {0},
 };
-const size_t kd_soften_rows_n = sizeof kd_soften_rows / sizeof *kd_soften_rows;
 
 int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out,
                          struct kd_augment *augment, struct kd_err *err)
 {
-    static const char *const besides[] = {"augment"};
-    struct kd_opt_section s = {"Soft targets", kd_soften_rows, kd_soften_rows_n, out};
-    struct kd_opt_section a = {"Augmentation", kd_augment_rows, kd_augment_rows_n, augment};
+    static const char *const besides[] = {"augment", NULL};
+    const struct kd_opt_section s[] = {{"soften", "", kd_soften_rows, out, NULL},
+                                       {"augment", "", kd_augment_rows, augment, NULL},
+                                       {0}};
     const cJSON *soften = cJSON_GetObjectItemCaseSensitive(x->json, "soften");
-    if (read_section(&s, x->json, "", "soften", besides, 1, err) < 0) return -1;
-    return read_section(&a, soften, "soften", "augment", NULL, 0, err);
+    if (read_section(kd_opts_section(s, "soften"), x->json, "", besides, err) < 0) return -1;
+    return read_section(kd_opts_section(s, "augment"), soften, "soften", NULL, err);
 }
 
 /* ---- places ---- */

@@ -9,11 +9,11 @@
 static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
 {
     struct kd_augment augment = what->augment;
-    struct kd_opt_section section = {"", kd_augment_rows, kd_augment_rows_n, &augment};
+    const struct kd_opt_section section[] = {{"", "", kd_augment_rows, &augment, NULL}, {0}};
     cJSON *json = cJSON_CreateObject();
     if (kd_json_add_number(json, "count", (double)what->views, err) < 0 ||
         kd_json_add_number(json, "seed", (double)what->seed, err) < 0 ||
-        kd_json_attach(json, "augment", kd_opts_to_json(&section, err), err) < 0) {
+        kd_json_attach(json, "augment", kd_opts_to_json(section, err), err) < 0) {
         cJSON_Delete(json);
         return NULL;
     }
@@ -35,8 +35,8 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (kd_tensorfile_set(f, "kd.kind", "soft-targets", err) < 0 ||
         kd_tensorfile_set(f, "kd.format", KD_FORMAT, err) < 0 ||
         kd_tensorfile_set(f, "kd.version", KD_VERSION, err) < 0 ||
-        kd_tensorfile_set(f, "kd.average", teachers->average ? "probabilities" : "logits", err) <
-            0 ||
+        kd_tensorfile_set(f, "kd.average",
+                          kd_choice_name(KD_CHOICES(KD_AVERAGES), teachers->average), err) < 0 ||
         kd_tensorfile_set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
         kd_tensorfile_set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
         return -1;

@@ -157,11 +157,11 @@ static int check_views(const struct kd_tensorfile *f, const struct kd_job *job,
     }
     cJSON *json = kd_json_parse(text, strlen(text), "kd.views", err);
     const cJSON *seed = cJSON_GetObjectItemCaseSensitive(json, "seed");
-    struct kd_opt_section section = {"", kd_augment_rows, kd_augment_rows_n, &out->augment};
-    int status = json && kd_opts_preset(&section, 1, err) == 0 ? 0 : -1;
+    const struct kd_opt_section section[] = {{"", "", kd_augment_rows, &out->augment, NULL}, {0}};
+    int status = json && kd_opts_preset(section, err) == 0 ? 0 : -1;
     if (status == 0)
-        status = kd_opts_from_json(&section, cJSON_GetObjectItemCaseSensitive(json, "augment"),
-                                   "kd.views.augment", NULL, 0, err);
+        status = kd_opts_from_json(section, cJSON_GetObjectItemCaseSensitive(json, "augment"),
+                                   "kd.views.augment", NULL, err);
     double number = cJSON_IsNumber(seed) ? seed->valuedouble : 0;
     out->seed = number >= 0 && number <= 9007199254740992.0 ? (uint64_t)number : 0;
     cJSON_Delete(json);
@@ -225,7 +225,7 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
     *teachers = (struct kd_teachers){0};
     struct kd_teachers *t = &out->teachers;
     t->average = job->distill.average;
-    out->probabilities = t->average == 1;
+    out->probabilities = t->average == KD_AVERAGE_PROBABILITIES;
     if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err)))
         goto fail;
     out->classes = t->models[0].net->classes;

@@ -1,15 +1,13 @@
 /* Test-time augmentation: the mean of a network's logits over moved and mirrored copies of each
  * image. */
+#include "kd/base/option.h"
 #include "kd/train/predict.h"
 
 #include <string.h>
 
-const char kd_tta_choices[] = "none|mirror|mirror-shifts";
-
 const char *kd_tta_name(enum kd_tta tta)
 {
-    static const char *const names[] = {"none", "mirror", "mirror-shifts"};
-    return names[tta];
+    return kd_choice_name(KD_CHOICES(KD_TTAS), (int)tta);
 }
 
 struct copy { /* moved by dx, dy, then mirrored or not */

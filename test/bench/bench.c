@@ -50,8 +50,9 @@ static const struct kd_option rows[] = {
     {"child", 0, NULL, KD_OPT_BOOL, O(child),
      .help = "internal: measure one workload in this process"},
     {"help", 'h', NULL, KD_OPT_BOOL, O(help), .help = "this text"},
+    {0},
 };
-static struct kd_opt_section section = {"Options", rows, sizeof rows / sizeof *rows, &options};
+static const struct kd_opt_section section[] = {{"options", "Options", rows, &options, NULL}, {0}};
 
 static const char *self;
 static FILE *lines; /* --output; NULL: none */
@@ -333,14 +334,13 @@ static int run_list(const char *const *names, size_t n, struct kd_err *err)
 
 static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
 {
-    if (kd_opts_preset(&section, 1, err) < 0 ||
-        kd_args_scan(args, &section, 1, argc, argv, err) < 0 || kd_args_apply(args, err) < 0 ||
-        kd_kernels_init(err) < 0)
+    if (kd_opts_preset(section, err) < 0 || kd_args_scan(args, section, argc, argv, err) < 0 ||
+        kd_args_apply(args, err) < 0 || kd_kernels_init(err) < 0)
         return -1;
     kd_blas_init();
     if (options.help) {
         printf("usage: bench [OPTION]... [W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth]\n\n");
-        return kd_opts_help(&section, 1, 80, stdout), 0;
+        return kd_opts_help(section, 80, stdout), 0;
     }
     if (options.machine) return tell_machine(kd_cpus_usable(), err);
     if (options.child) {
@@ -364,6 +364,6 @@ int main(int argc, char **argv)
     if (status == 0 && fflush(stdout) != 0) status = kd_fail_errno(&err, "standard output");
     if (status < 0) fprintf(stderr, "bench: %s\n", err.text);
     kd_args_release(&args);
-    kd_opts_release(&section, 1);
+    kd_opts_release(section);
     return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;
 }

@@ -141,8 +141,7 @@ int bench_work_open(struct work *k, const struct workload *w, struct kd_pool *po
     struct kd_opt_section sections[KD_JOB_SECTIONS];
     *k = (struct work){.w = *w, .pool = pool};
     kd_job_sections(&k->job, sections);
-    if (kd_opts_preset(sections, KD_JOB_SECTIONS, err) < 0 ||
-        !(k->net = build(w->network, w->shape, err)) ||
+    if (kd_opts_preset(sections, err) < 0 || !(k->net = build(w->network, w->shape, err)) ||
         bench_images_make(&k->images, w->shape, w->images, err) < 0 ||
         kd_subset_all(&k->images, &k->all, err) < 0 ||
         kd_normalize_init(&k->normalize, NULL, &k->images, err) < 0)

@@ -26,15 +26,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         argv[argc++] = p;
     }
     kd_job_sections(&job, sections);
-    if (kd_opts_preset(sections, KD_JOB_SECTIONS, &err) < 0) abort();
-    if (kd_args_scan(&args, sections, KD_JOB_SECTIONS, argc, argv, &err) < 0 ||
-        kd_args_apply(&args, &err) < 0) {
+    if (kd_opts_preset(sections, &err) < 0) abort();
+    if (kd_args_scan(&args, sections, argc, argv, &err) < 0 || kd_args_apply(&args, &err) < 0) {
         if (!err.text[0]) abort();
     } else if (args.n_operands >= (size_t)argc) {
         abort();
     }
     kd_args_release(&args);
-    kd_opts_release(sections, KD_JOB_SECTIONS);
+    kd_opts_release(sections);
     free(text);
     return 0;
 }

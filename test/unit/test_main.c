@@ -20,8 +20,10 @@ static const struct kd_option rows[] = {
      .max = 10, .metavar = "N", .help = "passes"},
     {"task", 0, NULL, KD_OPT_TEXT, offsetof(struct config, task), .preset = "show",
      .metavar = "WORD", .help = "what to do"},
+    {0},
 };
-static struct kd_opt_section probe_sections[] = {{"Probe", rows, 2, &config}};
+static const struct kd_opt_section probe_sections[] = {{"probe", "Probe", rows, &config, NULL},
+                                                       {0}};
 
 /* Says on standard output that it is there, then waits to be stopped. */
 static int wait_for_stop(struct kd_run *r, struct kd_err *err, bool deaf)
@@ -50,7 +52,6 @@ const struct kd_program kd_program = {.name = "kd-probe",
                                       .summary = "Tries main().",
                                       .details = "Examples:\n  kd-probe\n",
                                       .sections = probe_sections,
-                                      .n_sections = 1,
                                       .max_operands = 2,
                                       .run = probe};
 

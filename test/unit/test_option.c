@@ -21,6 +21,9 @@ struct config {
     int64_t hidden;
 };
 
+#define RULES(X) X(SGD, "sgd") X(ADAM, "adam") X(ADAMW, "adamw")
+enum { RULES(KD_CHOICE_ENUM) };
+
 static const struct kd_option rows[] = {
     {"fast", 'f', "fast", KD_OPT_BOOL, offsetof(struct config, fast), .help = "be quick"},
     {"bias", 0, "bias", KD_OPT_BOOL, offsetof(struct config, bias), .preset = "true",
@@ -34,7 +37,7 @@ static const struct kd_option rows[] = {
     {"data", 'd', "data", KD_OPT_TEXT, offsetof(struct config, data), .preset = "mnist",
      .metavar = "SOURCE", .help = "data"},
     {"optimizer", 0, "optimizer.kind", KD_OPT_CHOICE, offsetof(struct config, optimizer),
-     .choices = "sgd|adam|adamw", .preset = "adam", .metavar = "KIND", .help = "rule"},
+     .choices = KD_CHOICES(RULES), .preset = "adam", .metavar = "KIND", .help = "rule"},
     {"momentum", 0, "optimizer.momentum", KD_OPT_REAL, offsetof(struct config, momentum),
      .preset = "0.9", .max = 1, .metavar = "R", .help = "share of the last step"},
     {"temperature", 't', "temperature", KD_OPT_REALS, offsetof(struct config, temperature),
@@ -45,10 +48,11 @@ static const struct kd_option rows[] = {
      .help = "network"},
     {NULL, 0, "hidden", KD_OPT_INT, offsetof(struct config, hidden), .preset = "7",
      .help = "JSON only"},
+    {0},
 };
 
 static struct config config;
-static struct kd_opt_section section = {"Training", rows, sizeof rows / sizeof *rows, &config};
+static const struct kd_opt_section section[] = {{"train", "Training", rows, &config, NULL}, {0}};
 static struct kd_err err;
 
 static int setup(void **state)
@@ -56,13 +60,13 @@ static int setup(void **state)
     (void)state;
     memset(&err, 0, sizeof err);
     memset(&config, 0x5a, sizeof config); /* presets must not trust what was there */
-    return kd_opts_preset(&section, 1, &err);
+    return kd_opts_preset(section, &err);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    kd_opts_release(&section, 1);
+    kd_opts_release(section);
     assert_null(config.data);
     assert_int_equal(config.models.n, 0);
     return 0;
@@ -89,7 +93,7 @@ static int flags(const char *text)
     struct kd_args args;
     snprintf(copy, sizeof copy, "%s", text);
     int argc = split(copy, argv);
-    if (kd_args_scan(&args, &section, 1, argc, argv, &err) < 0) return -1;
+    if (kd_args_scan(&args, section, argc, argv, &err) < 0) return -1;
     int status = kd_args_apply(&args, &err);
     kd_args_release(&args);
     return status;
@@ -103,19 +107,19 @@ static void refused(const char *words, const char *text)
     assert_int_equal(err.kind, KD_ERR_USAGE);
 }
 
-static int json_with(const char *text, const char *const *besides, size_t n)
+static int json_with(const char *text, const char *const *besides)
 {
     cJSON *object = cJSON_Parse(text);
     assert_non_null(object);
     memset(&err, 0, sizeof err);
-    int status = kd_opts_from_json(&section, object, "students.kd.train", besides, n, &err);
+    int status = kd_opts_from_json(section, object, "students.kd.train", besides, &err);
     cJSON_Delete(object);
     return status;
 }
 
 static int json(const char *text)
 {
-    return json_with(text, NULL, 0);
+    return json_with(text, NULL);
 }
 
 static void json_refused(const char *object, const char *text)
@@ -134,7 +138,7 @@ static void presets(void **state)
     assert_int_equal(config.any, 0);
     assert_true(config.rate == 0.1);
     assert_string_equal(config.data, "mnist");
-    assert_int_equal(config.optimizer, 1);
+    assert_int_equal(config.optimizer, ADAM);
     assert_int_equal(config.temperature.n, 2);
     assert_true(config.temperature.v[1] == 4);
     assert_int_equal(config.models.n, 0);
@@ -145,11 +149,11 @@ static void presets(void **state)
 static void bad_preset(void **state)
 {
     (void)state;
-    static const struct kd_option bad = {"n",           0,        NULL,    KD_OPT_INT, 0,
-                                         .preset = "0", .min = 1, .max = 2};
+    static const struct kd_option bad[] = {
+        {"n", 0, NULL, KD_OPT_INT, 0, .preset = "0", .min = 1, .max = 2}, {0}};
     int64_t value = 5;
-    struct kd_opt_section one = {"One", &bad, 1, &value};
-    assert_int_equal(kd_opts_preset(&one, 1, &err), -1);
+    const struct kd_opt_section one[] = {{"one", "One", bad, &value, NULL}, {0}};
+    assert_int_equal(kd_opts_preset(one, &err), -1);
     assert_non_null(strstr(err.text, "n=0"));
 }
 
@@ -180,7 +184,7 @@ static void operands(void **state)
     char text[] = "a --epochs 3 - b -- --epochs -x", *argv[WORDS];
     struct kd_args args;
     int argc = split(text, argv);
-    assert_int_equal(kd_args_scan(&args, &section, 1, argc, argv, &err), 0);
+    assert_int_equal(kd_args_scan(&args, section, argc, argv, &err), 0);
     assert_int_equal(config.epochs, 20); /* scanning alone changes nothing */
     assert_int_equal(args.n_operands, 5);
     assert_string_equal(args.operands[1], "-");
@@ -201,7 +205,7 @@ static void idle_options(void **state)
                          two[] = {{true, "bias", "is another's"}};
     struct kd_args args;
     int argc = split(text, argv);
-    assert_int_equal(kd_args_scan(&args, &section, 1, argc, argv, &err), 0);
+    assert_int_equal(kd_args_scan(&args, section, argc, argv, &err), 0);
     assert_int_equal(kd_args_idle(&args, none, 2, &err), 0);
     assert_int_equal(kd_args_idle(&args, one, 1, &err), -1);
     assert_string_equal(err.text, "--epochs goes with --list");
@@ -217,7 +221,7 @@ static void flags_win_again(void **state)
     char text[] = "--epochs 3 -m a -m b", *argv[WORDS];
     struct kd_args args;
     int argc = split(text, argv);
-    assert_int_equal(kd_args_scan(&args, &section, 1, argc, argv, &err), 0);
+    assert_int_equal(kd_args_scan(&args, section, argc, argv, &err), 0);
     assert_int_equal(kd_args_apply(&args, &err), 0);
     assert_int_equal(json("{\"epochs\": 9, \"models\": [\"x\", \"y\", \"z\"], \"data\": \"d\"}"),
                      0);
@@ -307,10 +311,10 @@ static void hostile_flag(void **state)
     char text[5000] = "--", *argv[2] = {text, text};
     struct kd_args args;
     memset(text + 2, 'a', sizeof text - 3);
-    assert_int_equal(kd_args_scan(&args, &section, 1, 2, argv, &err), -1);
+    assert_int_equal(kd_args_scan(&args, section, 2, argv, &err), -1);
     assert_true(strlen(err.text) < 200);
     text[100] = '\n';
-    assert_int_equal(kd_args_scan(&args, &section, 1, 2, argv, &err), -1);
+    assert_int_equal(kd_args_scan(&args, section, 2, argv, &err), -1);
     assert_null(strchr(err.text, '\n'));
 }
 
@@ -335,7 +339,7 @@ static void json_values(void **state)
     assert_true(config.momentum == 0.5);
     assert_int_equal(config.temperature.n, 0);
     assert_int_equal(json("{\"optimizer\": null, \"temperature\": null, \"data\": null}"), 0);
-    assert_int_equal(config.optimizer, 1);
+    assert_int_equal(config.optimizer, ADAM);
     assert_true(config.momentum == 0.9);
     assert_int_equal(config.temperature.n, 2);
     assert_string_equal(config.data, "mnist");
@@ -376,29 +380,29 @@ static void json_wrong(void **state)
 static void json_besides(void **state)
 {
     (void)state;
-    static const char *const besides[] = {"students", "teacher"};
-    assert_int_equal(json_with("{\"students\": 3, \"epochs\": 4}", besides, 2), 0);
+    static const char *const besides[] = {"students", "teacher", NULL};
+    assert_int_equal(json_with("{\"students\": 3, \"epochs\": 4}", besides), 0);
     assert_int_equal(config.epochs, 4);
-    assert_int_equal(json_with("{\"studens\": 3}", besides, 2), -1);
+    assert_int_equal(json_with("{\"studens\": 3}", besides), -1);
     assert_non_null(strstr(err.text, "did you mean students?"));
     /* besides are known at the top alone */
-    assert_int_equal(json_with("{\"optimizer\": {\"students\": 3}}", besides, 2), -1);
+    assert_int_equal(json_with("{\"optimizer\": {\"students\": 3}}", besides), -1);
 }
 
 static void json_round_trip(void **state)
 {
     (void)state;
     assert_int_equal(flags("-f -e 7 -m a -m b --optimizer sgd --network [1,2] -t 0.5"), 0);
-    cJSON *first = kd_opts_to_json(&section, &err);
+    cJSON *first = kd_opts_to_json(section, &err);
     assert_non_null(first);
     assert_int_equal(kd_json_get(first, "epochs")->valueint, 7);
     assert_string_equal(kd_json_get(first, "optimizer.kind")->valuestring, "sgd");
     assert_true(kd_json_get(first, "optimizer.momentum")->valuedouble == 0.9);
-    kd_opts_release(&section, 1);
-    assert_int_equal(kd_opts_preset(&section, 1, &err), 0);
-    assert_int_equal(kd_opts_from_json(&section, first, NULL, NULL, 0, &err), 0);
+    kd_opts_release(section);
+    assert_int_equal(kd_opts_preset(section, &err), 0);
+    assert_int_equal(kd_opts_from_json(section, first, NULL, NULL, &err), 0);
     assert_int_equal(config.epochs, 7);
-    cJSON *second = kd_opts_to_json(&section, &err);
+    cJSON *second = kd_opts_to_json(section, &err);
     assert_true(cJSON_Compare(first, second, true));
     cJSON_Delete(first);
     cJSON_Delete(second);
@@ -411,7 +415,7 @@ static void help_lines(void **state)
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     assert_non_null(to);
-    kd_opts_help(&section, 1, 60, to);
+    kd_opts_help(section, 60, to);
     assert_int_equal(fclose(to), 0);
     assert_ptr_equal(strstr(text, "Training:\n  -f, --fast"), text);
     assert_non_null(strstr(text, "      --no-bias "));
@@ -423,16 +427,51 @@ static void help_lines(void **state)
     free(text);
 }
 
+/* Choices and enum are one list; both ways of it. */
+static void choices(void **state)
+{
+    (void)state;
+    const char *const *rules = KD_CHOICES(RULES);
+    assert_string_equal(kd_choice_name(rules, ADAMW), "adamw");
+    assert_null(kd_choice_name(rules, ADAMW + 1));
+    assert_null(kd_choice_name(rules, -1));
+    assert_int_equal(kd_choice_index(rules, "sgd"), SGD);
+    assert_int_equal(kd_choice_index(rules, "sg"), -1);
+}
+
+/* Sections are found by name, and one may take a part of a table: the rest of it is not there. */
+static void part_of_a_table(void **state)
+{
+    (void)state;
+    struct config own = {0};
+    struct kd_args args;
+    char *argv[] = {(char[]){"test"}, (char[]){"--data"}, (char[]){"mnist"}};
+    const struct kd_opt_section parts[] = {
+        {"none", "None", rows, &own, ""}, {"part", "Part", rows, &own, "epochs any"}, {0}};
+    const struct kd_opt_section *part = kd_opts_section(parts, "part");
+    assert_ptr_equal(part, &parts[1]);
+    assert_null(kd_opt_next(&parts[0], NULL));
+    const struct kd_option *row = kd_opt_next(part, NULL);
+    assert_string_equal(row->flag, "epochs");
+    assert_string_equal(kd_opt_next(part, row)->flag, "any");
+    assert_null(kd_opt_next(part, kd_opt_next(part, row)));
+    assert_int_equal(kd_opts_preset(parts, &err), 0);
+    assert_int_equal(own.epochs, 20);
+    assert_null(own.data); /* its default is "mnist" */
+    assert_int_equal(kd_args_scan(&args, parts, 3, argv, &err), -1);
+    kd_opts_release(parts);
+}
+
 int main(void)
 {
 #define KD_CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        KD_CASE(presets),       KD_CASE(bad_preset),      KD_CASE(flag_forms),
-        KD_CASE(operands),      KD_CASE(flags_win_again), KD_CASE(network_words),
-        KD_CASE(whole_numbers), KD_CASE(real_numbers),    KD_CASE(mistyped_flags),
-        KD_CASE(hostile_flag),  KD_CASE(json_values),     KD_CASE(json_wrong),
-        KD_CASE(json_besides),  KD_CASE(json_round_trip), KD_CASE(help_lines),
-        KD_CASE(idle_options),
+        KD_CASE(presets),       KD_CASE(bad_preset),       KD_CASE(flag_forms),
+        KD_CASE(operands),      KD_CASE(flags_win_again),  KD_CASE(network_words),
+        KD_CASE(whole_numbers), KD_CASE(real_numbers),     KD_CASE(mistyped_flags),
+        KD_CASE(hostile_flag),  KD_CASE(json_values),      KD_CASE(json_wrong),
+        KD_CASE(json_besides),  KD_CASE(json_round_trip),  KD_CASE(help_lines),
+        KD_CASE(idle_options),  cmocka_unit_test(choices), cmocka_unit_test(part_of_a_table),
     };
     return cmocka_run_group_tests_name("option", tests, NULL, NULL);
 }

@@ -10,16 +10,26 @@
  *         {"epochs", 'e', "epochs", KD_OPT_INT, offsetof(struct train_config, epochs),
  *          .preset = "20", .min = 1, .max = 1e6, .metavar = "N", .help = "passes over the data"},
  *         ...
+ *         {0},
  *     };
  *     struct train_config config;
- *     struct kd_opt_section sections[] = {{"Training", rows, 2, &config}};
+ *     const struct kd_opt_section sections[] = {{"train", "Training", rows, &config}, {0}};
  *
- *     kd_opts_preset(sections, 1, &err)                       defaults
- *     kd_opts_from_json(&sections[0], object, "train", &err)   unknown key: "did you mean"
- *     kd_args_scan(&args, sections, 1, argc, argv, &err)       check argv, remember it
- *     kd_args_apply(&args, &err)                               flags win
- *     kd_opts_to_json(&sections[0], &err)                      resolved configuration
- *     kd_opts_release(sections, 1)
+ *     kd_opts_preset(sections, &err)                             defaults
+ *     kd_opts_from_json(kd_opts_section(sections, "train"), object, "train", NULL, &err)
+ *                                                                unknown key: "did you mean"
+ *     kd_args_scan(&args, sections, argc, argv, &err)            check argv, remember it
+ *     kd_args_apply(&args, &err)                                 flags win
+ *     kd_opts_to_json(kd_opts_section(sections, "train"), &err)  resolved configuration
+ *     kd_opts_release(sections)
+ *
+ * A table ends with an empty row, a list of sections with an empty section: {0}.
+ *
+ * A choice and its enum come from one list:
+ *
+ *     #define MYTOOL_PAPERS(X) X(MYTOOL_PLAIN, "plain") X(MYTOOL_GLOSSY, "glossy")
+ *     enum mytool_paper { MYTOOL_PAPERS(KD_CHOICE_ENUM) };
+ *     {..., KD_OPT_CHOICE, offsetof(...), .choices = KD_CHOICES(MYTOOL_PAPERS), ...}
  */
 #ifndef KD_BASE_OPTION_H
 #define KD_BASE_OPTION_H
@@ -55,32 +65,46 @@ struct kd_option {
         *key; /* dotted JSON key within the section ("optimizer.momentum"); NULL: flag only */
     enum kd_opt_kind kind;
     size_t offset;
-    const char *preset;  /* default as text; NULL: 0, false, NULL or an empty list */
-    double min, max;     /* INT, REAL, REALS; both 0: any; max below min: no upper bound */
-    const char *choices; /* CHOICE: "sgd|adam|adamw" */
-    const char *metavar; /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
-    const char *help;    /* one sentence without full stop; --help adds the default */
+    const char *preset;         /* default as text; NULL: 0, false, NULL or an empty list */
+    double min, max;            /* INT, REAL, REALS; both 0: any; max below min: no upper bound */
+    const char *const *choices; /* CHOICE: names in the order of the enum, then NULL */
+    const char *metavar;        /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
+    const char *help;           /* one sentence without full stop; --help adds the default */
     bool later; /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
                    false or NULL (its default), so that those stay what the same settings give */
 };
 
+/* X is called with an enumerator and its name. */
+#define KD_CHOICE_ENUM(id, name) id,
+#define KD_CHOICE_NAME(id, name) name,
+#define KD_CHOICES(list)         ((const char *const[]){list(KD_CHOICE_NAME) NULL})
+const char *kd_choice_name(const char *const *choices, int index); /* NULL: there is no such one */
+int kd_choice_index(const char *const *choices, const char *name); /* -1: there is no such one */
+
 struct kd_opt_section {
+    const char *name;  /* what kd_opts_section finds it by; the key of its object in JSON */
     const char *title; /* heading in --help */
     const struct kd_option *rows;
-    size_t n;
-    void *values; /* the struct that the rows' offsets refer to */
+    void *values;     /* the struct that the rows' offsets refer to */
+    const char *only; /* flags of the rows that are taken, separated by spaces; NULL: all rows */
 };
+/* The section of that name, which must be there. */
+const struct kd_opt_section *kd_opts_section(const struct kd_opt_section *sections,
+                                             const char *name);
+/* The section's row behind `row`, its first behind NULL; NULL at the end. */
+const struct kd_option *kd_opt_next(const struct kd_opt_section *section,
+                                    const struct kd_option *row);
 
 /* Defaults into fresh structs: what they held is overwritten, not freed. */
-int kd_opts_preset(struct kd_opt_section *sections, size_t n, struct kd_err *err);
-void kd_opts_release(struct kd_opt_section *sections, size_t n);
+int kd_opts_preset(const struct kd_opt_section *sections, struct kd_err *err);
+void kd_opts_release(const struct kd_opt_section *sections);
 
 /* Read an object into a section. `where` is the object's path, for messages ("students.kd.train").
  * Where rows have the keys "optimizer.kind" and "optimizer.momentum", the object may have
  * "optimizer": {"kind": "sgd", "momentum": 0.9} or "optimizer": "sgd". null means the default.
- * Keys in `besides` (may be NULL; n_besides) are left to the caller. */
+ * Keys in `besides`, a list that ends with NULL (or NULL itself), are left to the caller. */
 int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object, const char *where,
-                      const char *const *besides, size_t n_besides, struct kd_err *err);
+                      const char *const *besides, struct kd_err *err);
 /* All rows with a key, nested as their dots say; caller deletes. */
 cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err);
 
@@ -92,8 +116,8 @@ struct kd_args {
     struct kd_arg *given; /* internal */
     size_t n_given;
 };
-int kd_args_scan(struct kd_args *args, struct kd_opt_section *sections, size_t n, int argc,
-                 char **argv, struct kd_err *err);
+int kd_args_scan(struct kd_args *args, const struct kd_opt_section *sections, int argc, char **argv,
+                 struct kd_err *err);
 int kd_args_apply(const struct kd_args *args, struct kd_err *err);
 bool kd_args_has(const struct kd_args *args, const char *flag); /* was the flag given? */
 
@@ -111,6 +135,6 @@ int kd_args_idle(const struct kd_args *args, const struct kd_idle *rules, size_t
 void kd_args_release(struct kd_args *args);
 
 /* Help: sections with aligned flags, wrapped to `width` columns, defaults in parentheses. */
-void kd_opts_help(const struct kd_opt_section *sections, size_t n, int width, FILE *to);
+void kd_opts_help(const struct kd_opt_section *sections, int width, FILE *to);
 
 #endif

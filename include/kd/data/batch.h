@@ -32,7 +32,6 @@ struct kd_augment {
         cutout; /* side of a square that becomes normalized 0, the mean (DeVries and Taylor 2017) */
 };
 extern const struct kd_option kd_augment_rows[];
-extern const size_t kd_augment_rows_n;
 bool kd_augment_active(const struct kd_augment *a);
 bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b);
 #define KD_AUGMENT_TEXT 128

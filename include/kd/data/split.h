@@ -6,10 +6,10 @@
 #include "kd/base/option.h"
 #include "kd/data/images.h"
 
-enum kd_carve {
-    KD_CARVE_RANDOM, /* validation is drawn from each class */
-    KD_CARVE_LAST    /* it is the last images of the source, whatever their classes */
-};
+/* Validation is drawn from each class, or is the last images of the source, whatever their classes.
+ */
+#define KD_CARVES(X) X(KD_CARVE_RANDOM, "random") X(KD_CARVE_LAST, "last")
+enum kd_carve { KD_CARVES(KD_CHOICE_ENUM) };
 struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
     char *source;       /* "mnist" */
     char *test;         /* another source for the test split; NULL: the source's own */
@@ -24,10 +24,6 @@ struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
     cJSON *normalize; /* null: computed from train; "none"; {"mean":[..],"std":[..]} */
 };
 extern const struct kd_option kd_data_rows[];
-extern const size_t kd_data_rows_n;
-/* Rows from DIR up to, without, UNLABELLED say which images are taken: data-dir, validation,
- * split-seed, carve, keep, omit, fraction. */
-enum { KD_DATA_ROW_DIR = 2, KD_DATA_ROW_UNLABELLED = 9 };
 
 struct kd_subset {
     const struct kd_images *images; /* borrowed */

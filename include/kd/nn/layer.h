@@ -177,8 +177,8 @@ struct kd_layer {
 
 struct kd_layer_kind {
     const char *name;
-    const struct kd_option *rows; /* JSON keys besides "kind"; offsets into struct kd_layer */
-    size_t n_rows;
+    const struct kd_option *rows; /* JSON keys besides "kind"; offsets into struct kd_layer; NULL:
+                                    none */
     /* out, params (names, shapes) and parts from in. Errors say which layer and which shapes. */
     int (*shape)(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
     /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no

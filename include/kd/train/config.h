@@ -5,16 +5,24 @@
 #include "kd/data/batch.h"
 #include "kd/data/split.h"
 
-enum kd_optimizer_kind { KD_SGD, KD_ADAM, KD_ADAMW };
-enum kd_schedule_kind {
-    KD_CONSTANT,
-    KD_STEP,
-    KD_EXPONENTIAL,
-    KD_COSINE,
-    KD_ONE_CYCLE,
-    KD_TRIANGULAR
-};
-enum kd_choice_of_epoch { KD_BEST, KD_LAST };
+/* Choices and their names, which files and flags have too: kd/base/option.h. */
+#define KD_OPTIMIZERS(X) X(KD_SGD, "sgd") X(KD_ADAM, "adam") X(KD_ADAMW, "adamw")
+#define KD_SCHEDULES(X)                                                                            \
+    X(KD_CONSTANT, "constant")                                                                     \
+    X(KD_STEP, "step")                                                                             \
+    X(KD_EXPONENTIAL, "exponential")                                                               \
+    X(KD_COSINE, "cosine")                                                                         \
+    X(KD_ONE_CYCLE, "one_cycle")                                                                   \
+    X(KD_TRIANGULAR, "triangular")
+#define KD_CHOICES_OF_EPOCH(X) X(KD_BEST, "best") X(KD_LAST, "last")
+#define KD_AVERAGES(X)         X(KD_AVERAGE_LOGITS, "logits") X(KD_AVERAGE_PROBABILITIES, "probabilities")
+#define KD_CORRECT_BYS(X)                                                                          \
+    X(KD_BY_TRANSFER, "transfer") X(KD_BY_BALANCED, "balanced") X(KD_BY_TEST, "test")
+enum kd_optimizer_kind { KD_OPTIMIZERS(KD_CHOICE_ENUM) };
+enum kd_schedule_kind { KD_SCHEDULES(KD_CHOICE_ENUM) };
+enum kd_choice_of_epoch { KD_CHOICES_OF_EPOCH(KD_CHOICE_ENUM) };
+enum kd_average_of { KD_AVERAGES(KD_CHOICE_ENUM) }; /* what of several teachers is averaged */
+enum kd_correct_by { KD_CORRECT_BYS(KD_CHOICE_ENUM) };
 
 struct kd_train_config { /* "train" */
     int64_t epochs, batch;
@@ -49,19 +57,16 @@ struct kd_train_config { /* "train" */
     char *checkpoint_every;
 };
 extern const struct kd_option kd_train_rows[];
-extern const size_t kd_train_rows_n;
 
 struct kd_distill_config { /* "distill" of a student; alpha 0: trained on labels alone */
     cJSON *from;           /* "teacher", a student's name, a model file, or a list of these or of
                               {"from","weight"} */
     double temperature, alpha;
     bool fixed_teacher; /* use logits of unaugmented images for an augmented student */
-    int average;        /* several teachers: 0 logits, 1 probabilities */
+    int average;        /* enum kd_average_of */
 };
 extern const struct kd_option kd_distill_rows[];
-extern const size_t kd_distill_rows_n;
 
-enum kd_correct_by { KD_BY_TRANSFER, KD_BY_BALANCED, KD_BY_TEST };
 struct kd_correct_config {   /* "correct" of a student, which has no training of its own then */
     char *of;                /* the student that is corrected */
     int by;                  /* enum kd_correct_by */
@@ -70,7 +75,6 @@ struct kd_correct_config {   /* "correct" of a student, which has no training of
     char *images; /* by balanced: a source; NULL: the training images, with the classes left out */
 };
 extern const struct kd_option kd_correct_rows[];
-extern const size_t kd_correct_rows_n;
 
 /* One training, all of it. */
 struct kd_job {
@@ -85,8 +89,8 @@ struct kd_job {
     bool corrected; /* is not trained: another student with other biases */
     struct kd_correct_config correct;
 };
-/* The sections of a job, for help and flags; out has room for KD_JOB_SECTIONS. */
-enum { KD_JOB_SECTIONS = 5 };
+/* The sections of a job: train, augment, data, distill and correct, then the empty one. */
+enum { KD_JOB_SECTIONS = 6 };
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS]);
 void kd_job_release(struct kd_job *job);
 /* The resolved configuration: {"name", "network", "data", "train", "distill", "correct"}, the last

@@ -23,7 +23,6 @@ struct kd_soften_config { /* "soften" */
     int tta; /* enum kd_tta */
 };
 extern const struct kd_option kd_soften_rows[];
-extern const size_t kd_soften_rows_n;
 
 struct kd_experiment {
     cJSON *json;         /* after --set */

@@ -31,8 +31,9 @@ int kd_predict(struct kd_network *net, const struct kd_normalize *normalize,
  * for these two; a quarter for both moved one pixel right and down, a quarter for both moved one
  * left and up, their borders filled by reflection (Jordan 2024, multi-crop evaluation) They suit
  * networks that learnt with such flips and shifts. */
-enum kd_tta { KD_TTA_NONE, KD_TTA_MIRROR, KD_TTA_MIRROR_SHIFTS };
-extern const char kd_tta_choices[]; /* "none|mirror|mirror-shifts" */
+#define KD_TTAS(X)                                                                                 \
+    X(KD_TTA_NONE, "none") X(KD_TTA_MIRROR, "mirror") X(KD_TTA_MIRROR_SHIFTS, "mirror-shifts")
+enum kd_tta { KD_TTAS(KD_CHOICE_ENUM) };
 const char *kd_tta_name(enum kd_tta tta);
 int kd_predict_tta(struct kd_network *net, const struct kd_normalize *normalize,
                    const struct kd_view *view, const uint32_t *index, size_t n, enum kd_tta tta,
