@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What `make fuzz` does: runs fuzz targets (libFuzzer), one a processor at once; what they find stays in build/corpus. Ends with
-# the executions of each; a crash, a leak, 2 GiB of memory or 20 seconds for one input end it.
+# What `make fuzz` does: runs fuzz targets (libFuzzer), one a processor at once; what they find
+# stays in build/corpus. Ends with the executions of each; a crash, a leak, 2 GiB of memory or 20
+# seconds for one input end it.
 #
 # usage: SECONDS_EACH=60 scripts/fuzz.sh TARGET...      JOBS=N: so many at once
 set -eu
@@ -9,11 +10,14 @@ jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
 one() {
     local target=$1 log=build/corpus/$1.log
     mkdir -p "build/corpus/$target"
-    "build/fuzz-clang/fuzz/$target" -max_total_time="$SECONDS_EACH" -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 \
-        -artifact_prefix="build/corpus/$target-" "build/corpus/$target" "test/fuzz/corpus/$target" >"$log" 2>&1 ||
+    "build/fuzz-clang/fuzz/$target" -max_total_time="$SECONDS_EACH" -rss_limit_mb=2048 -timeout=20 \
+        -print_final_stats=1 \
+        -artifact_prefix="build/corpus/$target-" "build/corpus/$target" "test/fuzz/corpus/$target" \
+        >"$log" 2>&1 ||
         { tail -n 40 "$log"; echo "$target: see build/corpus/$target-*"; return 1; }
     printf '%-18s %9d executions, %5d inputs that reach new code\n' "$target" \
-        "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$(ls "build/corpus/$target" | wc -l)"
+        "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
+        "$(ls "build/corpus/$target" | wc -l)"
 }
 export -f one
 printf '%d targets, %s seconds each, %s at once: about %d minutes\n' $# "$SECONDS_EACH" "$jobs" \

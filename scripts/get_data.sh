@@ -1,14 +1,15 @@
 #!/bin/sh
 # Downloads a data set from its publishers into FOLDER/NAME and checks it. Files that are there and
 # right are left alone; a file that is not complete and right never appears under its name.
-# usage: scripts/get_data.sh mnist|fashion|cifar10|cifar100 [FOLDER]  (FOLDER: $KD_DATA, else ./data)
+# usage: scripts/get_data.sh mnist|fashion|cifar10|cifar100 [FOLDER]
+#   FOLDER: $KD_DATA, else ./data
 #
-# KD_MIRROR=ADDRESS fetches ADDRESS/NAME/FILE instead of the publishers' files (https:, http: or file:);
-# the sums are the same. Needs curl or wget.
+# KD_MIRROR=ADDRESS fetches ADDRESS/NAME/FILE instead of the publishers' files (https:, http: or
+# file:); the sums are the same. Needs curl or wget.
 set -eu
 
 usage() {
-    sed -n '4s/^# //p' "$0" >&2
+    sed -n '/^# usage/,/^#$/s/^# //p' "$0" >&2
     exit 2
 }
 die() {
@@ -76,7 +77,8 @@ SUMS
 
 fashion() {
     while read -r wanted file; do
-        fetch sha256 "$wanted" "$place/$file" http://fashion-mnist.s3-website.eu-central-1.amazonaws.com
+        fetch sha256 "$wanted" "$place/$file" \
+            http://fashion-mnist.s3-website.eu-central-1.amazonaws.com
     done <<'SUMS'
 3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84 train-images-idx3-ubyte.gz
 a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845 train-labels-idx1-ubyte.gz
@@ -85,8 +87,8 @@ a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845 train-labels-id
 SUMS
 }
 
-# cifar ARCHIVE MD5 FILE...: unpacks the binary version. The publishers give a sum for the archive alone, so
-# the files unpacked from it are known again by their own sums, written beside them.
+# cifar ARCHIVE MD5 FILE...: unpacks the binary version. The publishers give a sum for the archive
+# alone, so the files unpacked from it are known again by their own sums, written beside them.
 cifar() {
     archive=$1 wanted=$2
     shift 2
@@ -125,7 +127,8 @@ mnist) mnist ;;
 fashion) fashion ;;
 cifar10)
     mkdir "$unpacked"
-    cifar cifar-10-binary.tar.gz c32a1d4ab5d03f1284b67883e8d87530 data_batch_1.bin data_batch_2.bin \
+    cifar cifar-10-binary.tar.gz c32a1d4ab5d03f1284b67883e8d87530 data_batch_1.bin \
+        data_batch_2.bin \
         data_batch_3.bin data_batch_4.bin data_batch_5.bin test_batch.bin
     ;;
 cifar100)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A whole experiment: teacher, soft targets, students, evaluation, report. What is there and current is passed over;
-# what was interrupted goes on where it stopped.
+# A whole experiment: teacher, soft targets, students, evaluation, report. What is there and current
+# is passed over; what was interrupted goes on where it stopped.
 #
 # usage: scripts/run_all.sh [EXPERIMENT] [--set KEY=VALUE]...      default: configs/digits.json
 #   RUNS=DIR       folder of the run folders (default: runs)
@@ -10,7 +10,7 @@
 set -eu
 home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
--h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+-h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 "$home/scripts/setup.sh"
 make -s -C "$home" all
@@ -41,13 +41,17 @@ train() {
     xargs -L 1 -P "$jobs" "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet \
         --threads "$threads" <"$todo" >&2 &
     running=$!
-    wait "$running" || { say "$program failed; once that is mended the same command goes on from here"; exit 1; }
+    wait "$running" || {
+        say "$program failed; once that is mended the same command goes on from here"; exit 1
+    }
     running=
 }
-# Asked to stop: the trainings are asked too; they leave checkpoints, and the next call goes on from there.
+# Asked to stop: the trainings are asked too; they leave checkpoints, and the next call goes on from
+# there.
 stop() {
     if [ -n "$running" ]; then
-        trainings=$(cat "/proc/$running/task/$running/children" 2>/dev/null || pgrep -P "$running" || true)
+        trainings=$(cat "/proc/$running/task/$running/children" 2>/dev/null ||
+            pgrep -P "$running" || true)
         kill -TERM "$running" $trainings 2>/dev/null || true
         wait "$running" 2>/dev/null || true
         for p in $trainings; do while kill -0 "$p" 2>/dev/null; do sleep 0.2; done; done
@@ -70,8 +74,11 @@ while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
 failed=
-kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update --time --quiet >/dev/null || failed=1
+kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update \
+    --time --quiet >/dev/null || failed=1
 kd-report "$experiment" --runs "$runs" "$@"
 echo
 kd-report "$experiment" --runs "$runs" "$@" --all --quiet
-[ -z "$failed" ] || { say "not all could be evaluated (see above); the report shows what was"; exit 1; }
+[ -z "$failed" ] || {
+    say "not all could be evaluated (see above); the report shows what was"; exit 1
+}

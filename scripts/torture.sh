@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# What `make torture` does: every call of the programs fails in turn, under LeakSanitizer (test/cli/torture.bats), every call of the
-# readers and writers (test_torture), and trainings are killed and resumed (test/torture/kill.sh). Ends with the figures.
+# What `make torture` does: every call of the programs fails in turn, under LeakSanitizer
+# (test/cli/torture.bats), every call of the readers and writers (test_torture), and trainings are
+# killed and resumed (test/torture/kill.sh). Ends with the figures.
 #
 # usage: scripts/torture.sh [KILLS]
-#   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the library to be preloaded
+#   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the
+#   library to be preloaded
 #   LEAK_BIN, LEAK_UNIT_DIR   the same with LeakSanitizer
 #   JOBS=N                    commands at once (default: one a processor)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export FAIL="$UNIT_DIR/../torture/fail.so" TORTURE=every TORTURE_FIGURES
-[ -e "$FAIL" ] && [ -e "$LEAK_UNIT_DIR/../torture/fail.so" ] || { echo "torture: needs Linux with glibc, and gcc" >&2; exit 1; }
+[ -e "$FAIL" ] && [ -e "$LEAK_UNIT_DIR/../torture/fail.so" ] || {
+    echo "torture: needs Linux with glibc, and gcc" >&2; exit 1
+}
 jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
 work=$(mktemp -d)
 TORTURE_FIGURES=$work/figures
@@ -21,15 +25,19 @@ say "each call of readers and writers fails in turn"
 
 # one COMMAND: its test of torture.bats, with figures of its own
 one() {
-    export PATH="$LEAK_BIN:$PATH" KD_BIN="$LEAK_BIN" UNIT_DIR="$LEAK_UNIT_DIR" TORTURE_FIGURES="$work/$1.figures"
+    export PATH="$LEAK_BIN:$PATH" KD_BIN="$LEAK_BIN" UNIT_DIR="$LEAK_UNIT_DIR" \
+        TORTURE_FIGURES="$work/$1.figures"
     export LSAN_OPTIONS="suppressions=$PWD/test/lsan.supp:print_suppressions=0"
-    bats --tap -f "^$1\$" test/cli/torture.bats >"$work/$1.log" 2>&1 || { cat "$work/$1.log"; return 1; }
+    bats --tap -f "^$1\$" test/cli/torture.bats >"$work/$1.log" 2>&1 || {
+        cat "$work/$1.log"; return 1
+    }
     say "$1: $(wc -l <"$TORTURE_FIGURES") calls failed, one after another"
 }
 export -f one say
 export work
 say "each call of whole programs fails in turn, $jobs at once"
-sed -n 's/^@test "\(.*\)" {$/\1/p' test/cli/torture.bats | tr '\n' '\0' | xargs -0 -n 1 -P "$jobs" bash -c 'one "$1" || exit 255' torture
+sed -n 's/^@test "\(.*\)" {$/\1/p' test/cli/torture.bats | tr '\n' '\0' |
+    xargs -0 -n 1 -P "$jobs" bash -c 'one "$1" || exit 255' torture
 
 say "trainings are killed and resumed"
 PATH="$BIN:$PATH" test/torture/kill.sh "${1:-200}" | tee "$work/kills"

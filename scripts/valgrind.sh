@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# What `make valgrind` does: one whole small run of each program under valgrind; no error and no block lost, or it fails.
+# What `make valgrind` does: one whole small run of each program under valgrind; no error and no
+# block lost, or it fails.
 # BIN: folder of the programs. KD_CPU=plain: valgrind knows no AVX-512.
 set -eu
-command -v valgrind >/dev/null || { echo "valgrind is missing; apt-get install -y valgrind" >&2; exit 1; }
+command -v valgrind >/dev/null || {
+    echo "valgrind is missing; apt-get install -y valgrind" >&2; exit 1
+}
 export KD_CPU=plain OPENBLAS_CORETYPE=Haswell
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -10,8 +13,11 @@ cd "$work"
 checked() {
     local program=$1
     shift
-    valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-        "$BIN/$program" "$@" --quiet >out 2>err && ! grep -q '^==' err || { cat err >&2; echo "valgrind: $program failed" >&2; exit 1; }
+    valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+        --errors-for-leak-kinds=definite \
+        "$BIN/$program" "$@" --quiet >out 2>err && ! grep -q '^==' err || {
+            cat err >&2; echo "valgrind: $program failed" >&2; exit 1
+        }
     echo "$program: clean"
 }
 cat >x.json <<'J'
@@ -25,7 +31,8 @@ checked kd-train-teacher x.json --threads 2
 checked kd-soften x.json --threads 2
 checked kd-train-student x.json --threads 2
 checked kd-eval --experiment x.json --threads 2
-checked kd-correct runs/x/students/kd/s1 --by balanced --classes 3 --images idx:set -o corrected --threads 2
+checked kd-correct runs/x/students/kd/s1 --by balanced --classes 3 --images idx:set -o corrected \
+    --threads 2
 checked kd-report runs/x
 valgrind --quiet --error-exitcode=9 "$BIN/kd" >/dev/null
 echo "kd: clean"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# The benchmark measures what it says, and the comparison with PyTorch reads, repeats, resumes and tells rightly. Nothing here
-# is about how fast anything is.
+# The benchmark measures what it says, and the comparison with PyTorch reads, repeats, resumes and
+# tells rightly. Nothing here is about how fast anything is.
 bats_require_minimum_version 1.5.0
 
 setup() {
@@ -18,21 +18,25 @@ quick() {
     "$bench" --quick --seconds 0.01 --bin "$KD_BIN" "$@"
 }
 python() {
-    command -v python3 >/dev/null && python3 -c 'import sys; assert sys.version_info >= (3, 8)' || skip "no python3"
+    command -v python3 >/dev/null && python3 -c 'import sys; assert sys.version_info >= (3, 8)' ||
+        skip "no python3"
 }
 
 @test "a workload gives a line of JSON with its speed, spread, work, share of sgemm and memory" {
     quick --json W3 W7l >lines
     [ "$(wc -l <lines)" -eq 2 ]
     jq -es 'map(.workload) == ["W3", "W7l"]' lines
-    jq -e '.low > 0 and .low <= .images_per_second and .images_per_second <= .high and .repetitions >= 3 and .gflops > 0 and
-        (.of_sgemm - .gflops / .sgemm_gflops | fabs) < 1e-6 and .peak_mb >= .base_mb and .planned_mb > 0' lines
+    jq -e '.low > 0 and .low <= .images_per_second and .images_per_second <= .high and
+        .repetitions >= 3 and .gflops > 0 and
+        (.of_sgemm - .gflops / .sgemm_gflops | fabs) < 1e-6 and .peak_mb >= .base_mb and
+        .planned_mb > 0' lines
 }
 
 @test "operations count three passes, two of the first layer, one of inference" {
     quick --json W2 W7t >lines
     # 784 x 800 + 800 x 800 + 800 x 10 multiply-adds
-    jq -es '.[0].gflops / .[0].images_per_second * 1e9 / 2 | (. / (2 * 627200 + 3 * 648000) - 1 | fabs) < 0.01' lines
+    jq -es '.[0].gflops / .[0].images_per_second * 1e9 / 2 | (. / (2 * 627200 + 3 * 648000) - 1 |
+        fabs) < 0.01' lines
     jq -es '.[1].gflops / .[1].images_per_second * 1e9 / 2 | (. / 1275200 - 1 | fabs) < 0.01' lines
 }
 
@@ -42,7 +46,8 @@ python() {
     # 1.5 MB: code and tables that are touched for the first time
     jq -e '(.planned_mb / (.peak_mb - .base_mb)) as $share | $share < 1.02 and
         ($share > 0.9 or .peak_mb - .base_mb - .planned_mb < 1.5)' lines || { cat lines; false; }
-    kd-train-teacher --data digits --fraction 0.05 --epochs 1 --layers 100 -o m.safetensors 2>&1 >/dev/null | grep -E '^memory: [0-9.]+ MB \(network'
+    kd-train-teacher --data digits --fraction 0.05 --epochs 1 --layers 100 -o m.safetensors 2>&1 \
+        >/dev/null | grep -E '^memory: [0-9.]+ MB \(network'
 }
 
 @test "C1 is a whole process, and its images are kept where that is asked for" {
@@ -57,8 +62,10 @@ python() {
 
 @test "the cost of soft targets, the chart of growth, the table" {
     quick -o lines --chart growth soft growth >table
-    jq -es '.[0] | .workload == "soft" and .stored > 0 and .stored_low <= .stored and .at_hand > 0 and .teacher_forward > 0' lines
-    jq -es 'map(select(.workload == "growth") | .varied) | unique == ["batch", "depth", "images", "threads", "width"]' lines
+    jq -es '.[0] | .workload == "soft" and .stored > 0 and .stored_low <= .stored and .at_hand >
+        0 and .teacher_forward > 0' lines
+    jq -es 'map(select(.workload == "growth") | .varied) | unique == ["batch", "depth", "images",
+        "threads", "width"]' lines
     grep -q '</svg>' growth.svg
     grep -q '^soft A student.s epoch' table
     grep -q 'sgemm [0-9]* GFLOP/s on one thread' table
@@ -74,7 +81,8 @@ python() {
 }
 
 @test "the machine's peak has one thread and all" {
-    quick --machine | jq -e '.sgemm_one > 0 and .sgemm_all > 0 and .threads >= 1 and (.blas | length) > 0'
+    quick --machine | jq \
+        -e '.sgemm_one > 0 and .sgemm_all > 0 and .threads >= 1 and (.blas | length) > 0'
 }
 
 # ---- compare_torch ----
@@ -89,7 +97,8 @@ python() {
     [ "${lines[3]}" = "| W5i | the same, inference, batch 128 | 610 | 305 | 505 | 590 | 1.03 (1.03 to 1.03) | 1.3 no | 130 % | 250 / 400 | 0.62 no |" ]
     [[ "${lines[4]}" == "| C1 |"*"| 20,000 | 8,000 | 8,500 | 8,600 | 2.33 (2.33 to 2.33) | 2.2 yes | - | 95 / 400 | 0.24 yes |" ]]
     [ "${lines[5]}" = "A processor, 2 threads; BLAS kernel SkylakeX, sgemm 240 GFLOP/s on one thread and 450 on 2; PyTorch 1.13.0a0 and 2.13.0+cpu; 1 to 3 pairs a row, median and range; 1 pairs in which others had a core are left out; 2 of 3 rows at their goal." ]
-    "$compare" --table --text --to "$pairs" | grep -E '^W1 +train .* 2\.19 \(2\.00 to 2\.40\) +2\.0 yes'
+    "$compare" --table --text --to "$pairs" |
+        grep -E '^W1 +train .* 2\.19 \(2\.00 to 2\.40\) +2\.0 yes'
     printf 'above\n<!-- compare_torch -->\nold\n<!-- end -->\nbelow\n' >page.md
     "$compare" --table --to "$pairs" --into page.md
     [ "$(head -n 2 page.md | tail -n 1)" = "<!-- compare_torch -->" ]
@@ -106,7 +115,8 @@ python() {
     [[ "$stderr" == "compare_torch: W9: no such option or workload"* ]]
 }
 
-# Stand-ins: a bench whose second core is there or not as the file `cores` says, line by line; a Python with torch.
+# Stand-ins: a bench whose second core is there or not as the file `cores` says, line by line; a
+# Python with torch.
 stand_ins() {
     printf 'say() { echo "$1"; echo "$2" >>calls; }\n' >say
     cat >bench.sh <<'EOF'
@@ -131,7 +141,8 @@ EOF
     : >cores
 }
 compared() {
-    OPENBLAS_CORETYPE=Nehalem "$compare" --bench ./bench.sh --python ./python.sh --threads 2 --to pairs "$@" 2>messages
+    OPENBLAS_CORETYPE=Nehalem "$compare" --bench ./bench.sh --python ./python.sh --threads 2 \
+        --to pairs "$@" 2>messages
 }
 
 @test "pairs take turns, and one in which a core was missing is repeated" {
@@ -140,7 +151,8 @@ compared() {
     printf '200\n200\n200\n150\n' >cores # the second pair ends with a core and a half
     compared --pairs 2 --others 64 W1 >table
     jq -es 'map(.good) == [true, false, true] and map(.pair) == [1, 2, 2]' pairs
-    [ "$(tr '\n' ',' <calls)" = "machine,kd,installed ,best passive,machine,machine,best passive,installed ,kd,machine,machine,best passive,installed ,kd,machine," ]
+    [ "$(tr '\n' ',' <calls)" = \
+        "machine,kd,installed ,best passive,machine,machine,best passive,installed ,kd,machine,machine,best passive,installed ,kd,machine," ]
     grep -q '| W1 | .* | 300 | 100 | 100 | 3.00 (3.00 to 3.00) | 2.0 yes | - | 50 / 200 | 0.25 yes |' table
     grep -q 'cores 1.00 0.75.*(again)' messages
 }
@@ -173,11 +185,14 @@ compared() {
 
 @test "PyTorch's side runs every sort of workload" {
     python
-    python3 -c 'import importlib.util as u; assert u.find_spec("torch")' 2>/dev/null || skip "python3 has no torch"
+    python3 -c 'import importlib.util as u; assert u.find_spec("torch")' 2>/dev/null ||
+        skip "python3 has no torch"
     [ "$KD_BIN" = "$top/bin" ] || skip "once is enough"
     quick --json --images idx C1 >line
-    OPENBLAS_CORETYPE=Nehalem python3 "$top/test/bench/torch_workloads.py" W3 --quick --threads 1 --seconds 0.01 >line
-    jq -e '.workload == "W3" and .settings == "best" and .images_per_second > 0 and .peak_mb > 50' line
+    OPENBLAS_CORETYPE=Nehalem python3 "$top/test/bench/torch_workloads.py" W3 --quick --threads 1 \
+        --seconds 0.01 >line
+    jq -e '.workload == "W3" and .settings == "best" and .images_per_second > 0 and .peak_mb > 50' \
+        line
     cat >all.py <<'EOF'
 import sys, torch, torch_workloads as t
 torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compares the options of a program's --help with those of its manual page: the same set of letters and
-# names, none twice. Prints what differs (< help, > manual) and fails.
+# Compares the options of a program's --help with those of its manual page: the same set of letters
+# and names, none twice. Prints what differs (< help, > manual) and fails.
 # usage: check_manual.sh PROGRAM MANUAL
 set -eu
 work=$(mktemp -d)
@@ -12,7 +12,8 @@ names() {
 }
 # Tags of the manual's lists (man: .TP and .TQ; mdoc: .It Fl), without fonts, quotes and escapes.
 tags() {
-    awk '/^\.(TP|TQ)/ { getline; print } /^\.It Fl/ { gsub(/Fl /, "-"); sub(/^\.It /, ""); print }' "$1" |
+    awk '/^\.(TP|TQ)/ { getline; print } /^\.It Fl/ { gsub(/Fl /, "-"); sub(/^\.It /, "");
+        print }' "$1" |
         sed 's/^\.\([BI]\|BR\|BI\|RB\|RI\|IR\|IB\) //; s/\\f[BIRP]//g; s/\\-/-/g; s/"//g; s/ *, */, /g'
 }
 

@@ -98,7 +98,8 @@ wrong() {
         run --separate-stderr "$KD_BIN/$p" --seed 9007199254740993
         [ "$status" -eq 2 ] || wrong "$p" "--seed above 2^53"
         run --separate-stderr "$KD_BIN/$p" --seed
-        [ "$status" -eq 2 ] && [[ "$stderr" == *"--seed needs a value"* ]] || wrong "$p" "--seed alone"
+        [ "$status" -eq 2 ] && [[ "$stderr" == *"--seed needs a value"* ]] ||
+            wrong "$p" "--seed alone"
     done
 }
 
@@ -108,7 +109,9 @@ wrong() {
         status=0
         "$KD_BIN/$p" --help >/dev/full 2>errors || status=$?
         [ "$status" -eq 1 ] || { echo "$p: status $status"; false; }
-        [ "$(cat errors)" = "$p: standard output: No space left on device" ] || { cat errors; false; }
+        [ "$(cat errors)" = "$p: standard output: No space left on device" ] || {
+            cat errors; false
+        }
     done
 }
 
@@ -142,7 +145,8 @@ wrong() {
 }
 
 @test "manual pages are formatted without a warning" {
-    command -v man >/dev/null && man --warnings=w -l "$(page kd)" >/dev/null 2>&1 || skip "no man-db"
+    command -v man >/dev/null && man --warnings=w -l "$(page kd)" >/dev/null 2>&1 ||
+        skip "no man-db"
     for p in $programs kd; do
         run --separate-stderr man --warnings -E UTF-8 -l "$(page "$p")"
         [ "$status" -eq 0 ] && [ -z "$stderr" ] || wrong "$p" "manual"

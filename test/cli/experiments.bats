@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# The experiments of configs/ and the scripts that run them, on a small set of the built-in digits with small networks: each path
-# from its configuration to its table and picture.
+# The experiments of configs/ and the scripts that run them, on a small set of the built-in digits
+# with small networks: each path from its configuration to its table and picture.
 bats_require_minimum_version 1.5.0
 load small.bash
 
@@ -18,22 +18,29 @@ setup() {
     export RUNS=runs
 }
 
-# small NAME [FILTER]: configs/NAME.json on the small set: EPOCHS (2) epochs, few seeds, narrow networks; then a jq filter
+# small NAME [FILTER]: configs/NAME.json on the small set: EPOCHS (2) epochs, few seeds, narrow
+# networks; then a jq filter
 small() {
-    jq --argjson epochs "${EPOCHS:-2}" 'walk(if type == "object" and has("epochs") then .epochs = $epochs | .schedule = "cosine" else . end)
+    jq --argjson epochs "${EPOCHS:-2}" \
+        'walk(if type == "object" and has("epochs") then .epochs = $epochs | .schedule = "cosine" else . end)
         | walk(if type == "object" and has("units") then .units = 12 else . end)
         | walk(if type == "string" and test("^mlp-") then gsub("[0-9]+"; "9") else . end)
-        | .seeds = [1, 2] | .data.source = "idx:set" | if .data.validation then .data.validation = 100 else . end' \
+        | .seeds = [1, 2] | .data.source = "idx:set" | if .data.validation then .data.validation =
+        100 else . end' \
         "$top/configs/$1.json" | jq "${2:-.}" >"$1.json"
 }
 pictures() { # FOLDER NAME...
     local n
-    for n in "${@:2}"; do [ -s "$1/report/$n.svg" ] || { echo "$1: no $n"; ls "$1/report"; return 1; }; done
+    for n in "${@:2}"; do
+        [ -s "$1/report/$n.svg" ] || { echo "$1: no $n"; ls "$1/report"; return 1; }
+    done
 }
 
 @test "hinton.sh: every row of the paper's table, without the paper's errors beside other images; then nothing to do again" {
     EPOCHS=10 small hinton-mnist '.teacher.network = "mlp-40"'
-    EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" >table 2>said || { grep -v '^runs/' said; false; }
+    EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" >table 2>said || {
+        grep -v '^runs/' said; false
+    }
     cat table
     rows=$(sed '/^$/,$d' table | grep -Ec ' +- +[0-9.]+ +- +([0-9.]+ +){2}to +[0-9.]+ +2 +-$')
     [ "$rows" -eq 13 ]
@@ -51,13 +58,15 @@ pictures() { # FOLDER NAME...
     [ "$(grep -c 'to train' said)" -eq 0 ]
 }
 
-# The errors of each model's seeds 1, 2, 3 on ten classes of 1,000 images, as kd-report would give them.
+# The errors of each model's seeds 1, 2, 3 on ten classes of 1,000 images, as kd-report would give
+# them.
 as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     local s class
     for s in 1 2 3; do
         echo "\"$1\",$s,${*:s + 1:1}" >>seeds
         for class in {0..9}; do
-            echo "\"$1\",$s,$class,$([ "$class" = "${5:-}" ] && echo no || echo yes),1000,$((class ? 0 : ${*:s + 1:1}))" >>classes
+            echo "\"$1\",$s,$class,$([ "$class" = "${5:-}" ] && echo no ||
+                echo yes),1000,$((class ? 0 : ${*:s + 1:1}))" >>classes
         done
     done
 }
@@ -72,7 +81,9 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     as_reported kd 80 90 84
     as_reported kd-jitter 70 71 60
     as_reported no3-bias,by=transfer 90 91 95 0
-    table() { awk "$@" -f "$top/scripts/stats.awk" -f "$top/scripts/hinton.awk" seeds classes models; }
+    table() {
+        awk "$@" -f "$top/scripts/stats.awk" -f "$top/scripts/hinton.awk" seeds classes models
+    }
     table >table
     cat table
     grep -Eq '^teacher .* 67 +66 +-1 +4\.2 +60 to 68 +3 +67  reached$' table
@@ -125,23 +136,27 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     "$top/scripts/hinton.sh" --quick --table >table
     grep -q '^QUICK: ' table
     grep -Eq '^student 2x800, T=20 +- +[0-9]+ ' table
-    for key in teacher students.plain students.plain-norm students.kd students.kd-jitter students.no3 students.only78; do
+    for key in teacher students.plain students.plain-norm students.kd students.kd-jitter \
+        students.no3 students.only78; do
         grep -q -- "$key.train.epochs=" "$top/scripts/hinton.sh"
-        jq -e --arg key "$key" 'getpath(($key | split(".")) + ["train", "epochs"])' "$top/configs/hinton-mnist.json" >epochs
+        jq -e --arg key "$key" 'getpath(($key | split(".")) + ["train", "epochs"])' \
+            "$top/configs/hinton-mnist.json" >epochs
     done
 }
 
 @test "grid.sh: the table of temperature and width, the chart, and both statements" {
     small hinton-grid '.students |= with_entries(if .value.sweep then .value.sweep["distill.temperature"] = [1, 2.5, 8, 20] else . end)
         | .students["plain-800", "kd-800"].network = "mlp-11"'
-    # the teachers of the paper's table are there: they are not trained again, and are left as they are
+    # the teachers of the paper's table are there: they are not trained again, and are left as they
+    # are
     jq '.name = "hinton-mnist"' hinton-grid.json >hinton-mnist.json
     kd-train-teacher hinton-mnist.json --quiet >/dev/null
     cksum runs/hinton-mnist/teacher/s?/model.safetensors >before
     "$top/scripts/grid.sh" hinton-grid.json >table 2>said
     cat table
     [ "$(awk '$1 ~ /^[0-9]+$/ && NF == 16' table | wc -l)" -eq 4 ]
-    errors=$(kd-eval --json runs/hinton-grid/students/kd-30,temperature=2.5/s? | jq -s 'map(.errors) | add / 2 * 10 | round / 10')
+    errors=$(kd-eval --json runs/hinton-grid/students/kd-30,temperature=2.5/s? |
+        jq -s 'map(.errors) | add / 2 * 10 | round / 10')
     awk -v e="$errors" '$1 == 30 && $8 + 0 == e + 0 {found = 1} END {exit !found}' table
     grep -Eq '^  (300|800) units: means from' table
     grep -Eq '^  30 units: T from 2.5 to 4' table
@@ -199,8 +214,11 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     grep -q 'validation split (100 images)' said
     TOP=2 "$top/scripts/search.sh" best-student.json 2>errors >said
     [ "$(grep -c '^[* ]*\(plain\|kd\|teacher\)[, ]' said)" -eq 2 ]
-    rm set && ln -s "$BATS_FILE_TMPDIR/set" . 2>/dev/null || { rm -r set; ln -s "$BATS_FILE_TMPDIR/set" .; }
-    sh -eu -c "$(sed -n 's/^Evaluate it on the test images with:  //p' said)" | grep -q 'idx:set:test'
+    rm set && ln -s "$BATS_FILE_TMPDIR/set" . 2>/dev/null || {
+        rm -r set; ln -s "$BATS_FILE_TMPDIR/set" .
+    }
+    sh -eu -c "$(sed -n 's/^Evaluate it on the test images with:  //p' said)" |
+        grep -q 'idx:set:test'
 }
 
 @test "the search for the paper's settings holds out the last images" {
@@ -221,7 +239,9 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     pictures runs/reverse-kd accuracy-models
     small self-kd
     "$top/scripts/run_all.sh" self-kd.json >table 2>said || { tail -3 said; false; }
-    for g in generation-0 generation-1 generation-2 generation-3 as-long; do grep -q "$g " table; done
+    for g in generation-0 generation-1 generation-2 generation-3 as-long; do
+        grep -q "$g " table
+    done
     kd-report runs/self-kd --csv --table differences --columns name,plain | grep generation-3 >got
     printf '%s\n' generation-3,generation-0 generation-3,as-long | diff - got
     [ "$(meta runs/self-kd/students/generation-3/s1/model.safetensors kd.parents)" = \
@@ -235,15 +255,20 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
 @test "less data: plain, distilled, and distilled without labels, with its chart" {
     small less-data '.students |= with_entries(select(.key | test("-(10|30|100)%$")))'
     "$top/scripts/run_all.sh" less-data.json >table 2>said || { tail -3 said; false; }
-    for form in plain kd unlabelled; do for f in 10 30 100; do grep -q "$form-$f% " table; done; done
+    for form in plain kd unlabelled; do
+        for f in 10 30 100; do grep -q "$form-$f% " table; done
+    done
     pictures runs/less-data errors-data
     kd-report runs/less-data --csv --table differences --columns name,plain >got
     for f in 10 30 100; do
         grep -qx "kd-$f%,plain-$f%" got
         grep -qx "unlabelled-$f%,plain-$f%" got
     done
-    for word in "labels alone" "labels and teacher" "no labels"; do grep -q "$word" runs/less-data/report/errors-data.svg; done
-    [ "$(meta "runs/less-data/students/unlabelled-10%/s1/model.safetensors" kd.config | jq -c '[.data.unlabelled, .distill.alpha]')" = '[true,1]' ]
+    for word in "labels alone" "labels and teacher" "no labels"; do
+        grep -q "$word" runs/less-data/report/errors-data.svg
+    done
+    [ "$(meta "runs/less-data/students/unlabelled-10%/s1/model.safetensors" kd.config |
+        jq -c '[.data.unlabelled, .distill.alpha]')" = '[true,1]' ]
 }
 
 @test "the trained models: small, readable, of one descent, and soft targets of as many images as MNIST has" {
@@ -255,13 +280,16 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     [ "$(meta "$p/soft/teacher.safetensors" kd.parents)" = "[\"$teacher\"]" ]
     [ "$(meta "$p/distilled.safetensors" kd.parents)" = "[\"$teacher\"]" ]
     [ "$(meta "$p/plain.safetensors" kd.parents)" = "[]" ]
-    meta "$p/soft/teacher.safetensors" kd.data | jq -e '.source == "mnist" and .split == "train" and .n == 60000'
+    meta "$p/soft/teacher.safetensors" kd.data |
+        jq -e '.source == "mnist" and .split == "train" and .n == 60000'
     tail -c +9 "$p/soft/teacher.safetensors" | head -c 2000 | grep -q '"dtype":"F16"'
     # what scripts/pretrained.sh would train
     for s in plain distilled; do
-        [ "$(meta "$p/$s.safetensors" kd.config | jq -c .network)" = "$(jq -c ".students.$s.network" "$top/configs/pretrained.json")" ]
+        [ "$(meta "$p/$s.safetensors" kd.config | jq -c .network)" = \
+            "$(jq -c ".students.$s.network" "$top/configs/pretrained.json")" ]
     done
     # they are no teachers of other images
     refused 1 soft/teacher.safetensors mnist:train idx:set:train -- \
-        kd-train-student --data idx:set --layers 4 --epochs 1 -S "$p/soft/teacher.safetensors" -o kept
+        kd-train-student --data idx:set --layers 4 --epochs 1 -S "$p/soft/teacher.safetensors" \
+        -o kept
 }

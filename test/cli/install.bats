@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# make install into a folder of its own: what lands there, and that it can be used and removed again.
+# make install into a folder of its own: what lands there, and that it can be used and removed
+# again.
 bats_require_minimum_version 1.5.0
 
 setup_file() {
@@ -43,7 +44,8 @@ C
     [ "$(pkg-config --variable=prefix kd)" = "$PREFIX" ]
     flags=$(pkg-config --define-variable=prefix="$DEST$PREFIX" --cflags --libs kd)
     cc -std=c11 -Wall -Werror use.c $flags -o use
-    kd-train-teacher --data digits --fraction 0.02 --layers 4 --epochs 1 --quiet --json -o m.safetensors >line
+    kd-train-teacher --data digits --fraction 0.02 --layers 4 --epochs 1 --quiet --json \
+        -o m.safetensors >line
     [ "$(./use m.safetensors)" = "3190 $(jq -r .fingerprint line)" ]
     run --separate-stderr ./use missing
     [ "$status" -eq 1 ]
@@ -51,7 +53,8 @@ C
 }
 
 @test "every installed header can be included by itself" {
-    flags=$(PKG_CONFIG_PATH="$DEST$PREFIX/lib/pkgconfig" pkg-config --define-variable=prefix="$DEST$PREFIX" --cflags kd)
+    flags=$(PKG_CONFIG_PATH="$DEST$PREFIX/lib/pkgconfig" pkg-config \
+        --define-variable=prefix="$DEST$PREFIX" --cflags kd)
     (cd "$DEST$PREFIX/include" && find kd -name '*.h') | while read -r h; do
         echo "#include <$h>" >one.c
         cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $flags one.c

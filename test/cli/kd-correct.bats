@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Students corrected for classes that they never saw: alone, in a pipe, in an experiment, in the report.
+# Students corrected for classes that they never saw: alone, in a pipe, in an experiment, in the
+# report.
 bats_require_minimum_version 1.5.0
 load small.bash
 
@@ -9,7 +10,8 @@ setup_file() {
     kd-data convert digits:train digits:test --fraction 0.1 --to idx -o set --quiet >/dev/null
     kd-train-teacher --data idx:set --layers 40 --epochs 8 --quiet -o T >/dev/null
     kd-soften --model T --data idx:set --quiet -o soft.safetensors >/dev/null
-    kd-train-student --data idx:set --layers 30 --epochs 40 --learning-rate 0.005 --omit 3 --teacher T -T 4 -a 0.2 --quiet -o S >/dev/null
+    kd-train-student --data idx:set --layers 30 --epochs 40 --learning-rate 0.005 --omit 3 \
+        --teacher T -T 4 -a 0.2 --quiet -o S >/dev/null
     kd-train-student --data idx:set --layers 8 --epochs 1 --quiet -o whole >/dev/null
     cat >x.json <<'EOF'
 {"name": "x", "seeds": 2, "data": {"source": "idx:set", "validation": 100},
@@ -38,7 +40,8 @@ errors() { kd-eval "$@" --json | jq .errors; }
         kd-correct S --by $by -o $by.safetensors --json >line
         jq -e --arg by $by '.by == $by and (.bias | keys == ["3"]) and .bias["3"] > 0' line
         [ "$(kd-eval $by.safetensors --json | jq -r .fingerprint)" = "$(jq -r .fingerprint line)" ]
-        [ "$(meta $by.safetensors kd.corrected | jq -r '.of + .by')" = "$(kd-eval S --json | jq -r .fingerprint)$by" ]
+        [ "$(meta $by.safetensors kd.corrected | jq -r '.of + .by')" = \
+            "$(kd-eval S --json | jq -r .fingerprint)$by" ]
         [ "$(meta $by.safetensors kd.config | jq -c .data.omit)" = "[3]" ]
         [ "$(meta $by.safetensors kd.parents)" = "$(meta S/model.safetensors kd.parents)" ]
         jq -r '.used' line >>used
@@ -58,8 +61,10 @@ errors() { kd-eval "$@" --json | jq .errors; }
     kd-correct S --by balanced --no-provenance -o c --quiet
     kd-eval S c --confusion --json >both
     jq -es '.[0].parameters == .[1].parameters and .[0].fingerprint != .[1].fingerprint' both
-    # what was not taken for a 3 after is taken for what it was before: columns can only lose to column 3
-    jq -es '[range(10) as $i | range(10) as $j | select($j != 3) | .[1].confusion[$i][$j] <= .[0].confusion[$i][$j]] | all' both
+    # what was not taken for a 3 after is taken for what it was before: columns can only lose to
+    # column 3
+    jq -es '[range(10) as $i | range(10) as $j | select($j != 3) | .[1].confusion[$i][$j] <=
+        .[0].confusion[$i][$j]] | all' both
 }
 
 @test "in a pipe, from any place, with the same bytes" {
@@ -80,7 +85,8 @@ errors() { kd-eval "$@" --json | jq .errors; }
     [ "$(jq .fingerprint at-hand)" = "$(jq .fingerprint file)" ]
     kd-correct S --flips 0.05 -o more.safetensors --json >more
     jq -es '.[0].bias["3"] < .[1].bias["3"]' plain more
-    kd-correct S --by balanced --images idx:set:test -o other.safetensors --json | jq -e '.used == 500'
+    kd-correct S --by balanced --images idx:set:test -o other.safetensors --json |
+        jq -e '.used == 500'
     kd-correct whole --classes 5,6 -o named.safetensors --json | jq -e '.bias | keys == ["5", "6"]'
 }
 
@@ -88,12 +94,17 @@ errors() { kd-eval "$@" --json | jq .errors; }
     refused 2 "whole" "no class was left out" "--classes" -- kd-correct whole -o kept/m.safetensors
     refused 2 "--output" -- kd-correct S
     refused 2 "no class 10" "0 to 9" -- kd-correct S --classes 10 -o kept/m.safetensors
-    refused 2 "all classes are unseen" -- kd-correct S --classes 0,1,2,3,4,5,6,7,8,9 --by balanced -o kept/m.safetensors
+    refused 2 "all classes are unseen" -- kd-correct S --classes 0,1,2,3,4,5,6,7,8,9 --by balanced \
+        -o kept/m.safetensors
     refused 2 "--images is for --by balanced" -- kd-correct S --images digits -o kept/m.safetensors
-    refused 2 "--flips is for --by transfer" -- kd-correct S --by test --flips 0.1 -o kept/m.safetensors
-    refused 2 "--teacher is for --by transfer" -- kd-correct S --by test --teacher T -o kept/m.safetensors
-    refused 2 "--soft-targets or --teacher, not both" -- kd-correct S --teacher T -S soft.safetensors -o kept/m.safetensors
-    refused 1 "all of them" -- sh -c 'kd-correct S --flips 1 -o kept/m.safetensors; [ $? -eq 2 ] && exit 1'
+    refused 2 "--flips is for --by transfer" -- kd-correct S --by test --flips 0.1 \
+        -o kept/m.safetensors
+    refused 2 "--teacher is for --by transfer" -- kd-correct S --by test --teacher T \
+        -o kept/m.safetensors
+    refused 2 "--soft-targets or --teacher, not both" -- kd-correct S --teacher T \
+        -S soft.safetensors -o kept/m.safetensors
+    refused 1 "all of them" -- \
+        sh -c 'kd-correct S --flips 1 -o kept/m.safetensors; [ $? -eq 2 ] && exit 1'
     kd-train-student --data idx:set --epochs 1 --omit 3 --quiet -o bare \
         --network '["flatten",{"kind":"dense","units":5},"relu",{"kind":"dense","bias":false}]'
     refused 1 "its last layer is dense without biases" -- kd-correct bare -o kept/m.safetensors
@@ -120,9 +131,11 @@ errors() { kd-eval "$@" --json | jq .errors; }
 
 @test "an experiment that corrects what is not there says so" {
     jq '.students.bias.correct.of = "only87"' x.json >y.json
-    refused 2 "students.bias,by=transfer.correct.of" 'did you mean "only78"?' -- kd-train-student y.json --list
+    refused 2 "students.bias,by=transfer.correct.of" 'did you mean "only78"?' -- kd-train-student \
+        y.json --list
     jq '.students.bias.network = "mlp-3"' x.json >y.json
-    refused 2 "students.bias" "has its network from the one it corrects" -- kd-train-student y.json --list
+    refused 2 "students.bias" "has its network from the one it corrects" -- kd-train-student \
+        y.json --list
     jq '.name = "z"' x.json >y.json
     refused 1 "students/only78/s1/model.safetensors: not there yet" "--student only78" -- \
         kd-train-student y.json --student bias,by=test --seed 1
@@ -131,17 +144,21 @@ errors() { kd-eval "$@" --json | jq .errors; }
 @test "the report names the ways, and what was tuned on the test set is never the best" {
     kd-report x.json >table
     for by in transfer balanced test; do grep -q "bias,by=$by " table; done
-    kd-report x.json --json | jq -e '.notes | map(select(test("tuned on the test set, shown for comparison and never chosen: "
+    kd-report x.json --json |
+        jq -e '.notes | map(select(test("tuned on the test set, shown for comparison and never chosen: "
         + "bias,by=test s1, bias,by=test s2"))) | length == 1'
     run grep "no log" table
     [ "$status" -eq 1 ]
-    # no validation image was left out, so the corrected ones are the best on validation; of them not the tuned one
+    # no validation image was left out, so the corrected ones are the best on validation; of them
+    # not the tuned one
     mkdir -p one/students && cp -r runs/x/students/only78 runs/x/students/bias,by=test one/students
     [[ "$(kd-report one --best)" == one/students/only78/s*/model.safetensors ]]
     kd-report x.json --columns name,valid_top1,errors
-    [[ "$(kd-report runs/x --best)" == */bias,by=[bt]*/* && "$(kd-report runs/x --best)" != *by=test* ]]
+    [[ "$(kd-report runs/x --best)" == */bias,by=[bt]*/* && "$(kd-report runs/x --best)" != \
+        *by=test* ]]
     # compared with the student that had labels alone, not with a corrected one
-    kd-report x.json --table differences --csv --columns name,plain | grep -qx '"bias,by=balanced",plain'
+    kd-report x.json --table differences --csv --columns name,plain |
+        grep -qx '"bias,by=balanced",plain'
 }
 
 @test "errors class by class of each seed: medians can be taken, and their means are those of the classes" {
@@ -149,18 +166,24 @@ errors() { kd-eval "$@" --json | jq .errors; }
     head -1 by-seed | grep -qx "run,name,seed,class,trained_on,images,errors,right,mostly_taken_for"
     [ "$(wc -l <by-seed)" -eq 21 ]
     for s in 1 2; do
-        kd-eval runs/x/students/only78/s$s --json --confusion | jq -r '.confusion | to_entries[] | "\(.key),\((.value | add) - .value[.key])"' >wanted
+        kd-eval runs/x/students/only78/s$s --json --confusion |
+            jq -r '.confusion | to_entries[] | "\(.key),\((.value | add) - .value[.key])"' >wanted
         awk -F, -v s=$s '$3 == s {print $4 "," $7}' by-seed | diff wanted -
     done
-    kd-report x.json --table classes --csv --filter only78 --columns class,errors | cut -d, -f1,2 | sed 1d >means
-    awk -F, 'NR > 1 {e[$4] += $7 / 2} END {for (k = 0; k < 10; k++) print k "," e[k]}' by-seed | diff means -
+    kd-report x.json --table classes --csv --filter only78 --columns class,errors | cut -d, -f1,2 |
+        sed 1d >means
+    awk -F, 'NR > 1 {e[$4] += $7 / 2} END {for (k = 0; k < 10; k++) print k "," e[k]}' by-seed |
+        diff means -
     [ "$(kd-report x.json --table class-seeds --filter only78 | grep -c '^\*')" -eq 16 ]
 }
 
 @test "errors class by class add up, and unseen classes are marked" {
     kd-report x.json --table classes --csv --filter only78 >classes
-    head -1 classes | grep -qx "run,name,seeds,class,trained_on,images,errors,errors_sd,right,mostly_taken_for"
-    [ "$(awk -F, 'NR > 1 {s += $7} END {print s}' classes)" = "$(kd-report x.json --table models --csv --filter only78 --columns errors | tail -1 | cut -d, -f1)" ]
+    head -1 classes | grep \
+        -qx "run,name,seeds,class,trained_on,images,errors,errors_sd,right,mostly_taken_for"
+    [ "$(awk -F, 'NR > 1 {s += $7} END {print s}' classes)" = \
+        "$(kd-report x.json --table models --csv --filter only78 --columns errors | tail -1 |
+        cut -d, -f1)" ]
     [ "$(awk -F, '$5 == "yes" {printf "%s ", $4}' classes)" = "7 8 " ]
     [ "$(kd-report x.json --table classes --filter only78 | grep -c '^\*')" -eq 8 ]
     kd-report x.json --charts -o charts --quiet >/dev/null

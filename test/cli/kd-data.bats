@@ -25,7 +25,9 @@ refused() {
     echo "status $status: $stderr"
     [ "$status" -eq "$status_wanted" ]
     [ "${#stderr_lines[@]}" -eq 1 ]
-    for word in "${words[@]}"; do [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }; done
+    for word in "${words[@]}"; do
+        [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }
+    done
 }
 
 bats_require_minimum_version 1.5.0
@@ -37,8 +39,10 @@ bats_require_minimum_version 1.5.0
     [[ $output == *"range     97 to 120"* ]]
     [ "$(kd-data inspect idx:idx --json | wc -l)" -eq 1 ]
     kd-data inspect idx:idx --json |
-        jq -e '.n == 6 and .shape == [1,2,2] and .classes == 2 and .counts == [3,3] and .min == 97 and
-               .max == 120 and .dtype == "U8" and .split == "train" and (.mean[0]*255 - 108.5 | fabs) < 1e-9 and
+        jq -e '.n == 6 and .shape == [1,2,2] and .classes == 2 and .counts == [3,3] and .min ==
+        97 and
+               .max == 120 and .dtype == "U8" and .split == "train" and (.mean[0]*255 - 108.5 |
+               fabs) < 1e-9 and
                (.pixels | length) == 32 and (.labels | length) == 32'
 }
 
@@ -52,7 +56,8 @@ bats_require_minimum_version 1.5.0
     [ "$(fingerprints tensors:t/set.safetensors)" = "$want" ]
     # .npy headers of 64 bytes in all: 10, a dictionary padded with spaces, a newline
     npy() { printf '\223NUMPY\001\0\166\0'; printf '%-117s\n' "$1"; }
-    { npy "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 2, 2), }"; tail -c 24 images; } >x.npy
+    { npy "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 2, 2), }"; tail -c 24 images; } \
+        >x.npy
     { npy "{'descr': '|u1', 'fortran_order': False, 'shape': (6,), }"; tail -c 6 labels; } >y.npy
     [ "$(fingerprints tensors:x.npy,y.npy)" = "$want" ]
     kd-data convert tensors:x.npy,y.npy --to idx -o again -q
@@ -84,12 +89,14 @@ bats_require_minimum_version 1.5.0
 
 @test "tensors go through pipes" {
     want=$(fingerprints idx:idx)
-    [ "$(kd-data convert idx:idx -o - -q | kd-data inspect tensors:- --json | jq -r '.pixels + " " + .labels')" = "$want" ]
+    [ "$(kd-data convert idx:idx -o - -q | kd-data inspect tensors:- --json |
+        jq -r '.pixels + " " + .labels')" = "$want" ]
 }
 
 @test "convert and sheet print the path, or JSON with it" {
     [ "$(kd-data convert idx:idx idx:idx --to idx -o out -q)" = out ]
-    kd-data convert idx:idx -o a.safetensors --json -q | jq -e '.path == "a.safetensors" and .n == 6 and .shape == [1,2,2]'
+    kd-data convert idx:idx -o a.safetensors --json -q |
+        jq -e '.path == "a.safetensors" and .n == 6 and .shape == [1,2,2]'
     [ "$(kd-data sheet idx:idx -o a.png)" = a.png ]
     [ "$(kd-data sheet idx:idx -o a.png --json | jq -r .path)" = a.png ]
     LC_ALL=C grep -aq ': kd-data sheet idx:idx -o a.png --json' a.png # what made it
@@ -139,10 +146,12 @@ bats_require_minimum_version 1.5.0
     refused 2 "--to is for convert, not for inspect" -- kd-data inspect idx:idx --to png
     refused 2 "--labels is for sheet, not for inspect" -- kd-data inspect idx:idx --labels
     refused 2 "--class is for sheet, not for inspect" -- kd-data inspect idx:idx --class 1
-    refused 2 "--no-group is for sheet, not for convert" -- kd-data convert idx:idx --no-group -o kept
+    refused 2 "--no-group is for sheet, not for convert" -- kd-data convert idx:idx \
+        --no-group -o kept
     refused 2 "--by-class is for convert, not for sheet" -- kd-data sheet idx:idx --by-class -o kept
     refused 2 "--carve goes with --validation" -- kd-data inspect idx:idx --carve last
-    refused 2 "--split-seed goes with --validation or --fraction" -- kd-data inspect idx:idx --split-seed 2
+    refused 2 "--split-seed goes with --validation or --fraction" -- kd-data inspect idx:idx \
+        --split-seed 2
     [ ! -e kept ]
     kd-data inspect idx:idx --fraction 0.5 --split-seed 2 -q
 }
@@ -151,7 +160,8 @@ bats_require_minimum_version 1.5.0
     size() { od -An -j16 -N8 -tu1 "$1" | awk '{print $3 * 256 + $4, $7 * 256 + $8}'; }
     kd-data sheet digits --count 40 --columns 8 --scale 1 -o sheet.png
     [ "$(size sheet.png)" = "242 302" ] # ten classes, a row each
-    kd-data sheet digits --count 40 --columns 8 --scale 1 --no-group --labels -o new/folder/sheet.png
+    kd-data sheet digits --count 40 --columns 8 --scale 1 \
+        --no-group --labels -o new/folder/sheet.png
     [ "$(size new/folder/sheet.png)" = "242 197" ]
     kd-data sheet digits --class 3 --count 8 --columns 8 --scale 2 -o - >three.png
     [ "$(size three.png)" = "466 60" ]
@@ -164,7 +174,8 @@ bats_require_minimum_version 1.5.0
 
 @test "data that is not there: the folder tried and how to get it" {
     refused 1 ./data/mnist "scripts/get_data.sh mnist" -- kd-data inspect mnist
-    refused 1 elsewhere/cifar10 elsewhere/cifar-10-batches-bin -- kd-data inspect cifar10 --data-dir elsewhere
+    refused 1 elsewhere/cifar10 elsewhere/cifar-10-batches-bin -- kd-data inspect cifar10 \
+        --data-dir elsewhere
     KD_DATA=other refused 1 other/mnist -- kd-data inspect mnist
 }
 
@@ -188,7 +199,8 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "absurd sizes" {
-    printf '\177\377\377\377' | dd of=idx/train-images-idx3-ubyte bs=1 seek=4 conv=notrunc status=none
+    printf '\177\377\377\377' | dd of=idx/train-images-idx3-ubyte bs=1 seek=4 conv=notrunc \
+        status=none
     refused 1 train-images-idx3-ubyte 8589934604 -- kd-data inspect idx:idx
     printf '\377\377\377\377\377\377\377\377\377\377\377\377' |
         dd of=idx/train-images-idx3-ubyte bs=1 seek=4 conv=notrunc status=none
@@ -230,7 +242,8 @@ bats_require_minimum_version 1.5.0
     head -c $((size - 1)) t.safetensors >cut.safetensors
     refused 1 cut.safetensors -- kd-data inspect tensors:cut.safetensors
     refused 1 -- bash -c "head -c $((size - 1)) t.safetensors | kd-data inspect tensors:-"
-    printf '\223NUMPY\001\0\166\0%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }" >nan.npy
+    printf '\223NUMPY\001\0\166\0%-117s\n' \
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }" >nan.npy
     printf '\0\0\300\177' >>nan.npy
     refused 1 nan.npy "pixel 0 of image 0" finite -- kd-data inspect tensors:nan.npy
 }
@@ -255,7 +268,8 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "every call failing in turn: an error of one line and nothing left, or the right result" {
-    fail=$(cd "$BATS_TEST_DIRNAME/../.." && cd "${UNIT_DIR:-none}" && cd ../torture && pwd)/fail.so || skip "no fail.so"
+    fail=$(cd "$BATS_TEST_DIRNAME/../.." && cd "${UNIT_DIR:-none}" && cd ../torture &&
+        pwd)/fail.so || skip "no fail.so"
     [ -e "$fail" ] || skip "no fail.so"
     kd-data convert idx:idx --to png -o png -q
     want=$(fingerprints idx:idx)
@@ -266,7 +280,8 @@ bats_require_minimum_version 1.5.0
             rm -rf out log
             status=0
             env KD_FAIL_LOG=log KD_FAIL=$kind:$n LD_PRELOAD="$fail" \
-                kd-data convert png:png --to tensors -o out/t.safetensors -q 2>message >path || status=$?
+                kd-data convert png:png --to tensors -o out/t.safetensors -q 2>message >path ||
+                status=$?
             grep -qx 'fired 0' log && break
             [ $status -le 1 ] || { echo "$kind:$n exit $status"; false; }
             if [ $status -eq 1 ]; then
@@ -288,7 +303,8 @@ bats_require_minimum_version 1.5.0
     mkdir -p mirror/mnist mirror/cifar10
     # a mirror with made-up files, and the script with their sums
     cp "$script" made.sh
-    for f in train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz t10k-images-idx3-ubyte.gz t10k-labels-idx1-ubyte.gz; do
+    for f in train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz t10k-images-idx3-ubyte.gz \
+        t10k-labels-idx1-ubyte.gz; do
         echo "$f" >mirror/mnist/$f
         sum=$(sha256sum mirror/mnist/$f | cut -c 1-64)
         sed "/^mnist()/,/^}/s/^[0-9a-f]* $f/$sum $f/" made.sh >next.sh && mv next.sh made.sh
@@ -298,7 +314,8 @@ bats_require_minimum_version 1.5.0
     [ "$status" -eq 0 ]
     [ "$output" = D/mnist ]
     cmp mirror/mnist/t10k-images-idx3-ubyte.gz D/mnist/t10k-images-idx3-ubyte.gz
-    run --separate-stderr env KD_MIRROR=file:///nowhere sh made.sh mnist D # all right: nothing is fetched
+    # all right: nothing is fetched
+    run --separate-stderr env KD_MIRROR=file:///nowhere sh made.sh mnist D
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
     echo old >D/mnist/train-labels-idx1-ubyte.gz
@@ -318,7 +335,8 @@ bats_require_minimum_version 1.5.0
     [ "$status" -eq 1 ]
     [[ $output == *"md5 sum is"* ]]
     [ -z "$(ls -A D/cifar10)" ]
-    sed "s/c32a1d4ab5d03f1284b67883e8d87530/$(md5sum <mirror/cifar10/cifar-10-binary.tar.gz | cut -c 1-32)/" made.sh >next.sh
+    sed "s/c32a1d4ab5d03f1284b67883e8d87530/$(md5sum <mirror/cifar10/cifar-10-binary.tar.gz |
+        cut -c 1-32)/" made.sh >next.sh
     sh next.sh cifar10 D
     [ "$(kd-data inspect cifar10 --data-dir D --json | jq -c .counts)" = "[0,0,0,5,0,0,0,0,0,0]" ]
     run --separate-stderr env KD_MIRROR=file:///nowhere sh next.sh cifar10 D

@@ -30,10 +30,13 @@ setup() {
 @test "--json: one line a model, rates are fractions, figures agree with each other" {
     kd-eval T S --json >lines
     [ "$(wc -l <lines)" -eq 2 ]
-    jq -es 'all(.[]; (keys - ["fingerprint"]) == (["agreement", "data", "ece", "errors", "macs", "model", "n", "nll", "parameters",
-        "split", "top1", "top5"]) and .top1 <= .top5 and .top5 <= 1 and .errors == (.n - .n * .top1 | round))' lines
+    jq -es 'all(.[]; (keys - ["fingerprint"]) == (["agreement", "data", "ece", "errors", "macs",
+        "model", "n", "nll", "parameters",
+        "split", "top1", "top5"]) and .top1 <= .top5 and .top5 <= 1 and .errors == (.n - .n *
+        .top1 | round))' lines
     kd-eval T --json --confusion >one
-    jq -e '.n == ([.confusion[][]] | add) and .errors == .n - ([.confusion[range(10)] | .] | [range(10) as $i | .[$i][$i]] | add)' one
+    jq -e '.n == ([.confusion[][]] | add) and .errors == .n - ([.confusion[range(10)] | .] |
+        [range(10) as $i | .[$i][$i]] | add)' one
     kd-eval T --json --time | jq -e '.latency_ms > 0 and .throughput > 0'
 }
 
@@ -45,7 +48,8 @@ setup() {
         map(.[0] as $y | .[1] as $z | ($z | max) as $m
             | {right: ($z[$y] == $m), nll: (([$z[] | . - $m | exp] | add | log) + $m - $z[$y])})
         | {errors: (map(select(.right | not)) | length), nll: (map(.nll) | add / length)}' >mine
-    kd-eval T --json | jq -e --slurpfile m mine '.errors == $m[0].errors and (.nll - $m[0].nll | fabs) < 1e-4'
+    kd-eval T --json | jq -e --slurpfile m mine \
+        '.errors == $m[0].errors and (.nll - $m[0].nll | fabs) < 1e-4'
 }
 
 @test "--split: train, and validation as the model's training carved it" {
@@ -54,8 +58,10 @@ setup() {
     jq -e '.n == 40 and .split == "validation"' v
     epoch=$(meta T/model.safetensors kd.metrics | jq .epoch)
     [ "$(jq .top1 v)" = "$(jq "select(.epoch == $epoch) | .valid.top1" T/log.jsonl)" ]
-    refused 2 "S/model.safetensors was trained without validation images" -- kd-eval S --split validation
-    refused 2 "--data idx:set:test is the split test, but --split asks for train" -- kd-eval S --split train --data idx:set:test
+    refused 2 "S/model.safetensors was trained without validation images" -- \
+        kd-eval S --split validation
+    refused 2 "--data idx:set:test is the split test, but --split asks for train" -- \
+        kd-eval S --split train --data idx:set:test
     refused 2 "--split=valid: expected test, train or validation" -- kd-eval S --split valid
 }
 
@@ -70,7 +76,8 @@ setup() {
     run ! cmp -s s m
     tail -c 4000 s | od -An -v -tf4 -w40 | sed 's/^ *//; s/  */,/g; s/.*/[&]/' >logits
     tail -c 100 set/t10k-labels-idx1-ubyte | od -An -v -tu1 -w1 | tr -d ' ' >labels
-    errors=$(paste -d' ' labels logits | sed 's/ /,/; s/.*/[&]/' | jq -s 'map(.[0] as $y | .[1] | select(.[$y] != max)) | length')
+    errors=$(paste -d' ' labels logits | sed 's/ /,/; s/.*/[&]/' |
+        jq -s 'map(.[0] as $y | .[1] | select(.[$y] != max)) | length')
     [ "$errors" = "$(jq .errors shifts)" ]
     [ "$(jq .nll plain)" != "$(jq .nll shifts)" ]
     cp -r "$BATS_FILE_TMPDIR/set" images
@@ -79,13 +86,15 @@ setup() {
     [ "$(kd-eval --experiment x.json --json | wc -l)" -eq 1 ]
     [ "$(kd-eval --experiment x.json --json --update --tta mirror | jq -r .tta)" = mirror ]
     silent kd-eval --experiment x.json --json --update --tta mirror
-    [ "$(kd-eval --experiment x.json --json --update --tta mirror-shifts | jq -r .tta)" = mirror-shifts ]
+    [ "$(kd-eval --experiment x.json --json --update --tta mirror-shifts | jq -r .tta)" = \
+        mirror-shifts ]
     [ "$(kd-eval --experiment x.json --json --update | wc -l)" -eq 1 ]
     refused 2 "--tta" "mirror-shifts" -- kd-eval T --tta shifts
 }
 
 @test "--reference: agreement, 1 with itself" {
-    kd-eval T S --reference T --json | jq -es '.[0].agreement == 1 and .[1].agreement < 1 and .[1].agreement > 0'
+    kd-eval T S --reference T --json |
+        jq -es '.[0].agreement == 1 and .[1].agreement < 1 and .[1].agreement > 0'
     [[ "$(kd-eval S --reference T)" == *"agree %"* ]]
 }
 
@@ -116,14 +125,18 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
     kd-eval --experiment x.json --json >lines
     [ "$(wc -l <lines)" -eq 6 ]
     jq -es 'map(select(.split == "test")) | length == 3 and all(.confusion | length == 10)' lines
-    jq -es '[.[] | select(.model | startswith("runs/x/students/a b/s1/")) | .agreement] | length == 2 and all(type == "number")' lines
-    [ "$(as_printed runs/x/teacher/s1/eval.json "runs/x/students/a b/s1/eval.json" runs/x/teacher/s2/eval.json | sort)" = "$(sort lines)" ]
+    jq -es '[.[] | select(.model | startswith("runs/x/students/a b/s1/")) | .agreement] | length ==
+        2 and all(type == "number")' lines
+    [ "$(as_printed runs/x/teacher/s1/eval.json "runs/x/students/a b/s1/eval.json" \
+        runs/x/teacher/s2/eval.json | sort)" = "$(sort lines)" ]
     silent kd-eval --experiment x.json --update --json
     kd-train-student x.json -q --seed 1 --set 'students.a b.train.epochs=2'
-    [ "$(kd-eval --experiment x.json --update --json | jq -r .model | sort -u)" = "runs/x/students/a b/s1/model.safetensors" ]
+    [ "$(kd-eval --experiment x.json --update --json | jq -r .model | sort -u)" = \
+        "runs/x/students/a b/s1/model.safetensors" ]
     refused 2 "not both" -- kd-eval T --experiment x.json
     refused 2 "no model is given" -- kd-eval
-    refused 2 "--reference is for models that are named" -- kd-eval --experiment x.json --reference T
+    refused 2 "--reference is for models that are named" -- kd-eval --experiment x.json \
+        --reference T
     for option in "--set seeds=1" "--runs runs" --update; do
         refused 2 "${option%% *} goes with --experiment" -- kd-eval T $option
     done
@@ -165,7 +178,8 @@ JSON
     [ "$(jq -r .split <<<"$output")" = validation ]
     [[ "$stderr" == *"no test split of its own"*"evaluated on its validation images alone"* ]]
     kd-report x.json | grep -q "validation split (40 images)"
-    sed 's/"validation": 40/&, "test": "pgn:photos"/' x.json >named.json # a test source that is there to be read is read
+    # a test source that is there to be read is read
+    sed 's/"validation": 40/&, "test": "pgn:photos"/' x.json >named.json
     kd-train-teacher named.json -q >/dev/null
     run --separate-stderr kd-eval -x named.json
     [ "$status" -eq 2 ]

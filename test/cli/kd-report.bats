@@ -26,19 +26,25 @@ report() { kd-report "$@"; }
 
 @test "differences: paired by seed, 95 % t-interval, the claim only where it excludes zero" {
     d=$(report "$RUN" --table differences --csv)
-    [[ "$(grep '^digits,"kd,temperature=4",plain,0.003' <<<"$d")" == *",3,,better by more than the spread" ]]
+    [[ "$(grep '^digits,"kd,temperature=4",plain,0.003' <<<"$d")" == \
+        *",3,,better by more than the spread" ]]
     grep -q '"kd-30,temperature=4",plain-30,' <<<"$d"
-    # The three differences are 0.0034 +- 0.0004 * {-1, 0, 1} or so: recompute the interval from eval.json.
+    # The three differences are 0.0034 +- 0.0004 * {-1, 0, 1} or so: recompute the interval from
+    # eval.json.
     for s in 1 2 3; do
-        jq -s '.[0].top1 - .[1].top1' "$RUN/students/kd,temperature=4/s$s/eval.json" "$RUN/students/plain/s$s/eval.json"
-    done | awk '{ x[NR] = $1; m += $1 / 3 } END { for (i in x) v += (x[i] - m) ^ 2 / 2; h = 4.302652730 * sqrt(v / 3)
+        jq -s '.[0].top1 - .[1].top1' "$RUN/students/kd,temperature=4/s$s/eval.json" \
+            "$RUN/students/plain/s$s/eval.json"
+    done | awk '{ x[NR] = $1; m += $1 / 3 } END { for (i in x) v += (x[i] - m) ^ 2 / 2;
+        h = 4.302652730 * sqrt(v / 3)
         printf "%.9f %.9f\n", m - h, m + h }' >wanted
     awk -F, '/"kd,temperature=4"/ { printf "%.9f %.9f\n", $6, $7 }' <<<"$d" >got
     diff wanted got
     run --separate-stderr report "$RUN"
     [[ "$output" =~ kd,temperature=4\ +plain\ +\+0.34\ +\+0.[0-9]+\ +\+0.[0-9]+\ +3\ +better\ by\ more\ than\ the\ spread ]]
     cp -r "$RUN" within
-    for s in 1 2 3; do cp "within/students/plain/s$s/eval.json" "within/students/kd,temperature=1/s$s/"; done
+    for s in 1 2 3; do
+        cp "within/students/plain/s$s/eval.json" "within/students/kd,temperature=1/s$s/"
+    done
     run --separate-stderr report within
     [[ "$output" =~ kd,temperature=1\ +plain\ +\+0.00\ +\+0.00\ +\+0.00\ +3\ +within\ the\ spread ]]
     rm -r within/students/plain/s2 within/students/plain/s3
@@ -60,7 +66,8 @@ report() { kd-report "$@"; }
     rm -r two/students/plain
     run --separate-stderr report two --csv --table differences --columns name,plain
     [[ "$output" != *other* ]]
-    LC_ALL=C sed -i 's/fraction\\":2/fraction\\":1/; s/"digits/"digit9/' two/students/other/s?/model.safetensors
+    LC_ALL=C sed -i 's/fraction\\":2/fraction\\":1/; s/"digits/"digit9/' \
+        two/students/other/s?/model.safetensors
     run --separate-stderr report two --csv --table differences --columns name,plain
     [[ "$output" == *'"kd,temperature=4",other'* ]]
 }
@@ -70,9 +77,11 @@ config() {
     local f=$1 m n
     for m in "${@:2}"; do
         m=$m/model.safetensors n=$(od -An -N8 -tu8 "$m" | tr -d ' ')
-        tail -c +9 "$m" | head -c "$n" | jq -jc ".__metadata__[\"kd.config\"] |= (fromjson | $f | tojson)" >header
+        tail -c +9 "$m" | head -c "$n" |
+            jq -jc ".__metadata__[\"kd.config\"] |= (fromjson | $f | tojson)" >header
         n=$(wc -c <header)
-        { printf "$(printf '\\x%02x' $((n & 255)) $((n >> 8)))\0\0\0\0\0\0"; cat header; printf '\0\0\0\0\0\0\0\0'; } >"$m"
+        { printf "$(printf '\\x%02x' $((n & 255)) $((n >> 8)))\0\0\0\0\0\0"; cat header; printf \
+            '\0\0\0\0\0\0\0\0'; } >"$m"
     done
 }
 
@@ -80,8 +89,10 @@ config() {
     cp -r "$RUN" data && rm -r data/students/*30* data/students/kd,temperature=1
     cp -r data/students/plain data/students/plain-10
     cp -r "data/students/kd,temperature=4" data/students/unlabelled-10
-    config '.student = "plain-10" | .data.fraction = 0.1 | .data.unlabelled = false' data/students/plain-10/s?
-    config '.student = "unlabelled-10" | .data.fraction = 0.1 | .data.unlabelled = true' data/students/unlabelled-10/s?
+    config '.student = "plain-10" | .data.fraction = 0.1 | .data.unlabelled = false' \
+        data/students/plain-10/s?
+    config '.student = "unlabelled-10" | .data.fraction = 0.1 | .data.unlabelled = true' \
+        data/students/unlabelled-10/s?
     sed -i 's/"top1":0.98/"top1":0.96/' data/students/plain-10/s?/eval.json
     report data --csv --table differences --columns name,plain | sort >got
     printf '%s\n' '"kd,temperature=4",plain' name,plain unlabelled-10,plain-10 | sort | diff - got
@@ -97,7 +108,8 @@ config() {
     done
     sed -i 's/"top1":0.98/"top1":0.97/' long/students/as-long/s?/eval.json
     jq '.students += {"as-long": {}}' long/experiment.json >x && mv x long/experiment.json
-    LC_ALL=C sed -i 's/valid\\":{\\"loss\\":0.06/valid\\":{\\"loss\\":0.05/' long/students/plain/s?/model.safetensors
+    LC_ALL=C sed -i 's/valid\\":{\\"loss\\":0.06/valid\\":{\\"loss\\":0.05/' \
+        long/students/plain/s?/model.safetensors
     report long --csv --table differences --columns name,plain,verdict | grep temperature=4 >got
     cat got
     diff got - <<'END'
@@ -115,7 +127,9 @@ END
     cp -r "$RUN" gap && rm -r gap/students/*30*
     [[ "$(gap)" == 0.61* ]]
     # 0.9841 +- 0.0004 and 0.9846 +- 0.0004: of a gap that may be none no share can be closed
-    for s in 1 2 3; do sed -i "s/\"top1\":[0-9.]*/\"top1\":0.98$((38 + 4 * s))/" gap/teacher/s$s/eval.json; done
+    for s in 1 2 3; do
+        sed -i "s/\"top1\":[0-9.]*/\"top1\":0.98$((38 + 4 * s))/" gap/teacher/s$s/eval.json
+    done
     [ "$(gap)" = "" ]
     report gap >table
     [ "$(grep -c 'gap closed' table)" -eq 1 ] # in the words below; the column is as empty
@@ -134,7 +148,8 @@ END
         grep -qF ",$top1,$errors," seeds.csv
     done < <(jq -r '.seeds[] | [.folder, .top1, .errors, .nll] | @tsv' report.json)
     [ "$(jq '.models | length' report.json)" -eq 7 ]
-    [ "$(jq '.models[1].errors' report.json)" = "$(jq -s 'map(.errors) | add / length' "$RUN"/students/plain/s*/eval.json)" ]
+    [ "$(jq '.models[1].errors' report.json)" = \
+        "$(jq -s 'map(.errors) | add / length' "$RUN"/students/plain/s*/eval.json)" ]
 }
 
 @test "--best prints the model of the median-best student, the seed best on validation" {
@@ -143,7 +158,9 @@ END
     [ -f "$output" ]
     # Test figures play no part.
     cp -r "$RUN" tricked
-    for s in 1 2 3; do sed -i 's/"top1":0.9[0-9]*/"top1":0.9999/' "tricked/students/plain-30/s$s/eval.json"; done
+    for s in 1 2 3; do
+        sed -i 's/"top1":0.9[0-9]*/"top1":0.9999/' "tricked/students/plain-30/s$s/eval.json"
+    done
     run --separate-stderr report tricked --best
     [ "$output" = "tricked/students/kd,temperature=4/s3/model.safetensors" ]
     mkdir -p none/students
@@ -186,7 +203,8 @@ END
 @test "runs that are partial, empty, broken or old still give a report that says so" {
     cp -r "$RUN" p
     rm -r p/students/plain/s3 && rm p/students/plain/s2/model.safetensors p/teacher/s1/eval.json
-    printf 'not json\n{"epoch":1,"train":{"loss":null}}\n{"epoch":2,"tra' >p/students/plain-30/s1/log.jsonl
+    printf 'not json\n{"epoch":1,"train":{"loss":null}}\n{"epoch":2,"tra' \
+        >p/students/plain-30/s1/log.jsonl
     printf '\1\0\0\0\0\0\0\0{' >p/students/plain-30/s2/model.safetensors
     echo '[1' >p/students/plain-30/s3/eval.json
     : >p/students/plain-30/s1/eval.json
@@ -290,7 +308,8 @@ odd_run() {
     "$make_run" wild 4 1 "1 4"
     sed -i '2s/"loss":[^,}]*/"loss":1e308/g; 3s/"loss":[^,}]*/"loss":1e-308/g; 4s/"top1":[^,}]*/"top1":-1e300/g' \
         wild/students/*/s1/log.jsonl
-    sed -i 's/"errors":[0-9]*/"errors":1e300/; s/"top1":[0-9.]*/"top1":1e200/' wild/students/plain/s1/eval.json
+    sed -i 's/"errors":[0-9]*/"errors":1e300/; s/"top1":[0-9.]*/"top1":1e200/' \
+        wild/students/plain/s1/eval.json
     sed -i '1s/"epoch":1,/"epoch":-1e308,/; $s/"epoch":4,/"epoch":1e308,/' wild/teacher/s1/log.jsonl
     report wild --all >/dev/null
     report wild --log >/dev/null
@@ -302,23 +321,32 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
 @test "charts say what they have no room for" {
     "$make_run" many 1 1 "$(seq -s ' ' 64)" 30
     for i in {1..8}; do
-        LC_ALL=C sed -i "s/alpha\\\\\":0.9/alpha\\\\\":0.$i/" "many/students/kd-30,temperature=$i/s1/model.safetensors"
+        LC_ALL=C sed -i "s/alpha\\\\\":0.9/alpha\\\\\":0.$i/" \
+            "many/students/kd-30,temperature=$i/s1/model.safetensors"
     done
     LC_ALL=C sed -i 's/fraction\\":1/fraction\\":2/' many/students/plain-30/s1/model.safetensors
     report many --charts -o charts >/dev/null
-    says() { grep -qF ">$2</text>" "charts/$1.svg" || { echo "$1 says: $(grep -o '>[^<]*are drawn[^<]*' "charts/$1.svg")"; return 1; }; }
+    says() {
+        grep -qF ">$2</text>" "charts/$1.svg" || {
+            echo "$1 says: $(grep -o '>[^<]*are drawn[^<]*' "charts/$1.svg")"; return 1
+        }
+    }
     says accuracy-models "The first 60 of 66 models are drawn; tables have all."
     [ "$(grep -o '<text[^>]*>kd-30,[^<]*' charts/accuracy-models.svg | wc -l)" -eq 58 ]
-    # All have one size: the best stands on the front, beside the teacher's, and is the only one that is named, above its mark.
+    # All have one size: the best stands on the front, beside the teacher's, and is the only one
+    # that is named, above its mark.
     [ "$(grep -c '<text[^>]*>kd-30,' charts/accuracy-parameters.svg)" -eq 1 ]
-    grep -q '>Errors of each model: many<' charts/accuracy-models.svg # one makes many times those of another
+    # one makes many times those of another
+    grep -q '>Errors of each model: many<' charts/accuracy-models.svg
     says errors-data "The first 60 of 65 students are drawn; tables have all."
     says accuracy-temperature "The lowest 5 of 9 values of alpha are drawn; tables have all."
-    [ "$(grep -o '>distilled, alpha 0[^<]*' charts/accuracy-temperature.svg | tail -n 1)" = ">distilled, alpha 0.5" ]
+    [ "$(grep -o '>distilled, alpha 0[^<]*' charts/accuracy-temperature.svg | tail -n 1)" = \
+        ">distilled, alpha 0.5" ]
     LC_ALL=C sed -i 's/"top1":[^,]*/"top1":0.95/' many/students/*/s1/eval.json
     report many --charts -o alike >/dev/null
     grep -q '>Accuracy of each model: many<' alike/accuracy-models.svg
-    # With the plain student, now of the same images, the legend has a third row, and pushes the chart's end down.
+    # With the plain student, now of the same images, the legend has a third row, and pushes the
+    # chart's end down.
     grep -q 'viewBox="0 0 720 520"' charts/accuracy-temperature.svg
     LC_ALL=C sed -i 's/fraction\\":2/fraction\\":1/' many/students/plain-30/s1/model.safetensors
     report many --charts -o charts >/dev/null
@@ -326,13 +354,16 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     "$make_run" networks 1 1 "1 4" "10 20 30 40 50 60 70 80"
     report networks --charts -o charts >/dev/null
     says temperature-networks "The first 7 of 8 networks are drawn; tables have all."
-    # Names on the front (at least two find room) cover no mark and no other name; a letter is at least 5 points wide.
+    # Names on the front (at least two find room) cover no mark and no other name; a letter is at
+    # least 5 points wide.
     sed -n 's/.*<\(circle\) cx="\([0-9.]*\)" cy="\([0-9.]*\)".*/\1 \2 \3 0/p; s/.*<\(text\) x="\([0-9.]*\)" y="\([0-9.]*\)"[^>]*>\(kd-[^<]*\)<.*/\1 \2 \3 \4/p' \
         charts/accuracy-parameters.svg | tee marks | awk '
-        {x[NR] = $2; y[NR] = $3; width[NR] = 5 * length($4); text[NR] = $1 == "text"; names += text[NR]}
+        {x[NR] = $2; y[NR] = $3; width[NR] = 5 * length($4); text[NR] = $1 == "text";
+        names += text[NR]}
         END {
             for (i = 1; i <= NR; i++) for (k = 1; text[i] && k <= NR; k++)
-                if (k != i && x[k] < x[i] + width[i] && x[k] + width[k] > x[i] && y[k] > y[i] - 11 && y[k] - (text[k] ? 11 : 0) < y[i]) covered++
+                if (k != i && x[k] < x[i] + width[i] && x[k] + width[k] > x[i] &&
+                y[k] > y[i] - 11 && y[k] - (text[k] ? 11 : 0) < y[i]) covered++
             exit names < 2 || covered > 0
         }'
     report "$RUN" --charts -o few >/dev/null
@@ -343,7 +374,8 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     has_cairo || skip "built without Cairo"
     run --separate-stderr report "$RUN" --charts -o charts
     [ "$status" -eq 0 ]
-    for c in learning-curves learning-curves-2 accuracy-parameters accuracy-models accuracy-temperature accuracy-temperature-2 \
+    for c in learning-curves learning-curves-2 accuracy-parameters accuracy-models \
+        accuracy-temperature accuracy-temperature-2 \
         temperature-networks; do
         [ "$(head -c 8 "charts/$c.png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
         [ "$(head -c 5 "charts/$c.pdf")" = %PDF- ]
@@ -369,7 +401,10 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
 @test "confusion of a student that never saw a class: the class is named and marked, means have a decimal" {
     cp -r "$RUN" unseen && rm -r unseen/students/*30*
     config '.data.omit = [1]' unseen/students/plain/s?
-    for s in 1 2 3; do sed -i "s/}\$/,\"confusion\":[[40,$s],[$((s * s)),53]]}/" unseen/students/plain/s$s/eval.json; done
+    for s in 1 2 3; do
+        sed -i "s/}\$/,\"confusion\":[[40,$s],[$((s * s)),53]]}/" \
+            unseen/students/plain/s$s/eval.json
+    done
     report unseen --charts -o charts
     f=charts/unseen-classes.svg
     grep -q '>\* never saw 1</text>' $f
@@ -378,7 +413,9 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     for v in 40.0 2.0 4.7 53.0; do grep -q ">$v</text>" $f; done
     grep -q 'images a seed' $f
     # The classes of a student that saw them all are not marked.
-    for s in 1 2 3; do sed -i 's/}$/,"confusion":[[40,2],[5,53]]}/' unseen/students/kd*4/s$s/eval.json; done
+    for s in 1 2 3; do
+        sed -i 's/}$/,"confusion":[[40,2],[5,53]]}/' unseen/students/kd*4/s$s/eval.json
+    done
     report unseen --charts -o charts
     [ "$(grep -c 'never saw\|\*<' charts/confusion.svg)" -eq 0 ]
     grep -q '>53</text>' charts/confusion.svg
@@ -399,21 +436,24 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     grep -q '>share of the training images, % (logarithmic)</text>' $f
     grep -q '>test errors, % (logarithmic)</text>' $f
     grep -q '>teacher</text>' $f
-    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 8 ] # two lines of four points each
+    # two lines of four points each
+    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 8 ]
     rm -r data/teacher
     report data --charts -o charts
     [ "$(grep -c '>teacher</text>' $f)" -eq 0 ]
     report "$RUN" --charts -o charts
     f=charts/temperature-networks.svg
     grep -q '>temperature T (logarithmic)</text>' $f
-    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 4 ] # two networks at two temperatures
+    # two networks at two temperatures
+    [ "$(grep -o '<circle cx="[0-9.]*"' $f | sort -u | wc -l)" -eq 4 ]
 }
 
 @test "soft targets in the run are drawn: the teacher's softmax at several temperatures" {
     cp -r "$RUN" soft
     mkdir -p soft/soft/s1
     h='{"logits":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}} '
-    { printf '\100\0\0\0\0\0\0\0'; printf '%-64s' "$h"; printf '\0\0\100\100\0\0\0\0\0\0\0\0\0\0\100\100'; } >soft/soft/s1/t.safetensors
+    { printf '\100\0\0\0\0\0\0\0'; printf '%-64s' "$h"; printf \
+        '\0\0\100\100\0\0\0\0\0\0\0\0\0\0\100\100'; } >soft/soft/s1/t.safetensors
     report soft --page -o r.html
     # softmax of (3, 0) is 95.26 % at T = 1, 67.92 % at T = 4
     grep -q 'class 0 at T = 1: 95.26 %' r.html
@@ -430,7 +470,8 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     p=odd/report/report.html
     [ "$(grep -c '<script' $p)" -eq 1 ]
     grep -qF '&lt;script&gt;alert(1)&lt;!script&gt;&amp;&quot;' $p
-    [ "$(grep -cE '(src|href)=|url\(|@import|https?://' <(sed 's|http://www.w3.org/2000/svg||; s|href="data:image/png;base64,||' $p))" -eq 0 ]
+    [ "$(grep -cE '(src|href)=|url\(|@import|https?://' \
+        <(sed 's|http://www.w3.org/2000/svg||; s|href="data:image/png;base64,||' $p))" -eq 0 ]
     report "$RUN" --page -o r.html
     grep -q '<code>kd-train s1</code>' r.html
     grep -q 'data-v="0.9896"' r.html
@@ -461,7 +502,8 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     run --separate-stderr report full --all
     [ "$status" -eq 0 ]
     for p in "${lines[@]}"; do [ -s "$p" ]; done
-    for f in report.txt report.md report.tex report.json models.csv seeds.csv differences.csv logs.csv report.html; do
+    for f in report.txt report.md report.tex report.json models.csv seeds.csv differences.csv \
+        logs.csv report.html; do
         [[ "$output" == *"full/report/$f"* ]]
     done
     [[ "$output" == *report.xlsx* || "$stderr" == *libxlsxwriter-dev* ]]
@@ -505,7 +547,8 @@ JSON
     kd-train-student mixed.json -q
     run kd-report mixed.json
     [[ "$output" != *settings* ]]
-    kd-train-student mixed.json -q --student plain --seed 2 --set students.plain.train.epochs=2 --set teacher.train.batch=50
+    kd-train-student mixed.json -q --student plain --seed 2 --set students.plain.train.epochs=2 \
+        --set teacher.train.batch=50
     kd-report mixed.json --set students.plain.train.epochs=2 --json | jq -r '.notes[]' >notes
     cat notes
     grep -qx 'mixed: seeds trained with different settings, which means and spreads mix: plain (train.epochs).' notes
@@ -515,7 +558,8 @@ JSON
     kd-train-student mixed.json -q --student kd --seed 1 --set students.kd.distill.alpha=0.5
     kd-report mixed.json --json | jq -r '.notes[]' >notes
     grep -q 'means and spreads mix: kd (distill.alpha)\.' notes
-    grep -q 'has now: plain s1 (train.epochs), plain s2 (train.epochs), kd s2 (distill.alpha)\.' notes
+    grep -q 'has now: plain s1 (train.epochs), plain s2 (train.epochs), kd s2 (distill.alpha)\.' \
+        notes
 }
 
 @test "a student that was renamed with its folder goes by its new name" {
@@ -577,14 +621,18 @@ JSON
     [ "$(kinds)" = own ]
     LC_ALL=C sed -i 's/00ff3/00ff1/' turns/students/*/s3/model.safetensors # teachers 1, 2, 1
     [ "$(kinds)" = mixed ]
-    report turns | tr '\n' ' ' | grep -q 'take turns: the interval takes pairs that share a teacher for independent, which makes it too narrow'
+    report turns | tr '\n' ' ' |
+        grep -q 'take turns: the interval takes pairs that share a teacher for independent, which makes it too narrow'
     report turns --page -o turns.html
     grep -q 'too narrow' turns.html
     [ "$(report "$RUN" | grep -c 'too narrow\|this teacher alone')" -eq 0 ]
     LC_ALL=C sed -i 's/00ff2/00ff1/' turns/students/*/s2/model.safetensors
     [ "$(kinds)" = shared ]
     report turns | tr '\n' ' ' | grep -q 'share a teacher the interval holds for this teacher alone'
-    LC_ALL=C sed -i 's/temperature\\":4/temperature\\":2/' "turns/students/kd,temperature=4/s2/model.safetensors"
-    [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=4"')" = '"kd,temperature=4",,0.9' ]
-    [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=1"')" = '"kd,temperature=1",1,0.9' ]
+    LC_ALL=C sed -i 's/temperature\\":4/temperature\\":2/' \
+        "turns/students/kd,temperature=4/s2/model.safetensors"
+    [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=4"')" = \
+        '"kd,temperature=4",,0.9' ]
+    [ "$(report turns --csv --columns name,temperature,alpha | grep '"kd,temperature=1"')" = \
+        '"kd,temperature=1",1,0.9' ]
 }

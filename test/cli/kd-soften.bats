@@ -8,7 +8,8 @@ setup_file() {
     cd "$BATS_FILE_TMPDIR"
     small_set
     for seed in 1 2; do
-        kd-train-teacher --data idx:set --layers 16 --epochs 2 --seed $seed --quiet -o T$seed >/dev/null
+        kd-train-teacher --data idx:set --layers 16 --epochs 2 --seed $seed --quiet -o T$seed \
+            >/dev/null
     done
 }
 setup() {
@@ -17,7 +18,10 @@ setup() {
     for f in set T1 T2; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
 }
 soften() { kd-soften --data idx:set --quiet --no-provenance "$@"; }
-shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq -c 'del(.__metadata__) | map_values([.dtype, .shape])'; }
+shapes() {
+    tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" |
+        jq -c 'del(.__metadata__) | map_values([.dtype, .shape])'
+}
 
 @test "logits of the whole split in source order, with data and parents" {
     run --separate-stderr soften -m T1 -o sub/soft.safetensors
@@ -26,8 +30,10 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     [ -z "$stderr" ]
     [ "$(shapes sub/soft.safetensors)" = '{"logits":["F32",[240,10]]}' ]
     [ "$(meta sub/soft.safetensors kd.kind)" = soft-targets ]
-    [ "$(meta sub/soft.safetensors kd.parents)" = "[\"$(kd-eval T1 --json | jq -r .fingerprint)\"]" ]
-    meta sub/soft.safetensors kd.data | jq -e --arg p "$(kd-data inspect idx:set --json | jq -r .pixels)" \
+    [ "$(meta sub/soft.safetensors kd.parents)" = \
+        "[\"$(kd-eval T1 --json | jq -r .fingerprint)\"]" ]
+    meta sub/soft.safetensors kd.data |
+        jq -e --arg p "$(kd-data inspect idx:set --json | jq -r .pixels)" \
         '.pixels == $p and .n == 240 and .split == "train"'
     kd-soften -m T1 --data idx:set:test -o test.safetensors
     [ "$(shapes test.safetensors)" = '{"logits":["F32",[100,10]]}' ]
@@ -43,7 +49,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     [ "$(grep -c -- '<- label' <<<"$output")" -eq 1 ]
     soften -m T1 --show 7 -T 1,4,20 --json | jq -e '.image == 7 and (.logits | length) == 10 and
         ([.soft_targets[].temperature] == [1, 4, 20]) and
-        (.soft_targets | all((.probabilities | add) > 0.9999 and (.probabilities | add) < 1.0001)) and
+        (.soft_targets | all((.probabilities | add) > 0.9999 and (.probabilities | add) <
+        1.0001)) and
         ([.soft_targets[].probabilities | max] | .[0] > .[1] and .[1] > .[2])'
     refused 2 "--show=240" "0 to 239" -- soften -m T1 --show 240
     refused 2 "--show=-1" -- soften -m T1 --show -1
@@ -63,7 +70,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     soften -m T1 --views 3 --shift 2 -o v
     [ "$(shapes v)" = '{"logits":["F32",[3,240,10]]}' ]
     kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 2 -o s
-    refused 1 "(shift 2)" "(shift 1)" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 1 -o kept
+    refused 1 "(shift 2)" "(shift 1)" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S v \
+        --shift 1 -o kept
     refused 1 "made for plain images" "--fixed-teacher" -- \
         kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 -o kept
     kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 --fixed-teacher -o s
@@ -75,7 +83,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     [ "$(meta t kd.tta)" = null ]
     run ! cmp -s t t1
     soften -m T1 --views 2 --flip random --cutout 4 --tta mirror -o v
-    [ "$(meta v kd.views | jq -c .augment)" = '{"shift":0,"fill":"zero","flip":"random","cutout":4}' ]
+    [ "$(meta v kd.views | jq -c .augment)" = \
+        '{"shift":0,"fill":"zero","flip":"random","cutout":4}' ]
     refused 1 "(shift 0, flip random, cutout 4)" "(shift 0, flip alternate)" -- \
         kd-train-student --data idx:set --layers 4 -e 1 -q -S v --flip alternate -o kept
     refused 2 "--probabilities needs temperatures" -- soften -m T1 --probabilities -o kept/x
@@ -83,8 +92,13 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
 }
 
 @test "several teachers: the weighted mean of logits, or of probabilities at the temperatures given" {
-    mean() { jq -sce --argjson a "$1" --argjson b "$2" '[.[0][], .[1][]] as $z | [range(10) | ($a * $z[.] + $b * $z[. + 10]) / ($a + $b)]' a b; }
-    near() { jq -ne --argjson x "$1" --argjson y "$2" '[range(10) | ($x[.] - $y[.]) | fabs] | max < 1e-5'; }
+    mean() {
+        jq -sce --argjson a "$1" --argjson b "$2" \
+            '[.[0][], .[1][]] as $z | [range(10) | ($a * $z[.] + $b * $z[. + 10]) / ($a + $b)]' a b
+    }
+    near() {
+        jq -ne --argjson x "$1" --argjson y "$2" '[range(10) | ($x[.] - $y[.]) | fabs] | max < 1e-5'
+    }
     soften -m T1 --show 3 --json | jq -c .logits >a
     soften -m T2 --show 3 --json | jq -c .logits >b
     near "$(soften -m T1 -m T2 --show 3 --json | jq -c .logits)" "$(mean 1 1)"
@@ -94,13 +108,17 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     kd-train-student --data idx:set --layers 4 -e 1 -q --no-provenance -S two -o from-file
     kd-train-student --data idx:set --layers 4 -e 1 -q --no-provenance -t T1 -t T2 -o on-the-spot
     cmp from-file/model.safetensors on-the-spot/model.safetensors
-    for t in 1 2; do soften -m T$t --show 3 -T 2 --json | jq -c '.soft_targets[0].probabilities' >"$(tr 12 ab <<<$t)"; done
+    for t in 1 2; do
+        soften -m T$t --show 3 -T 2 --json | jq -c '.soft_targets[0].probabilities' \
+            >"$(tr 12 ab <<<$t)"
+    done
     soften -m T1 -m T2 --average probabilities -T 2 -o averaged
     [ "$(meta averaged kd.average)" = probabilities ]
     [ "$(shapes averaged)" = '{"probabilities":["F32",[1,240,10]]}' ]
     tail -c 9600 averaged | od -An -v -tf4 -w40 | sed -n 4p | jq -sc . >row
     near "$(cat row)" "$(mean 1 1)"
-    refused 1 "temperatures [2]" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S averaged -T 4 -o kept
+    refused 1 "temperatures [2]" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S averaged \
+        -T 4 -o kept
     refused 2 "--weights has 1 numbers for 2 models" -- soften -m T1 -m T2 -w 1 -o kept/x
     refused 2 "T1/model.safetensors: weight 0" -- soften -m T1 -m T2 -w 0,1 -o kept/x
 }
@@ -117,7 +135,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     silent kd-soften x.json -q --update
     kd-train-teacher x.json -q --seed 2 --set teacher.train.epochs=2
     [ "$(kd-soften x.json -q --update)" = runs/x/soft/s2/teacher.safetensors ]
-    for changed in soften.half=false soften.probabilities=true 'soften.temperature=[2,3]' soften.views=2; do
+    for changed in soften.half=false soften.probabilities=true 'soften.temperature=[2,3]' \
+        soften.views=2; do
         set -- "$@" --set "$changed"
         [ "$changed" = soften.probabilities=true ] && set -- "$@" --set 'soften.temperature=[2]'
         [ "$changed" = soften.views=2 ] && set -- --set soften.views=2 --set soften.augment.shift=1
@@ -134,17 +153,20 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     refused 2 "--output" -- soften -m T1
     refused 2 "no images are given" -- kd-soften -m T1 -o kept/soft.safetensors
     refused 1 "missing: there is no such file" -- soften -m missing -o kept/soft.safetensors
-    refused 1 "kept/soft.safetensors: it holds soft-targets, not a model" -- soften -m kept/soft.safetensors -o kept/soft.safetensors
+    refused 1 "kept/soft.safetensors: it holds soft-targets, not a model" -- \
+        soften -m kept/soft.safetensors -o kept/soft.safetensors
     mkdir empty
     refused 1 "empty: no model.safetensors and no checkpoint.safetensors in this folder" -- \
         soften -m empty -o kept/soft.safetensors
     kd-data convert idx:set --to idx -o small --keep 0 -q
-    printf '\0\0\010\003\0\0\0\002\0\0\0\003\0\0\0\003abcdefghiabcdefghi' >small/train-images-idx3-ubyte
+    printf '\0\0\010\003\0\0\0\002\0\0\0\003\0\0\0\003abcdefghiabcdefghi' \
+        >small/train-images-idx3-ubyte
     printf '\0\0\010\001\0\0\0\002\0\001' >small/train-labels-idx1-ubyte
     refused 1 "T1/model.safetensors takes images of 1x28x28, idx:small:train has 1x3x3" -- \
         kd-soften -m T1 --data idx:small -o kept/soft.safetensors
     : >file
-    refused 1 "file: is a file, and a folder is needed here" -- soften -m T1 -o file/soft.safetensors
+    refused 1 "file: is a file, and a folder is needed here" -- \
+        soften -m T1 -o file/soft.safetensors
     if [ -e /dev/full ]; then
         refused 1 "/dev/full: cannot write: No space left on device" -- soften -m T1 -o /dev/full
         status=0
@@ -158,7 +180,8 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     kd-train-teacher --data idx:set --layers 512,512 --epochs 1 --quiet -o big >/dev/null
     set -m # so that a job in the background does not ignore SIGINT
     for signal in $(signals INT TERM); do
-        kd-soften -m big --data idx:set --quiet --views 2000 --shift 2 -o half.safetensors 2>errors 3>&- &
+        kd-soften -m big --data idx:set --quiet --views 2000 --shift 2 -o half.safetensors \
+            2>errors 3>&- &
         pid=$!
         sleep 0.5 # whole it takes many times as long
         kill -s $signal $pid
@@ -179,7 +202,10 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     [ "$(meta w.safetensors kd.weights)" = "[0.25,0.75]" ]
     soften -m T1 -m T2 -w 1,3 -o w.safetensors -u
     [ "$(cksum <w.safetensors)" = "$before" ]
-    learn() { kd-train-student --data idx:set --layers 4 --epochs 1 -S w.safetensors -q -o S "$@" >/dev/null; }
+    learn() {
+        kd-train-student --data idx:set --layers 4 --epochs 1 -S w.safetensors -q -o S "$@" \
+            >/dev/null
+    }
     learn
     student=$(cksum <S/model.safetensors)
     learn --update --checkpoint-every 7steps # which is no other training
@@ -196,9 +222,11 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     refused 2 "--views" -- soften -m T1 --shift 2 -o kept/s.safetensors
     refused 2 "--set" "experiment" -- soften -m T1 --set seeds=2 -o kept/s.safetensors
     refused 2 "--runs" "experiment" -- soften -m T1 --runs elsewhere -o kept/s.safetensors
-    refused 2 "--fill" "it goes with --shift" -- soften -m T1 --views 2 --flip random --fill reflect -o kept/s.safetensors
+    refused 2 "--fill" "it goes with --shift" -- soften -m T1 --views 2 --flip random \
+        --fill reflect -o kept/s.safetensors
     refused 2 "--views-seed goes with --views" -- soften -m T1 --views-seed 2 -o kept/s.safetensors
-    refused 2 "--temperature goes with --probabilities; logits serve every temperature" -- soften -m T1 --temperature 4 -o kept/s.safetensors
+    refused 2 "--temperature goes with --probabilities; logits serve every temperature" -- \
+        soften -m T1 --temperature 4 -o kept/s.safetensors
     for option in --no-logits --half "--views 2" "--shift 2" --update; do
         refused 2 "${option% 2} is for a file of soft targets" -- soften -m T1 --show 3 $option
     done
@@ -210,5 +238,6 @@ shapes() { tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq 
     large='{"__metadata__":{"kd.kind":"model","kd.normalize":"{\"mean\":[0],\"std\":[1]}","kd.network":"{\"input\":[1,28,28],\"classes\":10,\"layers\":[\"flatten\",{\"kind\":\"dense\",\"bias\":false}]}"},"1.weight":{"dtype":"F32","shape":[10,784],"data_offsets":[0,31360]}}'
     printf '\377\377\177\177%.0s' {1..7840} >weights # the largest number
     tensors large.safetensors "$large" weights
-    refused 1 "large.safetensors: its logit " "of image 0 is inf" -- soften -m large.safetensors -o kept/s.safetensors --data idx:set:test
+    refused 1 "large.safetensors: its logit " "of image 0 is inf" -- soften -m large.safetensors \
+        -o kept/s.safetensors --data idx:set:test
 }

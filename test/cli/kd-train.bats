@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# kd-train-teacher and kd-train-student: from options and from experiments, stopped and resumed, listed and run by xargs.
+# kd-train-teacher and kd-train-student: from options and from experiments, stopped and resumed,
+# listed and run by xargs.
 bats_require_minimum_version 1.5.0
 load small.bash
 
@@ -37,9 +38,11 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     train -o sub/m.safetensors
     [ "$(ls sub | xargs)" = "dir m.log.jsonl m.safetensors" ]
     train -o - >m
-    [ "$(kd-eval m --json | jq -r .fingerprint)" = "$(kd-eval sub/dir --json | jq -r .fingerprint)" ]
+    [ "$(kd-eval m --json | jq -r .fingerprint)" = \
+        "$(kd-eval sub/dir --json | jq -r .fingerprint)" ]
     [ "$(train)" = runs/quick/model.safetensors ]
-    [ "$(kd-train-teacher --data idx:set --layers 4 -e 1 -q)" = runs/quick/teacher/s1/model.safetensors ]
+    [ "$(kd-train-teacher --data idx:set --layers 4 -e 1 -q)" = \
+        runs/quick/teacher/s1/model.safetensors ]
 }
 
 @test "messages go to standard error: the table of layers, a line an epoch; nothing with --quiet" {
@@ -54,7 +57,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 @test "--json tells the model and the figures of the epoch kept" {
     train --validation 40 -e 3 -o m --json >line
     [ "$(wc -l <line)" -eq 1 ]
-    jq -e '.model == "m/model.safetensors" and .name == "student" and .seed == 1 and (.valid.top1 | type) == "number"' line
+    jq -e '.model == "m/model.safetensors" and .name == "student" and .seed == 1 and (.valid.top1 |
+        type) == "number"' line
     [ "$(jq -r .fingerprint line)" = "$(kd-eval m --json | jq -r .fingerprint)" ]
     epoch=$(jq .epoch line)
     [ "$(jq -c .valid line)" = "$(jq -c "select(.epoch == $epoch).valid" m/log.jsonl)" ]
@@ -66,7 +70,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     train --validation 40 -e 3 --teacher T -o m
     jq -es 'length == 3 and [.[].epoch] == [1, 2, 3] and [.[].step] == [2, 4, 6]' m/log.jsonl
     jq -es 'all(.[]; (.lr > 0) and (.train | keys) == ["hard", "loss", "soft", "top1"] and
-        (.train_eval | keys) == ["loss", "top1", "top5"] and (.valid | keys) == ["loss", "top1", "top5"] and
+        (.train_eval | keys) == ["loss", "top1", "top5"] and (.valid | keys) == ["loss", "top1",
+        "top5"] and
         (.seconds > 0) and (.images_per_second > 0) and
         ((.train.loss - 0.9 * .train.soft - 0.1 * .train.hard) | fabs) < 1e-6)' m/log.jsonl
     train -e 1 -o plain
@@ -78,9 +83,12 @@ config() { meta "$1" kd.config | jq -c "$2"; }
         kd-train-teacher x.json -q --seed 1 $a -o "m$((++n))"
     done
     [ "$(for i in 1 2 3; do config m$i/model.safetensors .train.epochs; done | xargs)" = "1 2 3" ]
-    [ "$(config m1/model.safetensors '[.train.batch, .seed, .experiment, .teacher]')" = '[100,1,"x","teacher"]' ]
-    kd-train-student x.json -q --seed 1 --student 'a b, c' --set 'students.a b, c.train.batch=50' -o s
-    [ "$(config s/model.safetensors '[.train.batch, .train.epochs, .data.validation]')" = '[50,1,40]' ]
+    [ "$(config m1/model.safetensors '[.train.batch, .seed, .experiment, .teacher]')" = \
+        '[100,1,"x","teacher"]' ]
+    kd-train-student x.json -q --seed 1 --student 'a b, c' --set 'students.a b, c.train.batch=50' \
+        -o s
+    [ "$(config s/model.safetensors '[.train.batch, .train.epochs, .data.validation]')" = \
+        '[50,1,40]' ]
     [ ! -e runs ]
     kd-train-teacher x.json -q --seed 1 --set teacher.train.batch=7
     [ "$(jq .teacher.train.batch runs/x/experiment.json)" = 7 ]
@@ -100,7 +108,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 @test "--list names sweeps and seeds, parents first; --ready and --update leave out what cannot or need not be" {
     kd-train-student x.json --list >all
     [ "$(wc -l <all)" -eq 14 ]
-    [ "$(grep -n "'a b, c' --seed 3" all | cut -d: -f1)" -lt "$(grep -n -- "--student late --seed 3" all | cut -d: -f1)" ]
+    [ "$(grep -n "'a b, c' --seed 3" all | cut -d: -f1)" \
+        -lt "$(grep -n -- "--student late --seed 3" all | cut -d: -f1)" ]
     grep -qxF -- "--student kd,temperature=2.5,optimizer=sgd --seed 3" all
     grep -qxF -- "--student 'kd,temperature=1,optimizer={\"kind\":\"adamw\"}' --seed 1" all
     kd-train-student x.json --list --ready >ready
@@ -124,35 +133,44 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     mv runs/other/students/late runs/other/students/later
     silent kd-train-teacher other.json --list --update
     silent kd-train-student other.json --list --update
-    [ "$(kd-train-student other.json --list --update --set 'students.later.train.batch=7' | wc -l)" -eq 2 ]
+    [ "$(kd-train-student other.json --list --update --set 'students.later.train.batch=7' |
+        wc -l)" -eq 2 ]
     # another teacher makes its students out of date, and theirs alone
     kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2
     kd-train-student x.json --list --update --set teacher.train.epochs=2 >todo
     [ "$(grep -c 'kd,temperature=.* --seed 3$' todo)" -eq 4 ]
     [ "$(wc -l <todo)" -eq 4 ]
-    [ "$(kd-train-student x.json --list --update --set 'students.late.train.epochs=2' --student late | wc -l)" -eq 2 ]
+    [ "$(kd-train-student x.json --list --update --set 'students.late.train.epochs=2' \
+        --student late | wc -l)" -eq 2 ]
 }
 
 @test "--student takes a student, all points of its sweep, or one point" {
     [ "$(kd-train-student x.json --list --student kd | wc -l)" -eq 8 ]
-    [ "$(kd-train-student x.json --list --student kd,temperature=1,optimizer=sgd --student late --seed 3)" = \
+    [ "$(kd-train-student x.json --list --student kd,temperature=1,optimizer=sgd --student late \
+        --seed 3)" = \
         "$(printf -- '--student %s --seed 3\n' kd,temperature=1,optimizer=sgd late)" ]
-    refused 2 'x has no student "a b c"; did you mean "a b, c"?' -- kd-train-student x.json --list --student 'a b c'
-    refused 2 'x has no student "kd,temperature=1"' -- kd-train-student x.json --list --student kd,temperature=1
+    refused 2 'x has no student "a b c"; did you mean "a b, c"?' -- kd-train-student x.json --list \
+        --student 'a b c'
+    refused 2 'x has no student "kd,temperature=1"' -- kd-train-student x.json --list \
+        --student kd,temperature=1
 }
 
 @test "points of a sweep have names that folders can have" {
     echo '["flatten", "dense"]' >linear.json
-    sweep() { echo "{\"data\": {\"source\": \"idx:set\"}, \"students\": {\"a\": {\"train\": {\"epochs\": 1}, \"sweep\": $1}}}" >s.json; }
+    sweep() {
+        echo "{\"data\": {\"source\": \"idx:set\"}, \"students\": {\"a\": {\"train\": {\"epochs\": 1}, \"sweep\": $1}}}" >s.json
+    }
     sweep '{"network": ["mlp-4", "linear.json"]}'
     kd-train-student s.json -q
     [ "$(ls runs/s/students | xargs)" = "a,network=linear.json a,network=mlp-4" ]
     sweep '{"network": ["nets/linear.json"]}'
-    refused 2 "s.json: students.a,network=nets/linear.json: a student's name is a folder's name" -- kd-train-student s.json --list
+    refused 2 "s.json: students.a,network=nets/linear.json: a student's name is a folder's name" \
+        -- kd-train-student s.json --list
     sweep "{\"network\": [[$(printf '"flatten",%.0s' {1..40})\"dense\"]]}"
     refused 2 "under 200 bytes" -- kd-train-student s.json --list
     sweep '{"train.epochs": [1, 1]}'
-    refused 2 's.json: students: two of them are named "a,epochs=1"' -- kd-train-student s.json --list
+    refused 2 's.json: students: two of them are named "a,epochs=1"' -- kd-train-student s.json \
+        --list
 }
 
 @test "a line of --list is what a shell reads, too" {
@@ -163,7 +181,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 
 @test "a student learns from another student, from a file, and from several with weights" {
     train --from T -o one
-    [ "$(meta one/model.safetensors kd.parents)" = "[\"$(kd-eval T --json | jq -r .fingerprint)\"]" ]
+    [ "$(meta one/model.safetensors kd.parents)" = \
+        "[\"$(kd-eval T --json | jq -r .fingerprint)\"]" ]
     kd-train-student x.json -q --seed 1 --student 'a b, c'
     kd-train-student x.json -q --seed 1 --student late
     parent=$(kd-eval 'runs/x/students/a b, c/s1' --json | jq -r .fingerprint)
@@ -172,30 +191,37 @@ config() { meta "$1" kd.config | jq -c "$2"; }
         --set 'students.late.distill.from=["T",{"from":"a b, c","weight":3}]'
     [ "$(meta two/model.safetensors kd.parents | jq -c .[1])" = "\"$parent\"" ]
     train --from soft.safetensors -o three
-    kd-train-student x.json -q --seed 1 --student late -o four --set students.late.distill.from=soft.safetensors
+    kd-train-student x.json -q --seed 1 --student late -o four \
+        --set students.late.distill.from=soft.safetensors
 }
 
 @test "soft targets of a run folder are used, unless another teacher made them" {
     kd-train-teacher x.json -q --seed 1
     kd-soften x.json -q --seed 1
-    kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd --no-provenance -o with-file
+    kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd \
+        --no-provenance -o with-file
     mv runs/x/soft away
-    kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd --no-provenance -o without
+    kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd \
+        --no-provenance -o without
     cmp with-file/model.safetensors without/model.safetensors
     mv away runs/x/soft
     kd-train-teacher x.json -q --seed 1 --set teacher.train.epochs=2
     refused 1 "runs/x/soft/s1/teacher.safetensors: made by another teacher than runs/x/teacher/s1/model.safetensors" \
-        "kd-soften x.json" -- kd-train-student x.json -q --seed 1 --student kd,temperature=1,optimizer=sgd
+        "kd-soften x.json" -- kd-train-student x.json -q --seed 1 \
+        --student kd,temperature=1,optimizer=sgd
 }
 
 @test "fewer teachers than seeds: the students take them in turn" {
-    sed 's/"seeds": \[3, 1\]/"seeds": [3, 1, 5]/; s/"teacher": {/"teacher": {"seeds": 2, /' x.json >shared.json
+    sed 's/"seeds": \[3, 1\]/"seeds": [3, 1, 5]/; s/"teacher": {/"teacher": {"seeds": 2, /' x.json \
+        >shared.json
     [ "$(kd-train-teacher shared.json --list | xargs)" = "--seed 3 --seed 1" ]
     kd-train-teacher shared.json -q
     kd-soften shared.json -q
     [ "$(ls runs/x/soft | xargs)" = "s1 s3" ]
     kd-train-student shared.json -q --student kd,temperature=1,optimizer=sgd
-    parent() { meta "runs/x/students/kd,temperature=1,optimizer=sgd/s$1/model.safetensors" kd.parents; }
+    parent() {
+        meta "runs/x/students/kd,temperature=1,optimizer=sgd/s$1/model.safetensors" kd.parents
+    }
     [ "$(parent 5)" = "$(parent 3)" ]
     [ "$(parent 1)" != "$(parent 3)" ]
     kd-eval --experiment shared.json -q >/dev/null
@@ -219,7 +245,8 @@ JSON
     kd-soften v.json -q
     kd-train-student v.json -q --no-provenance
     cp -r runs/v/students from-views
-    kd-train-student v.json -q --no-provenance --student same -S runs/v/soft/s1/teacher.safetensors -o given
+    kd-train-student v.json -q --no-provenance --student same \
+        -S runs/v/soft/s1/teacher.safetensors -o given
     cmp given/log.jsonl from-views/same/s1/log.jsonl
     rm -r runs/v/soft
     kd-train-student v.json -q --no-provenance
@@ -237,14 +264,19 @@ JSON
     done
     mkdir cifar10 # one image of each class, five times
     for b in 1 2 3 4 5; do
-        for k in 0 1 2 3 4 5 6 7 8 9; do printf "\\x0$k"; head -c 3072 /dev/urandom; done >cifar10/data_batch_$b.bin
+        for k in 0 1 2 3 4 5 6 7 8 9; do
+            printf "\\x0$k"; head -c 3072 /dev/urandom
+        done >cifar10/data_batch_$b.bin
     done
     for x in vgg19-cifar10 vgg-cifar10-short; do
-        kd-train-student "$BATS_TEST_DIRNAME/../../configs/$x.json" --student plain --seed 1 --data-dir . -o s.safetensors \
-            --set data.validation=10 --set data.fraction=1 --set students.plain.train.epochs=2 2>said >/dev/null
+        kd-train-student "$BATS_TEST_DIRNAME/../../configs/$x.json" --student plain --seed 1 \
+            --data-dir . -o s.safetensors \
+            --set data.validation=10 --set data.fraction=1 --set students.plain.train.epochs=2 \
+            2>said >/dev/null
         grep -q '^total  *114,186  *10,342,400$' said
     done
-    kd-train-teacher "$BATS_TEST_DIRNAME/../../configs/cifarnet-cifar10.json" --seed 1 --data-dir . -o t.safetensors \
+    kd-train-teacher "$BATS_TEST_DIRNAME/../../configs/cifarnet-cifar10.json" --seed 1 \
+        --data-dir . -o t.safetensors \
         --set teacher.train.epochs=1 2>said >/dev/null
     grep -q '^total  *1,972,768  *118,147,360$' said
 }
@@ -255,8 +287,10 @@ JSON
     jq -e '.train.hard == null and .train.top1 == null and .train.loss == .train.soft' a/log.jsonl
     cp -rL set other
     dd if=/dev/zero of=other/train-labels-idx1-ubyte bs=1 seek=8 count=100 conv=notrunc status=none
-    kd-train-student --data idx:other --layers 8 --epochs 1 -q --unlabelled -S soft.safetensors -a 1 -o b
-    [ "$(kd-eval a --json --data idx:set:test | jq .nll)" = "$(kd-eval b --json --data idx:set:test | jq .nll)" ]
+    kd-train-student --data idx:other --layers 8 --epochs 1 -q --unlabelled -S soft.safetensors \
+        -a 1 -o b
+    [ "$(kd-eval a --json --data idx:set:test | jq .nll)" = \
+        "$(kd-eval b --json --data idx:set:test | jq .nll)" ]
 }
 
 long="--data digits --layers 64 --epochs 40 --validation 500 --no-provenance --quiet"
@@ -281,7 +315,8 @@ stopped() {
     for signal in $(signals INT TERM); do
         stopped $signal
         [ "$stopped" -eq "$([ $signal = INT ] && echo 130 || echo 143)" ]
-        [[ $(ls -A cut | xargs) =~ ^(checkpoint.previous.safetensors )?checkpoint.safetensors\ log.jsonl$ ]]
+        [[ $(ls -A cut | xargs) =~ \
+            ^(checkpoint.previous.safetensors )?checkpoint.safetensors\ log.jsonl$ ]]
         jq -es . cut/log.jsonl >/dev/null
         [ "$(wc -l <cut/log.jsonl)" -lt 40 ]
         [ "$(kd-eval cut --json | jq .n)" -eq 5000 ]
@@ -293,7 +328,8 @@ stopped() {
 @test "--resume refuses another configuration, and starts afresh where there is no checkpoint" {
     stopped TERM
     mkdir kept && cp cut/* kept
-    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" -- \
+    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" \
+        -- \
         kd-train-teacher $long --resume -o kept --learning-rate 0.5
     refused 1 "kept/checkpoint.safetensors" -- kd-train-teacher $long --resume -o kept --seed 2
     rm -f kept/checkpoint.previous.safetensors
@@ -305,7 +341,8 @@ stopped() {
 
 @test "a training that runs: its checkpoint is evaluated, softened and learnt from" {
     set -m
-    kd-train-teacher --data idx:set --layers 32 --epochs 1000000 --validation 40 --checkpoint-every 100steps --quiet -o run &
+    kd-train-teacher --data idx:set --layers 32 --epochs 1000000 --validation 40 \
+        --checkpoint-every 100steps --quiet -o run &
     set +m
     wait_for [ -s run/checkpoint.safetensors ]
     kd-eval run --json >line
@@ -323,9 +360,11 @@ stopped() {
 @test "options that would be without effect are refused" {
     refused 2 "--temperature is for soft targets" "--teacher" -- train -T 4 -o kept
     refused 2 "--soft-targets or --teacher, not both" -- train -S soft.safetensors -t T -o kept
-    refused 2 "--force is for a file of soft targets (--soft-targets), not for a --teacher" -- train -t T --force -o kept
+    refused 2 "--force is for a file of soft targets (--soft-targets), not for a --teacher" -- \
+        train -t T --force -o kept
     refused 2 "--force is for soft targets" -- train --force -o kept
-    refused 2 "--average is for several --teacher" -- train -S soft.safetensors --average probabilities -o kept
+    refused 2 "--average is for several --teacher" -- train -S soft.safetensors \
+        --average probabilities -o kept
     refused 2 "--from names a source" "--soft-targets" -- train -S soft.safetensors --from T -o kept
     refused 2 "--from names a source" "--teacher" -- train -t T --from T -o kept
     refused 2 "--layers names a network" "--network" -- train --network mlp-4 --layers 4 -o kept
@@ -351,7 +390,8 @@ JSON
     run --separate-stderr kd-train-teacher whole.json -q --set students.kd.network=mpl-4
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'students.kd: unknown network "mpl-4"'* ]]
-    run --separate-stderr kd-train-teacher whole.json -q --set 'students.kd.network=[{"kind": "conv2d", "filters": 2, "kernel": 50}, "flatten", "dense"]'
+    run --separate-stderr kd-train-teacher whole.json -q \
+        --set 'students.kd.network=[{"kind": "conv2d", "filters": 2, "kernel": 50}, "flatten", "dense"]'
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'students.kd: network[0] (conv2d): its input is 1x28x28'* ]]
     [ ! -e runs/whole/teacher ]

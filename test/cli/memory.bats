@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Input that is larger than memory, or says it is: refused with what it would need, before it is tried.
+# Input that is larger than memory, or says it is: refused with what it would need, before it is
+# tried.
 bats_require_minimum_version 1.5.0
 load small
 
@@ -15,12 +16,19 @@ setup() {
     export OPENBLAS_NUM_THREADS=1 # its threads take address space, one buffer each
 }
 little_memory() {
-    if kd --version | grep -q fsanitize; then skip "the shadow memory of sanitizers is larger than the limit"; fi
+    if kd --version | grep -q fsanitize; then
+        skip "the shadow memory of sanitizers is larger than the limit"
+    fi
     ulimit -v 800000
 }
-train() { kd-train-teacher --epochs 1 --threads 1 --quiet --layers 4 -o kept/model.safetensors "$@"; }
+train() {
+    kd-train-teacher --epochs 1 --threads 1 --quiet --layers 4 -o kept/model.safetensors "$@"
+}
 # u32 N: four bytes, big-endian
-u32() { printf "\\x$(printf %02x $(($1 >> 24 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 & 255)))"; }
+u32() {
+    printf "\\x$(printf %02x $(($1 >> 24 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf \
+        %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 & 255)))"
+}
 # idx DIR N: N images of 28x28 and their labels, all zero, as files with holes
 idx() {
     mkdir "$1"
@@ -36,35 +44,51 @@ idx() {
     for b in 1 2 3 4 5; do truncate -s $((70000 * 3073)) cifar10/data_batch_$b.bin; done
     kd-data sheet idx:set --count 100 --scale 16 --no-group -o sheet.png --quiet >/dev/null
     read -r w h < <(od -An -tu1 -j16 -N8 sheet.png | awk '{print $3 * 256 + $4, $7 * 256 + $8}')
-    for ((n = 0; n * w * h < 1000000000; n++)); do mkdir -p png/$((n % 2)) && ln sheet.png png/$((n % 2))/$n.png; done
-    tensors large.safetensors '{"images":{"dtype":"U8","shape":[1000000,1,32,32],"data_offsets":[0,1024000000]}}' /dev/null
+    for ((n = 0; n * w * h < 1000000000; n++)); do
+        mkdir -p png/$((n % 2)) && ln sheet.png png/$((n % 2))/$n.png
+    done
+    tensors large.safetensors \
+        '{"images":{"dtype":"U8","shape":[1000000,1,32,32],"data_offsets":[0,1024000000]}}' \
+        /dev/null
     truncate -s $(($(wc -c <large.safetensors) + 1024000000)) large.safetensors
-    { printf '\223NUMPY\1\0\166\0'; printf '%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1, 32, 32), }"; } >large.npy
+    { printf '\223NUMPY\1\0\166\0'; printf '%-117s\n' \
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1, 32, 32), }"; } >large.npy
     truncate -s $((128 + 1024000000)) large.npy
     little_memory
-    refused 1 "not enough memory for large/train-images-idx3-ubyte: 1019200" " bytes needed" -- train --data idx:large
-    refused 1 "cifar10: not enough memory for images: 1075200000 bytes needed" -- train --data cifar10 --data-dir .
+    refused 1 "not enough memory for large/train-images-idx3-ubyte: 1019200" " bytes needed" -- \
+        train --data idx:large
+    refused 1 "cifar10: not enough memory for images: 1075200000 bytes needed" -- \
+        train --data cifar10 --data-dir .
     refused 1 "png: not enough memory for images: " " bytes needed" -- train --data png:png
     [[ $stderr == *": $(((n * w * h + 63) / 64 * 64)) bytes needed"* ]]
-    refused 1 "not enough memory for large.safetensors: 1024000" " bytes needed" -- train --data tensors:large.safetensors
-    refused 1 "not enough memory for large.npy: 1024000" " bytes needed" -- train --data tensors:large.npy
-    refused 1 "not enough memory for large/train-images-idx3-ubyte: 1019200" " bytes needed" -- kd-data inspect idx:large --threads 1
+    refused 1 "not enough memory for large.safetensors: 1024000" " bytes needed" -- \
+        train --data tensors:large.safetensors
+    refused 1 "not enough memory for large.npy: 1024000" " bytes needed" -- \
+        train --data tensors:large.npy
+    refused 1 "not enough memory for large/train-images-idx3-ubyte: 1019200" " bytes needed" -- \
+        kd-data inspect idx:large --threads 1
 }
 
 @test "a network larger than memory allows: its parameters, its optimizer, its activations" {
     little_memory
-    refused 1 "not enough memory for the network's parameters: 9540000064 bytes needed" -- train --data idx:set --layers 3000000
-    refused 1 "not enough memory for optimizer state: 572400128 bytes needed" -- train --data idx:set --layers 90000
-    refused 1 "not enough memory for activations and gradients; try a smaller --batch: " " bytes needed" -- \
+    refused 1 "not enough memory for the network's parameters: 9540000064 bytes needed" -- \
+        train --data idx:set --layers 3000000
+    refused 1 "not enough memory for optimizer state: 572400128 bytes needed" -- \
+        train --data idx:set --layers 90000
+    refused 1 "not enough memory for activations and gradients; try a smaller --batch: " \
+        " bytes needed" -- \
         train --data digits --batch 10000 --layers 12000
     train --data idx:set
 }
 
 @test "BLAS without room for its buffers" {
-    if kd --version | grep -q fsanitize; then skip "the shadow memory of sanitizers is larger than the limit"; fi
+    if kd --version | grep -q fsanitize; then
+        skip "the shadow memory of sanitizers is larger than the limit"
+    fi
     unset OPENBLAS_NUM_THREADS
     for limit in 100000 200000; do # the second is enough for one buffer
-        (ulimit -v $limit && refused 1 "not enough address space: BLAS needs" -- timeout 60 kd-train-teacher --data idx:set --threads 1)
+        (ulimit -v $limit && refused 1 "not enough address space: BLAS needs" -- \
+            timeout 60 kd-train-teacher --data idx:set --threads 1)
     done
 }
 
@@ -78,14 +102,18 @@ idx() {
     mkdir -p png/a png/b
     kd-data sheet idx:set --count 100 --scale 16 --no-group -o png/a/1.png --quiet >/dev/null
     cp png/a/1.png png/b/1.png
-    refused 1 "png/a/1.png: " "pixels need more than the limit of 1048576 bytes; --read-limit raises this limit" -- \
+    refused 1 "png/a/1.png: " \
+        "pixels need more than the limit of 1048576 bytes; --read-limit raises this limit" -- \
         kd-data inspect png:png --read-limit 0.0009765625
     # behind a small one its size alone is looked at
     kd-data convert idx:set:train --to png -o one --quiet >/dev/null
     cp "$(find one -name '*.png' | head -n 1)" png/a/1.png
-    refused 1 "png/b/1.png: " "but png/a/1.png is 28x28 gray" -- kd-data inspect png:png --read-limit 0.0009765625
-    printf '\0\0\010\003\177\377\377\377\177\377\377\377\177\377\377\377' >set/train-images-idx3-ubyte
+    refused 1 "png/b/1.png: " "but png/a/1.png is 28x28 gray" -- kd-data inspect png:png \
+        --read-limit 0.0009765625
+    printf '\0\0\010\003\177\377\377\377\177\377\377\377\177\377\377\377' \
+        >set/train-images-idx3-ubyte
     refused 1 "set/train-images-idx3-ubyte" -- kd-data inspect idx:set
-    refused 1 "set/train-images-idx3-ubyte" "larger than the 10 bytes that are accepted here; --read-limit raises" -- \
+    refused 1 "set/train-images-idx3-ubyte" \
+        "larger than the 10 bytes that are accepted here; --read-limit raises" -- \
         kd-data inspect idx:set --read-limit 1e-8
 }

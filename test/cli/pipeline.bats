@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Teacher, soft targets, student and evaluation together: through pipes, in every form of the images, bit for bit.
+# Teacher, soft targets, student and evaluation together: through pipes, in every form of the
+# images, bit for bit.
 bats_require_minimum_version 1.5.0
 load small.bash
 
@@ -21,11 +22,13 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
 @test "one pipeline, no file in between, prints one line of JSON with all keys" {
     mkdir elsewhere && cd elsewhere
     kd-soften --model ../T/model.safetensors --data idx:../set:train -o - 2>/dev/null |
-        kd-train-student --soft-targets - --data idx:../set --layers 128 --epochs 5 -o - 2>/dev/null |
+        kd-train-student --soft-targets - --data idx:../set --layers 128 --epochs 5 -o \
+        - 2>/dev/null |
         kd-eval - --data idx:../set:test --json >../line
     [ -z "$(ls -A)" ]
     [ "$(wc -l <../line)" -eq 1 ]
-    jq -e '[has("model", "data", "split", "n", "parameters", "macs", "top1", "top5", "errors", "nll", "ece", "agreement")]
+    jq -e '[has("model", "data", "split", "n", "parameters", "macs", "top1", "top5", "errors",
+        "nll", "ece", "agreement")]
         | all' ../line
     jq -e '.split == "test" and .n == 100 and .parameters == 101770 and .macs == 101632
         and .errors == (100 - 100 * .top1 | round) and .agreement == null' ../line
@@ -34,15 +37,18 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
 @test "each stage of the pipeline passes a failure on" {
     student -o - </dev/null >m
     kd-eval - --data idx:set:test --json <m | jq -e '.n == 100'
-    refused 1 "standard input" "no safetensors data received" -- kd-eval - --data idx:set:test </dev/null
+    refused 1 "standard input" "no safetensors data received" -- kd-eval - --data idx:set:test \
+        </dev/null
     head -c 20000 m >part
     refused 1 "standard input: cut short: $(wc -c <m) bytes expected, 20000 received" -- \
         kd-eval - --data idx:set:test <part
     head -c 9000 soft.safetensors >part
-    refused 1 "standard input: cut short: $(wc -c <soft.safetensors) bytes expected, 9000 received" -- \
+    refused 1 "standard input: cut short: $(wc \
+        -c <soft.safetensors) bytes expected, 9000 received" -- \
         kd-train-student -S - --data idx:set --layers 4 -o kept/m.safetensors <part
     head -c 100 soft.safetensors >part
-    refused 1 "(the header), 100 received" -- kd-train-student -S - --data idx:set --layers 4 -o - <part
+    refused 1 "(the header), 100 received" -- kd-train-student -S - --data idx:set --layers 4 -o \
+        - <part
 }
 
 @test "logits made by NumPy train a student with --force, as a file and through a pipe" {
@@ -66,17 +72,20 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
     test=$(kd-data inspect idx:set:test --json | jq -r .pixels)
     refused 1 soft.safetensors idx:set:train idx:set:test "$train" "$test" -- \
         student --data idx:set:test -S soft.safetensors -o kept/m.safetensors
-    refused 1 "$train" "$test" -- student --data idx:set:test -S soft.safetensors --force -o kept/m.safetensors
+    refused 1 "$train" "$test" -- student --data idx:set:test -S soft.safetensors --force \
+        -o kept/m.safetensors
 }
 
 @test "soft targets are refused when one pixel has changed, with both fingerprints" {
     cp -rL set other
     byte=$(od -An -tu1 -j 100000 -N1 other/train-images-idx3-ubyte)
-    printf "\\x$(printf %02x $(((byte + 1) % 256)))" | dd of=other/train-images-idx3-ubyte bs=1 seek=100000 conv=notrunc status=none
+    printf "\\x$(printf %02x $(((byte + 1) % 256)))" | dd of=other/train-images-idx3-ubyte bs=1 \
+        seek=100000 conv=notrunc status=none
     now=$(kd-data inspect idx:other --json | jq -r .pixels)
     was=$(kd-data inspect idx:set --json | jq -r .pixels)
     [ "$now" != "$was" ]
-    refused 1 soft.safetensors "$was" "$now" -- student --data idx:other -S soft.safetensors -o kept/m.safetensors
+    refused 1 soft.safetensors "$was" "$now" -- student --data idx:other -S soft.safetensors \
+        -o kept/m.safetensors
 }
 
 @test "labels may differ: soft targets belong to pixels" {
@@ -97,7 +106,8 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
             student --data "$used" -S "soft-${made%%:*}" -o "m-${made%%:*}-${used%%:*}"
         done
     done
-    fingerprints=$(for m in m-*; do kd-eval "$m" --data idx:set:test --json | jq -r .fingerprint; done | sort -u)
+    fingerprints=$(for m in m-*; do kd-eval "$m" --data idx:set:test --json |
+        jq -r .fingerprint; done | sort -u)
     [ "$(ls -d m-* | wc -l)" -eq 9 ]
     [ "$(wc -w <<<"$fingerprints")" -eq 1 ]
 }
@@ -105,17 +115,21 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
 @test "the same seed gives the same bytes with 1 and 2 threads; another seed gives others" {
     kd-data convert digits:train digits:test --fraction 0.1 --to idx -o larger --quiet
     for threads in 1 2; do
-        kd-train-teacher --data idx:larger --layers 200,100 --shift 1 --epochs 2 --validation 100 --no-provenance --quiet \
+        kd-train-teacher --data idx:larger --layers 200,100 --shift 1 --epochs 2 --validation 100 \
+            --no-provenance --quiet \
             --threads $threads -o "t$threads"
-        kd-soften --model "t$threads" --data idx:larger --no-provenance --quiet --threads $threads -o "s$threads"
-        kd-train-student --data idx:larger --layers 80 --epochs 2 -S "s$threads" --no-provenance --quiet \
+        kd-soften --model "t$threads" --data idx:larger --no-provenance --quiet --threads $threads \
+            -o "s$threads"
+        kd-train-student --data idx:larger --layers 80 --epochs 2 -S "s$threads" \
+            --no-provenance --quiet \
             --threads $threads -o "k$threads"
     done
     for f in t s k; do
         run diff -r "$f"1 "$f"2
         [ "$status" -eq 0 ]
     done
-    kd-train-student --data idx:larger --layers 80 --epochs 2 -S s1 --no-provenance --quiet --seed 2 -o k3
+    kd-train-student --data idx:larger --layers 80 --epochs 2 -S s1 --no-provenance --quiet \
+        --seed 2 -o k3
     run cmp k1/model.safetensors k3/model.safetensors
     [ "$status" -eq 1 ]
     [ "$(kd-eval k1 --json | jq .nll)" != "$(kd-eval k3 --json | jq .nll)" ]
@@ -124,7 +138,8 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
 @test "--teacher on the spot and its soft targets from a file give the same student" {
     student --teacher T -o a.safetensors
     student -S soft.safetensors -o b.safetensors
-    [ "$(kd-eval a.safetensors --json | jq -r .fingerprint)" = "$(kd-eval b.safetensors --json | jq -r .fingerprint)" ]
+    [ "$(kd-eval a.safetensors --json | jq -r .fingerprint)" = \
+        "$(kd-eval b.safetensors --json | jq -r .fingerprint)" ]
     [ "$(meta a.safetensors kd.parents)" = "[\"$(kd-eval T --json | jq -r .fingerprint)\"]" ]
 }
 

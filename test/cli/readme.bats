@@ -10,12 +10,14 @@ setup_file() {
         case ${f##*/} in runs | data | photos | my) ;; *) ln -s "$f" "$CHECKOUT/" ;; esac
     done
     # one file a block
-    awk -v dir="$CHECKOUT" '/^```sh$/ {n++; on=1; next} /^```$/ {on=0} on {print > sprintf("%s/block-%02d.sh", dir, n)}' \
+    awk -v dir="$CHECKOUT" \
+        '/^```sh$/ {n++; on=1; next} /^```$/ {on=0} on {print > sprintf("%s/block-%02d.sh", dir, n)}' \
         "$top/README.md"
 }
 
 @test "every sh block of README runs" {
-    [ "$KD_BIN" = "$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/bin" ] || skip "README is tried with the release build"
+    [ "$KD_BIN" = "$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/bin" ] ||
+        skip "README is tried with the release build"
     cd "$CHECKOUT"
     [ -e block-06.sh ]
     cat block-*.sh >all.sh # one shell for all: what is exported in one serves the next
@@ -29,6 +31,7 @@ setup_file() {
 @test "README's PyTorch example names the layers that kd writes" {
     cd "$CHECKOUT"
     [ -e runs/digits/students/kd/s1/model.safetensors ] || skip "README's blocks were not run"
-    names=$(tail -c +9 runs/digits/students/kd/s1/model.safetensors | head -c 20000 | tr -d '\0' | grep -ao '"[13]\.[a-z]*":' | sort -u | tr -d '\n')
+    names=$(tail -c +9 runs/digits/students/kd/s1/model.safetensors | head -c 20000 | tr -d '\0' |
+        grep -ao '"[13]\.[a-z]*":' | sort -u | tr -d '\n')
     [ "$names" = '"1.bias":"1.weight":"3.bias":"3.weight":' ]
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# What kd-report writes of a run that was trained: the files parse, and all hold the numbers that kd-eval --json gives.
+# What kd-report writes of a run that was trained: the files parse, and all hold the numbers that
+# kd-eval --json gives.
 bats_require_minimum_version 1.5.0
 
 NAME="=1+1, \"<b>\" & 'x' 日本 \$y_#%"
@@ -7,10 +8,12 @@ NAME="=1+1, \"<b>\" & 'x' 日本 \$y_#%"
 setup_file() {
     unset OPENBLAS_CORETYPE KD_DATA
     cd "$BATS_FILE_TMPDIR"
-    jq -n --arg name "$NAME" '{name: "=2+2 <i>&ö", seeds: 2, data: {source: "digits", validation: 500, fraction: 0.1},
+    jq -n --arg name "$NAME" \
+        '{name: "=2+2 <i>&ö", seeds: 2, data: {source: "digits", validation: 500, fraction: 0.1},
         teacher: {network: "mlp-60", train: {epochs: 4, augment: {shift: 2}}},
         students: {plain: {network: "mlp-20", train: {epochs: 3}},
-            ($name): {network: "mlp-20", train: {epochs: 3}, distill: {from: "teacher", temperature: 4, alpha: 0.9}}}}' >x.json
+            ($name): {network: "mlp-20", train: {epochs: 3}, distill: {from: "teacher",
+            temperature: 4, alpha: 0.9}}}}' >x.json
     kd-train-teacher x.json -q
     kd-train-student x.json -q
     kd-eval -x x.json -q --time >/dev/null
@@ -30,13 +33,15 @@ xml() { awk -f "$BATS_TEST_DIRNAME/xml.awk" "$@"; }
 # Every model anew by kd-eval, a line each: seed, top1, errors, nll, ece, folder.
 evaluated() {
     kd-eval --json "$run"/teacher/s? "$run"/students/*/s? |
-        jq -r '.model |= rtrimstr("/model.safetensors") | [(.model[-1:]), .top1, .errors, .nll, .ece, .model] | @tsv'
+        jq -r '.model |= rtrimstr("/model.safetensors") | [(.model[-1:]), .top1, .errors, .nll,
+        .ece, .model] | @tsv'
 }
 
 @test "the checker of XML tells broken documents" {
     printf '<?xml version="1.0"?>\n<a b="&lt;"><c/>&amp;</a>\n' >good.xml
     xml good.xml
-    for bad in '<a><b></a></b>' '<a' '<a b=1/>' '<a>&nbsp;</a>' '<a b="1" b="2"/>' '<a/><b/>' 'x<a/>' '<a/>x' '<a>' '<a b="&"/>' ''; do
+    for bad in '<a><b></a></b>' '<a' '<a b=1/>' '<a>&nbsp;</a>' '<a b="1" b="2"/>' '<a/><b/>' \
+        'x<a/>' '<a/>x' '<a>' '<a b="&"/>' ''; do
         printf '%s' "$bad" >bad.xml
         run xml bad.xml
         [ "$status" -eq 1 ] || [ -z "$bad" ]
@@ -45,16 +50,19 @@ evaluated() {
 
 @test "drawings, workbook parts and the page's drawings are well-formed XML; the files are those written" {
     [ "$(wc -l <written)" -eq "$(ls "$out" | wc -l)" ]
-    for kind in learning-curves accuracy-parameters confusion reliability soft-targets misclassified samples weights weights-2; do
+    for kind in learning-curves accuracy-parameters confusion reliability soft-targets \
+        misclassified samples weights weights-2; do
         [ -s "$out/$kind.svg" ]
     done
     xml "$out"/*.svg
-    awk '/<figure/ { n++; next } /<\/figure>/ { close(f); on = 0; next } /<svg xmlns/ { f = "fig" n ".svg"; on = 1 } on && n { print >f }' "$out/report.html"
+    awk '/<figure/ { n++; next } /<\/figure>/ { close(f); on = 0; next } /<svg xmlns/ {
+        f = "fig" n ".svg"; on = 1 } on && n { print >f }' "$out/report.html"
     [ "$(ls fig*.svg | wc -l)" -eq "$(ls "$out"/*.svg | wc -l)" ]
     xml fig*.svg
     if has_workbook && command -v unzip >/dev/null; then
         rm -rf parts && unzip -q "$out/report.xlsx" -d parts
-        find parts -type f \( -name '*.xml' -o -name '*.rels' \) -print0 | xargs -0 awk -f "$BATS_TEST_DIRNAME/xml.awk"
+        find parts -type f \( -name '*.xml' -o -name '*.rels' \) -print0 |
+            xargs -0 awk -f "$BATS_TEST_DIRNAME/xml.awk"
     fi
     if command -v xmllint >/dev/null; then xmllint --noout "$out"/*.svg fig*.svg; fi
 }
@@ -63,7 +71,8 @@ evaluated() {
     has_cairo || skip "built without Cairo"
     for f in "$out"/*.png; do
         rm -rf one && mkdir -p one/class && cp "$f" one/class/
-        size=$(sed -n 's/.*<svg [^>]* width="\([0-9]*\)" height="\([0-9]*\)".*/\1 \2/p;q' <(grep -m1 '<svg' "${f%.png}.svg"))
+        size=$(sed -n 's/.*<svg [^>]* width="\([0-9]*\)" height="\([0-9]*\)".*/\1 \2/p;q' \
+            <(grep -m1 '<svg' "${f%.png}.svg"))
         shape=$(kd-data inspect png:one | sed -n 's/^shape *\([0-9x]*\).*/\1/p')
         [ "$shape" = "3x$((${size#* } * 2))x$((${size% *} * 2))" ]
     done
@@ -86,22 +95,31 @@ evaluated() {
     kd-report "$run" --json >r.json
     diff seeds.csv "$out/seeds.csv"
     diff <(grep -v '^  "origin"' r.json) <(grep -v '^  "origin"' "$out/report.json")
-    if has_workbook && command -v unzip >/dev/null; then rm -rf parts && unzip -q "$out/report.xlsx" -d parts; fi
+    if has_workbook && command -v unzip >/dev/null; then
+        rm -rf parts && unzip -q "$out/report.xlsx" -d parts
+    fi
     while IFS=$'\t' read -r seed top1 errors nll ece folder; do
         n=$((n + 1))
-        jq -e --arg f "$folder" --argjson t "$top1" --argjson e "$errors" --argjson n "$nll" --argjson c "$ece" \
+        jq -e --arg f "$folder" --argjson t "$top1" --argjson e "$errors" --argjson n "$nll" \
+            --argjson c "$ece" \
             '[.seeds[] | select(.folder == $f) | .top1 == $t and .errors == $e and .nll == $n and .ece == $c] == [true]' r.json
         grep -F ",$top1,$errors," seeds.csv | grep -qF ",$nll,$ece," # CSV
-        for v in "$top1" "$errors" "$nll" "$ece"; do grep -qF "data-v=\"$v\"" "$out/report.html"; done
+        for v in "$top1" "$errors" "$nll" "$ece"; do
+            grep -qF "data-v=\"$v\"" "$out/report.html"
+        done
         [ ! -d parts ] || for v in "$top1" "$errors" "$nll" "$ece"; do
-            cat parts/xl/worksheets/*.xml | grep -qF "<v>$(awk -v v="$v" 'BEGIN { printf "%.16G", v }')</v>" # as a double, unlike the shell's printf
+            # as a double, unlike the shell's printf
+            cat parts/xl/worksheets/*.xml |
+                grep -qF "<v>$(awk -v v="$v" 'BEGIN { printf "%.16G", v }')</v>"
         done
         echo "$top1 $errors ${folder%/s?}" >>means
     done < <(evaluated)
     [ "$n" -eq 6 ]
     # Means and spreads over the seeds, as people read them.
-    sort -k3 means | awk '{ k = $0; sub(/^[^ ]* [^ ]* /, "", k); n[k]++; s[k] += 100 * $1; q[k] += 1e4 * $1 * $1; e[k] += $2 }
-        END { for (k in n) { v = (q[k] - s[k] ^ 2 / n[k]) / (n[k] - 1); printf "%.2f ± %.2f\n", s[k] / n[k], sqrt(v > 0 ? v : 0) } }' >shown
+    sort -k3 means | awk \
+        '{ k = $0; sub(/^[^ ]* [^ ]* /, "", k); n[k]++; s[k] += 100 * $1; q[k] += 1e4 * $1 * $1; e[k] += $2 }
+        END { for (k in n) { v = (q[k] - s[k] ^ 2 / n[k]) / (n[k] - 1);
+        printf "%.2f ± %.2f\n", s[k] / n[k], sqrt(v > 0 ? v : 0) } }' >shown
     [ "$(wc -l <shown)" -eq 3 ]
     diff table <(sed -n p "$out/report.txt")
     while read -r shown; do
@@ -115,26 +133,35 @@ evaluated() {
     jq -r '.seeds[].folder' r.json | while read -r f; do
         bytes=$(wc -c <"$f/model.safetensors")
         teacher=$(jq -s '.[0].latency_ms' "$run/teacher/${f##*/}/eval.json")
-        jq -s -e --arg f "$f" --argjson b "$bytes" --argjson t "$teacher" --slurpfile r r.json '.[0] as $e | $r[0].seeds[] |
-            select(.folder == $f) | .bytes == $b and .latency_ms == $e.latency_ms and .throughput == $e.throughput and
-            (.batch_ms * $e.throughput / 1e6 - 1 | fabs) < 1e-12 and .macs == $e.macs and .parameters == $e.parameters and .agreement == (if .role == "teacher" then null else $e.agreement end) and
+        jq -s -e --arg f "$f" --argjson b "$bytes" --argjson t "$teacher" --slurpfile r r.json \
+            '.[0] as $e | $r[0].seeds[] |
+            select(.folder == $f) | .bytes == $b and .latency_ms == $e.latency_ms and .throughput ==
+            $e.throughput and
+            (.batch_ms * $e.throughput / 1e6 - 1 | fabs) < 1e-12 and .macs == $e.macs and
+            .parameters == $e.parameters and .agreement == (if .role ==
+            "teacher" then null else $e.agreement end) and
             .speedup == $t / $e.latency_ms' "$f/eval.json" >/dev/null
     done
     kd-report "$run" | grep -q 'ms an image .*ms a 1,000 .*images/s'
-    jq -e '[.models[] | select(.role == "teacher") | .speedup == 1 and .compression == 1] == [true]' r.json
-    jq -e '(.models[0].top1 - .models[1].top1) as $gap | .models[2] | .gap_recovered == null or $gap > 0' r.json
+    jq -e '[.models[] | select(.role == "teacher") | .speedup == 1 and .compression == 1] ==
+        [true]' r.json
+    jq -e '(.models[0].top1 - .models[1].top1) as $gap | .models[2] | .gap_recovered == null or
+        $gap > 0' r.json
 }
 
 @test "charts hold the numbers of the model they name" {
     best=$(kd-report "$run" --best)
     eval "$(kd-eval --json "$best" | jq -r '"errors=\(.errors) ece=\(.ece) n=\(.n)"')"
     grep -qF "40 of $errors errors among $n test images" "$out/misclassified.svg"
-    grep -qF "calibration error $(awk -v e="$ece" 'BEGIN { printf "%.2f", 100 * e }') %." "$out/reliability.svg"
-    kd-eval --json --confusion "$best" | jq -r '.confusion | to_entries[] | .value[.key]' | while read -r right; do
+    grep -qF "calibration error $(awk -v e="$ece" 'BEGIN { printf "%.2f", 100 * e }') %." \
+        "$out/reliability.svg"
+    kd-eval --json --confusion "$best" | jq -r '.confusion | to_entries[] | .value[.key]' |
+        while read -r right; do
         grep -qF ">$right</text>" "$out/confusion.svg"
     done
     # Bins: all images are in one, and the error they give is the one reported.
-    kd-eval --json --confusion "$best" | jq -e --argjson n "$n" '(.bins | length) == 15 and ([.bins[][0]] | add) == $n and
+    kd-eval --json --confusion "$best" |
+        jq -e --argjson n "$n" '(.bins | length) == 15 and ([.bins[][0]] | add) == $n and
         (([.bins[] | .[0] * (.[1] - .[2]) | fabs] | add) / $n - .ece | fabs) < 1e-12 and
         (([.bins[] | .[0] * .[2]] | add) / $n - .top1 | fabs) < 1e-12'
 }
@@ -145,16 +172,19 @@ evaluated() {
     verdict=$(kd-report "$one" --table differences --csv)
     [[ "$verdict" =~ one\ pair:\ ([0-9]+)\ against\ ([0-9]+)\ images ]]
     ahead=$((BASH_REMATCH[1] - BASH_REMATCH[2]))
-    [ "$ahead" -eq $(($(jq -s '.[0].errors' "$one/students/plain/s1/eval.json") - $(jq -s '.[0].errors' "$one/students/$NAME/s1/eval.json"))) ]
+    [ "$ahead" -eq $(($(jq -s '.[0].errors' "$one/students/plain/s1/eval.json") - $(jq \
+        -s '.[0].errors' "$one/students/$NAME/s1/eval.json"))) ]
     kd-report "$one" | grep -q "McNemar's exact test"
     # Answers of another model than eval.json speaks of are not taken.
-    LC_ALL=C sed -i 's/"kd.parents":"\[\\"../"kd.parents":"[\\"zz/' "$one/students/plain/s1/logits.safetensors"
+    LC_ALL=C sed -i 's/"kd.parents":"\[\\"../"kd.parents":"[\\"zz/' \
+        "$one/students/plain/s1/logits.safetensors"
     kd-report "$one" | grep -q "one pair: no interval"
 }
 
 @test "images that are not found leave their pictures out, and say so" {
     cp -r "$run" gone
-    LC_ALL=C find gone -name model.safetensors -exec sed -i 's/source\\":\\"digits/source\\":\\"mnist0/g' {} +
+    LC_ALL=C find gone -name model.safetensors -exec sed \
+        -i 's/source\\":\\"digits/source\\":\\"mnist0/g' {} +
     run --separate-stderr kd-report gone --charts -o charts
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"pictures of data are left out: "* ]]
@@ -166,16 +196,19 @@ evaluated() {
 @test "kd-eval --update evaluates anew what lacks its answers or its times" {
     rm -rf u && mkdir u && cp -r "$run" u/
     rm "u/${run#runs/}/students/plain/s1/logits.safetensors"
-    [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 2 ] # test and validation
+    # test and validation
+    [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 2 ]
     [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 0 ]
     sed -i 's/"latency_ms":[^,]*,//' "u/${run#runs/}/teacher/s1/eval.json"
     [ "$(kd-eval -x x.json --runs u --update --json 2>/dev/null | wc -l)" -eq 0 ]
-    [ "$(kd-eval -x x.json --runs u --update --time --json 2>/dev/null | wc -l)" -eq 4 ] # the student anew without times
+    # the student anew without times
+    [ "$(kd-eval -x x.json --runs u --update --time --json 2>/dev/null | wc -l)" -eq 4 ]
 }
 
 @test "every form says what made it and of which models; without that, equal reports are equal files" {
     origin="kd $(cat "$BATS_TEST_DIRNAME/../../VERSION"): kd-report x.json --all; 6 models, fingerprint "
-    fingerprint=$(kd-report x.json --json | jq -r '.origin | capture("6 models, fingerprint (?<x>[0-9a-f]{32})$").x')
+    fingerprint=$(kd-report x.json --json |
+        jq -r '.origin | capture("6 models, fingerprint (?<x>[0-9a-f]{32})$").x')
     origin+=$fingerprint
     tail -n 1 "$out/report.md" | grep -Fx "<!-- $origin -->"
     tail -n 1 "$out/report.tex" | grep -Fx "% $origin"
@@ -189,7 +222,9 @@ evaluated() {
     if has_cairo && command -v pdfinfo >/dev/null; then
         pdfinfo "$out/confusion.pdf" | grep -Eq "^Subject: +$origin$"
     fi
-    if has_workbook && command -v unzip >/dev/null; then unzip -p "$out/report.xlsx" docProps/core.xml | grep -Fq ">$origin<"; fi
+    if has_workbook && command -v unzip >/dev/null; then
+        unzip -p "$out/report.xlsx" docProps/core.xml | grep -Fq ">$origin<"
+    fi
     # Another set of models has another fingerprint.
     run kd-report "$run/teacher" --json
     [[ "$(jq -r .origin <<<"$output")" == *"; 2 models, fingerprint "* ]]
@@ -203,9 +238,11 @@ evaluated() {
 }
 
 @test "what kd-eval keeps says what made it" {
-    jq -se --arg v "$(cat "$BATS_TEST_DIRNAME/../../VERSION")" 'all(.[]; .version == $v and .command == "kd-eval -x x.json -q --time")' \
+    jq -se --arg v "$(cat "$BATS_TEST_DIRNAME/../../VERSION")" \
+        'all(.[]; .version == $v and .command == "kd-eval -x x.json -q --time")' \
         "$run"/teacher/s1/eval.json
-    LC_ALL=C grep -aFq '"kd.command":"kd-eval -x x.json -q --time"' "$run/teacher/s1/logits.safetensors"
+    LC_ALL=C grep -aFq '"kd.command":"kd-eval -x x.json -q --time"' \
+        "$run/teacher/s1/logits.safetensors"
     kd-eval "$run/teacher/s1" --json -o line.json
     jq -e '.command == "kd-eval '"'$run/teacher/s1'"' --json -o line.json"' line.json
     kd-eval "$run/teacher/s1" --json --no-provenance -o line.json

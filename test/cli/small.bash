@@ -5,8 +5,8 @@ small_set() {
     kd-data convert digits:train digits:test --fraction 0.02 --to idx -o set --quiet >/dev/null
 }
 
-# refused STATUS WORD... -- COMMAND: fails so, says one line on standard error that has all the words,
-# and leaves the files in ./kept as they are, with none beside them.
+# refused STATUS WORD... -- COMMAND: fails so, says one line on standard error that has all the
+# words, and leaves the files in ./kept as they are, with none beside them.
 refused() {
     local status_wanted=$1 words=() word before
     shift
@@ -17,7 +17,9 @@ refused() {
     echo "status $status: $stderr"
     [ "$status" -eq "$status_wanted" ] || return 1
     [ "${#stderr_lines[@]}" -eq 1 ] || return 1
-    for word in "${words[@]}"; do [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }; done
+    for word in "${words[@]}"; do
+        [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }
+    done
     [ "$(state kept)" = "$before" ] || { echo "kept/ has changed"; return 1; }
 }
 
@@ -28,7 +30,8 @@ state() {
 
 # meta FILE KEY: a value of a tensor file's metadata
 meta() {
-    tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" | jq -r --arg k "$2" '.__metadata__[$k]'
+    tail -c +9 "$1" | head -c "$(od -An -N8 -tu8 "$1" | tr -d ' ')" |
+        jq -r --arg k "$2" '.__metadata__[$k]'
 }
 
 # tensors FILE HEADER DATA: a safetensors file with this header, and the file DATA behind it
@@ -52,11 +55,14 @@ wait_for() {
     return 1
 }
 
-# signals NAME...: those that this shell's children can get; one that was ignored at the start stays so, as under nohup.
+# signals NAME...: those that this shell's children can get; one that was ignored at the start stays
+# so, as under nohup.
 signals() {
     local s
     for s; do
-        if [ "$s" != INT ] || ! (( 0x$(awk '/^SigIgn/ {print $2}' /proc/self/status) & 2 )); then echo "$s"; fi
+        if [ "$s" != INT ] || ! (( 0x$(awk '/^SigIgn/ {print $2}' /proc/self/status) & 2 )); then
+            echo "$s"
+        fi
     done
 }
 

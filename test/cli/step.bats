@@ -1,14 +1,16 @@
 #!/usr/bin/env bats
-# A training step allocates nothing, opens and writes no file, and makes no system call but futex (and the clock, where the
-# kernel has no page for it): a training with 228 steps more makes as many of them, but for a few, since numbers in the
-# log have more or fewer digits and threads start in one order or another.
+# A training step allocates nothing, opens and writes no file, and makes no system call but futex
+# (and the clock, where the kernel has no page for it): a training with 228 steps more makes as many
+# of them, but for a few, since numbers in the log have more or fewer digits and threads start in
+# one order or another.
 bats_require_minimum_version 1.5.0
 load small
 
 setup_file() {
     unset OPENBLAS_CORETYPE
     export COUNTER
-    COUNTER=$(cd "$BATS_TEST_DIRNAME/../.." && realpath -m "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so")
+    COUNTER=$(cd "$BATS_TEST_DIRNAME/../.." &&
+        realpath -m "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so")
     cd "$BATS_FILE_TMPDIR"
     small_set
     kd-train-teacher -q --data idx:set --layers 16 --epochs 1 -o teacher >/dev/null
@@ -28,12 +30,14 @@ setup() {
 train() {
     local batch=$1
     shift
-    "$@" -q --data idx:set --epochs 2 --batch "$batch" --threads 2 --checkpoint-every never -o out.safetensors >/dev/null
+    "$@" -q --data idx:set --epochs 2 --batch "$batch" --threads 2 --checkpoint-every never \
+        -o out.safetensors >/dev/null
 }
 
 # compared: few and many have lines "NAME COUNT"; says which names differ by more than chance
 compared() {
-    join -a 1 -a 2 -e 0 -o 0,1.2,2.2 <(sort few) <(sort many) | awk '$3 - $2 > 15 {print "each step: " $0; bad = 1} END {exit bad}'
+    join -a 1 -a 2 -e 0 -o 0,1.2,2.2 <(sort few) <(sort many) |
+        awk '$3 - $2 > 15 {print "each step: " $0; bad = 1} END {exit bad}'
 }
 
 # counted COMMAND...: allocations and calls on files
@@ -46,12 +50,15 @@ counted() {
 
 # calls FILE: how often each system call is in it
 calls() {
-    sed -E 's/^[0-9]+ +//; s/\(.*//; /^[a-z0-9_]+$/!d; /^(futex|clock_gettime|restart_syscall)$/d' "$1" | sort | uniq -c |
+    sed -E 's/^[0-9]+ +//; s/\(.*//; /^[a-z0-9_]+$/!d; /^(futex|clock_gettime|restart_syscall)$/d' \
+        "$1" | sort | uniq -c |
         awk '{print $2, $1}'
 }
-# traced COMMAND...: system calls. BLAS's own threads, which kd has no use for, would yield while they wait.
+# traced COMMAND...: system calls. BLAS's own threads, which kd has no use for, would yield while
+# they wait.
 traced() {
-    command -v strace >/dev/null && strace -f -o trace true 2>/dev/null || skip "strace is missing or not allowed"
+    command -v strace >/dev/null && strace -f -o trace true 2>/dev/null ||
+        skip "strace is missing or not allowed"
     export OPENBLAS_NUM_THREADS=1
     train 40 strace -f -qq -o trace "$@"
     calls trace >few
@@ -82,7 +89,8 @@ traced() {
 }
 @test "a step with teachers at hand allocates nothing" {
     counted kd-train-student --layers 30 --teacher teacher --teacher teacher --shift 2
-    counted kd-train-student --layers 30 --teacher teacher --teacher teacher --average probabilities --shift 2
+    counted kd-train-student --layers 30 --teacher teacher --teacher teacher \
+        --average probabilities --shift 2
 }
 @test "a step of a dense network makes no system call but futex" {
     traced kd-train-teacher --network "$dense" --optimizer sgd --shift 2

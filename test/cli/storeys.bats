@@ -24,12 +24,14 @@ breaches() {
     find lib include/kd -name '*.[ch]' | sort | while read -r file; do
         storey=${file#lib/} storey=${storey#include/kd/} storey=${storey%%/*}
         [ -n "$(allowed "$storey")" ] || echo "$file: no storey of this name"
-        grep -hoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+' "$file" | sed 's/.*["<]//' |
+        grep -hoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+' "$file" |
+            sed 's/.*["<]//' |
             while read -r name; do
                 case $name in
                 kd/*)
                     s=${name#kd/} s=${s%%/*}
-                    [[ " $(allowed "$storey") " == *" $s "* ]] || echo "$file: $name is not below $storey"
+                    [[ " $(allowed "$storey") " == *" $s "* ]] ||
+                        echo "$file: $name is not below $storey"
                     [ -e "include/$name" ] || echo "$file: $name is not there"
                     ;;
                 */../* | ../*) echo "$file: $name leaves its folder" ;;

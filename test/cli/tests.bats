@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# A test stops at the first command that fails, but not at one before "&&" nor at one behind "!": such a line, unless it is
-# the last, says nothing. Nor does an empty command substitution tell success from a failure that printed nothing: see `silent`.
+# A test stops at the first command that fails, but not at one before "&&" nor at one behind "!":
+# such a line, unless it is the last, says nothing. Nor does an empty command substitution tell
+# success from a failure that printed nothing: see `silent`.
 bats_require_minimum_version 1.5.0
 
 # Lines of files $@ that cannot fail where they stand.
@@ -10,7 +11,8 @@ idle() {
         gsub(/\[\[([^]]|\][^]])*\]\]/, "[ x ]", line) # its own && is no list of commands
         if (line ~ /\[ -z "\$\(kd-/) print FILENAME ":" FNR ": " $0
         if (line ~ /\|\||(^|[ ;])(if|elif|while|until|run) /) next
-        if (line ~ /^[[:space:]]*! / || line ~ /&& *(\[|!|grep|cmp|diff|test|jq|kd-)/) print FILENAME ":" FNR ": " $0
+        idle = line ~ /^[[:space:]]*! / || line ~ /&& *(\[|!|grep|cmp|diff|test|jq|kd-)/
+        if (idle) print FILENAME ":" FNR ": " $0
     }' "$@"
 }
 
@@ -22,8 +24,10 @@ idle() {
 @test "lines that cannot fail are found" {
     cd "$BATS_TEST_TMPDIR"
     local and='&&'
-    printf '%s\n' "    [ -s a ] $and [ -s b ]" "    [[ a == b ]] $and [[ c == d ]]" '    ! cmp a b' "    kd-eval a $and kd-eval b" '    [ -z "$'"(kd-eval a)\" ]" >idle
-    printf '%s\n' '    [ -s a ]' '    [[ a == b && c == d ]]' '    run ! cmp a b' '    [ a ] && [ b ] || false' \
+    printf '%s\n' "    [ -s a ] $and [ -s b ]" "    [[ a == b ]] $and [[ c == d ]]" \
+        '    ! cmp a b' "    kd-eval a $and kd-eval b" '    [ -z "$'"(kd-eval a)\" ]" >idle
+    printf '%s\n' '    [ -s a ]' '    [[ a == b && c == d ]]' '    run ! cmp a b' \
+        '    [ a ] && [ b ] || false' \
         '    if [ a ] && [ b ]; then' '    [ a ] && n=1' >sound
     run idle idle sound
     [ "${#lines[@]}" -eq 5 ]

@@ -3,7 +3,8 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
-    python3 -c 'import torch, safetensors' 2>/dev/null || skip "python3 has no torch and safetensors"
+    python3 -c 'import torch, safetensors' 2>/dev/null ||
+        skip "python3 has no torch and safetensors"
     unset OPENBLAS_CORETYPE
     torch=$BATS_TEST_DIRNAME/../torch
     export PYTHONDONTWRITEBYTECODE=1
@@ -14,7 +15,8 @@ setup() {
 
 # Trains on few images, softens the test split, compares.
 compare() {
-    kd-train-teacher -q --data digits --network "$1" --epochs 1 --fraction 0.05 -o model.safetensors >/dev/null
+    kd-train-teacher -q --data digits --network "$1" --epochs 1 --fraction 0.05 \
+        -o model.safetensors >/dev/null
     kd-soften -q --model model.safetensors --data digits:test -o soft.safetensors >/dev/null
     python3 "$torch/check_torch.py" model.safetensors soft.safetensors images.safetensors
 }
@@ -44,11 +46,13 @@ compare() {
 
 @test "a student learns from logits that NumPy wrote" {
     python3 -c 'import numpy as np; np.save("z.npy", np.random.default_rng(1).normal(size=(5000, 10)).astype("f4"))'
-    run --separate-stderr kd-train-student -q --data digits:test --soft-targets z.npy --layers 16 --epochs 1 \
+    run --separate-stderr kd-train-student -q --data digits:test --soft-targets z.npy --layers 16 \
+        --epochs 1 \
         -o student.safetensors
     [ "$status" -eq 1 ]
     [[ "$stderr" == *"z.npy: it does not say which images it was made for"*"--force"* ]]
-    kd-train-student -q --data digits:test --soft-targets z.npy --force --layers 16 --epochs 1 -o student.safetensors
+    kd-train-student -q --data digits:test --soft-targets z.npy --force --layers 16 --epochs 1 \
+        -o student.safetensors
     python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import kd_torch; print(kd_torch.load("student.safetensors")[0])' \
         "$torch"
 }

@@ -1,14 +1,16 @@
 #!/usr/bin/env bats
-# Every system call of the programs fails once, and allocations all over their run (each one with TORTURE=every): no signal,
-# one line on standard error, earlier outputs old or new and never in between, nothing temporary left. Exit status 0 is right
-# only where the result is the one without the failure. Programs built with LeakSanitizer (make MODE=leak) exit with 23 where
-# a failure loses memory.
+# Every system call of the programs fails once, and allocations all over their run (each one with
+# TORTURE=every): no signal, one line on standard error, earlier outputs old or new and never in
+# between, nothing temporary left. Exit status 0 is right only where the result is the one without
+# the failure. Programs built with LeakSanitizer (make MODE=leak) exit with 23 where a failure loses
+# memory.
 bats_require_minimum_version 1.5.0
 
 setup_file() {
     unset OPENBLAS_CORETYPE
     export FAIL
-    FAIL=$(cd "$BATS_TEST_DIRNAME/../.." && realpath -m "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so")
+    FAIL=$(cd "$BATS_TEST_DIRNAME/../.." &&
+        realpath -m "${UNIT_DIR:-build/release-cc/unit}/../torture/fail.so")
     [ -e "$FAIL" ] || return 0
     cd "$BATS_FILE_TMPDIR"
     kd-data convert digits:train digits:test --fraction 0.002 --to idx -o set --quiet >/dev/null
@@ -18,8 +20,10 @@ setup_file() {
     cp -r T runs/one && cp -r T runs/two
     kd-eval runs/one runs/two --save --quiet --data idx:set:test >/dev/null
     for n in 1 2; do
-        kd-train-student --data idx:set --layers 4 --epochs 2 -S soft --validation 5 --seed $n --quiet -o runs/x/students/kd/s$n
-        kd-train-teacher --data idx:set --layers 4 --epochs 2 --validation 5 --seed $n --quiet -o runs/x/teacher/s$n
+        kd-train-student --data idx:set --layers 4 --epochs 2 -S soft --validation 5 --seed $n \
+            --quiet -o runs/x/students/kd/s$n
+        kd-train-teacher --data idx:set --layers 4 --epochs 2 --validation 5 --seed $n --quiet \
+            -o runs/x/teacher/s$n
     done >/dev/null
 }
 setup() {
@@ -32,7 +36,8 @@ setup() {
     for f in result eval.json; do echo earlier >base/$f; done
 }
 
-# sums FOLDER: "NAME SUM SIZE" of its files, hidden ones too, a line each, and "NAME folder" of hidden folders
+# sums FOLDER: "NAME SUM SIZE" of its files, hidden ones too, a line each, and "NAME folder" of
+# hidden folders
 sums() {
     (cd "$1" && find . -type f -exec cksum {} + -o -name '.?*' -printf 'folder 0 %p\n' |
         while read -r sum size name; do echo "${name#./} $sum $size"; done)
@@ -42,7 +47,8 @@ sums() {
 on_the_way() {
     case $1 in
     *log.jsonl) cmp -s "out/$1" <(head -n "$(wc -l <"out/$1")" "good/$1") ;;
-    *checkpoint.safetensors | *checkpoint.previous.safetensors) kd-eval "out/$1" --data idx:set:test --quiet >/dev/null ;;
+    *checkpoint.safetensors | *checkpoint.previous.safetensors) kd-eval "out/$1" \
+        --data idx:set:test --quiet >/dev/null ;;
     *) false ;;
     esac
 }
@@ -75,7 +81,8 @@ once() {
     echo "$spec" >>failed
 }
 
-# torture COMMAND...: some 30 allocations spread over the run, each other call, and a disk that stays full
+# torture COMMAND...: some 30 allocations spread over the run, each other call, and a disk that
+# stays full
 torture() {
     local kind n step allocs base good
     rm -rf out failed
@@ -96,20 +103,23 @@ torture() {
 }
 
 @test "kd-soften" {
-    torture kd-soften --model T --model T --average probabilities -T 2 --data idx:set -o out/result --quiet --no-provenance
+    torture kd-soften --model T --model T --average probabilities -T 2 --data idx:set \
+        -o out/result --quiet --no-provenance
 }
 @test "kd-soften to standard output" {
     torture kd-soften --model T --data idx:set -o - --quiet --no-provenance
 }
 @test "kd-train-student" {
-    torture kd-train-student --data idx:set --layers 4 --epochs 2 --batch 8 -S soft --validation 5 -o out --quiet --no-provenance \
+    torture kd-train-student --data idx:set --layers 4 --epochs 2 --batch 8 -S soft --validation 5 \
+        -o out --quiet --no-provenance \
         --checkpoint-every 2steps
 }
 @test "kd-eval" {
     torture kd-eval out --quiet --save --json --data idx:set:test --reference T --confusion
 }
 @test "kd-correct" {
-    torture kd-correct T --by balanced --classes 3 --images idx:set --data idx:set -o out/result.safetensors --quiet --no-provenance
+    torture kd-correct T --by balanced --classes 3 --images idx:set --data idx:set \
+        -o out/result.safetensors --quiet --no-provenance
 }
 @test "kd-data" {
     torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json
@@ -118,7 +128,8 @@ torture() {
     torture kd-data convert idx:set --to png -o out/photos --quiet --no-provenance
 }
 @test "kd-train-teacher" {
-    torture kd-train-teacher --data idx:set --layers 4 --epochs 1 --shift 1 --ema-decay 0.9 --quiet -o out/m.safetensors --no-provenance
+    torture kd-train-teacher --data idx:set --layers 4 --epochs 1 --shift 1 --ema-decay 0.9 \
+        --quiet -o out/m.safetensors --no-provenance
 }
 @test "kd-report, a table" {
     torture kd-report runs/x --csv -o out/result --quiet --no-provenance
