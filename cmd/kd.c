@@ -102,7 +102,8 @@ static void show_kernels(const char *folder)
     close(ends[1]);
     FILE *f = fdopen(ends[0], "r");
     while (f && child > 0 && fgets(line, sizeof line, f))
-        if (strncmp(line, "BLAS: ", 6) == 0 || strncmp(line, "kernels: ", 9) == 0)
+        if (strncmp(line, "BLAS: ", 6) == 0 || strncmp(line, "kernels: ", 9) == 0 ||
+            strncmp(line, "machine: ", 9) == 0)
             fputs(line, stdout);
     if (f)
         fclose(f);

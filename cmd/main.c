@@ -1,4 +1,5 @@
 #include "kd/base/file.h"
+#include "kd/base/machine.h"
 #include "kd/base/mem.h"
 #include "kd/base/tensorfile.h"
 #include "kd/nn/gemm.h"
@@ -122,7 +123,8 @@ static int show_version(struct kd_err *err)
         return -1;
     if (kd_print(err, "\nkernels: %s", ours) < 0) return -1;
     if (ours != best && kd_print(err, " (KD_CPU; this processor has %s)", best) < 0) return -1;
-    return kd_print(err, "\n");
+    return kd_print(err, "\nmachine: %u processor%s, %.1f GB of memory to use\n", kd_cpus_usable(),
+                    kd_cpus_usable() > 1 ? "s" : "", (double)kd_memory_usable() / (1 << 30));
 }
 
 static int show_help(const struct kd_opt_section *sections, struct kd_err *err)
@@ -174,11 +176,11 @@ static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err
 /* A packed file that claims more than there is memory is better refused than tried. */
 static void limits_set(const struct kd_common *common)
 {
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    const size_t memory = kd_memory_usable();
     if (common->read_limit > 0)
         kd_read_limit_set((size_t)(common->read_limit * (1 << 30)));
-    else if (pages > 0 && page > 0)
-        kd_read_limit_set((size_t)pages * (size_t)page);
+    else if (memory)
+        kd_read_limit_set(memory);
     kd_tensorfile_verify(common->verify);
 }
 

@@ -19,9 +19,12 @@ experiment=$home/configs/digits.json
 if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
 runs=${RUNS:-runs}
 
-# How many at once: a processor each, and a gigabyte of free memory each where that can be told.
-cores=$(getconf _NPROCESSORS_ONLN)
+# How many at once: a processor each, and a gigabyte of memory each. kd knows what affinity and
+# containers leave of both.
+machine=$(kd-eval --version | sed -n 's/^machine: \([0-9]*\) processors*, \([0-9]*\).*/\1 \2/p')
+cores=${machine% *} usable=${machine#* }
 free=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo 2>/dev/null || true)
+if [ "${free:-$usable}" -gt "$usable" ]; then free=$usable; fi
 jobs=${JOBS:-$cores}
 case $jobs in *[!0-9]* | "") echo "run_all.sh: JOBS=$jobs: expected a number" >&2; exit 2 ;; esac
 if [ -z "${JOBS:-}" ] && [ -n "$free" ] && [ "$free" -lt "$jobs" ]; then jobs=$free; fi

@@ -3,10 +3,10 @@
  * step is microseconds away, then asleep on a condition, since nothing may come for seconds; the
  * caller too, as a worker may have lost its processor to another program. */
 #include "kd/base/pool.h"
+#include "kd/base/machine.h"
 #include "kd/base/mem.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -198,15 +198,4 @@ void kd_pool_free(struct kd_pool *pool)
 unsigned kd_pool_threads(const struct kd_pool *pool)
 {
     return pool ? pool->threads : 1;
-}
-
-unsigned kd_cpus_usable(void)
-{
-#ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return (unsigned)CPU_COUNT(&set);
-#endif
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (unsigned)n : 1;
 }

@@ -9,6 +9,7 @@
  * BLAS reaches on as many threads, measured just before. */
 #include "bench.h"
 #include "kd/base/file.h"
+#include "kd/base/machine.h"
 #include "kd/base/mem.h"
 #include "kd/base/progress.h"
 #include "kd/nn/gemm.h"

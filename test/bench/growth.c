@@ -4,6 +4,7 @@
 #include "../../lib/report/plot.h"
 #include "bench.h"
 #include "kd/base/file.h"
+#include "kd/base/machine.h"
 #include "kd/base/progress.h"
 
 #include <math.h>

@@ -36,10 +36,18 @@ wrong() {
         run --separate-stderr "$KD_BIN/$p" --version
         [ "$status" -eq 0 ] && [ -z "$stderr" ] || wrong "$p" --version
         [ "${lines[0]}" = "$p (kd) $version" ] || wrong "$p" "first line"
-        for word in compiler: "BLAS: OpenBLAS" ", kernel " kernels:; do
+        for word in compiler: "BLAS: OpenBLAS" ", kernel " kernels: "machine: "; do
             [[ "$output" == *"$word"* ]] || wrong "$p" "$word"
         done
     done
+}
+
+@test "affinity limits the processors that are used" {
+    command -v taskset >/dev/null || skip "no taskset"
+    first=$(taskset -pc $$ | sed 's/.*: \([0-9]*\).*/\1/')
+    run --separate-stderr taskset -c "$first" kd-eval --version
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ machine:\ 1\ processor,\ [0-9.]+\ GB ]]
 }
 
 @test "a BLAS kernel that the environment holds below the processor's is shown and warned of" {
@@ -73,8 +81,8 @@ wrong() {
     run --separate-stderr "$KD_BIN/kd" --version
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
-    [ "$(tail -n 2 <<<"$output")" = "$("$KD_BIN/kd-eval" --version | tail -n 2)" ]
-    [[ "$output" == *$'\nBLAS: '*$'\nkernels: '* ]]
+    [ "$(tail -n 3 <<<"$output")" = "$("$KD_BIN/kd-eval" --version | tail -n 3)" ]
+    [[ "$output" == *$'\nBLAS: '*$'\nkernels: '*$'\nmachine: '* ]]
 }
 
 @test "an unknown option is a usage error of one line with the nearest one" {

@@ -1,3 +1,4 @@
+#include "kd/base/machine.h"
 #include "kd/base/pool.h"
 
 #include <setjmp.h>

@@ -9,7 +9,7 @@
 #include "kd/base/err.h"
 
 struct kd_pool;
-/* threads 0: as many as this process may run on. 1 makes no thread at all. */
+/* threads 0: kd_cpus_usable() of them. 1 makes no thread at all. */
 struct kd_pool *kd_pool_new(unsigned threads, struct kd_err *err);
 void kd_pool_free(struct kd_pool *pool);              /* NULL allowed */
 unsigned kd_pool_threads(const struct kd_pool *pool); /* of NULL: 1 */
@@ -21,5 +21,4 @@ void kd_pool_run(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, uns
  * a row. */
 void kd_pool_run_brief(struct kd_pool *pool, unsigned parts, void (*fn)(void *arg, unsigned part),
                        void *arg);
-unsigned kd_cpus_usable(void);
 #endif
