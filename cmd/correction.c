@@ -6,8 +6,8 @@
 
 /* ---- images ---- */
 
-static int load(const struct correction *q, const struct kd_data_config *own, struct kd_images *out,
-                struct kd_err *err)
+static const struct kd_images *load(const struct correction *q, const struct kd_data_config *own,
+                                    struct kd_err *err)
 {
     int by = q->config->by;
     const char *split = by == KD_BY_TEST ? "test" : "train";
@@ -15,15 +15,14 @@ static int load(const struct correction *q, const struct kd_data_config *own, st
                          : q->data                                 ? q->data
                          : by == KD_BY_TEST && own->test           ? own->test
                                                                    : own->source;
-    struct kd_images_options o = {
-        .data_dir = q->data_dir, .default_split = split, .pool = q->run->pool};
-    if (!source)
-        return kd_fail_usage(err, "%s does not say what it was trained on; give --data",
-                             q->model->path);
-    if (kd_images_load(source, &o, out, err) < 0) return -1;
-    if (by == KD_BY_TEST && !out->labels)
-        return kd_fail_usage(err, "%s:%s has no labels to tune a bias on", out->source, out->split);
-    return 0;
+    if (!source) {
+        kd_fail_usage(err, "%s does not say what it was trained on; give --data", q->model->path);
+        return NULL;
+    }
+    const struct kd_images *images = kd_image_cache_get(q->cache, source, q->data_dir, split, err);
+    if (!images || by != KD_BY_TEST || images->labels) return images;
+    kd_fail_usage(err, "%s:%s has no labels to tune a bias on", images->source, images->split);
+    return NULL;
 }
 
 /* What the teacher says of each image as it is: the soft targets, or its answer now. *own is to be
@@ -48,8 +47,8 @@ static int teacher_logits(const struct correction *q, const struct kd_images *im
     *own = kd_alloc((size_t)images->n * classes, sizeof **own, "a teacher's logits", err);
     *out = *own;
     if (!*own) return -1;
-    return kd_teachers_predict(&t->teachers, &view, NULL, images->n, 1, q->run->pool,
-                               &q->run->progress, *own, err);
+    return kd_teachers_predict(&t->teachers, &view, NULL, images->n, 1, q->inv->pool,
+                               &q->inv->progress, *own, err);
 }
 
 /* ---- messages ---- */
@@ -76,12 +75,12 @@ static int tell(const struct correction *q, const struct kd_correction *c, struc
     if (status == 0)
         status = kd_bytes_format(&json, err, "},\"fingerprint\":\"%s\"}", c->fingerprint);
     if (status == 0)
-        kd_say(q->run, "%s: bias of class %s, found by %u images of %s:%s%s",
+        kd_say(q->inv, "%s: bias of class %s, found by %u images of %s:%s%s",
                q->name ? q->name : q->model->path, list.data, c->used, c->images->source,
                c->images->split,
                q->config->by == KD_BY_TEST ? "; tuned on the test set, for comparison only" : "");
     if (status == 0 && strcmp(q->output, "-") != 0)
-        status = kd_print(err, "%s\n", q->run->common.json ? json.data : q->output);
+        status = kd_print(err, "%s\n", q->inv->common.json ? json.data : q->output);
     kd_bytes_release(&list);
     kd_bytes_release(&json);
     kd_free(quoted);
@@ -89,29 +88,26 @@ static int tell(const struct correction *q, const struct kd_correction *c, struc
     return status;
 }
 
-int correction_run(struct correction *q, struct kd_err *err)
+int correction_make(struct correction *q, struct kd_err *err)
 {
     struct kd_data_config own = {0};
     const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
-    struct kd_images images = {0};
     float *kept = NULL;
     struct kd_correction c = {.config = q->config,
                               .model = q->model,
                               .data = &own,
-                              .images = &images,
                               .name = q->name,
-                              .command = q->run->command,
-                              .pool = q->run->pool,
-                              .progress = &q->run->progress};
+                              .command = q->inv->command,
+                              .pool = q->inv->pool,
+                              .progress = &q->inv->progress};
     int status = kd_model_data(q->model, &own, err);
-    if (status == 0) status = load(q, &own, &images, err);
-    if (status == 0) status = teacher_logits(q, &images, &kept, &c.teacher, err);
+    if (status == 0 && !(c.images = load(q, &own, err))) status = -1;
+    if (status == 0) status = teacher_logits(q, c.images, &kept, &c.teacher, err);
     if (status == 0) status = kd_correct(&c, err);
     if (status == 0) status = kd_correct_write(q->output, &c, err);
     if (status == 0) status = tell(q, &c, err);
     kd_correction_release(&c);
     kd_free(kept);
-    kd_images_release(&images);
     kd_opts_release(s);
     return status;
 }

@@ -2,13 +2,15 @@
  * the message. */
 #ifndef KD_CMD_CORRECTION_H
 #define KD_CMD_CORRECTION_H
+#include "kd/data/image_cache.h"
 #include "kd/train/config.h"
 #include "kd/train/correct.h"
 #include "kd/train/targets.h"
 #include "program.h"
 
 struct correction { /* all borrowed */
-    struct kd_run *run;
+    struct kd_invocation *inv;
+    struct kd_image_cache *cache;
     const struct kd_correct_config *config;
     struct kd_model *model;     /* its biases are changed */
     const char *data;           /* a source in place of the model's own; or NULL */
@@ -17,5 +19,5 @@ struct correction { /* all borrowed */
     const char *name;           /* in the experiment; or NULL */
     const char *output;         /* a file, or "-" */
 };
-int correction_run(struct correction *q, struct kd_err *err);
+int correction_make(struct correction *q, struct kd_err *err);
 #endif

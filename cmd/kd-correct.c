@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-static struct options {
+struct options {
     char *data, *data_dir;
     struct kd_texts teachers;
     char *soft_targets;
     struct kd_correct_config correct;
-} options;
+};
 
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
@@ -24,75 +24,77 @@ static const struct kd_option rows[] = {
      .help = "the same from a file of soft targets of the transfer images"},
     {0},
 };
-static const struct kd_opt_section sections[] = {
-    {"images", "Images and teacher", rows, &options, NULL},
-    {"correct", "Correction", kd_correct_rows, &options.correct, NULL},
+static const struct kd_program_section sections[] = {
+    {"images", "Images and teacher", rows, 0, NULL},
+    {"correct", "Correction", kd_correct_rows, O(correct), NULL},
     {0},
 };
 
-static int check(const struct kd_run *r, struct kd_err *err)
+static int check(const struct kd_invocation *inv, struct kd_err *err)
 {
-    bool teacher = options.teachers.n || options.soft_targets;
-    if (!r->common.output)
+    const struct options *o = inv->options;
+    bool teacher = o->teachers.n || o->soft_targets;
+    if (!inv->common.output)
         return kd_fail_usage(
             err, "say where the corrected model goes with --output PATH (or - for a pipe)");
-    if (options.teachers.n && options.soft_targets)
+    if (o->teachers.n && o->soft_targets)
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
-    if (teacher && options.correct.by != KD_BY_TRANSFER)
+    if (teacher && o->correct.by != KD_BY_TRANSFER)
         return kd_fail_usage(err, "--%s is for --by transfer",
-                             options.soft_targets ? "soft-targets" : "teacher");
-    if (options.correct.images && options.correct.by != KD_BY_BALANCED)
+                             o->soft_targets ? "soft-targets" : "teacher");
+    if (o->correct.images && o->correct.by != KD_BY_BALANCED)
         return kd_fail_usage(err, "--images is for --by balanced");
-    if (kd_args_has(&r->args, "flips") && options.correct.by != KD_BY_TRANSFER)
+    if (kd_args_has(&inv->args, "flips") && o->correct.by != KD_BY_TRANSFER)
         return kd_fail_usage(err, "--flips is for --by transfer");
     return 0;
 }
 
 /* Soft targets are read for the data that they are of; those of a file know which. */
-static int read_targets(const struct kd_run *r, const struct kd_model *model,
-                        struct kd_targets *out, struct kd_err *err)
+static int read_targets(const struct correction *q, const char *path, struct kd_targets *out,
+                        struct kd_err *err)
 {
     struct kd_data_config own = {0};
     const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
-    struct kd_images images = {0};
     struct kd_job job = {.distill.temperature = 1};
-    struct kd_images_options o = {
-        .data_dir = options.data_dir, .default_split = "train", .pool = r->pool};
-    int status = kd_model_data(model, &own, err);
-    const char *source = options.data ? options.data : own.source;
+    int status = kd_model_data(q->model, &own, err);
+    const char *source = q->data ? q->data : own.source;
     if (status == 0 && !source)
-        status =
-            kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
-    if (status == 0) status = kd_images_load(source, &o, &images, err);
-    if (status == 0) status = kd_targets_read(options.soft_targets, &images, &job, false, out, err);
-    kd_images_release(&images);
+        status = kd_fail_usage(err, "%s does not say what it was trained on; give --data",
+                               q->model->path);
+    const struct kd_images *images =
+        status == 0 ? kd_image_cache_get(q->cache, source, q->data_dir, "train", err) : NULL;
+    status = images ? kd_targets_read(path, images, &job, false, out, err) : -1;
     kd_opts_release(s);
     return status;
 }
 
-static int run(struct kd_run *r, struct kd_err *err)
+static int correct(struct kd_invocation *inv, struct kd_err *err)
 {
+    const struct options *o = inv->options;
     struct kd_model model = {0};
     struct kd_targets targets = {0};
-    struct correction q = {.run = r,
-                           .config = &options.correct,
+    struct kd_image_cache cache = {.pool = inv->pool};
+    struct correction q = {.inv = inv,
+                           .cache = &cache,
+                           .config = &o->correct,
                            .model = &model,
-                           .data = options.data,
-                           .data_dir = options.data_dir};
+                           .data = o->data,
+                           .data_dir = o->data_dir};
     char *path = NULL;
-    int status = check(r, err);
-    if (status == 0) status = kd_model_read(r->args.operands[0], &model, err);
-    for (size_t i = 0; i < options.teachers.n && status == 0; i++)
-        status = kd_teachers_add(&targets.teachers, options.teachers.v[i],
-                                 1.0 / (double)options.teachers.n, err);
-    if (status == 0 && options.soft_targets) status = read_targets(r, &model, &targets, err);
-    if (options.teachers.n || options.soft_targets) q.targets = &targets;
-    if (status == 0) status = (path = kd_output_model(r->common.output, err)) ? 0 : -1;
+    int status = check(inv, err);
+    if (status == 0) status = kd_model_read(inv->args.operands[0], &model, err);
+    for (size_t i = 0; i < o->teachers.n && status == 0; i++)
+        status =
+            kd_teachers_add(&targets.teachers, o->teachers.v[i], 1.0 / (double)o->teachers.n, err);
+    if (status == 0 && o->soft_targets) status = read_targets(&q, o->soft_targets, &targets, err);
+    if (o->teachers.n || o->soft_targets) q.targets = &targets;
+    if (status == 0) status = (path = kd_output_model(inv->common.output, err)) ? 0 : -1;
     q.output = path;
-    if (status == 0) status = correction_run(&q, err);
+    if (status == 0) status = correction_make(&q, err);
     kd_free(path);
     kd_targets_release(&targets);
     kd_model_release(&model);
+    kd_image_cache_release(&cache);
     return status;
 }
 
@@ -114,5 +116,6 @@ const struct kd_program kd_program = {
     .min_operands = 1,
     .max_operands = 1,
     .computes = true,
-    .run = run,
+    .options_size = sizeof(struct options),
+    .work = correct,
 };

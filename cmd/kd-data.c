@@ -10,7 +10,7 @@
 #define FORMS(X) X(TO_IDX, "idx") X(TO_PNG, "png") X(TO_TENSORS, "tensors")
 enum form { FORMS(KD_CHOICE_ENUM) };
 
-static struct {
+struct options {
     struct kd_data_config data;
     struct convert {
         int to;
@@ -21,7 +21,7 @@ static struct {
         char *only;
         bool group, labels;
     } sheet;
-} config;
+};
 
 static const struct kd_option convert_rows[] = {
     {"to", 0, NULL, KD_OPT_CHOICE, offsetof(struct convert, to), .preset = "tensors",
@@ -47,11 +47,12 @@ static const struct kd_option sheet_rows[] = {
      .help = "write its class under each image"},
     {0},
 };
-static const struct kd_opt_section sections[] = {
-    {"data", "Images taken", kd_data_rows, &config.data,
-     .only = "data-dir validation split-seed carve keep omit fraction"},
-    {"convert", "convert", convert_rows, &config.convert, NULL},
-    {"sheet", "sheet (random images with --seed)", sheet_rows, &config.sheet, NULL},
+static const struct kd_program_section sections[] = {
+    {"data", "Images taken", kd_data_rows, offsetof(struct options, data),
+     "data-dir validation split-seed carve keep omit fraction"},
+    {"convert", "convert", convert_rows, offsetof(struct options, convert), NULL},
+    {"sheet", "sheet (random images with --seed)", sheet_rows, offsetof(struct options, sheet),
+     NULL},
     {0},
 };
 
@@ -71,9 +72,9 @@ static void taken_release(struct taken *t)
     *t = (struct taken){0};
 }
 
-static int subset_take(struct taken *t, struct kd_err *err)
+static int subset_take(const struct options *o, struct taken *t, struct kd_err *err)
 {
-    struct kd_data_config c = config.data;
+    struct kd_data_config c = o->data;
     const bool validation = strcmp(t->split, "validation") == 0;
     struct kd_subset train = {0}, carved = {0};
     if (validation && !(c.validation > 0))
@@ -88,10 +89,11 @@ static int subset_take(struct taken *t, struct kd_err *err)
     return 0;
 }
 
-static int take(struct kd_run *run, const char *spec, struct taken *t, struct kd_err *err)
+static int take(struct kd_invocation *inv, const char *spec, struct taken *t, struct kd_err *err)
 {
+    const struct options *o = inv->options;
     const struct kd_images_options options = {
-        .data_dir = config.data.data_dir, .pool = run->pool, .progress = &run->progress};
+        .data_dir = o->data.data_dir, .pool = inv->pool, .progress = &inv->progress};
     char *source = NULL, *split = NULL, *whole = NULL;
     *t = (struct taken){0};
     int status = kd_spec_parse(spec, &source, &split, err);
@@ -103,9 +105,9 @@ static int take(struct kd_run *run, const char *spec, struct taken *t, struct kd
     if (status == 0) status = kd_images_load(whole ? whole : spec, &options, &t->images, err);
     if (status == 0 && !(t->split = kd_strdup(validation ? "validation" : t->images.split, err)))
         status = -1;
-    if (status == 0) status = subset_take(t, err);
+    if (status == 0) status = subset_take(o, t, err);
     if (status < 0) taken_release(t);
-    kd_bar_clear(&run->bar);
+    kd_bar_clear(&inv->bar);
     kd_free(source);
     kd_free(split);
     kd_free(whole);
@@ -193,11 +195,11 @@ done:
     return status;
 }
 
-static int inspect(struct kd_run *run, const struct taken *t, bool first, struct kd_err *err)
+static int inspect(struct kd_invocation *inv, const struct taken *t, bool first, struct kd_err *err)
 {
     struct kd_facts f;
     int status = kd_facts_find(&t->subset, &f, err);
-    if (status == 0 && run->common.json)
+    if (status == 0 && inv->common.json)
         status = inspect_json(t, &f, err);
     else if (status == 0 && (first || (status = kd_print(err, "\n")) == 0))
         status = inspect_print(t, &f, err);
@@ -240,24 +242,25 @@ done:
 }
 
 /* What was made, where it is no stream: its path, or one line of JSON. */
-static int made_print(const struct kd_run *run, cJSON *o, struct kd_err *err)
+static int made_print(const struct kd_invocation *inv, cJSON *o, struct kd_err *err)
 {
     char *text = NULL;
     int status = o ? 0 : -1;
-    if (status == 0 && strcmp(run->common.output, "-") != 0) {
-        status = kd_json_add_text(o, "path", run->common.output, err);
+    if (status == 0 && strcmp(inv->common.output, "-") != 0) {
+        status = kd_json_add_text(o, "path", inv->common.output, err);
         text = status == 0 ? kd_json_text(o, false, err) : NULL;
-        status = text ? kd_print(err, "%s\n", run->common.json ? text : run->common.output) : -1;
+        status = text ? kd_print(err, "%s\n", inv->common.json ? text : inv->common.output) : -1;
     }
     kd_free(text);
     cJSON_Delete(o);
     return status;
 }
 
-static int convert_write(struct kd_run *run, const struct kd_images *m, struct kd_err *err)
+static int convert_write(struct kd_invocation *inv, const struct kd_images *m, struct kd_err *err)
 {
-    const char *to = run->common.output;
-    switch ((enum form)config.convert.to) {
+    const struct options *o = inv->options;
+    const char *to = inv->common.output;
+    switch ((enum form)o->convert.to) {
     case TO_IDX:
         return kd_images_write_idx(m, to, err);
     case TO_PNG:
@@ -265,38 +268,39 @@ static int convert_write(struct kd_run *run, const struct kd_images *m, struct k
     case TO_TENSORS:
         break;
     }
-    return kd_images_write_tensors(m, to, run->command, err);
+    return kd_images_write_tensors(m, to, inv->command, err);
 }
 
-static int convert(struct kd_run *run, struct taken *t, bool last, struct kd_err *err)
+static int convert(struct kd_invocation *inv, struct taken *t, bool last, struct kd_err *err)
 {
+    const struct options *o = inv->options;
     struct kd_images copy = {0};
     const bool sort =
-        (config.convert.by_class || config.convert.to == TO_PNG) && !by_class_already(&t->subset);
+        (o->convert.by_class || o->convert.to == TO_PNG) && !by_class_already(&t->subset);
     const bool whole = t->subset.n == t->images.n && !sort;
-    if (sort && !config.convert.by_class)
-        kd_say(run,
+    if (sort && !o->convert.by_class)
+        kd_say(inv,
                "PNG folders are read class by class: the images get another order, and another "
                "fingerprint; soft targets of %s:%s are not for them",
                t->images.source, t->split);
     if (sort && by_class_sort(&t->subset, err) < 0) return -1;
     if (!whole && kd_subset_copy(&t->subset, t->split, &copy, err) < 0) return -1;
     const struct kd_images *m = whole ? &t->images : &copy;
-    int status = convert_write(run, m, err);
+    int status = convert_write(inv, m, err);
     if (status == 0)
-        kd_say(run, "%s:%s, %u images, pixels %s, labels %s", m->source, m->split, m->n,
+        kd_say(inv, "%s:%s, %u images, pixels %s, labels %s", m->source, m->split, m->n,
                m->pixels_fingerprint, m->labels ? m->labels_fingerprint : "none");
-    if (status == 0 && (last || run->common.json))
-        status = made_print(run, kd_images_identity(m, err), err);
+    if (status == 0 && (last || inv->common.json))
+        status = made_print(inv, kd_images_identity(m, err), err);
     kd_images_release(&copy);
     return status;
 }
 
 /* A folder of images holds train and test: what lay there as validation nobody would read, and
  * under another name it could take train's place. */
-static int folder_split_check(const char *spec, struct kd_err *err)
+static int folder_split_check(const struct options *o, const char *spec, struct kd_err *err)
 {
-    const char *form = config.convert.to == TO_IDX ? "idx" : "png";
+    const char *form = o->convert.to == TO_IDX ? "idx" : "png";
     char *source = NULL, *split = NULL;
     int status = kd_spec_parse(spec, &source, &split, err);
     if (status == 0 && split && strcmp(split, "validation") == 0)
@@ -311,15 +315,16 @@ static int folder_split_check(const char *spec, struct kd_err *err)
     return status;
 }
 
-static int convert_check(const struct kd_run *run, struct kd_err *err)
+static int convert_check(const struct kd_invocation *inv, struct kd_err *err)
 {
-    if (!run->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
-    for (size_t i = 1; config.convert.to != TO_TENSORS && i < run->args.n_operands; i++)
-        if (folder_split_check(run->args.operands[i], err) < 0) return -1;
-    if (config.convert.to == TO_TENSORS && run->args.n_operands > 2)
+    const struct options *o = inv->options;
+    if (!inv->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
+    for (size_t i = 1; o->convert.to != TO_TENSORS && i < inv->args.n_operands; i++)
+        if (folder_split_check(o, inv->args.operands[i], err) < 0) return -1;
+    if (o->convert.to == TO_TENSORS && inv->args.n_operands > 2)
         return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
-                             run->args.n_operands - 1);
-    if (config.convert.to != TO_TENSORS && strcmp(run->common.output, "-") == 0)
+                             inv->args.n_operands - 1);
+    if (o->convert.to != TO_TENSORS && strcmp(inv->common.output, "-") == 0)
         return kd_fail_usage(err,
                              "convert: a folder cannot go to standard output; only --to tensors "
                              "can");
@@ -362,19 +367,20 @@ static void cells_add(const struct kd_subset *s, int32_t label, uint32_t most, u
 }
 
 /* The cells of the sheet: list has room for the count and a break after each class. */
-static int cells_choose(struct kd_run *run, struct taken *t, uint32_t *list, uint32_t *n,
+static int cells_choose(struct kd_invocation *inv, struct taken *t, uint32_t *list, uint32_t *n,
                         struct kd_err *err)
 {
+    const struct options *o = inv->options;
     struct kd_subset *s = &t->subset;
-    const uint32_t count = (uint32_t)config.sheet.count, classes = t->images.classes;
+    const uint32_t count = (uint32_t)o->sheet.count, classes = t->images.classes;
     int32_t only = -1;
-    if (config.sheet.only && class_find(&t->images, config.sheet.only, &only, err) < 0) return -1;
-    if (kd_args_has(&run->args, "seed")) {
-        struct kd_rng rng = kd_rng_for((uint64_t)run->common.seed, KD_FOR_SPLIT, 1, 0);
+    if (o->sheet.only && class_find(&t->images, o->sheet.only, &only, err) < 0) return -1;
+    if (kd_args_has(&inv->args, "seed")) {
+        struct kd_rng rng = kd_rng_for((uint64_t)inv->common.seed, KD_FOR_SPLIT, 1, 0);
         kd_shuffle(s->index, s->n, &rng);
     }
     *n = 0;
-    if (config.sheet.only || !config.sheet.group || !t->images.labels) {
+    if (o->sheet.only || !o->sheet.group || !t->images.labels) {
         cells_add(s, only, count, list, n);
         return 0;
     }
@@ -388,22 +394,23 @@ static int cells_choose(struct kd_run *run, struct taken *t, uint32_t *list, uin
     return 0;
 }
 
-static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
+static int sheet(struct kd_invocation *inv, struct taken *t, struct kd_err *err)
 {
-    const struct kd_sheet how = {config.sheet.columns, config.sheet.scale, config.sheet.labels};
+    const struct options *o = inv->options;
+    const struct kd_sheet how = {o->sheet.columns, o->sheet.scale, o->sheet.labels};
     struct kd_picture picture = {0};
     struct kd_bytes bytes = {0};
     uint32_t n;
     uint32_t *list =
-        kd_alloc((size_t)config.sheet.count + t->images.classes, sizeof *list, "the sheet", err);
-    int status = list ? cells_choose(run, t, list, &n, err) : -1;
+        kd_alloc((size_t)o->sheet.count + t->images.classes, sizeof *list, "the sheet", err);
+    int status = list ? cells_choose(inv, t, list, &n, err) : -1;
     if (status == 0) status = kd_sheet_draw(&t->images, list, n, &how, &picture, err);
-    char *origin = run->command[0] ? kd_format(err, "kd %s: %s", KD_VERSION, run->command) : NULL;
-    if (status == 0 && run->command[0] && !origin) status = -1;
+    char *origin = inv->command[0] ? kd_format(err, "kd %s: %s", KD_VERSION, inv->command) : NULL;
+    if (status == 0 && inv->command[0] && !origin) status = -1;
     picture.origin = origin;
     if (status == 0) status = kd_picture_encode(&picture, &bytes, err);
-    if (status == 0) status = kd_file_write(run->common.output, bytes.data, bytes.size, err);
-    if (status == 0) status = made_print(run, kd_images_identity(&t->images, err), err);
+    if (status == 0) status = kd_file_write(inv->common.output, bytes.data, bytes.size, err);
+    if (status == 0) status = made_print(inv, kd_images_identity(&t->images, err), err);
     kd_bytes_release(&bytes);
     kd_picture_release(&picture);
     kd_free(origin);
@@ -411,14 +418,14 @@ static int sheet(struct kd_run *run, struct taken *t, struct kd_err *err)
     return status;
 }
 
-static int sheet_check(const struct kd_run *run, struct kd_err *err)
+static int sheet_check(const struct kd_invocation *inv, struct kd_err *err)
 {
-    if (!run->common.output)
+    if (!inv->common.output)
         return kd_fail_usage(err,
                              "sheet: say where to with -o SHEET.png, or -o - for standard output");
-    if (run->args.n_operands > 2)
+    if (inv->args.n_operands > 2)
         return kd_fail_usage(err, "sheet: one set at a time, %zu are given",
-                             run->args.n_operands - 1);
+                             inv->args.n_operands - 1);
     return 0;
 }
 
@@ -426,9 +433,10 @@ static int sheet_check(const struct kd_run *run, struct kd_err *err)
 
 static const char *const jobs[] = {"inspect", "convert", "sheet"};
 
-static int options_check(const struct kd_run *run, unsigned job, struct kd_err *err)
+static int options_check(const struct kd_invocation *inv, unsigned job, struct kd_err *err)
 {
-    const bool carved = config.data.validation > 0, part = config.data.fraction < 1;
+    const struct options *o = inv->options;
+    const bool carved = o->data.validation > 0, part = o->data.fraction < 1;
     char convert_alone[64], sheet_alone[64];
     snprintf(convert_alone, sizeof convert_alone, "is for convert, not for %s", jobs[job]);
     snprintf(sheet_alone, sizeof sheet_alone, "is for sheet, not for %s", jobs[job]);
@@ -437,12 +445,12 @@ static int options_check(const struct kd_run *run, unsigned job, struct kd_err *
         {job != 2, "count columns scale class group labels", sheet_alone},
         {!carved, "carve", "goes with --validation"},
         {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
-    return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
+    return kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err);
 }
 
-static int run(struct kd_run *r, struct kd_err *err)
+static int do_job(struct kd_invocation *inv, struct kd_err *err)
 {
-    const char *job = r->args.operands[0];
+    const char *job = inv->args.operands[0];
     unsigned j = 0;
     while (j < 3 && strcmp(jobs[j], job) != 0) j++;
     if (j == 3) {
@@ -450,18 +458,18 @@ static int run(struct kd_run *r, struct kd_err *err)
         return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert and sheet", job,
                              near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
-    if (options_check(r, j, err) < 0) return -1;
-    if (j == 0 && r->common.output)
+    if (options_check(inv, j, err) < 0) return -1;
+    if (j == 0 && inv->common.output)
         return kd_fail_usage(err,
                              "inspect: prints to standard output; -o is for convert and sheet");
-    if (j == 1 && convert_check(r, err) < 0) return -1;
-    if (j == 2 && sheet_check(r, err) < 0) return -1;
-    for (size_t i = 1; i < r->args.n_operands && !kd_stopping; i++) {
+    if (j == 1 && convert_check(inv, err) < 0) return -1;
+    if (j == 2 && sheet_check(inv, err) < 0) return -1;
+    for (size_t i = 1; i < inv->args.n_operands && !kd_stopping; i++) {
         struct taken t;
-        if (take(r, r->args.operands[i], &t, err) < 0) return -1;
-        const int status = j == 0   ? inspect(r, &t, i == 1, err)
-                           : j == 1 ? convert(r, &t, i + 1 == r->args.n_operands, err)
-                                    : sheet(r, &t, err);
+        if (take(inv, inv->args.operands[i], &t, err) < 0) return -1;
+        const int status = j == 0   ? inspect(inv, &t, i == 1, err)
+                           : j == 1 ? convert(inv, &t, i + 1 == inv->args.n_operands, err)
+                                    : sheet(inv, &t, err);
         taken_release(&t);
         if (status < 0) return -1;
     }
@@ -485,5 +493,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .min_operands = 2,
     .max_operands = 64,
-    .run = run,
+    .options_size = sizeof(struct options),
+    .work = do_job,
 };

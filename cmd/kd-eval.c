@@ -1,21 +1,19 @@
 #include "evaluation_file.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
-#include "kd/train/experiment.h"
 #include "kd/train/predict.h"
-#include "kd/train/targets.h"
+#include "kd/train/tasks.h"
 #include "program.h"
 
 #include <math.h>
 #include <string.h>
 
-static struct options {
+struct options {
     char *data, *data_dir, *split, *reference, *experiment, *runs;
     struct kd_texts set;
     bool confusion, timing, save, update;
     int tta; /* enum kd_tta */
-} options;
-#define SAVING (options.save || options.experiment)
+};
 
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
@@ -53,14 +51,15 @@ static const struct kd_option rows[] = {
      .help = "with --experiment: pass over models whose eval.json is of the same model and whole"},
     {0},
 };
-static const struct kd_opt_section sections[] = {{"evaluation", "Evaluation", rows, &options, NULL},
-                                                 {0}};
+static const struct kd_program_section sections[] = {{"evaluation", "Evaluation", rows, 0, NULL},
+                                                     {0}};
 
 struct work {
-    struct kd_run *run;
-    struct kd_images images;
-    char *loaded;
-    struct kd_model reference; /* net NULL: none */
+    struct kd_invocation *inv;
+    const struct options *o;
+    struct kd_image_cache cache;
+    const struct kd_images *images; /* those evaluated on */
+    struct kd_model reference;      /* net NULL: none */
     struct evaluation *results;
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */
@@ -68,15 +67,20 @@ struct work {
     size_t models;         /* of an experiment that are there */
 };
 
+static bool saving(const struct work *w)
+{
+    return w->o->save || w->o->experiment;
+}
+
 static bool to_file(const struct work *w)
 {
-    return w->run->common.output && strcmp(w->run->common.output, "-") != 0;
+    return w->inv->common.output && strcmp(w->inv->common.output, "-") != 0;
 }
 
 /* Lines go to standard output as they come, to a file all at once at the end. */
 static int tell(struct work *w, bool end, struct kd_err *err)
 {
-    const char *path = w->run->common.output;
+    const char *path = w->inv->common.output;
     int status = 0;
     if (!to_file(w)) {
         if (w->text.size) status = kd_print(err, "%s", w->text.data);
@@ -90,27 +94,6 @@ static int tell(struct work *w, bool end, struct kd_err *err)
 
 /* ---- what to evaluate on ---- */
 
-static int load(struct work *w, const char *source, const char *split, struct kd_err *err)
-{
-    struct kd_images_options o = {
-        .data_dir = options.data_dir, .default_split = split, .pool = w->run->pool};
-    char *key = kd_format(err, "%s %s", source, split);
-    if (!key) return -1;
-    if (w->loaded && strcmp(w->loaded, key) == 0) {
-        kd_free(key);
-        return 0;
-    }
-    kd_images_release(&w->images);
-    kd_free(w->loaded);
-    w->loaded = NULL;
-    if (kd_images_load(source, &o, &w->images, err) < 0) {
-        kd_free(key);
-        return -1;
-    }
-    w->loaded = key;
-    return 0;
-}
-
 static int choose_images(struct work *w, const struct kd_model *model, const char *split,
                          struct kd_subset *out, struct kd_err *err)
 {
@@ -118,25 +101,28 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
     bool validation = strcmp(split, "validation") == 0, test = strcmp(split, "test") == 0;
     int status = kd_model_data(model, &own, err);
-    const char *source = options.data ? options.data : test && own.test ? own.test : own.source;
+    const char *source = w->o->data ? w->o->data : test && own.test ? own.test : own.source;
     if (status == 0 && !source)
         status =
             kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
     const char *whole = validation ? "train" : split;
-    if (status == 0) status = load(w, source, whole, err);
-    if (status == 0 && options.split && strcmp(w->images.split, whole) != 0)
+    if (status == 0) {
+        w->images = kd_image_cache_get(&w->cache, source, w->o->data_dir, whole, err);
+        if (!w->images) status = -1;
+    }
+    if (status == 0 && w->o->split && strcmp(w->images->split, whole) != 0)
         status = kd_fail_usage(
             err, "--data %s is the split %s, but --split asks for %s; leave one of them out",
-            source, w->images.split, split);
+            source, w->images->split, split);
     if (status == 0 && validation) {
         struct kd_subset rest = {0};
         if (own.validation <= 0)
             status = kd_fail_usage(err, "%s was trained without validation images", model->path);
         else
-            status = kd_split_train(&w->images, &own, &rest, out, err);
+            status = kd_split_train(w->images, &own, &rest, out, err);
         kd_subset_release(&rest);
     } else if (status == 0)
-        status = kd_subset_all(&w->images, out, err);
+        status = kd_subset_all(w->images, out, err);
     kd_opts_release(s);
     return status;
 }
@@ -149,10 +135,10 @@ static int save_logits(const struct work *w, const struct kd_model *model,
                        const struct kd_subset *on, const float *logits, const int32_t *labels,
                        struct kd_err *err)
 {
-    if (!SAVING || strcmp(model->path, "-") == 0 || on->n != w->images.n) return 0;
+    if (!saving(w) || strcmp(model->path, "-") == 0 || on->n != w->images->n) return 0;
     char *path = kd_place_beside(model->path, KD_FILE_LOGITS, err);
-    int status = path ? kd_logits_write(path, logits, labels, model->net->classes, &w->images,
-                                        model->fingerprint, w->run->command, err)
+    int status = path ? kd_logits_write(path, logits, labels, model->net->classes, w->images,
+                                        model->fingerprint, w->inv->command, err)
                       : -1;
     kd_free(path);
     return status;
@@ -170,9 +156,9 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0)
         status =
             kd_predict_tta(model->net, &model->normalize, &view, on->index, on->n,
-                           (enum kd_tta)options.tta, w->run->pool, &w->run->progress, logits, err);
+                           (enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress, logits, err);
     if (status == 0) status = kd_logits_check(model->path, logits, on->n, classes, err);
-    if (status == 0 && (options.confusion || SAVING)) {
+    if (status == 0 && (w->o->confusion || saving(w))) {
         r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
         if (!r->confusion) status = -1;
     }
@@ -183,14 +169,14 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
         other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
         status = other ? kd_predict_tta(w->reference.net, &w->reference.normalize, &view, on->index,
-                                        on->n, (enum kd_tta)options.tta, w->run->pool,
-                                        &w->run->progress, other, err)
+                                        on->n, (enum kd_tta)w->o->tta, w->inv->pool,
+                                        &w->inv->progress, other, err)
                        : -1;
         if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
     }
-    if (status == 0 && options.timing)
+    if (status == 0 && w->o->timing)
         status = kd_predict_time(model->net, &model->normalize, &view, on->index, on->n,
-                                 w->run->pool, &r->latency_ms, &r->throughput, err);
+                                 w->inv->pool, &r->latency_ms, &r->throughput, err);
     kd_free(logits);
     kd_free(other);
     kd_free(labels);
@@ -204,7 +190,7 @@ static struct evaluation *add_result(struct work *w, struct kd_err *err)
     struct evaluation *r = kd_grow(&w->results, &w->n, &w->room, sizeof *r, "results", err);
     if (!r) return NULL;
     *r = (struct evaluation){
-        .agreement = NAN, .latency_ms = NAN, .throughput = NAN, .tta = (enum kd_tta)options.tta};
+        .agreement = NAN, .latency_ms = NAN, .throughput = NAN, .tta = (enum kd_tta)w->o->tta};
     return r;
 }
 
@@ -222,21 +208,21 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
     struct kd_subset on = {0};
     struct evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
-    if (status == 0) status = kd_model_suits(model, &w->images, err);
+    if (status == 0) status = kd_model_suits(model, w->images, err);
     if (status == 0) {
         bool carved = strcmp(split, "validation") == 0;
         r->model = kd_strdup(model->path, err);
-        r->data = kd_strdup(w->images.source, err);
-        r->split = kd_strdup(carved ? split : w->images.split, err);
+        r->data = kd_strdup(w->images->source, err);
+        r->split = kd_strdup(carved ? split : w->images->split, err);
         r->parameters = model->net->parameters;
         r->macs = model->net->macs;
         r->classes = model->net->classes;
         memcpy(r->fingerprint, model->fingerprint, sizeof r->fingerprint);
         status = r->model && r->data && r->split ? measure(w, model, &on, r, err) : -1;
     }
-    if (status == 0 && SAVING) status = add_line(&w->saved, r, w->run->command, err);
-    if (status == 0 && w->run->common.json) {
-        status = add_line(&w->text, r, to_file(w) ? w->run->command : NULL, err);
+    if (status == 0 && saving(w)) status = add_line(&w->saved, r, w->inv->command, err);
+    if (status == 0 && w->inv->common.json) {
+        status = add_line(&w->text, r, to_file(w) ? w->inv->command : NULL, err);
         if (status == 0) status = tell(w, false, err);
     }
     kd_subset_release(&on);
@@ -256,8 +242,8 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
     struct kd_model model = {0};
     int status = kd_model_read(operand, &model, err);
     kd_bytes_release(&w->saved);
-    if (status == 0) status = evaluate(w, &model, options.split ? options.split : "test", err);
-    if (status == 0 && options.save && strcmp(operand, "-") != 0) status = save(w, model.path, err);
+    if (status == 0) status = evaluate(w, &model, w->o->split ? w->o->split : "test", err);
+    if (status == 0 && w->o->save && strcmp(operand, "-") != 0) status = save(w, model.path, err);
     kd_model_release(&model);
     return status;
 }
@@ -266,12 +252,12 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
 
 /* On `split`; NULL: on the test split, and on the validation images of a training that has some.
  * The answers to the test images are wanted too. */
-static bool is_evaluated(const char *model_path, const struct kd_model *model, const char *split,
-                         bool carves)
+static bool is_evaluated(const struct work *w, const char *model_path, const struct kd_model *model,
+                         const char *split, bool carves)
 {
     struct kd_err ignored;
     struct evaluation_wanted wanted = {model->fingerprint, split ? split : "test",
-                                       (enum kd_tta)options.tta, options.timing};
+                                       (enum kd_tta)w->o->tta, w->o->timing};
     char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, &ignored);
     char *logits = kd_place_beside(model_path, KD_FILE_LOGITS, &ignored);
     bool is = path && logits && evaluation_is_saved(path, &wanted);
@@ -291,8 +277,8 @@ static int evaluate_both(struct work *w, struct kd_model *model, const struct kd
     size_t n = w->n;
     bool carves = own->validation > 0;
     int status = evaluate(w, model, "test", err);
-    if (status < 0 && err->kind == KD_ERR_USAGE && carves && !own->test && !options.data) {
-        kd_say(w->run, "%s; evaluated on its validation images alone", err->text);
+    if (status < 0 && err->kind == KD_ERR_USAGE && carves && !own->test && !w->o->data) {
+        kd_say(w->inv, "%s; evaluated on its validation images alone", err->text);
         w->n = n;
         *err = (struct kd_err){0};
         status = 0;
@@ -300,102 +286,116 @@ static int evaluate_both(struct work *w, struct kd_model *model, const struct kd
     return status == 0 && carves ? evaluate(w, model, "validation", err) : status;
 }
 
-static int evaluate_place(struct work *w, const struct kd_experiment *x, const char *name,
-                          bool student, uint64_t seed, struct kd_err *err)
+static int evaluate_place(struct work *w, const char *path, struct kd_err *err)
 {
     struct kd_model model = {0};
-    char *path = kd_experiment_model(x, name, student, seed, err);
-    int status = path ? 0 : -1;
+    struct kd_data_config own = {0};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
+    if (!kd_path_exists(path)) return 0;
+    w->models++;
     kd_bytes_release(&w->saved);
-    if (status == 0 && kd_path_exists(path)) {
-        status = kd_model_read(path, &model, err);
-        w->models++;
-        struct kd_data_config own = {0};
-        const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
-        if (status == 0) status = kd_model_data(&model, &own, err);
-        bool carves = own.validation > 0;
-        if (status == 0 && !(options.update && is_evaluated(path, &model, options.split, carves))) {
-            status = options.split ? evaluate(w, &model, options.split, err)
-                                   : evaluate_both(w, &model, &own, err);
-            if (status == 0) status = save(w, path, err);
-        }
-        kd_opts_release(s);
+    int status = kd_model_read(path, &model, err);
+    if (status == 0) status = kd_model_data(&model, &own, err);
+    bool carves = own.validation > 0;
+    if (status == 0 && !(w->o->update && is_evaluated(w, path, &model, w->o->split, carves))) {
+        status = w->o->split ? evaluate(w, &model, w->o->split, err)
+                             : evaluate_both(w, &model, &own, err);
+        if (status == 0) status = save(w, path, err);
     }
+    kd_opts_release(s);
     kd_model_release(&model);
+    return status;
+}
+
+/* The teacher of a seed, after which all its students are compared with it. */
+static int set_reference(struct work *w, const struct kd_experiment *x, uint64_t seed,
+                         struct kd_err *err)
+{
+    char *path =
+        kd_experiment_model(x, KD_FOLDER_TEACHER, false, kd_experiment_teacher_seed(x, seed), err);
+    kd_model_release(&w->reference);
+    int status = !path ? -1 : kd_path_exists(path) ? kd_model_read(path, &w->reference, err) : 0;
     kd_free(path);
     return status;
 }
 
-static int set_reference(struct work *w, const char *path, struct kd_err *err)
+/* Seed after seed, its teacher first and by itself. */
+static int evaluate_tasks(struct work *w, const struct kd_experiment *x,
+                          const struct kd_picked *picked, struct kd_err *err)
 {
+    int status = 0;
+    bool compared = false; /* the reference is this seed's */
+    for (size_t i = 0; i < picked->n && status == 0 && !kd_stopping; i++) {
+        const struct kd_task *task = picked->v[i];
+        if (i && task->seed != picked->v[i - 1]->seed) compared = false;
+        if (task->kind == KD_TASK_TEACHER) {
+            kd_model_release(&w->reference);
+            if (kd_experiment_teacher_seed(x, task->seed) != task->seed) continue;
+        } else if (!compared) {
+            status = set_reference(w, x, task->seed, err);
+            compared = true;
+        }
+        if (status == 0) status = evaluate_place(w, task->model, err);
+    }
     kd_model_release(&w->reference);
-    return path && kd_path_exists(path) ? kd_model_read(path, &w->reference, err) : 0;
-}
-
-static int evaluate_seed(struct work *w, const struct kd_experiment *x, uint64_t seed,
-                         struct kd_err *err)
-{
-    uint64_t of = kd_experiment_teacher_seed(x, seed);
-    char *teacher = kd_experiment_model(x, "teacher", false, of, err);
-    int status = !teacher ? -1 : of == seed ? evaluate_place(w, x, "teacher", false, seed, err) : 0;
-    if (status == 0) status = set_reference(w, teacher, err);
-    for (size_t i = 0; i < x->n_students && status == 0 && !kd_stopping; i++)
-        status = evaluate_place(w, x, x->students[i].name, true, seed, err);
-    kd_model_release(&w->reference);
-    kd_free(teacher);
     return status;
 }
 
 static int evaluate_experiment(struct work *w, struct kd_err *err)
 {
-    struct kd_experiment *x =
-        kd_experiment_open(options.experiment, options.runs, &options.set, err);
-    if (!x) return -1;
-    bool given = kd_args_has(&w->run->args, "seed");
-    size_t n = given ? 1 : x->n_seeds;
-    int status = 0;
-    for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
-        status = evaluate_seed(w, x, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
+    const uint64_t seed = (uint64_t)w->inv->common.seed;
+    const uint64_t *only = kd_args_has(&w->inv->args, "seed") ? &seed : NULL;
+    const struct kd_pick pick = {
+        .kinds = KD_PICK_TEACHERS | KD_PICK_STUDENTS, .seed = only, .by_seed = true};
+    struct kd_picked picked = {0};
+    struct kd_experiment *x = kd_experiment_open(w->o->experiment, w->o->runs, &w->o->set, err);
+    struct kd_tasks *tasks =
+        x ? kd_tasks_open(x, &(struct kd_tasks_options){.seed = only}, err) : NULL;
+    int status = tasks ? kd_tasks_pick(tasks, &pick, &picked, err) : -1;
+    if (status == 0) status = evaluate_tasks(w, x, &picked, err);
     if (status == 0 && !kd_stopping && !w->models)
         status = kd_fail(
             err, "%s: there is no model of it; train them first, or say where they are with --runs",
             x->folder);
+    kd_picked_release(&picked);
+    kd_tasks_close(tasks);
     kd_experiment_close(x);
     return status;
 }
 
-static int check(const struct kd_run *r, struct kd_err *err)
+static int check(const struct kd_invocation *inv, struct kd_err *err)
 {
+    const struct options *o = inv->options;
     static const char *const splits[] = {"test", "train", "validation"};
-    if (!r->args.n_operands && !options.experiment)
+    if (!inv->args.n_operands && !o->experiment)
         return kd_fail_usage(err,
                              "no model is given; give model files, run folders, or --experiment");
-    if (r->args.n_operands && options.experiment)
+    if (inv->args.n_operands && o->experiment)
         return kd_fail_usage(err, "give models or --experiment, not both");
-    const bool experiment = options.experiment;
+    const bool experiment = o->experiment;
     const struct kd_idle rules[] = {
         {!experiment, "update set runs", "goes with --experiment"},
-        {!r->common.json, "confusion", "goes with --json"},
+        {!inv->common.json, "confusion", "goes with --json"},
         {experiment, "reference",
          "is for models that are named; those of an experiment are held against its teacher"}};
-    if (kd_args_idle(&r->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
-    for (int i = 0; options.split && i < 3; i++)
-        if (strcmp(options.split, splits[i]) == 0) return 0;
-    if (options.split)
-        return kd_fail_usage(err, "--split=%s: expected test, train or validation", options.split);
+    if (kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
+    for (int i = 0; o->split && i < 3; i++)
+        if (strcmp(o->split, splits[i]) == 0) return 0;
+    if (o->split)
+        return kd_fail_usage(err, "--split=%s: expected test, train or validation", o->split);
     return 0;
 }
 
-static int run(struct kd_run *r, struct kd_err *err)
+static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
 {
-    struct work w = {.run = r};
-    int status = check(r, err);
-    if (status == 0 && options.reference)
-        status = kd_model_read(options.reference, &w.reference, err);
-    if (status == 0 && options.experiment) status = evaluate_experiment(&w, err);
-    for (size_t i = 0; i < r->args.n_operands && status == 0 && !kd_stopping; i++)
-        status = evaluate_operand(&w, r->args.operands[i], err);
-    if (status == 0 && !r->common.json && w.n)
+    struct work w = {
+        .inv = inv, .o = inv->options, .cache = {.pool = inv->pool, .keep = KD_IMAGE_CACHE_MOST}};
+    int status = check(inv, err);
+    if (status == 0 && w.o->reference) status = kd_model_read(w.o->reference, &w.reference, err);
+    if (status == 0 && w.o->experiment) status = evaluate_experiment(&w, err);
+    for (size_t i = 0; i < inv->args.n_operands && status == 0 && !kd_stopping; i++)
+        status = evaluate_operand(&w, inv->args.operands[i], err);
+    if (status == 0 && !inv->common.json && w.n)
         status = evaluation_table(w.results, w.n, &w.text, err);
     if (status == 0 && !kd_stopping) status = tell(&w, true, err);
     for (size_t i = 0; i < w.n; i++) {
@@ -408,8 +408,7 @@ static int run(struct kd_run *r, struct kd_err *err)
     kd_bytes_release(&w.saved);
     kd_bytes_release(&w.text);
     kd_model_release(&w.reference);
-    kd_images_release(&w.images);
-    kd_free(w.loaded);
+    kd_image_cache_release(&w.cache);
     return status;
 }
 
@@ -431,5 +430,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .max_operands = 1 << 20,
     .computes = true,
-    .run = run,
+    .options_size = sizeof(struct options),
+    .work = evaluate_all,
 };

@@ -27,14 +27,14 @@ enum form { FORMS(KD_CHOICE_ENUM) };
     X(TABLE_CLASS_SEEDS, "class-seeds")
 enum { TABLES(KD_CHOICE_ENUM) };
 
-static struct config {
+struct options {
     bool best, log, last, csv, markdown, latex, charts, page, workbook, all;
     int format, table;
     struct kd_texts set;
     char *columns, *sort, *filter, *runs, *data_dir;
-} config;
+};
 
-#define AT(field) offsetof(struct config, field)
+#define AT(field) offsetof(struct options, field)
 static const struct kd_option what[] = {
     {"best", 'b', NULL, KD_OPT_BOOL, AT(best),
      .help = "print only the path of the model of the student best on validation"},
@@ -74,9 +74,9 @@ static const struct kd_option form[] = {
     {0},
 };
 #undef AT
-static const struct kd_opt_section sections[] = {
-    {"what", "What to show", what, &config, NULL},
-    {"form", "Form", form, &config, NULL},
+static const struct kd_program_section sections[] = {
+    {"what", "What to show", what, 0, NULL},
+    {"form", "Form", form, 0, NULL},
     {0},
 };
 
@@ -97,8 +97,9 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* The form asked for: by flag, else by the ending of -o, else the terminal's. */
-static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_err *err)
+static int choose_form(const struct kd_invocation *inv, enum form *chosen, struct kd_err *err)
 {
+    const struct options *o = inv->options;
     static const struct {
         const char *end;
         enum form form;
@@ -107,14 +108,14 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
     const struct {
         bool given;
         enum form form;
-    } flags[] = {{kd_args_has(&run->args, "format"), (enum form)config.format},
-                 {config.csv, FORM_CSV},
-                 {config.markdown, FORM_MARKDOWN},
-                 {config.latex, FORM_LATEX},
-                 {run->common.json, FORM_JSON},
-                 {config.charts, FORM_CHARTS},
-                 {config.page, FORM_PAGE},
-                 {config.workbook, FORM_WORKBOOK}};
+    } flags[] = {{kd_args_has(&inv->args, "format"), (enum form)o->format},
+                 {o->csv, FORM_CSV},
+                 {o->markdown, FORM_MARKDOWN},
+                 {o->latex, FORM_LATEX},
+                 {inv->common.json, FORM_JSON},
+                 {o->charts, FORM_CHARTS},
+                 {o->page, FORM_PAGE},
+                 {o->workbook, FORM_WORKBOOK}};
     int given = 0;
     *chosen = FORM_TERMINAL;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -122,21 +123,21 @@ static int choose_form(const struct kd_run *run, enum form *chosen, struct kd_er
             if (given > 1) return kd_fail_usage(err, "one form at a time; --all writes every one");
             *chosen = flags[i].form;
         }
-    if ((given || config.all) && (config.best || config.log))
+    if ((given || o->all) && (o->best || o->log))
         return kd_fail_usage(err, "--%s has a form of its own; leave the other out",
-                             config.best ? "best" : "log");
-    if (given || config.best || config.log || !run->common.output) return 0;
+                             o->best ? "best" : "log");
+    if (given || o->best || o->log || !inv->common.output) return 0;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (ends_with(run->common.output, ends[i].end)) *chosen = ends[i].form;
-    const char *slash = strrchr(run->common.output, '/'), *dot = strrchr(run->common.output, '.');
-    if (*chosen != FORM_TERMINAL || config.all || !dot || (slash && dot < slash) ||
-        ends_with(run->common.output, ".txt"))
+        if (ends_with(inv->common.output, ends[i].end)) *chosen = ends[i].form;
+    const char *slash = strrchr(inv->common.output, '/'), *dot = strrchr(inv->common.output, '.');
+    if (*chosen != FORM_TERMINAL || o->all || !dot || (slash && dot < slash) ||
+        ends_with(inv->common.output, ".txt"))
         return 0;
     return kd_fail_usage(err,
                          "%s: no form is known by \"%s\"; end it in .txt, .csv, .md, .json, .tex, "
                          ".html or .xlsx, or say "
                          "the form",
-                         run->common.output, dot);
+                         inv->common.output, dot);
 }
 
 /* A report passes over what cannot be read. Where that was this machine's failure, it is none of
@@ -148,40 +149,41 @@ static int machine_check(struct kd_err *err)
 }
 
 /* Text to -o or standard output. */
-static int deliver(struct kd_run *run, const struct kd_bytes *text, struct kd_err *err)
+static int deliver(struct kd_invocation *inv, const struct kd_bytes *text, struct kd_err *err)
 {
     if (machine_check(err) < 0) return -1;
-    if (run->common.output && strcmp(run->common.output, "-") != 0) {
-        if (kd_file_write(run->common.output, text->data, text->size, err) < 0) return -1;
-        return kd_print(err, "%s\n", run->common.output);
+    if (inv->common.output && strcmp(inv->common.output, "-") != 0) {
+        if (kd_file_write(inv->common.output, text->data, text->size, err) < 0) return -1;
+        return kd_print(err, "%s\n", inv->common.output);
     }
     return text->size ? kd_print(err, "%s", text->data) : 0;
 }
 
-static int print_best(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
+static int print_best(const struct options *o, const struct kd_report *report, struct kd_bytes *out,
+                      struct kd_err *err)
 {
     for (size_t i = 0; i < report->n_runs; i++) {
-        const struct kd_entry *best = kd_report_best_named(report, i, config.filter);
+        const struct kd_entry *best = kd_report_best_named(report, i, o->filter);
         const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
         if (!r)
             return kd_fail(err,
                            "%s: no student%s%s with a model file and a validation score; "
                            "validation images are carved "
                            "with \"data\": {\"validation\": N}",
-                           report->runs[i].folder, config.filter ? " named like " : "",
-                           config.filter ? config.filter : "");
+                           report->runs[i].folder, o->filter ? " named like " : "",
+                           o->filter ? o->filter : "");
         if (kd_bytes_format(out, err, "%s\n", r->model) < 0) return -1;
     }
     return 0;
 }
 
-static int print_logs(const struct kd_report *report, bool colour, struct kd_bytes *out,
-                      struct kd_err *err)
+static int print_logs(const struct options *o, const struct kd_report *report, bool colour,
+                      struct kd_bytes *out, struct kd_err *err)
 {
     for (size_t run = 0; run < report->n_runs; run++) {
-        const struct kd_entry *best = config.best ? kd_report_best(report, run) : NULL;
+        const struct kd_entry *best = o->best ? kd_report_best(report, run) : NULL;
         const struct kd_result *only = best ? kd_report_best_seed(report, best) : NULL;
-        if (config.best && !only)
+        if (o->best && !only)
             return kd_fail(err, "%s: no validated student yet", report->runs[run].folder);
         for (size_t i = 0; i < report->n_results; i++) {
             const struct kd_result *r = &report->results[i];
@@ -195,8 +197,8 @@ static int print_logs(const struct kd_report *report, bool colour, struct kd_byt
                    report->runs[0].folder);
 }
 
-static int print_table(const struct kd_report *report, const struct kd_view *view,
-                       struct kd_bytes *out, struct kd_err *err)
+static int print_table(const struct options *o, const struct kd_report *report,
+                       const struct kd_view *view, struct kd_bytes *out, struct kd_err *err)
 {
     static int (*const make[])(const struct kd_report *, struct kd_table *, struct kd_err *) = {
         [TABLE_MODELS] = kd_table_models,           [TABLE_SEEDS] = kd_table_seeds,
@@ -205,8 +207,8 @@ static int print_table(const struct kd_report *report, const struct kd_view *vie
     struct kd_table t;
     struct kd_column *columns = NULL;
     size_t column;
-    if (config.table == TABLE_MODELS) return kd_report_render(report, view, out, err);
-    int status = make[config.table](report, &t, err);
+    if (o->table == 0) return kd_report_render(report, view, out, err);
+    int status = make[o->table](report, &t, err);
     if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
     if (status == 0 && view->sort) {
         status = kd_table_find(&t, view->sort, &column, err);
@@ -221,14 +223,15 @@ static int print_table(const struct kd_report *report, const struct kd_view *vie
 }
 
 /* Folder that files go to: -o or RUN/report. */
-static char *target(const struct kd_run *run, const struct kd_report *report, struct kd_err *err)
+static char *target(const struct kd_invocation *inv, const struct kd_report *report,
+                    struct kd_err *err)
 {
-    if (run->common.output) return kd_strdup(run->common.output, err);
+    if (inv->common.output) return kd_strdup(inv->common.output, err);
     return kd_path_join(err, report->runs[0].folder, KD_FOLDER_REPORT);
 }
 
 struct told {
-    struct kd_run *run;
+    struct kd_invocation *inv;
     size_t written;
 };
 
@@ -237,28 +240,29 @@ static int announce(void *ctx, const char *path, struct kd_err *err)
     struct told *told = ctx;
     told->written++;
     if (kd_print(err, "%s\n", path) < 0) return -1;
-    return kd_progress_go_on(&told->run->progress, err);
+    return kd_progress_go_on(&told->inv->progress, err);
 }
 
 static void explain(void *ctx, const char *why)
 {
     struct told *told = ctx;
-    kd_say(told->run, "pictures of data are left out: %s", why);
+    kd_say(told->inv, "pictures of data are left out: %s", why);
 }
 
-static int write_files(struct kd_run *run, const struct kd_report *report, enum form chosen,
+static int write_files(struct kd_invocation *inv, const struct kd_report *report, enum form chosen,
                        struct kd_err *err)
 {
-    bool many = config.all || chosen == FORM_CHARTS;
-    if (many && run->common.output && strcmp(run->common.output, "-") == 0)
+    const struct options *o = inv->options;
+    bool many = o->all || chosen == FORM_CHARTS;
+    if (many && inv->common.output && strcmp(inv->common.output, "-") == 0)
         return kd_fail_usage(err,
                              "several files do not go to standard output; name a folder with -o");
-    char *folder = target(run, report, err), *path = NULL;
+    char *folder = target(inv, report, err), *path = NULL;
     int status = -1;
     if (!folder) return -1;
-    struct told told = {run, 0};
+    struct told told = {inv, 0};
     const struct kd_writer writer = {folder, announce, &told, explain};
-    if (config.all) {
+    if (o->all) {
         status = kd_report_write_all(report, &writer, err);
     } else if (chosen == FORM_CHARTS) {
         status = kd_charts_write(report, &writer, err);
@@ -267,7 +271,7 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
                              report->runs[0].folder);
     } else {
         const char *name = chosen == FORM_PAGE ? KD_FILE_PAGE : KD_FILE_WORKBOOK;
-        path = run->common.output ? kd_strdup(run->common.output, err)
+        path = inv->common.output ? kd_strdup(inv->common.output, err)
                                   : kd_path_join(err, folder, name);
         if (path && chosen == FORM_PAGE) status = kd_page_write(report, path, err);
         if (path && chosen == FORM_WORKBOOK) status = kd_workbook_write(report, path, err);
@@ -276,86 +280,85 @@ static int write_files(struct kd_run *run, const struct kd_report *report, enum 
     kd_free(folder);
     kd_free(path);
     const char *missing = kd_report_missing_forms();
-    if (status == 0 && *missing && many) kd_say(run, "%s", missing);
+    if (status == 0 && *missing && many) kd_say(inv, "%s", missing);
     return status;
 }
 
-static int check_options(const struct kd_run *run, enum form chosen, struct kd_err *err)
+static int check_options(const struct kd_invocation *inv, enum form chosen, struct kd_err *err)
 {
-    const bool files = config.all || chosen >= FORM_CHARTS, alone = config.best || config.log;
-    const bool pictures = config.all || chosen == FORM_CHARTS || chosen == FORM_PAGE;
+    const struct options *o = inv->options;
+    const bool files = o->all || chosen >= FORM_CHARTS, alone = o->best || o->log;
+    const bool pictures = o->all || chosen == FORM_CHARTS || chosen == FORM_PAGE;
     bool experiment = false;
-    for (size_t i = 0; i < run->args.n_operands; i++)
-        experiment |= ends_with(run->args.operands[i], ".json");
+    for (size_t i = 0; i < inv->args.n_operands; i++)
+        experiment |= ends_with(inv->args.operands[i], ".json");
     const struct kd_idle rules[] = {
         {files, "table columns sort filter",
          "is for tables as text; charts, page and workbook show all models"},
         {alone, "table columns sort", "is for tables, not for --log and --best"},
-        {config.log, "filter", "is for tables and --best, not for --log"},
+        {o->log, "filter", "is for tables and --best, not for --log"},
         {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
         {!experiment, "set", "overrides a key of an experiment, but none is named"},
-        {!experiment && !config.last, "runs",
+        {!experiment && !o->last, "runs",
          "says where --last and an experiment look; name one of them"}};
-    return kd_args_idle(&run->args, rules, sizeof rules / sizeof *rules, err);
+    return kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err);
 }
 
-static int show(struct kd_run *run, const struct kd_report *report, enum form chosen,
+static int show(struct kd_invocation *inv, const struct kd_report *report, enum form chosen,
                 struct kd_err *err)
 {
-    static const enum kd_form forms[] = {[FORM_TERMINAL] = KD_FORM_TERMINAL,
-                                         [FORM_MARKDOWN] = KD_FORM_MARKDOWN,
-                                         [FORM_CSV] = KD_FORM_CSV,
-                                         [FORM_JSON] = KD_FORM_JSON,
-                                         [FORM_LATEX] = KD_FORM_LATEX};
+    const struct options *o = inv->options;
+    static const enum kd_form forms[] = {KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV,
+                                         KD_FORM_JSON, KD_FORM_LATEX};
     struct kd_bytes out = {0};
-    if (config.all || chosen >= FORM_CHARTS) return write_files(run, report, chosen, err);
+    if (o->all || chosen >= FORM_CHARTS) return write_files(inv, report, chosen, err);
     const char *term = getenv("TERM");
-    bool terminal = !run->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
+    bool terminal = !inv->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
                     strcmp(term, "dumb") != 0;
-    const struct kd_view view = {forms[chosen], terminal, config.columns, config.sort,
-                                 config.filter};
-    int status = config.log    ? print_logs(report, terminal, &out, err)
-                 : config.best ? print_best(report, &out, err)
-                               : print_table(report, &view, &out, err);
-    if (status == 0) status = deliver(run, &out, err);
+    const struct kd_view view = {forms[chosen], terminal, o->columns, o->sort, o->filter};
+    int status = o->log    ? print_logs(o, report, terminal, &out, err)
+                 : o->best ? print_best(o, report, &out, err)
+                           : print_table(o, report, &view, &out, err);
+    if (status == 0) status = deliver(inv, &out, err);
     kd_bytes_release(&out);
     return status;
 }
 
 /* An experiment file stands for its run folder. */
-static char *folder_of(const char *operand, struct kd_err *err)
+static char *folder_of(const struct options *o, const char *operand, struct kd_err *err)
 {
     if (!ends_with(operand, ".json")) return kd_strdup(operand, err);
-    struct kd_experiment *x = kd_experiment_open(operand, config.runs, &config.set, err);
+    struct kd_experiment *x = kd_experiment_open(operand, o->runs, &o->set, err);
     char *folder = x ? kd_strdup(x->folder, err) : NULL;
     kd_experiment_close(x);
     return folder;
 }
 
-static int run(struct kd_run *r, struct kd_err *err)
+static int make_report(struct kd_invocation *inv, struct kd_err *err)
 {
+    const struct options *o = inv->options;
     struct kd_report report;
     enum form chosen;
-    size_t n = r->args.n_operands;
-    if (choose_form(r, &chosen, err) < 0 || check_options(r, chosen, err) < 0) return -1;
-    if (config.last && n > 0)
+    size_t n = inv->args.n_operands;
+    if (choose_form(inv, &chosen, err) < 0 || check_options(inv, chosen, err) < 0) return -1;
+    if (o->last && n > 0)
         return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")",
-                             r->args.operands[0]);
-    if (!config.last && n == 0)
+                             inv->args.operands[0]);
+    if (!o->last && n == 0)
         return kd_fail_usage(err, "which run? name its folder, as runs/digits, or give --last");
-    if (config.last) n = 1;
+    if (o->last) n = 1;
     char **folders = kd_alloc(n, sizeof *folders, "a list of runs", err);
     int status = folders ? 0 : -1;
     for (size_t i = 0; i < n && status == 0; i++) {
         folders[i] =
-            config.last ? kd_report_newest(config.runs, err) : folder_of(r->args.operands[i], err);
+            o->last ? kd_report_newest(o->runs, err) : folder_of(o, inv->args.operands[i], err);
         if (!folders[i]) status = -1;
     }
     if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
     if (status == 0) {
-        report.data_dir = config.data_dir;
-        report.command = r->command;
-        status = machine_check(err) < 0 ? -1 : show(r, &report, chosen, err);
+        report.data_dir = o->data_dir;
+        report.command = inv->command;
+        status = machine_check(err) < 0 ? -1 : show(inv, &report, chosen, err);
         if (status == 0) status = machine_check(err);
         kd_report_release(&report);
     }
@@ -372,5 +375,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .min_operands = 0,
     .max_operands = 1000000,
-    .run = run,
+    .options_size = sizeof(struct options),
+    .work = make_report,
 };

@@ -1,12 +1,11 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
-#include "kd/train/experiment.h"
-#include "kd/train/targets.h"
+#include "kd/train/tasks.h"
 #include "program.h"
 
 #include <string.h>
 
-static struct options {
+struct options {
     struct kd_texts models, set;
     struct kd_reals weights;
     char *data, *data_dir, *runs;
@@ -15,7 +14,7 @@ static struct options {
     int64_t show;
     struct kd_soften_config soften;
     struct kd_augment augment;
-} options;
+};
 
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
@@ -46,33 +45,29 @@ static const struct kd_option rows[] = {
     {0},
 };
 
-static const struct kd_opt_section sections[] = {
-    {"teachers", "Teachers and images", rows, &options, NULL},
-    {"soften", "Soft targets", kd_soften_rows, &options.soften, NULL},
-    {"augment", "Augmentation of views", kd_augment_rows, &options.augment, NULL},
+static const struct kd_program_section sections[] = {
+    {"teachers", "Teachers and images", rows, 0, NULL},
+    {"soften", "Soft targets", kd_soften_rows, O(soften), NULL},
+    {"augment", "Augmentation of views", kd_augment_rows, O(augment), NULL},
     {0},
 };
 
 struct work {
-    struct kd_run *run;
+    struct kd_invocation *inv;
+    struct options *o;
     bool showing; /* --show: an image's table, no file */
     struct kd_teachers teachers;
-    struct kd_images images;
-    char *loaded;
+    struct kd_image_cache cache;
+    const struct kd_images *images;
 };
 
-static int load(struct work *w, const char *source, const char *split, const char *data_dir,
-                struct kd_err *err)
+static int load(struct work *w, const char *source, const char *data_dir, struct kd_err *err)
 {
-    struct kd_images_options o = {
-        .data_dir = data_dir, .default_split = split, .pool = w->run->pool};
     if (!source)
         return kd_fail_usage(err, "no images are given; use --data mnist:train or an experiment");
-    if (w->loaded && strcmp(w->loaded, source) == 0) return 0;
-    kd_images_release(&w->images);
-    kd_free(w->loaded);
-    w->loaded = kd_strdup(source, err);
-    return w->loaded && kd_images_load(source, &o, &w->images, err) == 0 ? 0 : -1;
+    w->images = kd_image_cache_get(&w->cache, source, w->o->data_dir ? w->o->data_dir : data_dir,
+                                   w->o->soften.split, err);
+    return w->images ? 0 : -1;
 }
 
 /* ---- the table of one image ---- */
@@ -99,8 +94,8 @@ static int print_table(const struct work *w, const float *logits, const float *q
                        const struct kd_reals *t, struct kd_err *err)
 {
     char room[24];
-    const struct kd_images *im = &w->images;
-    int32_t label = im->labels ? im->labels[options.show] : -1;
+    const struct kd_images *im = w->images;
+    int32_t label = im->labels ? im->labels[w->o->show] : -1;
     if (print_header(t, err) < 0) return -1;
     for (size_t c = 0; c < classes; c++) {
         if (kd_print(err, "%-10s %10.4f", class_name(im, c, room, sizeof room), (double)logits[c]) <
@@ -117,11 +112,11 @@ static int print_json(const struct work *w, const float *logits, const float *q,
                       const struct kd_reals *t, struct kd_err *err)
 {
     cJSON *o = cJSON_CreateObject(), *soft = cJSON_CreateArray();
-    int status = kd_json_add_text(o, "data", w->images.source, err);
-    if (status == 0) status = kd_json_add_text(o, "split", w->images.split, err);
-    if (status == 0) status = kd_json_add_number(o, "image", (double)options.show, err);
-    if (status == 0 && w->images.labels)
-        status = kd_json_add_number(o, "label", w->images.labels[options.show], err);
+    int status = kd_json_add_text(o, "data", w->images->source, err);
+    if (status == 0) status = kd_json_add_text(o, "split", w->images->split, err);
+    if (status == 0) status = kd_json_add_number(o, "image", (double)w->o->show, err);
+    if (status == 0 && w->images->labels)
+        status = kd_json_add_number(o, "label", w->images->labels[w->o->show], err);
     if (status == 0)
         status = kd_json_attach(o, "logits", cJSON_CreateFloatArray(logits, (int)classes), err);
     for (size_t k = 0; k < t->n && status == 0; k++) {
@@ -150,28 +145,28 @@ static int print_json(const struct work *w, const float *logits, const float *q,
 static int show(struct work *w, struct kd_err *err)
 {
     static double usual[] = {1, 4, 20};
-    struct kd_reals t = options.soften.temperature;
+    struct kd_reals t = w->o->soften.temperature;
     if (!t.n) t = (struct kd_reals){usual, 3};
-    if (options.show >= w->images.n)
-        return kd_fail_usage(err, "--show=%lld: %s:%s has images 0 to %u", (long long)options.show,
-                             w->images.source, w->images.split, w->images.n - 1);
-    if (kd_teachers_check(&w->teachers, &w->images, err) < 0) return -1;
+    if (w->o->show >= w->images->n)
+        return kd_fail_usage(err, "--show=%lld: %s:%s has images 0 to %u", (long long)w->o->show,
+                             w->images->source, w->images->split, w->images->n - 1);
+    if (kd_teachers_check(&w->teachers, w->images, err) < 0) return -1;
     size_t classes = w->teachers.models[0].net->classes;
-    uint32_t index = (uint32_t)options.show;
-    struct kd_view view = {.images = &w->images};
+    uint32_t index = (uint32_t)w->o->show;
+    struct kd_view view = {.images = w->images};
     float *logits = kd_alloc((t.n + 1) * classes, sizeof *logits, "soft targets", err);
     if (!logits) return -1;
     float *q = logits + classes;
     int status =
-        kd_teachers_predict(&w->teachers, &view, &index, 1, 1, w->run->pool, NULL, logits, err);
+        kd_teachers_predict(&w->teachers, &view, &index, 1, 1, w->inv->pool, NULL, logits, err);
     for (size_t k = 0; k < t.n && status == 0; k++)
         if (w->teachers.average)
-            status = kd_teachers_predict(&w->teachers, &view, &index, 1, t.v[k], w->run->pool, NULL,
+            status = kd_teachers_predict(&w->teachers, &view, &index, 1, t.v[k], w->inv->pool, NULL,
                                          q + k * classes, err);
         else
             kd_softmax(logits, classes, t.v[k], q + k * classes);
     if (status == 0)
-        status = (w->run->common.json ? print_json : print_table)(w, logits, q, classes, &t, err);
+        status = (w->inv->common.json ? print_json : print_table)(w, logits, q, classes, &t, err);
     kd_free(logits);
     return status;
 }
@@ -180,89 +175,103 @@ static int show(struct work *w, struct kd_err *err)
 
 static int soften(struct work *w, const char *path, struct kd_err *err)
 {
-    const struct kd_soften_config *c = &options.soften;
-    struct kd_soften what = {.logits = options.logits,
+    const struct kd_soften_config *c = &w->o->soften;
+    struct kd_soften what = {.logits = w->o->logits,
                              .half = c->half,
                              .views = (size_t)c->views,
-                             .augment = options.augment,
+                             .augment = w->o->augment,
                              .seed = (uint64_t)c->views_seed,
-                             .command = w->run->command};
-    w->teachers.average = options.average;
+                             .command = w->inv->command};
+    w->teachers.average = w->o->average;
     w->teachers.tta = c->tta;
     if (w->showing) return show(w, err);
-    const bool softened = c->probabilities || options.average || !options.logits;
+    const bool softened = c->probabilities || w->o->average || !w->o->logits;
     if (softened) what.temperatures = c->temperature;
     if (c->probabilities && !c->temperature.n)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
-    if (!options.logits && !c->temperature.n)
+    if (!w->o->logits && !c->temperature.n)
         return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need "
                                   "temperatures; add --temperature 1,4,20");
     const struct kd_idle idle[] = {
-        {!options.augment.shift, "fill",
+        {!w->o->augment.shift, "fill",
          "says what comes in where images are shifted; it goes with --shift"},
         {!c->views, "views-seed", "goes with --views"},
         {!softened, "temperature",
          "goes with --probabilities; logits serve every temperature, which kd-train-student is "
          "told"}};
-    if (kd_args_idle(&w->run->args, idle, sizeof idle / sizeof *idle, err) < 0) return -1;
-    if (c->views && !kd_augment_active(&options.augment))
+    if (kd_args_idle(&w->inv->args, idle, sizeof idle / sizeof *idle, err) < 0) return -1;
+    if (c->views && !kd_augment_active(&w->o->augment))
         return kd_fail_usage(err,
                              "--views records augmented images; say how, for example --shift 2");
-    if (options.update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
-        kd_soften_is_current(path, &what, &w->teachers, &w->images))
+    if (w->o->update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
+        kd_soften_is_current(path, &what, &w->teachers, w->images))
         return 0;
-    if (kd_soften_write(path, &what, &w->teachers, &w->images, w->run->pool, &w->run->progress,
+    if (kd_soften_write(path, &what, &w->teachers, w->images, w->inv->pool, &w->inv->progress,
                         err) < 0)
         return -1;
-    kd_say(w->run, "%s:%s, %u images, %zu teacher%s", w->images.source, w->images.split,
-           w->images.n, w->teachers.n, w->teachers.n == 1 ? "" : "s");
+    kd_say(w->inv, "%s:%s, %u images, %zu teacher%s", w->images->source, w->images->split,
+           w->images->n, w->teachers.n, w->teachers.n == 1 ? "" : "s");
     return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
 }
 
-static int one_seed(struct work *w, const struct kd_experiment *x, const struct kd_job *teacher,
-                    uint64_t seed, struct kd_err *err)
+static int soften_task(struct work *w, const struct kd_task *task, struct kd_err *err)
 {
-    char *model = kd_experiment_model(x, "teacher", false, seed, err);
-    char *soft = w->run->common.output ? kd_strdup(w->run->common.output, err)
-                                       : kd_experiment_soft(x, "teacher", seed, err);
-    int status = -1;
+    const char *model = task->sources[0].path, *output = w->inv->common.output;
     kd_teachers_release(&w->teachers);
-    if (model && soft && !kd_path_exists(model))
-        kd_fail(err, "%s: not there yet; train it with kd-train-teacher %s --seed %llu", model,
-                w->run->args.operands[0], (unsigned long long)seed);
-    else if (model && soft && kd_teachers_add(&w->teachers, model, 1, err) == 0 &&
-             load(w, options.data ? options.data : teacher->data.source, options.soften.split,
-                  options.data_dir, err) == 0)
-        status = soften(w, soft, err);
-    kd_free(model);
-    kd_free(soft);
-    return status;
+    if (!kd_path_exists(model))
+        return kd_fail(err, "%s: not there yet; train it with kd-train-teacher %s --seed %llu",
+                       model, w->inv->args.operands[0], (unsigned long long)task->seed);
+    const struct kd_data_config *own = &task->job->data;
+    if (kd_teachers_add(&w->teachers, model, 1, err) < 0 ||
+        load(w, w->o->data ? w->o->data : own->source, own->data_dir, err) < 0)
+        return -1;
+    return soften(w, output ? output : task->output, err);
 }
 
-static int from_experiment(struct work *w, const char *path, struct kd_err *err)
+/* What the experiment says of soft targets, under what the flags say. */
+static int read_settings(struct work *w, const struct kd_experiment *x, struct kd_err *err)
 {
-    struct kd_job teacher = {0};
-    if (options.models.n)
-        return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
-    struct kd_experiment *x = kd_experiment_open(path, options.runs, &options.set, err);
-    if (!x) return -1;
-    int status = kd_experiment_knows(x, "teacher")
-                     ? kd_experiment_job(x, "teacher", false, &teacher, err)
-                     : kd_fail_usage(err, "it has no \"teacher\"");
-    if (status == 0) status = kd_experiment_soften(x, &options.soften, &options.augment, err);
-    if (status < 0) kd_err_context(err, "%s", path);
-    if (status == 0) status = kd_args_apply(&w->run->args, err);
-    bool given = kd_args_has(&w->run->args, "seed");
-    size_t n = given || w->showing ? 1 : x->n_teacher_seeds;
-    if (status == 0 && w->run->common.output && n > 1)
+    const struct kd_opt_section s[] = {{"soften", "", kd_soften_rows, &w->o->soften, NULL},
+                                       {"augment", "", kd_augment_rows, &w->o->augment, NULL},
+                                       {0}};
+    int status =
+        kd_experiment_knows(x, "teacher") ? 0 : kd_fail_usage(err, "it has no \"teacher\"");
+    if (status == 0) status = kd_experiment_soften(x, &w->o->soften, &w->o->augment, err);
+    if (status < 0) return kd_err_context(err, "%s", x->path);
+    return kd_args_put(&w->inv->args, s, err);
+}
+
+static int from_tasks(struct work *w, const struct kd_experiment *x, struct kd_err *err)
+{
+    const uint64_t seed = (uint64_t)w->inv->common.seed;
+    const uint64_t *only = kd_args_has(&w->inv->args, "seed") ? &seed : NULL;
+    const struct kd_tasks_options options = {.seed = only};
+    const struct kd_pick pick = {.kinds = KD_PICK_SOFT, .seed = only};
+    struct kd_picked picked = {0};
+    struct kd_tasks *tasks = kd_tasks_open(x, &options, err);
+    int status = tasks ? kd_tasks_pick(tasks, &pick, &picked, err) : -1;
+    size_t n = w->showing && picked.n ? 1 : picked.n;
+    if (status == 0 && w->inv->common.output && n > 1)
         status = kd_fail_usage(
             err,
             "--output takes one file, but the experiment has %zu teachers; choose with "
             "--seed",
             n);
     for (size_t i = 0; i < n && status == 0 && !kd_stopping; i++)
-        status = one_seed(w, x, &teacher, given ? (uint64_t)w->run->common.seed : x->seeds[i], err);
-    kd_job_release(&teacher);
+        status = soften_task(w, picked.v[i], err);
+    kd_picked_release(&picked);
+    kd_tasks_close(tasks);
+    return status;
+}
+
+static int from_experiment(struct work *w, const char *path, struct kd_err *err)
+{
+    if (w->o->models.n)
+        return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
+    struct kd_experiment *x = kd_experiment_open(path, w->o->runs, &w->o->set, err);
+    if (!x) return -1;
+    int status = read_settings(w, x, err);
+    if (status == 0) status = from_tasks(w, x, err);
     kd_experiment_close(x);
     return status;
 }
@@ -270,9 +279,9 @@ static int from_experiment(struct work *w, const char *path, struct kd_err *err)
 /* Options that would do nothing are a mistake in the command. */
 static int check(const struct work *w, struct kd_err *err)
 {
-    const struct kd_args *args = &w->run->args;
+    const struct kd_args *args = &w->inv->args;
     bool experiment = args->n_operands > 0;
-    if (w->showing && w->run->common.output)
+    if (w->showing && w->inv->common.output)
         return kd_fail_usage(
             err, "--show prints one image's soft targets and writes no file; leave --output out");
     const struct kd_idle rules[] = {
@@ -283,7 +292,7 @@ static int check(const struct work *w, struct kd_err *err)
         {w->showing, "logits half views views-seed shift fill flip cutout update",
          "is for a file of soft targets; --show writes none"}};
     if (kd_args_idle(args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
-    if (!experiment && kd_augment_active(&options.augment) && !options.soften.views)
+    if (!experiment && kd_augment_active(&w->o->augment) && !w->o->soften.views)
         return kd_fail_usage(err,
                              "augmented images are recorded as views; say how many with --views");
     return 0;
@@ -291,32 +300,34 @@ static int check(const struct work *w, struct kd_err *err)
 
 static int from_models(struct work *w, struct kd_err *err)
 {
-    if (!options.models.n)
+    if (!w->o->models.n)
         return kd_fail_usage(
             err, "no teacher is given; use --model MODEL --data SOURCE, or an experiment");
-    if (options.weights.n && options.weights.n != options.models.n)
-        return kd_fail_usage(err, "--weights has %zu numbers for %zu models", options.weights.n,
-                             options.models.n);
-    if (!w->showing && !w->run->common.output)
+    if (w->o->weights.n && w->o->weights.n != w->o->models.n)
+        return kd_fail_usage(err, "--weights has %zu numbers for %zu models", w->o->weights.n,
+                             w->o->models.n);
+    if (!w->showing && !w->inv->common.output)
         return kd_fail_usage(err, "say where to write with --output FILE (or - for a pipe)");
-    for (size_t i = 0; i < options.models.n; i++)
-        if (kd_teachers_add(&w->teachers, options.models.v[i],
-                            options.weights.n ? options.weights.v[i] : 1, err) < 0)
+    for (size_t i = 0; i < w->o->models.n; i++)
+        if (kd_teachers_add(&w->teachers, w->o->models.v[i],
+                            w->o->weights.n ? w->o->weights.v[i] : 1, err) < 0)
             return -1;
-    if (load(w, options.data, options.soften.split, options.data_dir, err) < 0) return -1;
-    return soften(w, w->run->common.output ? w->run->common.output : "-", err);
+    if (load(w, w->o->data, NULL, err) < 0) return -1;
+    return soften(w, w->inv->common.output ? w->inv->common.output : "-", err);
 }
 
-static int run(struct kd_run *r, struct kd_err *err)
+static int write_or_show(struct kd_invocation *inv, struct kd_err *err)
 {
-    struct work w = {.run = r, .showing = kd_args_has(&r->args, "show")};
+    struct work w = {.inv = inv,
+                     .o = inv->options,
+                     .showing = kd_args_has(&inv->args, "show"),
+                     .cache = {.pool = inv->pool}};
     int status = check(&w, err);
     if (status == 0)
-        status = r->args.n_operands ? from_experiment(&w, r->args.operands[0], err)
-                                    : from_models(&w, err);
+        status = inv->args.n_operands ? from_experiment(&w, inv->args.operands[0], err)
+                                      : from_models(&w, err);
     kd_teachers_release(&w.teachers);
-    kd_images_release(&w.images);
-    kd_free(w.loaded);
+    kd_image_cache_release(&w.cache);
     return status;
 }
 
@@ -337,5 +348,6 @@ const struct kd_program kd_program = {
     .sections = sections,
     .max_operands = 1,
     .computes = true,
-    .run = run,
+    .options_size = sizeof(struct options),
+    .work = write_or_show,
 };

@@ -1,8 +1,8 @@
 #include "training.h"
 
-static int run(struct kd_run *r, struct kd_err *err)
+static int train(struct kd_invocation *inv, struct kd_err *err)
 {
-    return training_program(r, true, err);
+    return training_main(inv, true, err);
 }
 
 const struct kd_program kd_program = {
@@ -28,5 +28,6 @@ const struct kd_program kd_program = {
     .sections = training_student_sections,
     .max_operands = 1,
     .computes = true,
-    .run = run,
+    .options_size = sizeof(struct training_options),
+    .work = train,
 };

@@ -73,11 +73,11 @@ int kd_print(struct kd_err *err, const char *format, ...)
     return n < 0 ? kd_fail_errno(err, "standard output") : 0;
 }
 
-void kd_say(struct kd_run *run, const char *format, ...)
+void kd_say(struct kd_invocation *inv, const char *format, ...)
 {
     va_list list;
-    if (run->common.quiet) return;
-    kd_bar_clear(&run->bar);
+    if (inv->common.quiet) return;
+    kd_bar_clear(&inv->bar);
     fprintf(stderr, "%s: ", kd_program.name);
     va_start(list, format);
     vfprintf(stderr, format, list);
@@ -184,65 +184,78 @@ static void limits_set(const struct kd_common *common)
     kd_tensorfile_verify(common->verify);
 }
 
-static int start(struct kd_run *run, int argc, char **argv, struct kd_err *err)
+static int start(struct kd_invocation *inv, int argc, char **argv, struct kd_err *err)
 {
-    limits_set(&run->common);
+    limits_set(&inv->common);
     if (kd_kernels_init(err) < 0) return -1;
     const char *held = blas_held_to();
     kd_blas_init(); /* the workers divide the work, whatever the environment says */
-    kd_bar_init(&run->bar, stderr, !run->common.quiet, kd_program.name);
-    run->progress = (struct kd_progress){.stop = &kd_stopping};
-    if (run->bar.on) run->progress = (struct kd_progress){kd_bar_tick, &run->bar, &kd_stopping};
+    kd_bar_init(&inv->bar, stderr, !inv->common.quiet, kd_program.name);
+    inv->progress = (struct kd_progress){.stop = &kd_stopping};
+    if (inv->bar.on) inv->progress = (struct kd_progress){kd_bar_tick, &inv->bar, &kd_stopping};
     if (kd_program.computes && held)
-        kd_say(run,
+        kd_say(inv,
                "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can "
                "halve the speed",
                getenv("OPENBLAS_CORETYPE"), held, kd_kernels_best());
-    run->command = command_line(run->common.provenance, argc, argv, err);
-    if (!run->command) return -1;
-    run->pool = kd_pool_new((unsigned)run->common.threads, err);
-    if (!run->pool) return -1;
-    if (!kd_program.computes || kd_blas_check(kd_pool_threads(run->pool), err) == 0) return 0;
+    inv->command = command_line(inv->common.provenance, argc, argv, err);
+    if (!inv->command) return -1;
+    inv->pool = kd_pool_new((unsigned)inv->common.threads, err);
+    if (!inv->pool) return -1;
+    if (!kd_program.computes || kd_blas_check(kd_pool_threads(inv->pool), err) == 0) return 0;
     fprintf(stderr, "%s: %s\n", kd_program.name, err->text);
     _exit(1); /* OpenBLAS's own threads are trying for that room already, and would be waited for */
 }
 
-static int work(struct kd_run *run, const struct kd_opt_section *sections, int argc, char **argv,
-                struct kd_err *err)
+static int work(struct kd_invocation *inv, const struct kd_opt_section *sections, int argc,
+                char **argv, struct kd_err *err)
 {
     if (kd_opts_preset(sections, err) < 0) return -1;
-    if (kd_args_scan(&run->args, sections, argc, argv, err) < 0) return -1;
-    if (kd_args_apply(&run->args, err) < 0) return -1;
-    if (run->common.help) return show_help(sections, err);
-    if (run->common.version) return show_version(err);
-    if (check_operands(&run->args, err) < 0 || start(run, argc, argv, err) < 0) return -1;
+    if (kd_args_scan(&inv->args, sections, argc, argv, err) < 0) return -1;
+    if (kd_args_apply(&inv->args, err) < 0) return -1;
+    if (inv->common.help) return show_help(sections, err);
+    if (inv->common.version) return show_version(err);
+    if (check_operands(&inv->args, err) < 0 || start(inv, argc, argv, err) < 0) return -1;
     signals_set();
-    return kd_program.run(run, err);
+    return kd_program.work(inv, err);
+}
+
+/* The program's sections over its options, and behind them those that every program has. */
+static struct kd_opt_section *sections_make(struct kd_invocation *inv, struct kd_err *err)
+{
+    const struct kd_program *p = &kd_program;
+    size_t n = 0;
+    while (p->sections && p->sections[n].rows) n++;
+    struct kd_opt_section *s = kd_alloc(n + 2, sizeof *s, "options", err);
+    inv->options = kd_alloc(1, p->options_size, "options", err);
+    if (!s || !inv->options) {
+        kd_free(s);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct kd_program_section *own = &p->sections[i];
+        s[i] = (struct kd_opt_section){own->name, own->title, own->rows,
+                                       (char *)inv->options + own->at, own->only};
+    }
+    s[n] = (struct kd_opt_section){"common", "Common options", common_rows, &inv->common, NULL};
+    return s;
 }
 
 int main(int argc, char **argv)
 {
     struct kd_err err = {0};
-    struct kd_run run = {0};
-    size_t n = 0;
-    while (kd_program.sections && kd_program.sections[n].rows) n++;
-    struct kd_opt_section *sections = kd_alloc(n + 2, sizeof *sections, "options", &err);
-    int status = -1;
-    if (sections) {
-        if (n) memcpy(sections, kd_program.sections, n * sizeof *sections);
-        sections[n] =
-            (struct kd_opt_section){"common", "Common options", common_rows, &run.common, NULL};
-        sections[n + 1] = (struct kd_opt_section){0};
-        status = work(&run, sections, argc, argv, &err);
-    }
-    kd_bar_clear(&run.bar);
+    struct kd_invocation inv = {0};
+    struct kd_opt_section *sections = sections_make(&inv, &err);
+    int status = sections ? work(&inv, sections, argc, argv, &err) : -1;
+    kd_bar_clear(&inv.bar);
     if (status == 0) status = output_end(&err);
     if (status < 0 && err.text[0]) fprintf(stderr, "%s: %s\n", kd_program.name, err.text);
-    kd_pool_free(run.pool);
-    kd_free(run.command);
-    kd_args_release(&run.args);
+    kd_pool_free(inv.pool);
+    kd_free(inv.command);
+    kd_args_release(&inv.args);
     if (sections) kd_opts_release(sections);
     kd_free(sections);
+    kd_free(inv.options);
     if (kd_stopping) return 128 + kd_stopping;
     return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;
 }

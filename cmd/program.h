@@ -5,15 +5,20 @@
  *
  * A program is a `const struct kd_program kd_program` in its own file:
  *
- *     static struct config { char *data; } config;
+ *     struct options { char *data; ... };
  *     static const struct kd_option rows[] = {
- *         {"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct config, data), ...}, {0}};
- *     static const struct kd_opt_section sections[] = {{"data", "Data", rows, &config}, {0}};
- *     static int run(struct kd_run *r, struct kd_err *err) { ... return 0 or kd_fail(...) }
- *     const struct kd_program kd_program = {.name = "kd-eval", ...};
+ *         {"data", 'd', NULL, KD_OPT_TEXT, offsetof(struct options, data), ...}, {0}};
+ *     static const struct kd_program_section sections[] = {{"data", "Data", rows, 0, NULL}, {0}};
+ *     static int measure(struct kd_invocation *inv, struct kd_err *err)
+ *     {
+ *         const struct options *o = inv->options;
+ *         ... return 0 or kd_fail(...)
+ *     }
+ *     const struct kd_program kd_program = {.name = "kd-eval", .sections = sections, .main =
+ * measure, .options_size = sizeof(struct options), ...};
  *
- * main() sets the sections' defaults before the flags and releases them at the end. SIGINT and
- * SIGTERM only set kd_stopping, which run->progress carries: long work that looks at it tidies up
+ * main() sets the options' defaults before the flags and releases them at the end. SIGINT and
+ * SIGTERM only set kd_stopping, which inv->progress carries: long work that looks at it tidies up
  * and returns; a second signal ends it at once.
  */
 #ifndef KD_CMD_PROGRAM_H
@@ -29,34 +34,43 @@ struct kd_common { /* options that every program has */
     bool verify;     /* --no-verify: checksums are not compared */
     double read_limit; /* GiB; 0: this machine's memory */
     int64_t threads;   /* 0: as many as usable */
-    int64_t seed;      /* meaning is the program's; see kd_args_has(&run->args, "seed") */
+    int64_t seed;      /* meaning is the program's; see kd_args_has(&inv->args, "seed") */
     char *output;      /* -o; NULL where not given */
 };
 
-struct kd_run { /* what main() hands to the program */
+struct kd_invocation { /* one call of a program: what main() hands to it */
     struct kd_common common;
-    struct kd_args args; /* operands; kd_args_has; kd_args_apply to be called again after JSON */
+    void *options;       /* the program's own: a struct of options_size bytes */
+    struct kd_args args; /* operands; kd_args_has; kd_args_put for flags over JSON */
     struct kd_pool *pool;
     char *command;               /* the command line, quoted for a shell, "" with --no-provenance */
     struct kd_progress progress; /* a bar on a terminal, nothing elsewhere or with --quiet */
     struct kd_bar bar;
 };
 
+struct kd_program_section { /* as struct kd_opt_section, but `at` for the values */
+    const char *name, *title;
+    const struct kd_option *rows;
+    size_t at; /* in the program's options: of the struct that the rows' offsets refer to */
+    const char *only;
+};
+
 struct kd_program {
-    const char *name;                      /* "kd-eval" */
-    const char *usage;                     /* "[OPTION]... MODEL..." */
-    const char *summary;                   /* one sentence */
-    const char *details;                   /* what follows the options in --help: examples */
-    const struct kd_opt_section *sections; /* its own; main() adds the common options */
+    const char *name;                          /* "kd-eval" */
+    const char *usage;                         /* "[OPTION]... MODEL..." */
+    const char *summary;                       /* one sentence */
+    const char *details;                       /* what follows the options in --help: examples */
+    const struct kd_program_section *sections; /* up to {0}; main() adds the common options */
+    size_t options_size;
     size_t min_operands, max_operands;
     bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of
                       kernel */
-    int (*run)(struct kd_run *run, struct kd_err *err);
+    int (*work)(struct kd_invocation *inv, struct kd_err *err);
 };
 extern const struct kd_program kd_program;
 
 /* A message for people on standard error, "kd-eval: text", unless --quiet; clears the bar first. */
-void kd_say(struct kd_run *run, const char *format, ...) KD_PRINTF(2, 3);
+void kd_say(struct kd_invocation *inv, const char *format, ...) KD_PRINTF(2, 3);
 /* Append a word as a shell, or xargs, reads it back. */
 int kd_quote(struct kd_bytes *out, const char *word, struct kd_err *err);
 /* Set after SIGINT or SIGTERM: the signal's number. Long work looks at it between steps. */

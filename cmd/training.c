@@ -2,11 +2,9 @@
 #include "correction.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/train/tasks.h"
 
 #include <string.h>
-
-struct kd_job training_job;
-struct training_options training_options;
 
 #define OPTION(field) offsetof(struct training_options, field)
 static const struct kd_option rows[] = {
@@ -42,71 +40,66 @@ static const struct kd_option student_rows[] = {
     {0},
 };
 #define TEACHER_SECTIONS                                                                           \
-    {"experiment", "Experiment and network", rows, &training_options, NULL},                       \
-        {"train", "Training", kd_train_rows, &training_job.train, NULL},                           \
-        {"augment", "Augmentation", kd_augment_rows, &training_job.augment, NULL},                 \
+    {"experiment", "Experiment and network", rows, 0, NULL},                                       \
+        {"train", "Training", kd_train_rows, OPTION(job.train), NULL},                             \
+        {"augment", "Augmentation", kd_augment_rows, OPTION(job.augment), NULL},                   \
     {                                                                                              \
-        "data", "Data", kd_data_rows, &training_job.data, NULL                                     \
+        "data", "Data", kd_data_rows, OPTION(job.data), NULL                                       \
     }
-const struct kd_opt_section training_teacher_sections[] = {TEACHER_SECTIONS, {0}};
-const struct kd_opt_section training_student_sections[] = {
+const struct kd_program_section training_teacher_sections[] = {TEACHER_SECTIONS, {0}};
+const struct kd_program_section training_student_sections[] = {
     TEACHER_SECTIONS,
-    {"students", "Students", student_rows, &training_options, NULL},
-    {"distill", "Distillation", kd_distill_rows, &training_job.distill, NULL},
+    {"students", "Students", student_rows, 0, NULL},
+    {"distill", "Distillation", kd_distill_rows, OPTION(job.distill), NULL},
     {0},
 };
 #undef TEACHER_SECTIONS
 
-/* ---- one invocation ---- */
+struct training { /* one invocation */
+    struct kd_invocation *inv;
+    const struct training_options *o;
+    bool student; /* kd-train-student */
+    struct kd_experiment *x;
+    struct kd_tasks *tasks;
+    struct kd_picked picked; /* what is asked for */
+    struct kd_image_cache cache;
+    struct kd_targets targets;
+    const struct kd_task *task; /* the one being worked on */
+};
 
-static int load_images(struct training_work *w, struct kd_err *err)
-{
-    struct kd_job *job = &training_job;
-    if (!job->data.source)
-        return kd_fail_usage(
-            err, "no data is given; use --data mnist, --data digits, --data png:DIR, ...");
-    if (w->loaded && strcmp(w->loaded, job->data.source) == 0) return 0;
-    kd_images_release(&w->images);
-    kd_free(w->loaded);
-    w->loaded = kd_strdup(job->data.source, err);
-    struct kd_images_options options = {
-        .data_dir = job->data.data_dir, .pool = w->run->pool, .default_split = "train"};
-    return w->loaded && kd_images_load(job->data.source, &options, &w->images, err) == 0 ? 0 : -1;
-}
+/* ---- settings ---- */
 
-/* What is wrong with a training's settings is told with the experiment and the model it is about.
- */
-static int in_experiment(const struct training_work *w, int status, struct kd_err *err)
+/* --layers and --network name the network anew. */
+static int replace_network(const struct training_options *o, struct kd_job *job, struct kd_err *err)
 {
-    if (status < 0 && w->path && err->kind == KD_ERR_USAGE)
-        kd_err_context(err, "%s: %s%s", w->path, w->student ? "students." : "", training_job.name);
-    return status;
-}
-
-/* Experiment, then flags; --layers and --network name the network anew. */
-static int prepare_job(struct training_work *w, const char *name, struct kd_err *err)
-{
-    struct kd_job *job = &training_job;
-    const struct training_options *o = &training_options;
-    if (kd_experiment_job(w->x, name, w->student, job, err) < 0)
-        return w->path ? kd_err_context(err, "%s", w->path) : -1;
-    if (kd_args_apply(&w->run->args, err) < 0) return -1;
-    if (w->student && (o->soft_targets || o->teachers.n || kd_args_has(&w->run->args, "from")))
-        job->distilled = true;
-    if (!o->network && !o->layers.n) return 0;
-    cJSON_Delete(job->network);
-    if (o->network)
-        return (job->network = cJSON_Duplicate(o->network, 1)) ? 0
-                                                               : kd_fail_memory(err, "no memory");
     struct kd_bytes text = {0};
-    int status = kd_bytes_format(&text, err, "mlp");
-    for (size_t i = 0; i < o->layers.n && status == 0; i++)
-        status = kd_bytes_format(&text, err, "-%.0f", o->layers.v[i]);
-    job->network = status == 0 ? cJSON_CreateString(text.data) : NULL;
-    kd_bytes_release(&text);
-    if (status == 0 && !job->network)
-        status = kd_fail_memory(err, "not enough memory for a network");
-    return status;
+    cJSON_Delete(job->network);
+    job->network = NULL;
+    if (o->network) {
+        job->network = cJSON_Duplicate(o->network, 1);
+    } else {
+        int status = kd_bytes_format(&text, err, "mlp");
+        for (size_t i = 0; i < o->layers.n && status == 0; i++)
+            status = kd_bytes_format(&text, err, "-%.0f", o->layers.v[i]);
+        if (status == 0) job->network = cJSON_CreateString(text.data);
+        kd_bytes_release(&text);
+    }
+    return job->network ? 0 : kd_fail_memory(err, "not enough memory for a network");
+}
+
+/* What the command line says, over what the experiment says of the models that this program trains.
+ */
+static int adjust(void *ctx, struct kd_job *job, struct kd_err *err)
+{
+    const struct training *w = ctx;
+    struct kd_opt_section s[KD_JOB_SECTIONS];
+    if (job->student != w->student) return 0;
+    kd_job_sections(job, s);
+    if (kd_args_put(&w->inv->args, s, err) < 0) return -1;
+    if (w->student &&
+        (w->o->soft_targets || w->o->teachers.n || kd_args_has(&w->inv->args, "from")))
+        job->distilled = true;
+    return w->o->network || w->o->layers.n ? replace_network(w->o, job, err) : 0;
 }
 
 /* ---- messages ---- */
@@ -118,13 +111,13 @@ static double megabytes(size_t bytes)
 
 static void say_start(void *ctx, const struct kd_trainer *trainer)
 {
-    struct training_work *w = ctx;
+    struct training *w = ctx;
     struct kd_bytes table = {0};
     struct kd_memory m;
     struct kd_err ignored;
-    if (w->run->common.quiet) return;
+    if (w->inv->common.quiet) return;
     kd_trainer_memory(trainer, &m);
-    kd_bar_clear(&w->run->bar);
+    kd_bar_clear(&w->inv->bar);
     if (kd_network_summary(trainer->net, &table, &ignored) == 0) fputs(table.data, stderr);
     kd_bytes_release(&table);
     fprintf(stderr, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f",
@@ -135,30 +128,30 @@ static void say_start(void *ctx, const struct kd_trainer *trainer)
 
 static void say_epoch(void *ctx, const struct kd_epoch_log *log)
 {
-    struct training_work *w = ctx;
+    struct training *w = ctx;
     char valid[64] = "";
     if (log->valid.n)
         snprintf(valid, sizeof valid, ", valid %.2f %% (loss %.4f)", 100 * log->valid.top1,
                  log->valid.loss);
-    kd_say(w->run, "epoch %u/%lld: loss %.4f, train %.2f %%%s, lr %.3g, %.2f s, %.0f images/s",
-           log->epoch, (long long)training_job.train.epochs, log->loss, 100 * log->train_eval.top1,
+    kd_say(w->inv, "epoch %u/%lld: loss %.4f, train %.2f %%%s, lr %.3g, %.2f s, %.0f images/s",
+           log->epoch, (long long)w->task->job->train.epochs, log->loss, 100 * log->train_eval.top1,
            valid, log->lr, log->seconds, log->images_per_second);
 }
 
 static void say_note(void *ctx, const char *text)
 {
-    struct training_work *w = ctx;
-    kd_say(w->run, "%s", text);
+    struct training *w = ctx;
+    kd_say(w->inv, "%s", text);
 }
 
-static int tell_result(struct training_work *w, const struct kd_training *t, struct kd_err *err)
+static int tell_result(struct training *w, const struct kd_training *t, struct kd_err *err)
 {
     const struct kd_epoch_log *c = &t->chosen;
     if (c->valid.n)
-        kd_say(w->run, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
+        kd_say(w->inv, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
                (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
     if (strcmp(t->at.model, "-") == 0) return 0;
-    if (!w->run->common.json) return kd_print(err, "%s\n", t->at.model);
+    if (!w->inv->common.json) return kd_print(err, "%s\n", t->at.model);
     cJSON *o = cJSON_CreateObject(), *log = kd_epoch_log_to_json(c, err);
     int status = log ? kd_json_add_text(o, "model", t->at.model, err) : -1;
     if (status == 0) status = kd_json_add_text(o, "name", t->job->name, err);
@@ -176,263 +169,148 @@ static int tell_result(struct training_work *w, const struct kd_training *t, str
 
 /* ---- trainings ---- */
 
-static char *output_of(const struct training_work *w, const char *name, uint64_t seed,
-                       struct kd_err *err)
+static struct kd_training begin(struct training *w, const struct kd_task *task)
 {
-    if (w->run->common.output) return kd_strdup(w->run->common.output, err);
-    if (!w->path && w->student) return kd_strdup(w->x->folder, err);
-    return kd_experiment_place(w->x, name, w->student, seed, err);
+    w->task = task;
+    return (struct kd_training){.output = w->inv->common.output,
+                                .targets = &w->targets,
+                                .command = w->inv->command,
+                                .resume = w->o->resume,
+                                .pool = w->inv->pool,
+                                .stop = &kd_stopping,
+                                .progress = &w->inv->progress,
+                                .on_start = say_start,
+                                .on_epoch = say_epoch,
+                                .on_note = say_note,
+                                .ctx = w};
+}
+
+static int prepare(struct training *w, const struct kd_task *task, struct kd_training *t,
+                   struct kd_err *err)
+{
+    const struct training_options *o = w->o;
+    const struct kd_targets_given given = {o->soft_targets, o->teachers.n ? &o->teachers : NULL,
+                                           o->force};
+    return kd_task_prepare(w->tasks, task, &given, &w->cache, t, err);
 }
 
 /* A corrected student: no training, another student's file with other biases. 1 where there is
  * nothing to do. */
-static int correct(struct training_work *w, const char *name, uint64_t seed, bool only_ask,
+static int correct(struct training *w, const struct kd_task *task, bool only_ask,
                    struct kd_err *err)
 {
-    struct kd_job *job = &training_job;
+    const struct kd_job *job = task->job;
+    const char *from = task->corrects->model, *output = w->inv->common.output;
+    struct kd_training t = begin(w, task);
     struct kd_model model = {0};
-    char *from = kd_experiment_model(w->x, job->correct.of, true, seed, err);
-    char *output = from ? output_of(w, name, seed, err) : NULL;
-    char *path = output ? kd_output_model(output, err) : NULL;
-    struct correction q = {.run = w->run,
+    char *path = kd_output_model(output ? output : task->output, err);
+    struct correction q = {.inv = w->inv,
+                           .cache = &w->cache,
                            .config = &job->correct,
                            .model = &model,
-                           .name = name,
+                           .name = job->name,
                            .output = path,
                            .data_dir = job->data.data_dir};
     int status = path ? 0 : -1;
     if (status == 0 && !kd_path_exists(from))
         status = kd_fail(
             err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu",
-            from, w->path, job->correct.of, (unsigned long long)seed);
+            from, w->x->path, job->correct.of, (unsigned long long)task->seed);
     if (status == 0) status = kd_model_read(from, &model, err);
-    if (status == 0 && training_options.update)
-        status = kd_correct_is_current(path, &model, name, &job->correct) ? 1 : 0;
+    if (status == 0 && w->o->update)
+        status = kd_correct_is_current(path, &model, job->name, &job->correct) ? 1 : 0;
     if (status == 0 && !only_ask && job->correct.by == KD_BY_TRANSFER && job->distilled) {
-        status = load_images(w, err) == 0 ? training_targets(w, seed, err) : -1;
-        q.targets = &w->targets;
+        status = prepare(w, task, &t, err);
+        q.targets = t.targets;
     }
-    if (status == 0 && !only_ask) status = correction_run(&q, err);
+    if (status == 0 && !only_ask) status = correction_make(&q, err);
     kd_model_release(&model);
-    kd_free(from);
-    kd_free(output);
     kd_free(path);
-    return in_experiment(w, status, err);
+    return kd_task_context(w->tasks, task, status, err);
 }
 
-/* 1 where there is nothing to do. */
-static int train(struct training_work *w, const char *name, uint64_t seed, bool only_ask,
-                 struct kd_err *err)
+/* 1 where there is nothing to do, or it was stopped. */
+static int train(struct training *w, const struct kd_task *task, bool only_ask, struct kd_err *err)
 {
-    if (training_job.corrected) return correct(w, name, seed, only_ask, err);
-    char *output = output_of(w, name, seed, err);
-    struct kd_training t = {.job = &training_job,
-                            .seed = seed,
-                            .experiment = w->x->name,
-                            .images = &w->images,
-                            .output = output,
-                            .command = w->run->command,
-                            .resume = training_options.resume,
-                            .pool = w->run->pool,
-                            .stop = &kd_stopping,
-                            .progress = &w->run->progress,
-                            .on_start = say_start,
-                            .on_epoch = say_epoch,
-                            .on_note = say_note,
-                            .ctx = w};
-    int status = output && load_images(w, err) == 0 ? training_targets(w, seed, err) : -1;
-    t.targets = training_job.distilled ? &w->targets : NULL;
-    if (status == 0 && training_options.update) status = kd_training_is_current(&t, err);
+    if (task->job->corrected) return correct(w, task, only_ask, err);
+    struct kd_training t = begin(w, task);
+    int status = prepare(w, task, &t, err);
+    if (status == 0 && w->o->update) status = kd_training_is_current(&t, err);
     if (status == 0 && !only_ask) {
         status = kd_training_run(&t, err);
         if (status == 0) status = tell_result(w, &t, err);
         if (status == 1 && t.at.checkpoint)
-            kd_say(w->run, "stopped; the same command with --resume goes on from %s",
+            kd_say(w->inv, "stopped; the same command with --resume goes on from %s",
                    t.at.checkpoint);
         else if (status == 1)
-            kd_say(w->run, "stopped; of a model for standard output nothing is kept");
+            kd_say(w->inv, "stopped; of a model for standard output nothing is kept");
     }
     kd_training_release(&t);
-    kd_free(output);
-    return in_experiment(w, status, err);
+    return kd_task_context(w->tasks, task, status, err);
 }
 
-static int list(struct training_work *w, const char *name, uint64_t seed, struct kd_err *err)
+static int list(struct training *w, const struct kd_task *task, struct kd_err *err)
 {
-    bool ready = training_is_ready(w, seed);
-    if (!ready && training_options.ready) return 0;
-    if (ready && training_options.update) {
-        int status = train(w, name, seed, true, err);
+    bool ready = kd_task_is_ready(task);
+    if (!ready && w->o->ready) return 0;
+    if (ready && w->o->update) {
+        int status = train(w, task, true, err);
         if (status < 0) err->text[0] = 0; /* what cannot be found out now is to be done */
         if (status == 1) return 0;
     }
     struct kd_bytes word = {0};
-    int status = w->student ? kd_quote(&word, name, err) : 0;
+    int status = w->student ? kd_quote(&word, task->job->name, err) : 0;
     if (status == 0 && w->student) status = kd_print(err, "--student %s ", word.data);
     kd_bytes_release(&word);
-    return status == 0 ? kd_print(err, "--seed %llu\n", (unsigned long long)seed) : -1;
+    return status == 0 ? kd_print(err, "--seed %llu\n", (unsigned long long)task->seed) : -1;
 }
 
-static int each_seed(struct training_work *w, const char *name, struct kd_err *err)
-{
-    uint64_t one = (uint64_t)w->run->common.seed;
-    bool given = kd_args_has(&w->run->args, "seed");
-    size_t n = given ? 1 : w->student ? w->x->n_seeds : w->x->n_teacher_seeds;
-    for (size_t i = 0; i < n && !kd_stopping; i++) {
-        uint64_t seed = given ? one : w->x->seeds[i];
-        if (prepare_job(w, name, err) < 0) return -1;
-        int status =
-            training_options.list ? list(w, name, seed, err) : train(w, name, seed, false, err);
-        if (status < 0) return -1;
-    }
-    return 0;
-}
-
-/* What can be told wrong before the first training is, rather than hours into a series. */
-static int check_job(struct training_work *w, const char *name, struct kd_err *err)
-{
-    if (prepare_job(w, name, err) < 0) return -1;
-    cJSON *layers = kd_network_layers(training_job.network, err);
-    int status = layers ? kd_job_check(&training_job, err) : -1;
-    if (status == 0) status = training_check_sources(w, &training_job, err);
-    const struct kd_images *im = &w->images;
-    if (status == 0 && w->loaded && training_job.data.source &&
-        strcmp(w->loaded, training_job.data.source) == 0) {
-        struct kd_shape input = {im->c, im->h, im->w, false};
-        struct kd_network *net = kd_network_build(layers, input, im->classes, err);
-        status = net ? 0 : -1;
-        kd_network_free(net);
-    }
-    cJSON_Delete(layers);
-    return in_experiment(w, status, err);
-}
-
-/* A series starts with a look at all of its experiment, whichever program is first; the images of
- * the teacher, or of the first student, tell whether the networks' shapes fit. */
-static int check_all(struct training_work *w, struct kd_err *err)
-{
-    bool student = w->student, teacher = kd_experiment_knows(w->x, "teacher");
-    int status = 0;
-    if (!w->path || kd_args_has(&w->run->args, "seed")) return 0;
-    for (size_t i = 0; i <= w->x->n_students && status == 0; i++) {
-        const char *name = i ? w->x->students[i - 1].name : "teacher";
-        w->student = i > 0;
-        if (!i && !teacher) continue;
-        status = prepare_job(w, name, err);
-        if (status == 0 && !w->loaded && (!training_options.list || training_options.update) &&
-            training_job.data.source)
-            status = load_images(w, err);
-        if (status == 0) status = check_job(w, name, err);
-    }
-    w->student = student;
-    return status;
-}
+/* ---- options ---- */
 
 /* What an experiment brings along is not known here: its students may be of several kinds. */
-static int check_effects(const struct training_work *w, struct kd_err *err)
+static int check_effects(const struct training *w, const char *path, struct kd_err *err)
 {
-    const struct training_options *o = &training_options;
+    const struct training_options *o = w->o;
     const bool file = o->soft_targets, models = o->teachers.n > 0;
-    const bool alone = !w->path && !file && !models && !kd_args_has(&w->run->args, "from");
+    const bool alone = !path && !file && !models && !kd_args_has(&w->inv->args, "from");
     const struct kd_idle rules[] = {
         {alone, "temperature alpha fixed-teacher average force",
          "is for soft targets, but none are given; add --soft-targets FILE or --teacher MODEL"},
         {!o->list, "ready", "goes with --list"},
-        {!w->path, "student", "chooses one of an experiment's, but none is given"},
+        {!path, "student", "chooses one of an experiment's, but none is given"},
         {o->network, "layers", "names a network, and so does --network; give one of them"},
-        {!w->path && !training_job.augment.shift, "fill",
+        {!path && !o->job.augment.shift, "fill",
          "says what comes in where images are shifted; it goes with --shift"},
         {file, "from",
          "names a source of soft targets, and so does --soft-targets; give one of them"},
         {models, "from", "names a source of soft targets, and so does --teacher; give one of them"},
         {models, "force", "is for a file of soft targets (--soft-targets), not for a --teacher"},
         {file, "average", "is for several --teacher; a file of soft targets is averaged already"}};
-    return kd_args_idle(&w->run->args, rules, sizeof rules / sizeof *rules, err);
+    return kd_args_idle(&w->inv->args, rules, sizeof rules / sizeof *rules, err);
 }
 
 /* Options that would do nothing are a mistake in the command. */
-static int check_options(const struct training_work *w, struct kd_err *err)
+static int check_options(const struct training *w, const char *path, struct kd_err *err)
 {
-    const struct training_options *o = &training_options;
-    if (o->list && !w->path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
+    const struct training_options *o = w->o;
+    if (o->list && !path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
     if (o->soft_targets && o->teachers.n)
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
-    if (check_effects(w, err) < 0) return -1;
-    if (w->path && strcmp(w->path, "-") != 0 && !kd_path_exists(w->path))
+    if (check_effects(w, path, err) < 0) return -1;
+    if (path && strcmp(path, "-") != 0 && !kd_path_exists(path))
         return kd_fail(
             err,
             "%s: there is no such experiment, a JSON file as those in configs/ (images are "
             "named with --data)",
-            w->path);
+            path);
     return 0;
 }
 
-/* Is it the student `asked`, or a point of its sweep? */
-static bool is_meant(const struct training_work *w, const char *name, const char *asked)
-{
-    const cJSON *students = cJSON_GetObjectItemCaseSensitive(w->x->json, "students");
-    const cJSON *json = cJSON_GetObjectItemCaseSensitive(students, asked);
-    size_t n = strlen(asked);
-    return strcmp(name, asked) == 0 || (cJSON_GetObjectItemCaseSensitive(json, "sweep") &&
-                                        strncmp(name, asked, n) == 0 && name[n] == ',');
-}
+/* ---- one invocation ---- */
 
-/* Places of the students asked for; a NULL is an error. */
-static size_t *pick_students(const struct training_work *w, size_t *n, struct kd_err *err)
+static int write_resolved(const struct training *w, struct kd_err *err)
 {
-    const struct kd_texts *asked = &training_options.students;
-    size_t all = w->x->n_students,
-           *picked = kd_alloc(all * (asked->n + 1), sizeof *picked, "a list of students", err);
-    *n = 0;
-    for (size_t i = 0; picked && !asked->n && i < all; i++) picked[(*n)++] = i;
-    for (size_t a = 0; picked && a < asked->n; a++) {
-        size_t before = *n;
-        for (size_t i = 0; i < all; i++)
-            if (is_meant(w, w->x->students[i].name, asked->v[a])) picked[(*n)++] = i;
-        if (*n > before) continue;
-        kd_experiment_student(w->x, asked->v[a], err); /* knows what to say */
-        kd_free(picked);
-        picked = NULL;
-    }
-    return picked;
-}
-
-static int each_student(struct training_work *w, struct kd_err *err)
-{
-    size_t n, seeds = kd_args_has(&w->run->args, "seed") ? 1 : w->x->n_seeds;
-    if (!w->x->n_students)
-        return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no students", w->path);
-    size_t *picked = pick_students(w, &n, err);
-    if (!picked) return -1;
-    int status = 0;
-    if (w->run->common.output && n * seeds > 1)
-        status = kd_fail_usage(
-            err,
-            "--output takes one model, but %zu students with %zu seeds are asked for; "
-            "choose with --student and --seed",
-            n, seeds);
-    for (size_t i = 0; i < 2 * n && status == 0 && !kd_stopping;
-         i++) { /* all are checked, then all are trained */
-        /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): the loop ends at once where n is 0 */
-        const char *name = w->x->students[picked[i % n]].name;
-        status = (i < n ? check_job : each_seed)(w, name, err);
-    }
-    kd_free(picked);
-    return status;
-}
-
-static int each_name(struct training_work *w, struct kd_err *err)
-{
-    const char *name = w->student ? "student" : "teacher";
-    if (w->path && w->student) return each_student(w, err);
-    if (w->path && !kd_experiment_knows(w->x, name))
-        return training_options.list ? 0 : kd_fail_usage(err, "%s: it has no \"teacher\"", w->path);
-    return check_job(w, name, err) < 0 ? -1 : each_seed(w, name, err);
-}
-
-static int write_resolved(const struct training_work *w, struct kd_err *err)
-{
-    if (!w->path || training_options.list || w->run->common.output) return 0;
+    if (!w->x->path || w->o->list || w->inv->common.output) return 0;
     cJSON *json = kd_experiment_resolved(w->x, err);
     char *text = json ? kd_json_text(json, true, err) : NULL;
     char *path = text ? kd_path_join(err, w->x->folder, KD_FILE_EXPERIMENT) : NULL;
@@ -449,20 +327,65 @@ static int write_resolved(const struct training_work *w, struct kd_err *err)
     return status;
 }
 
-int training_program(struct kd_run *run, bool student, struct kd_err *err)
+/* The experiment's tasks, and those of them that are asked for. */
+static int expand(struct training *w, struct kd_err *err)
 {
-    struct training_work w = {.run = run, .student = student};
-    struct training_options *o = &training_options;
-    w.path = run->args.n_operands ? run->args.operands[0] : NULL;
-    if (check_options(&w, err) < 0) return -1;
-    w.x = kd_experiment_open(w.path, o->runs, &o->set, err);
-    int status = w.x ? write_resolved(&w, err) : -1;
-    if (status < 0 && w.x && w.path) kd_err_context(err, "%s", w.path);
-    if (status == 0) status = check_all(&w, err);
-    if (status == 0) status = each_name(&w, err);
-    kd_targets_release(&w.targets);
-    kd_images_release(&w.images);
-    kd_free(w.loaded);
-    kd_experiment_close(w.x);
+    const uint64_t seed = (uint64_t)w->inv->common.seed;
+    const bool given = kd_args_has(&w->inv->args, "seed");
+    const struct kd_tasks_options options = {.adjust = adjust,
+                                             .ctx = w,
+                                             .seed = given ? &seed : NULL,
+                                             .sources_elsewhere =
+                                                 w->o->soft_targets || w->o->teachers.n,
+                                             .student = w->student};
+    const struct kd_pick pick = {.kinds = w->student ? KD_PICK_STUDENTS : KD_PICK_TEACHERS,
+                                 .seed = given ? &seed : NULL,
+                                 .students = w->x->path ? &w->o->students : NULL};
+    w->tasks = kd_tasks_open(w->x, &options, err);
+    if (!w->tasks || kd_tasks_pick(w->tasks, &pick, &w->picked, err) < 0) return -1;
+    if (!w->picked.n && !w->o->list)
+        return kd_fail_usage(err, "%s: it has no %s", w->x->path,
+                             w->student ? "students" : "\"teacher\"");
+    if (w->inv->common.output && w->picked.n > 1)
+        return kd_fail_usage(
+            err, "--output takes one model, but %zu trainings are asked for; choose with %s--seed",
+            w->picked.n, w->student ? "--student and " : "");
+    return 0;
+}
+
+/* A series starts with a look at all of its experiment, whichever program is first; the images of
+ * the first model tell whether the networks' shapes fit. */
+static int check(struct training *w, struct kd_err *err)
+{
+    const bool series = w->x->path && !kd_args_has(&w->inv->args, "seed");
+    const bool look = series && (!w->o->list || w->o->update);
+    const struct kd_pick all = {.kinds = KD_PICK_TEACHERS | KD_PICK_STUDENTS};
+    struct kd_picked picked = {0};
+    int status = series ? kd_tasks_pick(w->tasks, &all, &picked, err) : 0;
+    if (status == 0)
+        status =
+            kd_tasks_check(w->tasks, series ? &picked : &w->picked, look ? &w->cache : NULL, err);
+    kd_picked_release(&picked);
     return status;
+}
+
+int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
+{
+    struct training w = {
+        .inv = inv, .o = inv->options, .student = student, .cache = {.pool = inv->pool}};
+    const char *path = inv->args.n_operands ? inv->args.operands[0] : NULL;
+    if (check_options(&w, path, err) < 0) return -1;
+    w.x = kd_experiment_open(path, w.o->runs, &w.o->set, err);
+    int status = w.x ? write_resolved(&w, err) : -1;
+    if (status < 0 && w.x && path) kd_err_context(err, "%s", path);
+    if (status == 0) status = expand(&w, err);
+    if (status == 0) status = check(&w, err);
+    for (size_t i = 0; i < w.picked.n && status >= 0 && !kd_stopping; i++)
+        status = w.o->list ? list(&w, w.picked.v[i], err) : train(&w, w.picked.v[i], false, err);
+    kd_targets_release(&w.targets);
+    kd_image_cache_release(&w.cache);
+    kd_picked_release(&w.picked);
+    kd_tasks_close(w.tasks);
+    kd_experiment_close(w.x);
+    return status < 0 ? -1 : 0;
 }

@@ -180,19 +180,34 @@ fail:
     return -1;
 }
 
+/* The i-th flag given into its field of `section`. */
+static int put(const struct kd_args *args, size_t i, const struct kd_opt_section *section,
+               struct kd_err *err)
+{
+    const struct kd_arg *arg = &args->given[i];
+    void *field = kd_opt_field(section, arg->row);
+    char name[128];
+    bool first = true;
+    for (size_t k = 0; k < i; k++) first = first && args->given[k].row != arg->row;
+    /* A list on the command line replaces the one before it and is then added to. */
+    if (first && arg->row->kind == KD_OPT_TEXTS) kd_opt_clear(arg->row, field);
+    snprintf(name, sizeof name, "--%s", arg->row->flag);
+    return kd_opt_set_text(arg->row, field, arg->value, name, err);
+}
+
 int kd_args_apply(const struct kd_args *args, struct kd_err *err)
 {
-    for (size_t i = 0; i < args->n_given; i++) {
-        const struct kd_arg *arg = &args->given[i];
-        void *field = kd_opt_field(arg->section, arg->row);
-        char name[128];
-        bool first = true;
-        for (size_t k = 0; k < i; k++) first = first && args->given[k].row != arg->row;
-        /* A list on the command line replaces the one before it and is then added to. */
-        if (first && arg->row->kind == KD_OPT_TEXTS) kd_opt_clear(arg->row, field);
-        snprintf(name, sizeof name, "--%s", arg->row->flag);
-        if (kd_opt_set_text(arg->row, field, arg->value, name, err) < 0) return -1;
-    }
+    for (size_t i = 0; i < args->n_given; i++)
+        if (put(args, i, args->given[i].section, err) < 0) return -1;
+    return 0;
+}
+
+int kd_args_put(const struct kd_args *args, const struct kd_opt_section *sections,
+                struct kd_err *err)
+{
+    for (size_t i = 0; i < args->n_given; i++)
+        for (const struct kd_opt_section *s = sections; s->rows; s++)
+            if (args->given[i].section->rows == s->rows && put(args, i, s, err) < 0) return -1;
     return 0;
 }
 

@@ -1,4 +1,5 @@
-/* Between experiment.c and students.c. */
+/* Between the files that read experiments: experiment.c on top, then experiment_jobs.c, students.c,
+ * experiment_keys.c. */
 #ifndef KD_LIB_TRAIN_EXPERIMENT_PARTS_H
 #define KD_LIB_TRAIN_EXPERIMENT_PARTS_H
 #include "kd/train/experiment.h"

@@ -6,65 +6,35 @@
 #include <string.h>
 
 enum { MOST_STUDENTS = 20000 };
-const char *const kd_student_keys[KD_STUDENT_KEYS] = {"network", "train", "data",
-                                                      "distill", "sweep", "correct"};
-
 #define COUNT(list) (sizeof(list) / sizeof *(list))
-
-/* Unknown keys of an object whose members are read one by one. */
-int kd_experiment_keys(const cJSON *object, const char *where, const char *const *keys, size_t n,
-                       struct kd_err *err)
-{
-    if (!cJSON_IsObject(object)) return kd_fail_usage(err, "%s: expected an object {...}", where);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, object)
-    {
-        size_t i = 0;
-        while (i < n && strcmp(keys[i], item->string) != 0) i++;
-        if (i < n) continue;
-        const char *near = kd_nearest(item->string, keys, (unsigned)n);
-        return kd_fail_usage(err, "%s%sunknown key \"%s\"%s%s%s", where, *where ? ": " : "",
-                             item->string, near ? "; did you mean \"" : "", near ? near : "",
-                             near ? "\"?" : "");
-    }
-    return 0;
-}
 
 /* ---- students and sweeps ---- */
 
+/* Takes over name and json. */
 static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct kd_err *err)
 {
-    if (!name || !json || x->n_students >= MOST_STUDENTS) {
-        kd_free(name);
-        cJSON_Delete(json);
-        return x->n_students >= MOST_STUDENTS
-                   ? kd_fail_usage(err, "students: more than %d with their sweeps", MOST_STUDENTS)
-                   : kd_fail_memory(err, "not enough memory for a list of students");
+    struct kd_student *s = NULL;
+    if (!name || !json)
+        kd_fail_memory(err, "not enough memory for a list of students");
+    else if (x->n_students >= MOST_STUDENTS)
+        kd_fail_usage(err, "students: more than %d with their sweeps", MOST_STUDENTS);
+    else
+        s = kd_grow(&x->students, &x->n_students, &x->room, sizeof *s, "students", err);
+    if (s) {
+        *s = (struct kd_student){name, json};
+        return 0;
     }
-    for (size_t i = 0; i < x->n_students; i++)
-        if (strcmp(x->students[i].name, name) == 0) {
-            kd_fail_usage(err, "students: two of them are named \"%s\"", name);
-            kd_free(name);
-            cJSON_Delete(json);
-            return -1;
-        }
-    struct kd_student *students = realloc(x->students, (x->n_students + 1) * sizeof *students);
-    if (!students) {
-        kd_free(name);
-        cJSON_Delete(json);
-        return kd_fail_memory(err, "not enough memory for a list of students");
-    }
-    x->students = students;
-    x->students[x->n_students++] = (struct kd_student){name, json};
-    return 0;
+    kd_free(name);
+    cJSON_Delete(json);
+    return -1;
 }
 
-/* Lists have a name a line, and runs a folder a name. */
-bool kd_experiment_name_ok(const char *name)
+static int bad_name(const char *name, struct kd_err *err)
 {
-    for (const char *p = name; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 127) return false;
-    return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
+    return kd_fail_usage(err,
+                         "students.%.250s: a student's name is a folder's name (no \"/\", no "
+                         "leading dot, no control character, under 200 bytes) and not \"teacher\"",
+                         name);
 }
 
 static int check_student(const char *name, const cJSON *json, struct kd_err *err)
@@ -73,11 +43,7 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
     snprintf(where, sizeof where, "students.%.250s", name);
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a member of a JSON object has a name
      */
-    if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0)
-        return kd_fail_usage(err,
-                             "%s: a student's name is a folder's name (no \"/\", no leading dot, "
-                             "no control character, under 200 bytes) and not \"teacher\"",
-                             where);
+    if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0) return bad_name(name, err);
     if (kd_experiment_keys(json, where, kd_student_keys, KD_STUDENT_KEYS, err) < 0) return -1;
     const cJSON *correct = cJSON_GetObjectItemCaseSensitive(json, "correct");
     if (!correct || cJSON_IsNull(correct)) return 0;
@@ -128,6 +94,7 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
         cJSON *copy = cJSON_Duplicate(student, 1), *put = cJSON_Duplicate(value, 1);
         int status =
             point && copy && put ? 0 : kd_fail_memory(err, "not enough memory for a sweep");
+        if (status == 0 && !kd_experiment_name_ok(point)) status = bad_name(point, err);
         if (status == 0)
             status = kd_json_set(copy, axis->string, put, err);
         else
@@ -159,47 +126,181 @@ static int read_students(struct kd_experiment *x, struct kd_err *err)
     return 0;
 }
 
+/* ---- finding by name ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct kd_student *const *x = a, *const *y = b;
+    int order = strcmp((*x)->name, (*y)->name);
+    return order ? order : (*x > *y) - (*x < *y);
+}
+
+/* x->by_name; again after the students have moved. */
+static int index_names(struct kd_experiment *x, struct kd_err *err)
+{
+    kd_free(x->by_name);
+    x->by_name = kd_alloc(x->n_students, sizeof *x->by_name, "a list of names", err);
+    if (!x->by_name) return -1;
+    for (size_t i = 0; i < x->n_students; i++) x->by_name[i] = &x->students[i];
+    qsort(x->by_name, x->n_students, sizeof *x->by_name, compare_names);
+    for (size_t i = 1; i < x->n_students; i++)
+        if (strcmp(x->by_name[i - 1]->name, x->by_name[i]->name) == 0)
+            return kd_fail_usage(err, "students: two of them are named \"%s\"",
+                                 x->by_name[i]->name);
+    return 0;
+}
+
+static int compare_to_name(const void *name, const void *student)
+{
+    const struct kd_student *const *s = student;
+    return strcmp(name, (*s)->name);
+}
+
+const struct kd_student *kd_experiment_find(const struct kd_experiment *x, const char *name)
+{
+    struct kd_student *const *found = x->n_students ? bsearch(name, x->by_name, x->n_students,
+                                                              sizeof *x->by_name, compare_to_name)
+                                                    : NULL;
+    return found ? *found : NULL;
+}
+
+const struct kd_student *kd_experiment_student(const struct kd_experiment *x, const char *name,
+                                               struct kd_err *err)
+{
+    const struct kd_student *found = kd_experiment_find(x, name);
+    if (found) return found;
+    const char **known = kd_alloc(x->n_students, sizeof *known, "a list of names", err);
+    if (!known) return NULL;
+    for (size_t i = 0; i < x->n_students; i++) known[i] = x->students[i].name;
+    const char *near = kd_nearest(name, known, (unsigned)x->n_students);
+    kd_fail_usage(err, "%s has no student \"%s\"; %s%s%s", x->name, name,
+                  near ? "did you mean \"" : "--list prints them", near ? near : "",
+                  near ? "\"?" : "");
+    kd_free(known);
+    return NULL;
+}
+
+bool kd_experiment_knows(const struct kd_experiment *x, const char *name)
+{
+    if (strcmp(name, "teacher") == 0) return cJSON_HasObjectItem(x->json, "teacher");
+    return kd_experiment_find(x, name) != NULL;
+}
+
 /* ---- dependencies ---- */
 
-static bool names(const cJSON *from, const char *name)
+struct order { /* of n students: parents before children, otherwise as in the file */
+    const struct kd_experiment *x;
+    size_t *waits; /* [n] parents that are not in order yet */
+    size_t *first; /* [n] of a parent's edges, or NONE */
+    struct edge {
+        size_t child, next;
+    } * edges;
+    size_t n_edges, room;
+    size_t *heap, n_heap; /* students that wait for nobody, the first of the file on top */
+};
+static const size_t NONE = (size_t)-1;
+
+static int add_edge(struct order *o, size_t parent, size_t child, struct kd_err *err)
 {
-    if (cJSON_IsString(from)) return strcmp(from->valuestring, name) == 0;
-    if (cJSON_IsObject(from)) return names(cJSON_GetObjectItemCaseSensitive(from, "from"), name);
+    struct edge *e =
+        kd_grow(&o->edges, &o->n_edges, &o->room, sizeof *e, "the order of students", err);
+    if (!e) return -1;
+    *e = (struct edge){child, o->first[parent]};
+    o->first[parent] = o->n_edges - 1;
+    o->waits[child]++;
+    return 0;
+}
+
+/* An edge from each student that `from` names: a name, {"from": name}, or a list of these. */
+static int add_parents(struct order *o, size_t child, const cJSON *from, struct kd_err *err)
+{
     const cJSON *item;
-    cJSON_ArrayForEach(item, from) if (names(item, name)) return true;
-    return false;
+    if (cJSON_IsObject(from)) from = cJSON_GetObjectItemCaseSensitive(from, "from");
+    if (cJSON_IsString(from)) {
+        const struct kd_student *parent = kd_experiment_find(o->x, from->valuestring);
+        return parent ? add_edge(o, (size_t)(parent - o->x->students), child, err) : 0;
+    }
+    cJSON_ArrayForEach(item, from) if (add_parents(o, child, item, err) < 0) return -1;
+    return 0;
 }
 
-static bool depends(const struct kd_student *a, const struct kd_student *b)
+static void push(struct order *o, size_t v)
 {
-    return names(kd_json_get(a->json, "distill.from"), b->name) ||
-           names(kd_json_get(a->json, "correct.of"), b->name);
+    size_t i = o->n_heap++;
+    for (; i && o->heap[(i - 1) / 2] > v; i = (i - 1) / 2) o->heap[i] = o->heap[(i - 1) / 2];
+    o->heap[i] = v;
 }
 
-/* Parents before children, otherwise in the order of the file. */
+static size_t pop(struct order *o)
+{
+    size_t top = o->heap[0], v = o->heap[--o->n_heap], i = 0;
+    for (size_t c; (c = 2 * i + 1) < o->n_heap; i = c) {
+        if (c + 1 < o->n_heap && o->heap[c + 1] < o->heap[c]) c++;
+        if (o->heap[c] >= v) break;
+        o->heap[i] = o->heap[c];
+    }
+    o->heap[i] = v;
+    return top;
+}
+
+static int circle(const struct order *o, struct kd_err *err)
+{
+    size_t i = 0;
+    while (!o->waits[i]) i++;
+    const struct kd_student *s = &o->x->students[i];
+    return kd_fail_usage(
+        err,
+        cJSON_HasObjectItem(s->json, "correct")
+            ? "students.%s.correct.of: these students correct each other in a circle"
+            : "students.%s.distill.from: these students teach each other in a circle",
+        s->name);
+}
+
+/* sorted[] in the order of o; the first of those that wait for nobody comes next. */
+static int put_in_order(struct order *o, struct kd_student *sorted, struct kd_err *err)
+{
+    const struct kd_student *students = o->x->students;
+    size_t n = o->x->n_students, done = 0;
+    for (size_t i = 0; i < n; i++) {
+        o->first[i] = NONE;
+        o->waits[i] = 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (add_parents(o, i, kd_json_get(students[i].json, "distill.from"), err) < 0 ||
+            add_parents(o, i, kd_json_get(students[i].json, "correct.of"), err) < 0)
+            return -1;
+    for (size_t i = 0; i < n; i++)
+        if (!o->waits[i]) push(o, i);
+    for (; o->n_heap; done++) {
+        size_t i = pop(o);
+        sorted[done] = students[i];
+        for (size_t e = o->first[i]; e != NONE; e = o->edges[e].next)
+            if (--o->waits[o->edges[e].child] == 0) push(o, o->edges[e].child);
+    }
+    return done == n ? 0 : circle(o, err);
+}
+
 static int sort_students(struct kd_experiment *x, struct kd_err *err)
 {
-    for (size_t done = 0; done < x->n_students; done++) {
-        size_t pick = done;
-        for (; pick < x->n_students; pick++) {
-            size_t j = done;
-            while (j < x->n_students &&
-                   (j == pick || !depends(&x->students[pick], &x->students[j])))
-                j++;
-            if (j == x->n_students && !depends(&x->students[pick], &x->students[pick])) break;
-        }
-        if (pick == x->n_students)
-            return kd_fail_usage(
-                err,
-                cJSON_HasObjectItem(x->students[done].json, "correct")
-                    ? "students.%s.correct.of: these students correct each other in a circle"
-                    : "students.%s.distill.from: these students teach each other in a circle",
-                x->students[done].name);
-        struct kd_student s = x->students[pick];
-        memmove(&x->students[done + 1], &x->students[done], (pick - done) * sizeof s);
-        x->students[done] = s;
+    size_t n = x->n_students;
+    struct order o = {.x = x};
+    struct kd_student *sorted = kd_alloc(n, sizeof *sorted, "a list of students", err);
+    size_t *numbers = kd_alloc(3 * n, sizeof *numbers, "a list of students", err);
+    int status = sorted && numbers ? index_names(x, err) : -1;
+    if (status == 0) {
+        o.waits = numbers;
+        o.first = numbers + n;
+        o.heap = numbers + 2 * n;
+        status = put_in_order(&o, sorted, err);
     }
-    return 0;
+    if (status == 0 && n) {
+        memcpy(x->students, sorted, n * sizeof *sorted);
+        status = index_names(x, err);
+    }
+    kd_free(o.edges);
+    kd_free(numbers);
+    kd_free(sorted);
+    return status;
 }
 
 /* What a corrected student has of the one it corrects. */

@@ -375,7 +375,8 @@ stopped() {
     train --shift 1 --fill reflect -o filled
     refused 2 "--ready goes with --list" -- kd-train-student x.json --ready
     refused 2 "--list needs an experiment" -- kd-train-student --list
-    refused 2 "--output takes one model" "7 students" "--student" -- kd-train-student x.json -o kept
+    refused 2 "--output takes one model" "14 trainings" "--student" -- kd-train-student x.json -o kept
+    refused 2 "--output takes one model" "2 trainings" "--seed" -- kd-train-teacher x.json -o kept
     refused 2 "did you mean --network" -- train --netwrok mlp-4 -o kept
 }
 

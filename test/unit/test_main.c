@@ -11,39 +11,39 @@ int kd_main(int argc, char **argv);
 
 #include <cmocka.h>
 
-static struct config {
+struct options {
     int64_t epochs;
     char *task;
-} config;
+};
 static const struct kd_option rows[] = {
-    {"epochs", 'e', "epochs", KD_OPT_INT, offsetof(struct config, epochs), .preset = "3", .min = 1,
+    {"epochs", 'e', "epochs", KD_OPT_INT, offsetof(struct options, epochs), .preset = "3", .min = 1,
      .max = 10, .metavar = "N", .help = "passes"},
-    {"task", 0, NULL, KD_OPT_TEXT, offsetof(struct config, task), .preset = "show",
+    {"task", 0, NULL, KD_OPT_TEXT, offsetof(struct options, task), .preset = "show",
      .metavar = "WORD", .help = "what to do"},
     {0},
 };
-static const struct kd_opt_section probe_sections[] = {{"probe", "Probe", rows, &config, NULL},
-                                                       {0}};
+static const struct kd_program_section probe_sections[] = {{"probe", "Probe", rows, 0, NULL}, {0}};
 
 /* Says on standard output that it is there, then waits to be stopped. */
-static int wait_for_stop(struct kd_run *r, struct kd_err *err, bool deaf)
+static int wait_for_stop(struct kd_invocation *inv, struct kd_err *err, bool deaf)
 {
     if (kd_print(err, "ready\n") < 0 || fflush(stdout) != 0) return -1;
     for (int i = 0; i < 500 && (deaf || !kd_stopping); i++) usleep(10000);
-    kd_say(r, "tidied up");
+    kd_say(inv, "tidied up");
     return kd_stopping ? kd_fail(err, "stopped") : 0;
 }
 
-static int probe(struct kd_run *r, struct kd_err *err)
+static int probe(struct kd_invocation *inv, struct kd_err *err)
 {
-    if (!strcmp(config.task, "fail")) return kd_fail(err, "m.safetensors: byte 8: broken");
-    if (!strcmp(config.task, "usage")) return kd_fail_usage(err, "students.kd: no such key");
-    if (!strcmp(config.task, "wait")) return wait_for_stop(r, err, false);
-    if (!strcmp(config.task, "deaf")) return wait_for_stop(r, err, true);
-    kd_say(r, "working");
-    return kd_print(err, "%d %d %d %d %s|%s\n", (int)config.epochs, (int)kd_pool_threads(r->pool),
-                    openblas_get_num_threads(), (int)r->args.n_operands,
-                    r->common.output ? r->common.output : "none", r->command);
+    const struct options *o = inv->options;
+    if (!strcmp(o->task, "fail")) return kd_fail(err, "m.safetensors: byte 8: broken");
+    if (!strcmp(o->task, "usage")) return kd_fail_usage(err, "students.kd: no such key");
+    if (!strcmp(o->task, "wait")) return wait_for_stop(inv, err, false);
+    if (!strcmp(o->task, "deaf")) return wait_for_stop(inv, err, true);
+    kd_say(inv, "working");
+    return kd_print(err, "%d %d %d %d %s|%s\n", (int)o->epochs, (int)kd_pool_threads(inv->pool),
+                    openblas_get_num_threads(), (int)inv->args.n_operands,
+                    inv->common.output ? inv->common.output : "none", inv->command);
 }
 
 const struct kd_program kd_program = {.name = "kd-probe",
@@ -53,7 +53,8 @@ const struct kd_program kd_program = {.name = "kd-probe",
                                       .details = "Examples:\n  kd-probe\n",
                                       .sections = probe_sections,
                                       .max_operands = 2,
-                                      .run = probe};
+                                      .options_size = sizeof(struct options),
+                                      .work = probe};
 
 struct child {
     pid_t pid;

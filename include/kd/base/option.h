@@ -119,6 +119,9 @@ struct kd_args {
 int kd_args_scan(struct kd_args *args, const struct kd_opt_section *sections, int argc, char **argv,
                  struct kd_err *err);
 int kd_args_apply(const struct kd_args *args, struct kd_err *err);
+/* The same into other structs: those flags whose rows are `sections`' rows, into their values. */
+int kd_args_put(const struct kd_args *args, const struct kd_opt_section *sections,
+                struct kd_err *err);
 bool kd_args_has(const struct kd_args *args, const char *flag); /* was the flag given? */
 
 /* An option that would do nothing is a mistake in the command. A program says when that is so:

@@ -26,13 +26,15 @@ extern const struct kd_option kd_soften_rows[];
 
 struct kd_experiment {
     cJSON *json;         /* after --set */
+    char *path;          /* of its file; NULL: none */
     char *name, *folder; /* "mnist", "runs/mnist" */
     uint64_t *seeds;
     size_t n_seeds;
     size_t n_teacher_seeds; /* teachers are trained with the first of the seeds: "teacher":
                                {"seeds": 1} */
     struct kd_student *students;
-    size_t n_students;
+    size_t n_students, room;
+    struct kd_student **by_name; /* the same, sorted by name */
 };
 /* path NULL: an empty experiment named "quick", in which every setting is its default. runs NULL:
  * "runs". */
@@ -43,8 +45,11 @@ void kd_experiment_close(struct kd_experiment *x);
  * student. */
 int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student,
                       struct kd_job *job, struct kd_err *err);
+/* A student by name; NULL: there is none. */
+const struct kd_student *kd_experiment_find(const struct kd_experiment *x, const char *name);
+/* The same, where none is an error, with "did you mean". */
 const struct kd_student *kd_experiment_student(const struct kd_experiment *x, const char *name,
-                                               struct kd_err *err); /* "did you mean" */
+                                               struct kd_err *err);
 /* The soften section, over what out and augment already hold (their defaults). */
 int kd_experiment_soften(const struct kd_experiment *x, struct kd_soften_config *out,
                          struct kd_augment *augment, struct kd_err *err);
