@@ -55,36 +55,31 @@ static int teacher_logits(const struct correction *q, const struct kd_images *im
 
 static int tell(const struct correction *q, const struct kd_correction *c, struct kd_err *err)
 {
-    struct kd_bytes list = {0}, json = {0};
-    int status = kd_bytes_format(&json, err, "{\"model\":");
-    cJSON *path = cJSON_CreateString(q->output);
-    char *quoted = path ? kd_json_text(path, false, err) : NULL;
-    if (status == 0 && !path)
-        status = kd_fail_memory(err, "%s: not enough memory to tell of it", q->output);
-    if (status == 0)
-        status = quoted ? kd_bytes_format(&json, err, "%s,\"by\":\"%s\",\"used\":%u,\"bias\":{",
-                                          quoted, kd_correct_by_name(q->config->by), c->used)
-                        : -1;
-    for (uint32_t k = 0, m = 0; status == 0 && k < q->model->net->classes; k++) {
+    struct kd_bytes list = {0};
+    struct kd_maker biases = kd_make_object(err), all = kd_make_object(err);
+    for (uint32_t k = 0; k < q->model->net->classes; k++) {
+        char name[16];
         if (!c->unseen[k]) continue;
-        status = kd_bytes_format(&list, err, "%s%u %+.2f", m ? ", " : "", k, c->bias[k]);
-        if (status == 0)
-            status = kd_bytes_format(&json, err, "%s\"%u\":%.9g", m ? "," : "", k, c->bias[k]);
-        m++;
+        snprintf(name, sizeof name, "%u", k);
+        kd_bytes_format(&list, err, "%s%s %+.2f", list.size ? ", " : "", name, c->bias[k]);
+        kd_put_number(&biases, name, c->bias[k]);
     }
-    if (status == 0)
-        status = kd_bytes_format(&json, err, "},\"fingerprint\":\"%s\"}", c->fingerprint);
+    kd_put_text(&all, "model", q->output);
+    kd_put_text(&all, "by", kd_correct_by_name(q->config->by));
+    kd_put_number(&all, "used", c->used);
+    kd_put_json(&all, "bias", kd_make_end(&biases));
+    kd_put_text(&all, "fingerprint", c->fingerprint);
+    char *json = kd_make_end_text(&all);
+    int status = json && !list.failed ? 0 : -1;
     if (status == 0)
         kd_say(q->inv, "%s: bias of class %s, found by %u images of %s:%s%s",
                q->name ? q->name : q->model->path, list.data, c->used, c->images->source,
                c->images->split,
                q->config->by == KD_BY_TEST ? "; tuned on the test set, for comparison only" : "");
     if (status == 0 && strcmp(q->output, "-") != 0)
-        status = kd_print(err, "%s\n", q->inv->common.json ? json.data : q->output);
+        status = kd_print(err, "%s\n", q->inv->common.json ? json : q->output);
     kd_bytes_release(&list);
-    kd_bytes_release(&json);
-    kd_free(quoted);
-    cJSON_Delete(path);
+    kd_free(json);
     return status;
 }
 

@@ -150,47 +150,30 @@ static int inspect_print(const struct taken *t, const struct kd_facts *f, struct
     return f->unlabelled ? kd_print(err, "   none  %6u\n", f->unlabelled) : 0;
 }
 
-static int counts_add(cJSON *o, const struct kd_images *m, const struct kd_facts *f,
-                      struct kd_err *err)
+static cJSON *counts(const struct kd_images *m, const struct kd_facts *f, struct kd_err *err)
 {
-    cJSON *list = cJSON_CreateArray();
-    for (uint32_t k = 0; list && k < m->classes; k++) {
-        cJSON *v = cJSON_CreateNumber(f->count[k]);
-        if (!v || !cJSON_AddItemToArray(list, v)) {
-            cJSON_Delete(v);
-            cJSON_Delete(list);
-            return kd_fail_memory(err, "not enough memory for counts");
-        }
-    }
-    return kd_json_attach(o, "counts", list, err);
+    struct kd_maker b = kd_make_list(err);
+    for (uint32_t k = 0; k < m->classes; k++) kd_put_number(&b, NULL, f->count[k]);
+    return kd_make_end(&b);
 }
 
 static int inspect_json(const struct taken *t, const struct kd_facts *f, struct kd_err *err)
 {
     const struct kd_images *m = &t->images;
-    cJSON *o = kd_images_identity(m, err);
-    char *text = NULL;
-    int status = -1;
-    if (!o) return -1;
-    cJSON_DeleteItemFromObjectCaseSensitive(o, "split");
-    if (kd_json_add_text(o, "split", t->split, err) < 0 ||
-        kd_json_add_number(o, "taken", t->subset.n, err) < 0 ||
-        kd_json_add_text(o, "dtype", kd_dtype_name(m->dtype), err) < 0 ||
-        kd_json_add_number(o, "min", f->low, err) < 0 ||
-        kd_json_add_number(o, "max", f->high, err) < 0 ||
-        kd_json_add_numbers(o, "mean", f->mean, m->c, err) < 0 ||
-        kd_json_add_numbers(o, "std", f->std, m->c, err) < 0 || counts_add(o, m, f, err) < 0 ||
-        kd_json_add_number(o, "unlabelled", f->unlabelled, err) < 0)
-        goto done;
-    if (m->class_names &&
-        kd_json_attach(
-            o, "class_names",
-            cJSON_CreateStringArray((const char *const *)m->class_names, (int)m->classes), err) < 0)
-        goto done;
-    text = kd_json_text(o, false, err);
-    if (text) status = kd_print(err, "%s\n", text);
-done:
-    cJSON_Delete(o);
+    struct kd_maker b = kd_make_on(kd_images_identity(m, err), err);
+    kd_put_text(&b, "split", t->split);
+    kd_put_number(&b, "taken", t->subset.n);
+    kd_put_text(&b, "dtype", kd_dtype_name(m->dtype));
+    kd_put_number(&b, "min", f->low);
+    kd_put_number(&b, "max", f->high);
+    kd_put_numbers(&b, "mean", f->mean, m->c);
+    kd_put_numbers(&b, "std", f->std, m->c);
+    kd_put_json(&b, "counts", counts(m, f, err));
+    kd_put_number(&b, "unlabelled", f->unlabelled);
+    if (m->class_names)
+        kd_put_texts(&b, "class_names", (const char *const *)m->class_names, m->classes);
+    char *text = kd_make_end_text(&b);
+    int status = text ? kd_print(err, "%s\n", text) : -1;
     kd_free(text);
     return status;
 }
@@ -244,15 +227,13 @@ done:
 /* What was made, where it is no stream: its path, or one line of JSON. */
 static int made_print(const struct kd_invocation *inv, cJSON *o, struct kd_err *err)
 {
-    char *text = NULL;
-    int status = o ? 0 : -1;
-    if (status == 0 && strcmp(inv->common.output, "-") != 0) {
-        status = kd_json_add_text(o, "path", inv->common.output, err);
-        text = status == 0 ? kd_json_text(o, false, err) : NULL;
-        status = text ? kd_print(err, "%s\n", inv->common.json ? text : inv->common.output) : -1;
-    }
+    struct kd_maker b = kd_make_on(o, err);
+    kd_put_text(&b, "path", inv->common.output);
+    char *text = kd_make_end_text(&b);
+    int status = text ? 0 : -1;
+    if (status == 0 && strcmp(inv->common.output, "-") != 0)
+        status = kd_print(err, "%s\n", inv->common.json ? text : inv->common.output);
     kd_free(text);
-    cJSON_Delete(o);
     return status;
 }
 

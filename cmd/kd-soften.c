@@ -111,34 +111,22 @@ static int print_table(const struct work *w, const float *logits, const float *q
 static int print_json(const struct work *w, const float *logits, const float *q, size_t classes,
                       const struct kd_reals *t, struct kd_err *err)
 {
-    cJSON *o = cJSON_CreateObject(), *soft = cJSON_CreateArray();
-    int status = kd_json_add_text(o, "data", w->images->source, err);
-    if (status == 0) status = kd_json_add_text(o, "split", w->images->split, err);
-    if (status == 0) status = kd_json_add_number(o, "image", (double)w->o->show, err);
-    if (status == 0 && w->images->labels)
-        status = kd_json_add_number(o, "label", w->images->labels[w->o->show], err);
-    if (status == 0)
-        status = kd_json_attach(o, "logits", cJSON_CreateFloatArray(logits, (int)classes), err);
-    for (size_t k = 0; k < t->n && status == 0; k++) {
-        cJSON *one = cJSON_CreateObject();
-        status = kd_json_add_number(one, "temperature", t->v[k], err);
-        if (status == 0)
-            status = kd_json_attach(one, "probabilities",
-                                    cJSON_CreateFloatArray(q + k * classes, (int)classes), err);
-        if (status == 0)
-            cJSON_AddItemToArray(soft, one);
-        else
-            cJSON_Delete(one);
+    struct kd_maker all = kd_make_object(err), soft = kd_make_list(err);
+    kd_put_text(&all, "data", w->images->source);
+    kd_put_text(&all, "split", w->images->split);
+    kd_put_number(&all, "image", (double)w->o->show);
+    if (w->images->labels) kd_put_number(&all, "label", w->images->labels[w->o->show]);
+    kd_put_floats(&all, "logits", logits, classes);
+    for (size_t k = 0; k < t->n; k++) {
+        struct kd_maker one = kd_make_object(err);
+        kd_put_number(&one, "temperature", t->v[k]);
+        kd_put_floats(&one, "probabilities", q + k * classes, classes);
+        kd_put_json(&soft, NULL, kd_make_end(&one));
     }
-    if (status == 0) {
-        status = kd_json_attach(o, "soft_targets", soft, err);
-        soft = NULL;
-    }
-    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
-    status = text ? kd_print(err, "%s\n", text) : -1;
+    kd_put_json(&all, "soft_targets", kd_make_end(&soft));
+    char *text = kd_make_end_text(&all);
+    int status = text ? kd_print(err, "%s\n", text) : -1;
     kd_free(text);
-    cJSON_Delete(soft);
-    cJSON_Delete(o);
     return status;
 }
 

@@ -154,21 +154,21 @@ int kd_quote(struct kd_bytes *out, const char *word, struct kd_err *err)
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
     size_t size = strlen(word);
     if (size && strspn(word, plain) == size) return kd_bytes_add(out, word, size, err);
-    if (kd_bytes_add(out, "'", 1, err) < 0) return -1;
+    kd_bytes_text(out, "'", err);
     for (const char *p = word; *p; p++)
-        if (kd_bytes_add(out, *p == '\'' ? "'\\''" : p, *p == '\'' ? 4 : 1, err) < 0) return -1;
-    return kd_bytes_add(out, "'", 1, err);
+        kd_bytes_add(out, *p == '\'' ? "'\\''" : p, *p == '\'' ? 4 : 1, err);
+    return kd_bytes_text(out, "'", err);
 }
 
 static char *command_line(bool wanted, int argc, char **argv, struct kd_err *err)
 {
     struct kd_bytes out = {0};
-    int status = kd_bytes_add(&out, kd_program.name, wanted ? strlen(kd_program.name) : 0, err);
-    for (int i = 1; wanted && status == 0 && i < argc; i++) {
-        status = kd_bytes_add(&out, " ", 1, err);
-        if (status == 0) status = kd_quote(&out, argv[i], err);
+    kd_bytes_text(&out, wanted ? kd_program.name : "", err);
+    for (int i = 1; wanted && i < argc; i++) {
+        kd_bytes_text(&out, " ", err);
+        kd_quote(&out, argv[i], err);
     }
-    if (status == 0) return out.data;
+    if (!out.failed) return out.data;
     kd_bytes_release(&out);
     return NULL;
 }

@@ -152,17 +152,18 @@ static int tell_result(struct training *w, const struct kd_training *t, struct k
                (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
     if (strcmp(t->at.model, "-") == 0) return 0;
     if (!w->inv->common.json) return kd_print(err, "%s\n", t->at.model);
-    cJSON *o = cJSON_CreateObject(), *log = kd_epoch_log_to_json(c, err);
-    int status = log ? kd_json_add_text(o, "model", t->at.model, err) : -1;
-    if (status == 0) status = kd_json_add_text(o, "name", t->job->name, err);
-    if (status == 0) status = kd_json_add_number(o, "seed", (double)t->seed, err);
-    if (status == 0) status = kd_json_add_text(o, "fingerprint", t->fingerprint, err);
-    for (cJSON *item; status == 0 && (item = log->child);)
-        status = kd_json_add(o, item->string, cJSON_DetachItemViaPointer(log, item), err);
-    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
-    status = text ? kd_print(err, "%s\n", text) : -1;
+    cJSON *log = kd_epoch_log_to_json(c, err);
+    if (!log) return -1;
+    struct kd_maker b = kd_make_object(err);
+    kd_put_text(&b, "model", t->at.model);
+    kd_put_text(&b, "name", t->job->name);
+    kd_put_number(&b, "seed", (double)t->seed);
+    kd_put_text(&b, "fingerprint", t->fingerprint);
+    for (const cJSON *item = log->child; item; item = item->next)
+        kd_put_copy(&b, item->string, item);
+    char *text = kd_make_end_text(&b);
+    int status = text ? kd_print(err, "%s\n", text) : -1;
     kd_free(text);
-    cJSON_Delete(o);
     cJSON_Delete(log);
     return status;
 }

@@ -122,12 +122,16 @@ void *kd_grow(void *items, size_t *n, size_t *room, size_t size, const char *wha
 
 static int make_room(struct kd_bytes *b, size_t more, struct kd_err *err)
 {
+    if (b->failed) return -1;
+    b->failed = true;
     if (more > SIZE_MAX / 4 || b->size > SIZE_MAX / 4)
         return kd_fail_memory(err, "not enough memory for %zu more bytes", more);
     size_t need = b->size + more + 1;
+    b->failed = false;
     if (need <= b->room) return 0;
     size_t room = b->room * 2 > need ? b->room * 2 : need;
     char *data = realloc(b->data, room);
+    b->failed = !data;
     if (!data) return kd_fail_memory(err, "not enough memory: %zu bytes needed", room);
     b->data = data;
     b->room = room;
@@ -143,6 +147,11 @@ int kd_bytes_add(struct kd_bytes *b, const void *data, size_t size, struct kd_er
     return 0;
 }
 
+int kd_bytes_text(struct kd_bytes *b, const char *text, struct kd_err *err)
+{
+    return kd_bytes_add(b, text, strlen(text), err);
+}
+
 int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, ...)
 {
     va_list args, again;
@@ -150,8 +159,11 @@ int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, 
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    int status =
-        n < 0 ? kd_fail(err, "text that cannot be formatted") : make_room(b, (size_t)n, err);
+    if (n < 0 && !b->failed) {
+        kd_fail(err, "text that cannot be formatted");
+        b->failed = true;
+    }
+    int status = n < 0 ? -1 : make_room(b, (size_t)n, err);
     if (status == 0) {
         vsnprintf(b->data + b->size, (size_t)n + 1, format, again);
         b->size += (size_t)n;

@@ -236,15 +236,13 @@ static int npy_header(const struct kd_tensor *t, struct kd_bytes *out, struct kd
     const char *descr = NULL;
     for (unsigned i = 0; i < sizeof descrs / sizeof *descrs; i++)
         if (descrs[i].dtype == t->dtype && !descrs[i].wide) descr = descrs[i].descr;
-    if (kd_bytes_add(out, "\x93NUMPY\x01\0\0\0", 10, err) < 0 ||
-        kd_bytes_format(out, err, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr) < 0)
-        return -1;
+    kd_bytes_add(out, "\x93NUMPY\x01\0\0\0", 10, err);
+    kd_bytes_format(out, err, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (unsigned i = 0; i < t->dims; i++)
-        if (kd_bytes_format(out, err, "%s%zu%s", i ? " " : "", t->shape[i],
-                            i + 1 < t->dims || t->dims == 1 ? "," : "") < 0)
-            return -1;
-    if (kd_bytes_format(out, err, "), }") < 0) return -1;
-    int padding = (int)(63 - out->size % 64);
+        kd_bytes_format(out, err, "%s%zu%s", i ? " " : "", t->shape[i],
+                        i + 1 < t->dims || t->dims == 1 ? "," : "");
+    kd_bytes_text(out, "), }", err);
+    const int padding = (int)(63 - out->size % 64);
     if (kd_bytes_format(out, err, "%*s\n", padding, "") < 0) return -1;
     size_t length = out->size - 10;
     out->data[8] = (char)(unsigned char)length;

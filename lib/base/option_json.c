@@ -43,17 +43,15 @@ static int unknown(const struct reader *r, const char *prefix, const char *typed
     const char *names[512], *near = NULL;
     size_t at[512];
     unsigned n = 0;
-    int status = 0;
     size_t skip = *prefix ? strlen(prefix) + 1 : 0;
-    for (const struct kd_option *row = NULL;
-         n < 512 && status == 0 && (row = kd_opt_next(r->section, row));) {
+    for (const struct kd_option *row = NULL; n < 512 && (row = kd_opt_next(r->section, row));) {
         const char *key = row->key;
         if (!key || (*prefix && !below(key, prefix))) continue;
         at[n++] = store.size;
-        status = kd_bytes_add(&store, key + skip, strcspn(key + skip, "."), r->err);
-        if (status == 0) status = kd_bytes_add(&store, "", 1, r->err);
+        kd_bytes_add(&store, key + skip, strcspn(key + skip, "."), r->err);
+        kd_bytes_add(&store, "", 1, r->err);
     }
-    if (status == 0) {
+    if (!store.failed) {
         for (unsigned i = 0; i < n; i++) names[i] = store.data + at[i];
         for (size_t i = 0; !*prefix && r->besides[i] && n < 512; i++) names[n++] = r->besides[i];
         near = kd_nearest(typed, names, n);

@@ -27,15 +27,17 @@ static int by_place(const void *a, const void *b)
     return m != n ? (m > n ? -1 : 1) : by_name(a, b);
 }
 
-static int add_string(struct kd_bytes *out, const char *text, struct kd_err *err)
+static void add_string(struct kd_bytes *out, const char *text, struct kd_err *err)
 {
     cJSON *string = cJSON_CreateString(text);
-    if (!string) return kd_fail_memory(err, "not enough memory for the header of a tensor file");
-    char *quoted = kd_json_text(string, false, err);
+    char *quoted = string ? kd_json_text(string, false, err) : NULL;
+    if (!string) kd_fail_memory(err, "not enough memory for the header of a tensor file");
+    if (quoted)
+        kd_bytes_text(out, quoted, err);
+    else
+        out->failed = true;
     cJSON_Delete(string);
-    int status = quoted ? kd_bytes_add(out, quoted, strlen(quoted), err) : -1;
     kd_free(quoted);
-    return status;
 }
 
 /* {"name":"fingerprint",...} of all tensors */
@@ -45,12 +47,11 @@ static int checksums(const struct kd_tensor *const *named, size_t n, struct kd_b
     for (size_t i = 0; i < n; i++) {
         char sum[KD_FINGERPRINT];
         kd_fingerprint(named[i]->data, bytes_of(named[i]), sum);
-        if (kd_bytes_add(out, i ? "," : "{", 1, err) < 0 ||
-            add_string(out, named[i]->name, err) < 0 ||
-            kd_bytes_format(out, err, ":\"%s\"", sum) < 0)
-            return -1;
+        kd_bytes_text(out, i ? "," : "{", err);
+        add_string(out, named[i]->name, err);
+        kd_bytes_format(out, err, ":\"%s\"", sum);
     }
-    return kd_bytes_format(out, err, "%s", n ? "}" : "{}");
+    return kd_bytes_text(out, n ? "}" : "{}", err);
 }
 
 /* Sorted by key, as the same content shall give the same bytes whatever the order of making. */
@@ -69,12 +70,13 @@ static int add_metadata(struct kd_bytes *out, const struct kd_tensorfile *f,
         goto done;
     items = kd_metadata_sorted(all, &n, err);
     if (!items) goto done;
-    for (size_t i = 0; i < n; i++)
-        if (kd_bytes_format(out, err, "%s", i ? "," : "{\"__metadata__\":{") < 0 ||
-            add_string(out, items[i]->string, err) < 0 || kd_bytes_add(out, ":", 1, err) < 0 ||
-            add_string(out, items[i]->valuestring, err) < 0)
-            goto done;
-    status = kd_bytes_add(out, "}", 1, err);
+    for (size_t i = 0; i < n; i++) {
+        kd_bytes_text(out, i ? "," : "{\"__metadata__\":{", err);
+        add_string(out, items[i]->string, err);
+        kd_bytes_text(out, ":", err);
+        add_string(out, items[i]->valuestring, err);
+    }
+    status = kd_bytes_text(out, "}", err);
 done:
     kd_free(items);
     cJSON_Delete(all);
@@ -84,11 +86,11 @@ done:
 static int add_info(struct kd_bytes *out, const struct kd_tensor *t, size_t begin,
                     struct kd_err *err)
 {
-    if (kd_bytes_add(out, ",", 1, err) < 0 || add_string(out, t->name, err) < 0 ||
-        kd_bytes_format(out, err, ":{\"dtype\":\"%s\",\"shape\":[", kd_dtype_name(t->dtype)) < 0)
-        return -1;
+    kd_bytes_text(out, ",", err);
+    add_string(out, t->name, err);
+    kd_bytes_format(out, err, ":{\"dtype\":\"%s\",\"shape\":[", kd_dtype_name(t->dtype));
     for (unsigned i = 0; i < t->dims; i++)
-        if (kd_bytes_format(out, err, "%s%zu", i ? "," : "", t->shape[i]) < 0) return -1;
+        kd_bytes_format(out, err, "%s%zu", i ? "," : "", t->shape[i]);
     return kd_bytes_format(out, err, "],\"data_offsets\":[%zu,%zu]}", begin, begin + bytes_of(t));
 }
 

@@ -161,19 +161,13 @@ void kd_images_release(struct kd_images *images)
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
 {
     const double shape[3] = {images->c, images->h, images->w};
-    cJSON *o = cJSON_CreateObject();
-    if (!o) {
-        kd_fail_memory(err, "no memory for the identity of %s", images->source);
-        return NULL;
-    }
-    if (kd_json_add_text(o, "source", images->source, err) == 0 &&
-        kd_json_add_text(o, "split", images->split, err) == 0 &&
-        kd_json_add_number(o, "n", images->n, err) == 0 &&
-        kd_json_add_numbers(o, "shape", shape, 3, err) == 0 &&
-        kd_json_add_number(o, "classes", images->classes, err) == 0 &&
-        kd_json_add_text(o, "pixels", images->pixels_fingerprint, err) == 0 &&
-        kd_json_add_text(o, "labels", images->labels_fingerprint, err) == 0)
-        return o;
-    cJSON_Delete(o);
-    return NULL;
+    struct kd_maker b = kd_make_object(err);
+    kd_put_text(&b, "source", images->source);
+    kd_put_text(&b, "split", images->split);
+    kd_put_number(&b, "n", images->n);
+    kd_put_numbers(&b, "shape", shape, 3);
+    kd_put_number(&b, "classes", images->classes);
+    kd_put_text(&b, "pixels", images->pixels_fingerprint);
+    kd_put_text(&b, "labels", images->labels_fingerprint);
+    return kd_make_end(&b);
 }

@@ -102,19 +102,13 @@ int kd_normalize_init(struct kd_normalize *n, const cJSON *config, const struct 
 
 cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err)
 {
-    cJSON *o = cJSON_CreateObject();
-    if (!o) {
-        kd_fail_memory(err, "not enough memory for the normalization");
-        return NULL;
-    }
     double mean[KD_MAX_CHANNELS], std[KD_MAX_CHANNELS];
     for (uint32_t c = 0; c < n->channels; c++) {
         mean[c] = (double)n->mean[c];
         std[c] = (double)n->std[c];
     }
-    if (kd_json_add_numbers(o, "mean", mean, n->channels, err) == 0 &&
-        kd_json_add_numbers(o, "std", std, n->channels, err) == 0)
-        return o;
-    cJSON_Delete(o);
-    return NULL;
+    struct kd_maker b = kd_make_object(err);
+    kd_put_numbers(&b, "mean", mean, n->channels);
+    kd_put_numbers(&b, "std", std, n->channels);
+    return kd_make_end(&b);
 }

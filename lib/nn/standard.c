@@ -106,16 +106,16 @@ static cJSON *vgg(const int group[5], struct kd_err *err)
 {
     static const int filters[] = {64, 128, 256, 512, 512};
     struct kd_bytes text = {0};
-    int status = kd_bytes_format(&text, err, "[");
-    for (int g = 0; g < 5 && status == 0; g++) {
-        for (int i = 0; i < group[g] && status == 0; i++)
-            status = kd_bytes_format(&text, err,
-                                     "{\"kind\":\"conv2d\",\"filters\":%d,\"padding\":1},"
-                                     "\"batchnorm\",\"relu\",",
-                                     filters[g]);
-        if (status == 0) status = kd_bytes_format(&text, err, POOL ",");
+    kd_bytes_text(&text, "[", err);
+    for (int g = 0; g < 5; g++) {
+        for (int i = 0; i < group[g]; i++)
+            kd_bytes_format(&text, err,
+                            "{\"kind\":\"conv2d\",\"filters\":%d,\"padding\":1},"
+                            "\"batchnorm\",\"relu\",",
+                            filters[g]);
+        kd_bytes_text(&text, POOL ",", err);
     }
-    if (status == 0) status = kd_bytes_format(&text, err, "\"flatten\",\"dense\"]");
+    int status = kd_bytes_text(&text, "\"flatten\",\"dense\"]", err);
     cJSON *list = status == 0 ? kd_json_parse(text.data, text.size, "vgg", err) : NULL;
     kd_bytes_release(&text);
     return list;

@@ -49,16 +49,9 @@ static cJSON *log_out(const struct kd_epoch_log *log, struct kd_err *err)
                       (double)copy.valid.n};
     struct field f[LOG_FIELDS];
     log_fields(f, &copy, whole);
-    cJSON *o = cJSON_CreateObject();
-    for (int i = 0; i < LOG_FIELDS; i++) {
-        int status = isnan(*f[i].value) ? kd_json_add(o, f[i].name, NULL, err)
-                                        : kd_json_add_number(o, f[i].name, *f[i].value, err);
-        if (status < 0) {
-            cJSON_Delete(o);
-            return NULL;
-        }
-    }
-    return o;
+    struct kd_maker b = kd_make_object(err);
+    for (int i = 0; i < LOG_FIELDS; i++) kd_put_number(&b, f[i].name, *f[i].value);
+    return kd_make_end(&b);
 }
 
 static double number(const cJSON *o, const char *key)
@@ -98,16 +91,11 @@ static cJSON *state_out(const struct kd_trainer *t, struct kd_err *err)
         {"labelled", &(double){(double)t->sums.labelled}},
         {"rows", &(double){(double)t->sums.rows}},
     };
-    cJSON *o = cJSON_CreateObject();
-    int status = 0;
-    for (size_t i = 0; i < sizeof f / sizeof *f && status == 0; i++)
-        status = kd_json_add_number(o, f[i].name, *f[i].value, err);
-    if (status < 0 || kd_json_attach(o, "best", log_out(&t->best, err), err) < 0 ||
-        kd_json_attach(o, "last", log_out(&t->last, err), err) < 0) {
-        cJSON_Delete(o);
-        return NULL;
-    }
-    return o;
+    struct kd_maker b = kd_make_object(err);
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++) kd_put_number(&b, f[i].name, *f[i].value);
+    kd_put_json(&b, "best", log_out(&t->best, err));
+    kd_put_json(&b, "last", log_out(&t->last, err));
+    return kd_make_end(&b);
 }
 
 static void state_in(const cJSON *o, struct kd_trainer *t)

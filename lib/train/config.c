@@ -123,38 +123,21 @@ void kd_job_release(struct kd_job *job)
     *job = (struct kd_job){0};
 }
 
-static cJSON *network_json(const struct kd_job *job, struct kd_err *err)
-{
-    cJSON *copy = job->network ? cJSON_Duplicate(job->network, 1) : cJSON_CreateNull();
-    if (!copy) kd_fail_memory(err, "not enough memory for a network");
-    return copy;
-}
-
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
 {
     struct kd_job copy = *job; /* sections want something they could write to */
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(&copy, s);
-    cJSON *json = cJSON_CreateObject(), *train = section_json(s, "train", err);
-    if (!train || kd_json_attach(train, "augment", section_json(s, "augment", err), err) < 0) {
-        cJSON_Delete(train);
-        goto fail;
-    }
-    if (kd_json_add_text(json, "name", job->name, err) < 0 ||
-        kd_json_attach(json, "network", network_json(job, err), err) < 0 ||
-        kd_json_attach(json, "data", section_json(s, "data", err), err) < 0) {
-        cJSON_Delete(train);
-        goto fail;
-    }
-    if (kd_json_add(json, "train", train, err) < 0) goto fail;
-    if (job->distilled && kd_json_attach(json, "distill", section_json(s, "distill", err), err) < 0)
-        goto fail;
-    if (job->corrected && kd_json_attach(json, "correct", section_json(s, "correct", err), err) < 0)
-        goto fail;
-    return json;
-fail:
-    cJSON_Delete(json);
-    return NULL;
+    struct kd_maker train = kd_make_on(section_json(s, "train", err), err);
+    kd_put_json(&train, "augment", section_json(s, "augment", err));
+    struct kd_maker all = kd_make_object(err);
+    kd_put_text(&all, "name", job->name);
+    kd_put_copy(&all, "network", job->network);
+    kd_put_json(&all, "data", section_json(s, "data", err));
+    kd_put_json(&all, "train", kd_make_end(&train));
+    if (job->distilled) kd_put_json(&all, "distill", section_json(s, "distill", err));
+    if (job->corrected) kd_put_json(&all, "correct", section_json(s, "correct", err));
+    return kd_make_end(&all);
 }
 
 int kd_job_check(const struct kd_job *job, struct kd_err *err)

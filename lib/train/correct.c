@@ -195,13 +195,6 @@ static cJSON *meta_json(const struct kd_model *model, const char *key, struct kd
 }
 
 /* The text of what was made, with or without success. */
-static char *text_if(int status, cJSON *json, struct kd_err *err)
-{
-    if (status == 0) return kd_json_text_of(json, err);
-    cJSON_Delete(json);
-    return NULL;
-}
-
 /* kd.config of the model before, with the new name and what was done. */
 static char *config_text(const struct kd_model *model, const char *name,
                          const struct kd_correct_config *config, struct kd_err *err)
@@ -209,34 +202,34 @@ static char *config_text(const struct kd_model *model, const char *name,
     struct kd_correct_config copy = *config; /* sections want something they could write to */
     const struct kd_opt_section s[] = {{"", "Correction", kd_correct_rows, &copy, NULL}, {0}};
     cJSON *json = meta_json(model, "kd.config", err);
-    int status = json ? 0 : -1;
-    if (status == 0 && name) {
-        status = kd_json_add_text(json, "name", name, err);
-        if (status == 0) status = kd_json_add_text(json, "student", name, err);
+    struct kd_maker b = kd_make_on(json, err);
+    if (name) {
+        kd_put_text(&b, "name", name);
+        kd_put_text(&b, "student", name);
     }
-    if (status == 0) status = kd_json_attach(json, "correct", kd_opts_to_json(s, err), err);
-    return text_if(status, json, err);
+    kd_put_json(&b, "correct", kd_opts_to_json(s, err));
+    return kd_make_end_text(&b);
 }
 
 static char *corrected_text(const struct kd_correction *c, struct kd_err *err)
 {
-    cJSON *json = cJSON_CreateObject();
     uint32_t classes = c->model->net->classes, m = 0;
     double *lists = kd_alloc(2 * (size_t)classes, sizeof *lists, "biases", err);
-    for (uint32_t k = 0; lists && k < classes; k++)
+    if (!lists) return NULL;
+    for (uint32_t k = 0; k < classes; k++)
         if (c->unseen[k]) {
             lists[m] = k;
             lists[classes + m++] = c->bias[k];
         }
-    int status = lists ? kd_json_add_text(json, "of", c->of, err) : -1;
-    if (status == 0) status = kd_json_add_text(json, "by", kd_correct_by_name(c->config->by), err);
-    if (status == 0) status = kd_json_add_numbers(json, "classes", lists, m, err);
-    if (status == 0) status = kd_json_add_numbers(json, "bias", lists + classes, m, err);
-    if (status == 0)
-        status = kd_json_attach(json, "images", kd_images_identity(c->images, err), err);
-    if (status == 0) status = kd_json_add_number(json, "used", c->used, err);
+    struct kd_maker b = kd_make_object(err);
+    kd_put_text(&b, "of", c->of);
+    kd_put_text(&b, "by", kd_correct_by_name(c->config->by));
+    kd_put_numbers(&b, "classes", lists, m);
+    kd_put_numbers(&b, "bias", lists + classes, m);
+    kd_put_json(&b, "images", kd_images_identity(c->images, err));
+    kd_put_number(&b, "used", c->used);
     kd_free(lists);
-    return text_if(status, json, err);
+    return kd_make_end_text(&b);
 }
 
 /* Figures of the training's end were those of the model before. */

@@ -10,14 +10,11 @@ static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
 {
     struct kd_augment augment = what->augment;
     const struct kd_opt_section section[] = {{"", "", kd_augment_rows, &augment, NULL}, {0}};
-    cJSON *json = cJSON_CreateObject();
-    if (kd_json_add_number(json, "count", (double)what->views, err) < 0 ||
-        kd_json_add_number(json, "seed", (double)what->seed, err) < 0 ||
-        kd_json_attach(json, "augment", kd_opts_to_json(section, err), err) < 0) {
-        cJSON_Delete(json);
-        return NULL;
-    }
-    return json;
+    struct kd_maker b = kd_make_object(err);
+    kd_put_number(&b, "count", (double)what->views);
+    kd_put_number(&b, "seed", (double)what->seed);
+    kd_put_json(&b, "augment", kd_opts_to_json(section, err));
+    return kd_make_end(&b);
 }
 
 static bool weighted(const struct kd_teachers *t)

@@ -41,18 +41,14 @@ static void texts_release(struct texts *x)
  */
 static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
 {
-    cJSON *json = kd_job_to_json(t->job, err);
-    const cJSON *network = cJSON_GetObjectItemCaseSensitive(json, "network");
-    int status = json ? 0 : -1;
-    if (status == 0 && cJSON_IsString(network) && strstr(network->valuestring, ".json"))
-        status = kd_json_attach(json, "network", kd_network_layers(network, err), err);
-    if (status == 0) status = kd_json_add_text(json, "experiment", t->experiment, err);
-    if (status == 0)
-        status = kd_json_add_text(json, t->job->student ? "student" : "teacher", t->job->name, err);
-    if (status == 0) status = kd_json_add_number(json, "seed", (double)t->seed, err);
-    if (status == 0) return json;
-    cJSON_Delete(json);
-    return NULL;
+    struct kd_maker b = kd_make_on(kd_job_to_json(t->job, err), err);
+    const cJSON *network = cJSON_GetObjectItemCaseSensitive(b.json, "network");
+    if (cJSON_IsString(network) && strstr(network->valuestring, ".json"))
+        kd_put_json(&b, "network", kd_network_layers(network, err));
+    kd_put_text(&b, "experiment", t->experiment);
+    kd_put_text(&b, t->job->student ? "student" : "teacher", t->job->name);
+    kd_put_number(&b, "seed", (double)t->seed);
+    return kd_make_end(&b);
 }
 
 static int texts_make(const struct kd_training *t, struct texts *x, struct kd_err *err)
@@ -120,19 +116,17 @@ struct session {
 static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *chosen,
                            struct kd_err *err)
 {
-    cJSON *line = kd_epoch_log_to_json(chosen, err), *out = cJSON_CreateObject();
-    int status = line ? kd_json_add_number(out, "epoch", chosen->epoch, err) : -1;
     static const char *const keys[] = {"train", "train_eval", "valid"};
-    for (int i = 0; i < 3 && status == 0; i++)
-        status = kd_json_attach(out, keys[i],
-                                cJSON_DetachItemFromObjectCaseSensitive(line, keys[i]), err);
-    if (status == 0)
-        status = kd_json_add_number(out, "parameters", (double)s->trainer.net->parameters, err);
-    if (status == 0) status = kd_json_add_number(out, "macs", (double)s->trainer.net->macs, err);
+    cJSON *line = kd_epoch_log_to_json(chosen, err);
+    if (!line) return NULL;
+    struct kd_maker b = kd_make_object(err);
+    kd_put_number(&b, "epoch", chosen->epoch);
+    for (int i = 0; i < 3; i++)
+        kd_put_copy(&b, keys[i], cJSON_GetObjectItemCaseSensitive(line, keys[i]));
+    kd_put_number(&b, "parameters", (double)s->trainer.net->parameters);
+    kd_put_number(&b, "macs", (double)s->trainer.net->macs);
     cJSON_Delete(line);
-    if (status == 0) return out;
-    cJSON_Delete(out);
-    return NULL;
+    return kd_make_end(&b);
 }
 
 static int write_file(struct session *s, const char *path, const struct kd_epoch_log *metrics,

@@ -322,6 +322,52 @@ static void files_are_read(void **state)
     assert_says(err, "b.json");
 }
 
+static void values_are_made(void **state)
+{
+    (void)state;
+    const double numbers[] = {1, 2.5};
+    const float floats[] = {0.5f};
+    const char *const words[] = {"a", "b"};
+    struct kd_maker all = kd_make_object(&err), list = kd_make_list(&err);
+    kd_put_text(&list, NULL, "one");
+    kd_put_number(&list, NULL, 2);
+    kd_put_text(&all, "text", "x");
+    kd_put_text(&all, "no_text", NULL);
+    kd_put_number(&all, "number", 0.1);
+    kd_put_number(&all, "nan", NAN);
+    kd_put_bool(&all, "yes", true);
+    kd_put_null(&all, "null");
+    kd_put_numbers(&all, "numbers", numbers, 2);
+    kd_put_numbers(&all, "none", NULL, 0);
+    kd_put_floats(&all, "floats", floats, 1);
+    kd_put_texts(&all, "texts", words, 2);
+    kd_put_json(&all, "list", kd_make_end(&list));
+    kd_put_number(&all, "number", 7); /* again: replaced where it stands */
+    char *text = kd_make_end_text(&all);
+    assert_string_equal(text, "{\"text\":\"x\",\"no_text\":null,\"number\":7,\"nan\":null,"
+                              "\"yes\":true,\"null\":null,\"numbers\":[1,2.5],\"none\":[],"
+                              "\"floats\":[0.5],\"texts\":[\"a\",\"b\"],\"list\":[\"one\",2]}");
+    kd_free(text);
+}
+
+/* A part that could not be made makes the whole fail, and err keeps why. */
+static void a_failed_part_fails_the_whole(void **state)
+{
+    (void)state;
+    struct kd_maker all = kd_make_object(&err);
+    kd_put_number(&all, "before", 1);
+    kd_fail(&err, "the part's own reason");
+    kd_put_json(&all, "part", NULL);
+    kd_put_number(&all, "behind", 2);
+    kd_put_json(&all, "another", cJSON_CreateArray()); /* owned all the same */
+    assert_null(kd_make_end(&all));
+    assert_string_equal(err.text, "the part's own reason");
+    all = kd_make_on(NULL, &err);
+    kd_put_text(&all, "key", "value");
+    assert_null(kd_make_end_text(&all));
+    assert_string_equal(err.text, "the part's own reason");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +385,8 @@ int main(void)
         cmocka_unit_test(values_are_found_by_path),
         cmocka_unit_test(values_are_compared),
         cmocka_unit_test(adding_again_replaces),
+        cmocka_unit_test(values_are_made),
+        cmocka_unit_test(a_failed_part_fails_the_whole),
         cmocka_unit_test_setup_teardown(files_are_read, scratch_make, scratch_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

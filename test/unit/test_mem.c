@@ -60,6 +60,23 @@ static void bytes_grow(void **state)
     kd_bytes_release(&b);
 }
 
+static void bytes_remember_their_first_error(void **state)
+{
+    (void)state;
+    struct kd_err err;
+    struct kd_bytes b = {0};
+    assert_int_equal(kd_bytes_text(&b, "kept", &err), 0);
+    assert_int_equal(kd_bytes_add(&b, "", SIZE_MAX / 2, &err), -1);
+    kd_fail(&err, "another");
+    assert_int_equal(kd_bytes_text(&b, "late", &err), -1);
+    assert_int_equal(kd_bytes_format(&b, &err, "%d", 1), -1);
+    assert_string_equal(err.text, "another"); /* the first failure alone is told */
+    assert_string_equal(b.data, "kept");
+    kd_bytes_release(&b);
+    assert_int_equal(kd_bytes_text(&b, "anew", &err), 0);
+    kd_bytes_release(&b);
+}
+
 static void errors_stay_on_one_line(void **state)
 {
     (void)state;
@@ -108,6 +125,7 @@ int main(void)
         cmocka_unit_test(alloc_is_zeroed_aligned_and_refuses_overflow),
         cmocka_unit_test(slab_pieces_do_not_overlap),
         cmocka_unit_test(bytes_grow),
+        cmocka_unit_test(bytes_remember_their_first_error),
         cmocka_unit_test(errors_stay_on_one_line),
         cmocka_unit_test(nearest_name),
         cmocka_unit_test(fingerprints),

@@ -36,6 +36,37 @@ const cJSON *kd_json_get(const cJSON *root, const char *path);
  * apart), objects whatever the order of their keys. */
 bool kd_json_equal(const cJSON *a, const cJSON *b);
 
+/* A JSON value in the making. It remembers its first error, after which nothing more is added, so
+ * whoever builds checks once, at the end:
+ *
+ *     struct kd_maker b = kd_make_object(err);
+ *     kd_put_text(&b, "name", name);
+ *     kd_put_number(&b, "loss", loss);
+ *     kd_put_json(&b, "train", train_json(log, err));
+ *     return kd_make_end(&b);                           the object, or NULL with err filled
+ *
+ * A key that is there already gets the new value. The key of a list's element is NULL. */
+struct kd_maker {
+    cJSON *json; /* owned until the end; NULL after an error */
+    struct kd_err *err;
+};
+struct kd_maker kd_make_object(struct kd_err *err);
+struct kd_maker kd_make_list(struct kd_err *err);
+/* Go on with a value that was just made by a function that takes err; NULL: making it failed. */
+struct kd_maker kd_make_on(cJSON *made, struct kd_err *err);
+void kd_put_null(struct kd_maker *b, const char *key);
+void kd_put_bool(struct kd_maker *b, const char *key, bool v);
+void kd_put_text(struct kd_maker *b, const char *key, const char *text); /* NULL: null */
+void kd_put_number(struct kd_maker *b, const char *key, double v);       /* NaN, infinities: null */
+void kd_put_numbers(struct kd_maker *b, const char *key, const double *v, size_t n);
+void kd_put_floats(struct kd_maker *b, const char *key, const float *v, size_t n);
+void kd_put_texts(struct kd_maker *b, const char *key, const char *const *v, size_t n);
+/* A value made by a function that takes err, which is owned from now on; NULL: making it failed. */
+void kd_put_json(struct kd_maker *b, const char *key, cJSON *made);
+void kd_put_copy(struct kd_maker *b, const char *key, const cJSON *value); /* NULL: null */
+cJSON *kd_make_end(struct kd_maker *b);                                    /* caller deletes */
+char *kd_make_end_text(struct kd_maker *b); /* the same as one line; caller frees */
+
 /* Conveniences that fail with err instead of crashing without memory. `value` may be NULL: -> null.
  * A key that is there already gets the new value. */
 int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err); /* owns value */

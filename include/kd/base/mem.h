@@ -9,6 +9,7 @@
 #ifndef KD_BASE_MEM_H
 #define KD_BASE_MEM_H
 #include "kd/base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 /* n objects of `size` bytes, zeroed, aligned to 64 bytes; NULL with err filled, the error saying
@@ -41,14 +42,21 @@ void kd_slab_release(struct kd_slab *slab);
 /* a*b into *product; -1 on overflow of size_t. */
 int kd_mul_size(size_t a, size_t b, size_t *product);
 
-/* Growing byte buffer. */
+/* Growing byte buffer. It remembers that it failed: what is added after that changes neither it nor
+ * err, and fails too, so that a text in many parts is checked once, at its end:
+ *
+ *     kd_bytes_text(&b, "[", err);
+ *     for (...) kd_bytes_format(&b, err, "%g,", v[i]);
+ *     return kd_bytes_text(&b, "]", err); */
 struct kd_bytes {
     char *data; /* owned; kd_free. Always followed by a NUL that size does not count. */
     size_t size, room;
+    bool failed;
 };
 int kd_bytes_add(struct kd_bytes *b, const void *data, size_t size, struct kd_err *err);
 int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, ...)
     KD_PRINTF(3, 4);
+int kd_bytes_text(struct kd_bytes *b, const char *text, struct kd_err *err);
 void kd_bytes_release(struct kd_bytes *b);
 
 #endif
