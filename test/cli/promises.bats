@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# README's section "What kd promises about its files", a test for each line of it, named after it.
+# The section PROMISES of kd-formats(5): a test for each entry, named after it.
 bats_require_minimum_version 1.5.0
 load small
 
@@ -204,4 +204,12 @@ stop() {
     refused 1 "gz/train-images-idx3-ubyte.gz: truncated: 2147418128 bytes expected, compressed to" \
         -- \
         kd-data inspect idx:gz --threads 1
+}
+
+@test "each promise of the manual is tested here, and each test is a promise" {
+    sed -n '/^\.SH PROMISES/,/^\.PP/p' "$BATS_TEST_DIRNAME/../../cmd/kd-formats.5" |
+        sed -n '/^\.TP/{n; s/^\.B //p}' | sort >promised
+    sed -n 's/^@test "\(.*\)" {$/\1/p' "$BATS_TEST_FILENAME" | grep -v '^each promise' | sort >tested
+    [ "$(wc -l <promised)" -eq 9 ]
+    diff promised tested
 }

@@ -19,7 +19,7 @@ setup_file() {
     [ "$KD_BIN" = "$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/bin" ] ||
         skip "README is tried with the release build"
     cd "$CHECKOUT"
-    [ -e block-06.sh ]
+    [ -e block-04.sh ]
     cat block-*.sh >all.sh # one shell for all: what is exported in one serves the next
     sh -eu all.sh
     # what the ten jobs promise
@@ -28,10 +28,32 @@ setup_file() {
     [ -s runs/digits/report/learning-curves.png ]
 }
 
-@test "README's PyTorch example names the layers that kd writes" {
+@test "README is short, and its experiment is one" {
+    [ "$(wc -l <"$CHECKOUT/README.md")" -le 150 ]
+    cd "$BATS_TEST_TMPDIR"
+    sed -n '/^```json$/,/^```$/p' "$CHECKOUT/README.md" | sed '1d;$d' >mine.json
+    kd-data convert digits:train digits:test --fraction 0.02 --to png -o runs/own/photos --quiet
+    run kd-train-student mine.json --list
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 9 ] # three seeds of plain and two temperatures
+}
+
+@test "every file that the documents link to is there" {
+    cd "$CHECKOUT"
+    for page in *.md configs/*.md lib/*.md test/*.md test/bench/*.md; do
+        grep -o ']([^)]*)' "$page" | tr -d ']()' | grep -v '^http' | while read -r link; do
+            [ -e "$(dirname "$page")/${link%%#*}" ] || { echo "$page: $link is not there"; exit 1; }
+        done
+    done
+}
+
+@test "the PyTorch example of kd-formats(5) names the layers that kd writes" {
     cd "$CHECKOUT"
     [ -e runs/digits/students/kd/s1/model.safetensors ] || skip "README's blocks were not run"
     names=$(tail -c +9 runs/digits/students/kd/s1/model.safetensors | head -c 20000 | tr -d '\0' |
         grep -ao '"[13]\.[a-z]*":' | sort -u | tr -d '\n')
     [ "$names" = '"1.bias":"1.weight":"3.bias":"3.weight":' ]
+    grep -q '^path = "runs/digits/students/kd/s1/model.safetensors"$' cmd/kd-formats.5
+    grep -q 'torch.nn.Linear(784, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10)' cmd/kd-formats.5
 }
