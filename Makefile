@@ -79,7 +79,7 @@ SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
 BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
 BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
-.PHONY: all units needs setup test test-now bench asan tsan fuzz torture valgrind lint format \
+.PHONY: all units needs setup test test-now bench asan tsan fuzz torture valgrind lint format manual \
     install uninstall clean help FORCE
 all: $(BINARIES)
 units: $(UNITS) $(TORTURE) $(OUT)/bench/bench
@@ -93,6 +93,7 @@ help:
 	@echo 'make uninstall            remove what install made'
 	@echo 'make bench                images a second and memory; BENCH="W1 W5" chooses'
 	@echo 'make format               clang-format over all C files'
+	@echo 'make manual               OPTIONS of the manual pages, from the option tables'
 	@echo 'make lint                 format, clang-tidy and cppcheck: a finding is an error'
 	@echo 'make asan, make tsan      the tests under AddressSanitizer and UBSan, ThreadSanitizer'
 	@echo 'make valgrind             one small run of each program under valgrind'
@@ -105,6 +106,8 @@ help:
 	@echo 'KD_SETUP=no: set-up installs nothing and only says what is missing.'
 setup:
 	@scripts/setup.sh
+manual: all
+	@BIN=$(BIN) scripts/manual.sh
 # Nothing is installed here: what is missing is named, with the command that installs it.
 needs:
 	@scripts/setup.sh --check build

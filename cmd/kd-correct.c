@@ -14,14 +14,16 @@ struct options {
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
-     .help = "the data, as mnist or png:DIR; default: what the model was trained on"},
+     .help = "the data, as mnist or png:DIR; default: what the model was trained on",
+     .more = "Its train or test split is taken."},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"teacher", 't', NULL, KD_OPT_TEXTS, O(teachers), .metavar = "MODEL",
      .help = "by transfer: images that this model takes for an unseen class do not count; "
              "repeated: the mean of several"},
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, O(soft_targets), .metavar = "FILE",
-     .help = "the same from a file of soft targets of the transfer images"},
+     .help = "the same from a file of soft targets of the transfer images",
+     .more = "`kd-soften`(1) writes such a file."},
     {0},
 };
 static const struct kd_program_section sections[] = {
@@ -98,6 +100,14 @@ static int correct(struct kd_invocation *inv, struct kd_err *err)
     return status;
 }
 
+static const struct kd_opt_more more[] = {
+    {"output",
+     "A file named X.safetensors, or a folder with model.safetensors in it. It is needed."},
+    {"seed", "Nothing is drawn here."},
+    {"json", "A line instead of the path: model, by, used (images), bias by class, fingerprint."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-correct",
     .usage = "[OPTION]... MODEL",
@@ -113,6 +123,7 @@ const struct kd_program kd_program = {
                "all classes\n"
                "  kd-train-student ... --omit 3 -o - | kd-correct - -o - | kd-eval -\n",
     .sections = sections,
+    .more = more,
     .min_operands = 1,
     .max_operands = 1,
     .computes = true,

@@ -34,7 +34,8 @@ static const struct kd_option convert_rows[] = {
 };
 static const struct kd_option sheet_rows[] = {
     {"count", 0, NULL, KD_OPT_INT, offsetof(struct sheet, count), .preset = "100", .min = 1,
-     .max = 100000, .metavar = "N", .help = "images shown"},
+     .max = 100000, .metavar = "N", .help = "images shown",
+     .more = "They are the first ones, or with `--seed` random ones."},
     {"columns", 0, NULL, KD_OPT_INT, offsetof(struct sheet, columns), .preset = "10", .min = 1,
      .max = 10000, .metavar = "N", .help = "images in a row"},
     {"scale", 0, NULL, KD_OPT_INT, offsetof(struct sheet, scale), .preset = "2", .min = 1,
@@ -457,6 +458,14 @@ static int do_job(struct kd_invocation *inv, struct kd_err *err)
     return 0;
 }
 
+static const struct kd_opt_more more[] = {
+    {"output", "Safetensors files and sheets can go to standard output."},
+    {"seed", "It is of the choice of images on a sheet."},
+    {"json", "One line for each source: what inspect found, or what was written and where."},
+    {"validation", "SOURCE then is what remains, SOURCE:validation what was carved."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-data",
     .usage = "inspect|convert|sheet [OPTION]... SOURCE...",
@@ -472,6 +481,7 @@ const struct kd_program kd_program = {
         "  kd-data convert png:photos --to tensors -o photos.safetensors\n"
         "  kd-data sheet digits --labels -o sheet.png\n",
     .sections = sections,
+    .more = more,
     .min_operands = 2,
     .max_operands = 64,
     .options_size = sizeof(struct options),

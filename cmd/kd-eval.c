@@ -19,7 +19,8 @@ struct options {
 static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images, as mnist:test or png:DIR; default: the test split of what the model was "
-             "trained on"},
+             "trained on",
+     .more = "See `kd-data`(1)."},
     {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
      .help = "test, train, or validation as the model's own training carved it; default test, of "
              "an experiment "
@@ -27,10 +28,14 @@ static const struct kd_option rows[] = {
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"reference", 'r', NULL, KD_OPT_TEXT, O(reference), .metavar = "MODEL",
-     .help = "also the share of images on which a model agrees with this one"},
+     .help = "also the share of images on which a model agrees with this one",
+     .more = "Models of an experiment are held against its teacher without it."},
     {"tta", 0, NULL, KD_OPT_CHOICE, O(tta), .preset = "none", .choices = KD_CHOICES(KD_TTAS),
      .metavar = "COPIES",
-     .help = "average logits over copies of an image: mirrored, and shifted by a pixel"},
+     .help = "average logits over copies of an image: mirrored, and shifted by a pixel",
+     .more =
+         "`mirror` takes the image and its mirror image; `mirror-shifts` gives these half the "
+         "weight, and a quarter each to both moved by a pixel right and down, and left and up."},
     {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
      .help =
          "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
@@ -38,17 +43,20 @@ static const struct kd_option rows[] = {
     {"time", 0, NULL, KD_OPT_BOOL, O(timing),
      .help = "also the time for one image, and images a second 1,000 at a time"},
     {"save", 0, NULL, KD_OPT_BOOL, O(save),
-     .help = "also write eval.json and logits.safetensors beside each model"},
+     .help = "also write eval.json and logits.safetensors beside each model",
+     .more = "The first holds confusion and bins too, the second the answers to the whole split."},
     {"experiment", 'x', NULL, KD_OPT_TEXT, O(experiment), .metavar = "EXPERIMENT",
      .help = "evaluate all its models that are there, on test and validation, against the teacher "
              "of the "
-             "same seed, and save eval.json and logits.safetensors beside each"},
+             "same seed, and save eval.json and logits.safetensors beside each",
+     .more = "`kd-report`(1) finds them there."},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
-     .help = "override a key of the experiment"},
+     .help = "override a key of the experiment", .more = "May be repeated."},
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
-     .help = "with --experiment: pass over models whose eval.json is of the same model and whole"},
+     .help = "with --experiment: pass over models whose eval.json is of the same model and whole",
+     .more = "Whole means with its logits.safetensors, and with `--time` with its times."},
     {0},
 };
 static const struct kd_program_section sections[] = {{"evaluation", "Evaluation", rows, 0, NULL},
@@ -412,6 +420,12 @@ static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
     return status;
 }
 
+static const struct kd_opt_more more[] = {
+    {"seed", "It is for `--experiment`: the models of this seed alone."},
+    {"json", "A line for each model and split instead of a table."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-eval",
     .usage = "[OPTION]... MODEL...",
@@ -428,6 +442,7 @@ const struct kd_program kd_program = {
         "  kd-eval model.safetensors --data mnist:test --json\n"
         "  kd-eval --experiment configs/digits.json --update\n",
     .sections = sections,
+    .more = more,
     .max_operands = 1 << 20,
     .computes = true,
     .options_size = sizeof(struct options),

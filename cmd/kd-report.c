@@ -37,40 +37,59 @@ struct options {
 #define AT(field) offsetof(struct options, field)
 static const struct kd_option what[] = {
     {"best", 'b', NULL, KD_OPT_BOOL, AT(best),
-     .help = "print only the path of the model of the student best on validation"},
+     .help = "print only the path of the model of the student best on validation",
+     .more = "Of its seeds it is the one best on validation. With `--log`, its log is printed."},
     {"log", 'l', NULL, KD_OPT_BOOL, AT(log),
      .help = "print the logs found in the folders, as tables with small curves"},
     {"last", 'L', NULL, KD_OPT_BOOL, AT(last),
-     .help = "take the newest run, one made on the spot included"},
+     .help = "take the newest run, one made on the spot included",
+     .more = "The newest is the one whose files changed last."},
     {"runs", 0, NULL, KD_OPT_TEXT, AT(runs), .preset = KD_RUNS, .metavar = "FOLDER",
      .help = "folder of the run folders, where --last looks and an experiment's run lies"},
     {"set", 's', NULL, KD_OPT_TEXTS, AT(set), .metavar = "KEY=VALUE",
-     .help = "override a key of the experiment, as it was when it was trained"},
+     .help = "override a key of the experiment, as it was when it was trained",
+     .more =
+         "The experiment is the one named as operand; its name says where the run folder lies."},
     {"data-dir", 0, NULL, KD_OPT_TEXT, AT(data_dir), .metavar = "DIR",
      .help = "where named data is found for pictures, instead of $KD_DATA or ./data"},
     {0},
 };
 static const struct kd_option form[] = {
     {"format", 'f', NULL, KD_OPT_CHOICE, AT(format), .preset = "terminal",
-     .choices = KD_CHOICES(FORMS), .metavar = "FORMAT", .help = "form of the report"},
-    {"csv", 0, NULL, KD_OPT_BOOL, AT(csv), .help = "comma-separated values, unrounded"},
+     .choices = KD_CHOICES(FORMS), .metavar = "FORMAT", .help = "form of the report",
+     .more =
+         "Without it the ending of the `-o` file decides: .md, .csv, .json, .tex, .html or .xlsx."},
+    {"csv", 0, NULL, KD_OPT_BOOL, AT(csv), .help = "comma-separated values, unrounded",
+     .more = "Rates are fractions. A text that a spreadsheet would take for a formula gets an "
+             "apostrophe in front."},
     {"markdown", 0, NULL, KD_OPT_BOOL, AT(markdown), .help = "Markdown"},
-    {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table"},
+    {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table",
+     .more = "It needs the booktabs package."},
     {"charts", 0, NULL, KD_OPT_BOOL, AT(charts),
-     .help = "write charts as PNG, SVG and PDF to the -o folder or RUN/report"},
-    {"page", 0, NULL, KD_OPT_BOOL, AT(page), .help = "write one self-contained HTML page"},
-    {"workbook", 0, NULL, KD_OPT_BOOL, AT(workbook), .help = "write an Excel workbook"},
+     .help = "write charts as PNG, SVG and PDF to the -o folder or RUN/report",
+     .more = "Their paths are printed."},
+    {"page", 0, NULL, KD_OPT_BOOL, AT(page), .help = "write one self-contained HTML page",
+     .more = "It goes to `-o`, or to RUN/report/report.html."},
+    {"workbook", 0, NULL, KD_OPT_BOOL, AT(workbook), .help = "write an Excel workbook",
+     .more = "It goes to `-o`, or to RUN/report/report.xlsx."},
     {"all", 'a', NULL, KD_OPT_BOOL, AT(all),
      .help = "write every form to the -o folder or RUN/report and print the paths"},
     {"table", 't', NULL, KD_OPT_CHOICE, AT(table), .preset = "models",
      .choices = KD_CHOICES(TABLES), .metavar = "TABLE",
-     .help = "the table that --csv, --markdown, --latex and the terminal show"},
+     .help = "the table that --csv, --markdown, --latex and the terminal show",
+     .more = "`models` has a row per model, `seeds` a row per trained model with the command that "
+             "made it, `logs` a row per epoch. `classes` has a row per model and class: errors "
+             "over its seeds, and what the class is mostly taken for; those that the training left "
+             "out are marked. `class-seeds` has the same of each seed; in CSV its columns are run, "
+             "name, seed, class, trained_on, images, errors, right, mostly_taken_for. Classes come "
+             "from the confusion in `eval.json`."},
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
      .help = "columns, by their names in CSV, separated by commas; all: every one"},
     {"sort", 0, NULL, KD_OPT_TEXT, AT(sort), .metavar = "KEY",
      .help = "order the models by a column, highest first"},
     {"filter", 0, NULL, KD_OPT_TEXT, AT(filter), .metavar = "PATTERN",
-     .help = "only models whose names match a shell pattern"},
+     .help = "only models whose names match a shell pattern",
+     .more = "It holds for tables and for `--best`."},
     {0},
 };
 #undef AT
@@ -367,12 +386,26 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
     return status;
 }
 
+static const struct kd_opt_more more[] = {
+    {"output", "For charts and every form it is a folder."},
+    {"threads", "The report has one thread."},
+    {"seed", "The report draws no random numbers."},
+    {"json", "One object: runs, models, differences, seeds, notes, origin."},
+    {"provenance",
+     "Each form but the text and CSV ones has kd's version, the command, how many models there "
+     "were and the fingerprint of their fingerprints: in Markdown and LaTeX as a comment at the "
+     "end, in JSON as origin, in SVG as metadata, in PNG as Comment, in PDF as subject, in the "
+     "page as generator, in the workbook as comments."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-report",
     .usage = "[OPTION]... RUN|EXPERIMENT...",
     .summary = "Shows what run folders hold: tables, logs, charts, a page, a workbook.",
     .details = details,
     .sections = sections,
+    .more = more,
     .min_operands = 0,
     .max_operands = 1000000,
     .options_size = sizeof(struct options),

@@ -19,7 +19,9 @@ struct options {
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
     {"model", 'm', NULL, KD_OPT_TEXTS, O(models), .metavar = "MODEL",
-     .help = "teacher: a model, a checkpoint, or - ; repeated: the mean of several"},
+     .help = "teacher: a model, a checkpoint, or - ; repeated: the mean of several",
+     .more = "A folder stands for the model or the checkpoint in it, also of a training that still "
+             "runs; `-` reads standard input."},
     {"weights", 'w', NULL, KD_OPT_REALS, O(weights), .min = 0, .max = 1e9, .metavar = "W,...",
      .help = "weights of several teachers, in their order; default equal"},
     {"average", 0, NULL, KD_OPT_CHOICE, O(average), .preset = "logits",
@@ -27,15 +29,17 @@ static const struct kd_option rows[] = {
      .help = "what of several teachers is averaged; probabilities hold for the temperatures given "
              "alone"},
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
-     .help = "images: mnist:train, digits, png:DIR, ...; all of the split, in its order"},
+     .help = "images: mnist:train, digits, png:DIR, ...; all of the split, in its order",
+     .more = "See `kd-data`(1)."},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"logits", 0, NULL, KD_OPT_BOOL, O(logits), .preset = "true",
      .help = "write probabilities alone"},
     {"show", 0, NULL, KD_OPT_INT, O(show), .min = 0, .max = 4e9, .metavar = "I",
-     .help = "print image I's soft targets at each temperature instead of writing a file"},
+     .help = "print image I's soft targets at each temperature instead of writing a file",
+     .more = "Images are counted from 0."},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
-     .help = "override a key of the experiment"},
+     .help = "override a key of the experiment", .more = "May be repeated."},
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
@@ -319,6 +323,12 @@ static int write_or_show(struct kd_invocation *inv, struct kd_err *err)
     return status;
 }
 
+static const struct kd_opt_more more[] = {
+    {"seed", "It names the teacher of an experiment."},
+    {"json", "It is for `--show`: one line instead of a table."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-soften",
     .usage = "[OPTION]... [EXPERIMENT]",
@@ -334,6 +344,7 @@ const struct kd_program kd_program = {
         "  kd-soften -m T --data mnist:train -o - | kd-train-student -S - --data mnist --layers "
         "128\n",
     .sections = sections,
+    .more = more,
     .max_operands = 1,
     .computes = true,
     .options_size = sizeof(struct options),

@@ -5,6 +5,17 @@ static int train(struct kd_invocation *inv, struct kd_err *err)
     return training_main(inv, true, err);
 }
 
+static const struct kd_opt_more more[] = {
+    {"output",
+     "A file named X.safetensors: log and checkpoint become X.log.jsonl and "
+     "X.checkpoint.safetensors. A folder: model.safetensors, log.jsonl and checkpoint.safetensors "
+     "are in it. Standard output has no log and no checkpoint beside it."},
+    {"seed", "It is of initialization, order, dropout and augmentation."},
+    {"json", "A line for each model instead of its path: model, name, seed, fingerprint, and the "
+             "figures of the epoch that was kept, as in log.jsonl."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-train-student",
     .usage = "[OPTION]... [EXPERIMENT]",
@@ -26,6 +37,7 @@ const struct kd_program kd_program = {
         "  kd-train-student EXPERIMENT --list --ready --update | xargs -P 2 -L 1 kd-train-student "
         "EXPERIMENT\n",
     .sections = training_student_sections,
+    .more = more,
     .max_operands = 1,
     .computes = true,
     .options_size = sizeof(struct training_options),

@@ -28,15 +28,17 @@ static const struct kd_option common_rows[] = {
     {"json", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, json),
      .help = "print results as JSON"},
     {"provenance", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, provenance), .preset = "true",
-     .help = "leave out of files what differs between equal runs: command line and times"},
+     .help = "leave out of files what differs between equal runs: command line and times",
+     .more = "Two runs with the same seed then give the same bytes."},
     {"verify", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, verify), .preset = "true",
      .help = "read damaged tensor files too: their checksums are not compared"},
     {"read-limit", 0, NULL, KD_OPT_REAL, offsetof(struct kd_common, read_limit), .preset = "0",
      .min = 0, .max = 1e6, .metavar = "GIB",
-     .help = "refuse input that is larger, unpacked; 0: than this machine's memory"},
+     .help = "refuse input that is larger, unpacked; 0: than this machine's memory",
+     .more = "Bombs, files that unpack to far more than they hold, are refused by it."},
     {"quiet", 'q', NULL, KD_OPT_BOOL, offsetof(struct kd_common, quiet),
      .help = "no messages and no progress bar; errors are still told"},
-    {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "this text"},
+    {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "show this help"},
     {"version", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, version),
      .help = "version, compiler, flags, BLAS and its kernel"},
     {0},
@@ -211,6 +213,10 @@ static int work(struct kd_invocation *inv, const struct kd_opt_section *sections
                 char **argv, struct kd_err *err)
 {
     if (kd_opts_preset(sections, err) < 0) return -1;
+    if (argc == 2 && strcmp(argv[1], "--manual-options") == 0) { /* for `make manual` */
+        kd_opts_manual(sections, kd_program.more, stdout);
+        return 0;
+    }
     if (kd_args_scan(&inv->args, sections, argc, argv, err) < 0) return -1;
     if (kd_args_apply(&inv->args, err) < 0) return -1;
     if (inv->common.help) return show_help(sections, err);

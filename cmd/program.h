@@ -61,6 +61,8 @@ struct kd_program {
     const char *summary;                       /* one sentence */
     const char *details;                       /* what follows the options in --help: examples */
     const struct kd_program_section *sections; /* up to {0}; main() adds the common options */
+    const struct kd_opt_more
+        *more; /* what the manual says of options that programs share; or NULL */
     size_t options_size;
     size_t min_operands, max_operands;
     bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of

@@ -9,20 +9,26 @@
 #define OPTION(field) offsetof(struct training_options, field)
 static const struct kd_option rows[] = {
     {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
-     .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON"},
+     .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON",
+     .more = "A name such as `mlp-800-800` means flatten, then dense and relu of each width, then "
+             "dense to the classes. See `kd-formats`(5) for other names and the layers."},
     {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24,
      .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
-     .help = "override a key of the experiment, as students.kd.distill.alpha=0.5"},
+     .help = "override a key of the experiment, as students.kd.distill.alpha=0.5",
+     .more = "May be repeated. The value is JSON, or else a word."},
     {"runs", 0, NULL, KD_OPT_TEXT, OPTION(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
     {"resume", 0, NULL, KD_OPT_BOOL, OPTION(resume),
-     .help = "go on from the checkpoint, or start afresh where there is none"},
+     .help = "go on from the checkpoint, or start afresh where there is none",
+     .more = "The model is the same, bit for bit, as without the interruption. A checkpoint of "
+             "another configuration, data or teacher is refused."},
     {"update", 'u', NULL, KD_OPT_BOOL, OPTION(update),
      .help = "pass over models that are there and were made from the same configuration, data and "
              "teachers"},
     {"list", 0, NULL, KD_OPT_BOOL, OPTION(list),
-     .help = "print the options of each training, one a line, parents first, and train nothing"},
+     .help = "print the options of each training, one a line, parents first, and train nothing",
+     .more = "Words are quoted as the shell and `xargs`(1) read them."},
     {"ready", 0, NULL, KD_OPT_BOOL, OPTION(ready),
      .help = "with --list: only those whose teachers are there"},
     {0},
@@ -30,13 +36,16 @@ static const struct kd_option rows[] = {
 static const struct kd_option student_rows[] = {
     {"student", 0, NULL, KD_OPT_TEXTS, OPTION(students), .metavar = "NAME",
      .help = "this student of the experiment, with all points of its sweep; may be repeated; "
-             "default all"},
+             "default all",
+     .more = "One point of a sweep is named in full, as `kd,temperature=2.5`."},
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, OPTION(soft_targets), .metavar = "FILE",
      .help = "learn from this file (.safetensors, .npy, or - for a pipe)"},
     {"teacher", 't', NULL, KD_OPT_TEXTS, OPTION(teachers), .metavar = "MODEL",
-     .help = "learn from this model at hand; repeated: from their mean"},
+     .help = "learn from this model at hand; repeated: from their mean",
+     .more = "A folder stands for the model in it."},
     {"force", 'f', NULL, KD_OPT_BOOL, OPTION(force),
-     .help = "accept soft targets that do not say which images they were made for"},
+     .help = "accept soft targets that do not say which images they were made for",
+     .more = "Row i is taken for image i. Files that do say it are checked all the same."},
     {0},
 };
 #define TEACHER_SECTIONS                                                                           \

@@ -11,14 +11,20 @@ enum { FLIPS(KD_CHOICE_ENUM) };
 #define A(field) offsetof(struct kd_augment, field)
 const struct kd_option kd_augment_rows[] = {
     {"shift", 0, "shift", KD_OPT_INT, A(shift), .preset = "0", .min = 0, .max = 1024,
-     .metavar = "PIXELS", .help = "move each training image by up to this much in both directions"},
+     .metavar = "PIXELS", .help = "move each training image by up to this much in both directions",
+     .more = "The move is drawn anew in each epoch."},
     {"fill", 0, "fill", KD_OPT_CHOICE, A(fill), .preset = "zero", .choices = KD_CHOICES(FILLS),
-     .metavar = "HOW", .help = "what a moved image leaves behind: raw 0, or its mirror image"},
+     .metavar = "HOW", .help = "what a moved image leaves behind: raw 0, or its mirror image",
+     .more = "It is for `--shift`. The mirror image is about the border pixels."},
     {"flip", 0, "flip", KD_OPT_CHOICE, A(flip), .preset = "none", .choices = KD_CHOICES(FLIPS),
      .metavar = "HOW",
-     .help = "mirror left and right: drawn anew each epoch, or drawn once and turned each epoch"},
+     .help = "mirror left and right: drawn anew each epoch, or drawn once and turned each epoch",
+     .more = "`random` mirrors half of the images, drawn anew for each epoch or view; `alternate` "
+             "draws once for each image, which is then turned from epoch to epoch or from view to "
+             "view."},
     {"cutout", 0, "cutout", KD_OPT_INT, A(cutout), .preset = "0", .min = 0, .max = 1024,
-     .metavar = "PIXELS", .help = "blank a square of this side at a random place"},
+     .metavar = "PIXELS", .help = "blank a square of this side at a random place",
+     .more = "The square becomes the mean of the training images."},
     {0},
 };
 

@@ -13,13 +13,15 @@ const struct kd_option kd_correct_rows[] = {
      .choices = KD_CHOICES(KD_CORRECT_BYS), .metavar = "WHAT",
      .help = "what the biases are found by: the transfer images; unlabelled images of equally "
              "frequent classes; or, "
-             "for comparison, the test labels"},
+             "for comparison, the test labels",
+     .more = "See above."},
     {"flips", 0, "flips", KD_OPT_REAL, C(flips), .preset = "0.001", .min = 0, .max = 1,
      .metavar = "SHARE",
      .help = "by transfer: share of the transfer images that may be taken for each unseen class"},
     {"classes", 0, "classes", KD_OPT_REALS, C(classes), .min = 0, .max = 65535,
      .metavar = "CLASS,...",
-     .help = "the unseen classes; default: those that the model's own training left out"},
+     .help = "the unseen classes; default: those that the model's own training left out",
+     .more = "Classes are given by number."},
     {"images", 0, "images", KD_OPT_TEXT, C(images), .metavar = "SOURCE",
      .help = "by balanced: unlabelled images of all classes; default: the training images, none "
              "left out"},

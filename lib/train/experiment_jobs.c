@@ -76,19 +76,25 @@ const struct kd_option kd_soften_rows[] = {
     {"split", 0, "split", KD_OPT_TEXT, S(split), .preset = "train", .metavar = "SPLIT",
      .help = "which split of the data: train or test"},
     {"temperature", 'T', "temperature", KD_OPT_REALS, S(temperature), .min = 0.01, .max = 1e4,
-     .metavar = "T,...", .help = "temperatures of --probabilities and --show"},
+     .metavar = "T,...", .help = "temperatures of --probabilities and --show",
+     .more = "`--show` takes 1, 4 and 20 where none are given."},
     {"probabilities", 0, "probabilities", KD_OPT_BOOL, S(probabilities),
      .help = "write softmax(logits / T) for each temperature too"},
-    {"half", 0, "half", KD_OPT_BOOL, S(half), .help = "logits in half precision (F16)"},
+    {"half", 0, "half", KD_OPT_BOOL, S(half), .help = "logits in half precision (F16)",
+     .more = "They take half the space."},
     {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000,
      .metavar = "N",
-     .help = "record logits of N augmented views of each image, which a student replays"},
+     .help = "record logits of N augmented views of each image, which a student replays",
+     .more = "0 records the plain images."},
     {"views-seed", 0, "views_seed", KD_OPT_INT, S(views_seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N", .help = "seed of the views"},
     {"tta", 0, "tta", KD_OPT_CHOICE, S(tta), .preset = "none", .choices = KD_CHOICES(KD_TTAS),
      .metavar = "COPIES",
      .help =
-         "average each teacher's logits over copies of an image: mirrored, and shifted by a pixel"},
+         "average each teacher's logits over copies of an image: mirrored, and shifted by a pixel",
+     .more =
+         "`mirror` takes the image and its mirror image; `mirror-shifts` gives these half the "
+         "weight, and a quarter each to both moved by a pixel right and down, and left and up."},
     {0},
 };
 

@@ -152,6 +152,21 @@ wrong() {
     [[ "$output" == *"> -x"* ]]
 }
 
+@test "OPTIONS of the manual pages are generated from the option tables" {
+    export BIN=$KD_BIN
+    root=$BATS_TEST_DIRNAME/../..
+    PAGES=$root/cmd "$root/scripts/manual.sh" --check
+    # a page that says something else is told, and mended
+    mkdir pages
+    sed 's/^Images a step.*/Images a leap./' "$(page kd-train-teacher)" >pages/kd-train-teacher.1
+    export PAGES=pages
+    run "$root/scripts/manual.sh" --check kd-train-teacher
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"< Images a leap."* && "$output" == *"run make manual"* ]]
+    "$root/scripts/manual.sh" kd-train-teacher
+    cmp "$(page kd-train-teacher)" pages/kd-train-teacher.1
+}
+
 @test "manual pages are formatted without a warning" {
     command -v man >/dev/null && man --warnings=w -l "$(page kd)" >/dev/null 2>&1 ||
         skip "no man-db"

@@ -70,6 +70,7 @@ struct kd_option {
     const char *const *choices; /* CHOICE: names in the order of the enum, then NULL */
     const char *metavar;        /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
     const char *help;           /* one sentence without full stop; --help adds the default */
+    const char *more;           /* whole sentences that the manual page adds; `bold` */
     bool later; /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
                    false or NULL (its default), so that those stay what the same settings give */
 };
@@ -139,5 +140,14 @@ void kd_args_release(struct kd_args *args);
 
 /* Help: sections with aligned flags, wrapped to `width` columns, defaults in parentheses. */
 void kd_opts_help(const struct kd_opt_section *sections, int width, FILE *to);
+
+/* The same as a manual page has it, in man's macros: labels, help, and what the manual says more,
+ * of each row and of this program's use of rows that programs share. */
+struct kd_opt_more {
+    const char *flag; /* NULL: the end of the list */
+    const char *text; /* whole sentences, as a row's `more` */
+};
+void kd_opts_manual(const struct kd_opt_section *sections, const struct kd_opt_more *more,
+                    FILE *to);
 
 #endif
