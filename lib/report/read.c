@@ -90,13 +90,6 @@ static int meta_text(const cJSON *meta, const char *key, char **out, struct kd_e
     return *out ? 0 : -1;
 }
 
-static struct kd_score score_at(const cJSON *object, const char *key)
-{
-    const cJSON *o = object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
-    return (struct kd_score){kd_number_at(o, "loss"), kd_number_at(o, "top1"),
-                             kd_number_at(o, "top5")};
-}
-
 /* Fingerprints of teachers are the proof of distillation; the configuration is the next best. */
 static void read_distillation(struct kd_result *r, const cJSON *config, bool has_parents)
 {
@@ -156,11 +149,13 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     if (r->role == KD_ROLE_STUDENT) read_distillation(r, config, r->parents != NULL);
     const char *by = kd_text_at(config, "correct.by");
     if (by && !(r->corrected = kd_strdup(by, err))) goto end;
-    r->best_epoch = kd_number_at(metrics, "epoch");
+    struct kd_epoch kept;
+    kd_epoch_from_json(metrics, &kept);
+    r->best_epoch = kept.epoch;
     r->parameters = kd_number_at(metrics, "parameters");
     r->macs = kd_number_at(metrics, "macs");
-    r->valid = score_at(metrics, "valid");
-    r->train = score_at(metrics, "train_eval");
+    r->valid = kept.valid;
+    r->train = kept.train;
     status = 0;
 end:
     cJSON_Delete(metrics);

@@ -1,5 +1,5 @@
 /* Whatever a log.jsonl holds: no crash, and what is accepted is in order. */
-#include "kd/report/log.h"
+#include "kd/run/log.h"
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 #include "kd/base/json.h"
 #include "kd/data/picture.h"
 #include "kd/report/canvas.h"
-#include "kd/report/log.h"
+#include "kd/run/log.h"
 #include "kd/report/table.h"
 #include <math.h>
 #include <setjmp.h>

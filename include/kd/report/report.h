@@ -14,8 +14,8 @@
  */
 #ifndef KD_REPORT_REPORT_H
 #define KD_REPORT_REPORT_H
-#include "kd/report/log.h"
 #include "kd/report/stats.h"
+#include "kd/run/log.h"
 
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
 

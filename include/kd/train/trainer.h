@@ -12,6 +12,7 @@
  * way. Nothing is allocated while training. */
 #ifndef KD_TRAIN_TRAINER_H
 #define KD_TRAIN_TRAINER_H
+#include "kd/run/log.h"
 #include "kd/train/average.h"
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
@@ -82,6 +83,8 @@ struct kd_memory {
     size_t total;
 };
 void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out);
+/* As a line of log.jsonl has it. */
+struct kd_epoch kd_epoch_log_record(const struct kd_epoch_log *log);
 cJSON *kd_epoch_log_to_json(const struct kd_epoch_log *log, struct kd_err *err);
 
 /* "50steps", "1epoch", "5min", "never" */

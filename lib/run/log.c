@@ -1,56 +1,52 @@
-#include "kd/report/log.h"
+#include "kd/run/log.h"
 #include "kd/base/file.h"
 #include "kd/base/json.h"
-#include "util.h"
+#include "kd/base/mem.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define LOG_LIMIT ((size_t)256 << 20)
-
-double kd_number_at(const cJSON *object, const char *path)
-{
-    const cJSON *v = object ? kd_json_get(object, path) : NULL;
-    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
-}
-
-const char *kd_text_at(const cJSON *object, const char *path)
-{
-    const cJSON *v = object ? kd_json_get(object, path) : NULL;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsString(NULL) is false */
-    return cJSON_IsString(v) ? v->valuestring : NULL;
-}
-
-/* Where each number of a line goes. */
-static const struct {
-    const char *path;
-    size_t offset;
-} fields[] = {
-    {"epoch", offsetof(struct kd_epoch, epoch)},
-    {"step", offsetof(struct kd_epoch, step)},
-    {"lr", offsetof(struct kd_epoch, lr)},
-    {"train.loss", offsetof(struct kd_epoch, loss)},
-    {"train.hard", offsetof(struct kd_epoch, hard)},
-    {"train.soft", offsetof(struct kd_epoch, soft)},
-    {"train.top1", offsetof(struct kd_epoch, top1)},
-    {"train_eval.loss", offsetof(struct kd_epoch, train.loss)},
-    {"train_eval.top1", offsetof(struct kd_epoch, train.top1)},
-    {"train_eval.top5", offsetof(struct kd_epoch, train.top5)},
-    {"valid.loss", offsetof(struct kd_epoch, valid.loss)},
-    {"valid.top1", offsetof(struct kd_epoch, valid.top1)},
-    {"valid.top5", offsetof(struct kd_epoch, valid.top5)},
-    {"seconds", offsetof(struct kd_epoch, seconds)},
-    {"images_per_second", offsetof(struct kd_epoch, images_per_second)},
+#define NUMBER(path, member, missing)                                                              \
+    {                                                                                              \
+        path, KD_FIELD_NUMBER, offsetof(struct kd_epoch, member), missing                          \
+    }
+static const struct kd_field fields[] = {
+    NUMBER("epoch", epoch, KD_AS_NULL),
+    NUMBER("step", step, KD_AS_NULL),
+    NUMBER("lr", lr, KD_AS_NULL),
+    NUMBER("train.loss", loss, KD_AS_NULL),
+    NUMBER("train.hard", hard, KD_AS_NULL),
+    NUMBER("train.soft", soft, KD_AS_NULL),
+    {"train.terms", KD_FIELD_TERMS, offsetof(struct kd_epoch, terms), KD_LEFT_OUT},
+    NUMBER("train.top1", top1, KD_AS_NULL),
+    NUMBER("train_eval.loss", train.loss, KD_GROUP_NULL),
+    NUMBER("train_eval.top1", train.top1, KD_GROUP_NULL),
+    NUMBER("train_eval.top5", train.top5, KD_GROUP_NULL),
+    NUMBER("valid.loss", valid.loss, KD_GROUP_NULL),
+    NUMBER("valid.top1", valid.top1, KD_GROUP_NULL),
+    NUMBER("valid.top5", valid.top5, KD_GROUP_NULL),
+    NUMBER("seconds", seconds, KD_AS_NULL),
+    NUMBER("images_per_second", images_per_second, KD_AS_NULL),
+    {0},
 };
+#undef NUMBER
+
+cJSON *kd_epoch_to_json(const struct kd_epoch *epoch, struct kd_err *err)
+{
+    return kd_record_write(fields, epoch, err);
+}
+
+void kd_epoch_from_json(const cJSON *line, struct kd_epoch *out)
+{
+    struct kd_err ignored; /* nothing of it is owned, so nothing can fail */
+    kd_record_read(fields, line, out, &ignored);
+}
 
 static int add_epoch(struct kd_log *log, const cJSON *line, struct kd_err *err)
 {
     struct kd_epoch e;
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        double v = kd_number_at(line, fields[i].path);
-        memcpy((char *)&e + fields[i].offset, &v, sizeof v);
-    }
+    kd_epoch_from_json(line, &e);
     while (log->n > 0 && log->epochs[log->n - 1].epoch >= e.epoch) log->n--;
     struct kd_epoch *slot = kd_grow(&log->epochs, &log->n, &log->room, sizeof e, "a log", err);
     if (!slot) return -1;
@@ -102,7 +98,7 @@ int kd_log_read(const char *path, struct kd_log *log, struct kd_err *err)
 {
     struct kd_bytes text = {0};
     *log = (struct kd_log){0};
-    int status = kd_file_read(path, LOG_LIMIT, &text, err);
+    int status = kd_file_read(path, kd_read_limit(), &text, err);
     if (status == 0) status = kd_log_parse(text.data, text.size, path, log, err);
     kd_bytes_release(&text);
     if (status < 0) kd_log_release(log);
