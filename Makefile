@@ -140,7 +140,7 @@ $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OU
 $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
-$(BIN)/kd-eval: $(OUT)/cmd/evaluation.o $(OUT)/cmd/evaluation_file.o
+$(BIN)/kd-eval: $(OUT)/cmd/evaluation.o
 $(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a

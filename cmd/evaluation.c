@@ -1,79 +1,51 @@
 #include "evaluation.h"
+#include "kd/base/json.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-static int add_number_or_null(cJSON *o, const char *key, double v, struct kd_err *err)
+static double *numbers(size_t n, struct kd_err *err)
 {
-    return isnan(v) ? kd_json_add(o, key, NULL, err) : kd_json_add_number(o, key, v, err);
+    return kd_alloc(n, sizeof(double), "the counts of an evaluation", err);
 }
 
-static cJSON *matrix(const struct evaluation *r, struct kd_err *err)
+int evaluation_fill(struct kd_evaluation *e, const struct kd_metrics *m, const uint32_t *confusion,
+                    size_t classes, struct kd_err *err)
 {
-    cJSON *rows_json = cJSON_CreateArray();
-    for (size_t i = 0; rows_json && i < r->classes; i++) {
-        cJSON *row = cJSON_CreateArray();
-        bool whole = row && cJSON_AddItemToArray(rows_json, row);
-        for (size_t j = 0; whole && j < r->classes; j++)
-            whole = cJSON_AddItemToArray(row, cJSON_CreateNumber(r->confusion[i * r->classes + j]));
-        if (!whole) {
-            cJSON_Delete(rows_json);
-            rows_json = NULL;
-        }
+    e->n = (double)m->n;
+    e->top1 = m->n ? m->top1 : NAN;
+    e->top5 = m->n ? m->top5 : NAN;
+    e->errors = m->n ? (double)m->errors : NAN;
+    e->nll = m->n ? m->loss : NAN;
+    e->ece = m->n ? m->ece : NAN;
+    if (!confusion) return 0;
+    e->confusion = (struct kd_matrix){numbers(classes * classes, err), classes, classes};
+    e->bins = (struct kd_matrix){numbers(3 * KD_ECE_BINS, err), KD_ECE_BINS, 3};
+    if (!e->confusion.v || !e->bins.v) return -1;
+    for (size_t i = 0; i < classes * classes; i++) e->confusion.v[i] = confusion[i];
+    for (size_t b = 0; b < KD_ECE_BINS; b++) {
+        e->bins.v[3 * b] = (double)m->bins[b].n;
+        e->bins.v[3 * b + 1] = m->bins[b].confidence;
+        e->bins.v[3 * b + 2] = m->bins[b].accuracy;
     }
-    if (!rows_json) kd_fail_memory(err, "not enough memory for a confusion matrix");
-    return rows_json;
+    return 0;
 }
 
-static cJSON *bins_json(const struct evaluation *r, struct kd_err *err)
+int evaluation_add_line(struct kd_bytes *to, const struct kd_evaluation *e, const char *command,
+                        struct kd_err *err)
 {
-    cJSON *list = cJSON_CreateArray();
-    for (int b = 0; list && b < KD_ECE_BINS; b++) {
-        const struct kd_bin *bin = &r->m.bins[b];
-        const double row[] = {(double)bin->n, bin->confidence, bin->accuracy};
-        cJSON *json = cJSON_CreateDoubleArray(row, 3);
-        if (json && cJSON_AddItemToArray(list, json)) continue;
-        cJSON_Delete(list);
-        list = NULL;
-    }
-    if (!list) kd_fail_memory(err, "not enough memory for the bins of an evaluation");
-    return list;
-}
-
-char *evaluation_json(const struct evaluation *r, const char *command, struct kd_err *err)
-{
-    const struct {
-        const char *key;
-        double v;
-    } numbers[] = {{"n", (double)r->m.n},
-                   {"parameters", (double)r->parameters},
-                   {"macs", (double)r->macs},
-                   {"top1", r->m.n ? r->m.top1 : NAN},
-                   {"top5", r->m.n ? r->m.top5 : NAN},
-                   {"errors", r->m.n ? (double)r->m.errors : NAN},
-                   {"nll", r->m.n ? r->m.loss : NAN},
-                   {"ece", r->m.n ? r->m.ece : NAN},
-                   {"agreement", r->agreement}};
-    cJSON *o = cJSON_CreateObject();
-    int status = kd_json_add_text(o, "model", r->model, err);
-    if (status == 0) status = kd_json_add_text(o, "data", r->data, err);
-    if (status == 0) status = kd_json_add_text(o, "split", r->split, err);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)
-        status = add_number_or_null(o, numbers[i].key, numbers[i].v, err);
-    if (status == 0 && !isnan(r->latency_ms)) {
-        status = kd_json_add_number(o, "latency_ms", r->latency_ms, err);
-        if (status == 0) status = kd_json_add_number(o, "throughput", r->throughput, err);
-    }
-    if (status == 0 && r->tta) status = kd_json_add_text(o, "tta", kd_tta_name(r->tta), err);
-    if (status == 0) status = kd_json_add_text(o, "fingerprint", r->fingerprint, err);
-    if (status == 0 && command) status = kd_json_add_text(o, "version", KD_VERSION, err);
-    if (status == 0 && command && *command) status = kd_json_add_text(o, "command", command, err);
-    if (status == 0 && r->confusion) status = kd_json_attach(o, "confusion", matrix(r, err), err);
-    if (status == 0 && r->confusion) status = kd_json_attach(o, "bins", bins_json(r, err), err);
-    char *text = status == 0 ? kd_json_text(o, false, err) : NULL;
-    cJSON_Delete(o);
-    return text;
+    static char version[] = KD_VERSION;
+    struct kd_evaluation line = *e; /* borrows all of it, and says what wrote it */
+    char *copy = command && *command ? kd_strdup(command, err) : NULL;
+    if (command && *command && !copy) return -1;
+    line.version = command ? version : NULL;
+    line.command = copy;
+    char *text = kd_json_text_of(kd_evaluation_to_json(&line, err), err);
+    int status = text ? kd_bytes_format(to, err, "%s\n", text) : -1;
+    kd_free(text);
+    kd_free(copy);
+    return status;
 }
 
 static void cell(char *out, size_t size, const char *format, double v)
@@ -86,19 +58,18 @@ static void cell(char *out, size_t size, const char *format, double v)
 
 enum { COLUMNS = 12, CELL = 96 };
 
-static void fill_row(const struct evaluation *r, char row[COLUMNS][CELL])
+static void fill_row(const struct kd_evaluation *r, char row[COLUMNS][CELL])
 {
-    bool seen = r->m.n > 0;
     snprintf(row[0], CELL, "%.80s:%.10s", r->data, r->split);
-    snprintf(row[1], CELL, "%" PRIu64, r->m.n);
-    cell(row[2], CELL, "%.2f", seen ? 100 * r->m.top1 : NAN);
-    cell(row[3], CELL, "%.2f", seen ? 100 * r->m.top5 : NAN);
-    cell(row[4], CELL, "%.0f", seen ? (double)r->m.errors : NAN);
-    cell(row[5], CELL, "%.4f", seen ? r->m.loss : NAN);
-    cell(row[6], CELL, "%.4f", seen ? r->m.ece : NAN);
+    cell(row[1], CELL, "%.0f", r->n);
+    cell(row[2], CELL, "%.2f", 100 * r->top1);
+    cell(row[3], CELL, "%.2f", 100 * r->top5);
+    cell(row[4], CELL, "%.0f", r->errors);
+    cell(row[5], CELL, "%.4f", r->nll);
+    cell(row[6], CELL, "%.4f", r->ece);
     cell(row[7], CELL, "%.2f", 100 * r->agreement);
-    snprintf(row[8], CELL, "%zu", r->parameters);
-    snprintf(row[9], CELL, "%" PRIu64, r->macs);
+    cell(row[8], CELL, "%.0f", r->parameters);
+    cell(row[9], CELL, "%.0f", r->macs);
     cell(row[10], CELL, "%.3f", r->latency_ms);
     cell(row[11], CELL, "%.0f", r->throughput);
 }
@@ -107,7 +78,7 @@ static const char *const heads[COLUMNS] = {"data",       "images",        "top-1
                                            "errors",     "NLL",           "ECE",      "agree %",
                                            "parameters", "multiply-adds", "ms/image", "images/s"};
 
-int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes *out,
+int evaluation_table(const struct kd_evaluation *results, size_t n, struct kd_bytes *out,
                      struct kd_err *err)
 {
     size_t width[COLUMNS], name = 5;

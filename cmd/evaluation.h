@@ -1,26 +1,18 @@
 /* What kd-eval finds out about a model, as a JSON line and as a row of a table. */
 #ifndef KD_CMD_EVALUATION_H
 #define KD_CMD_EVALUATION_H
-#include "kd/base/hash.h"
-#include "kd/base/json.h"
-#include "kd/base/mem.h"
+#include "kd/run/evaluation.h"
 #include "kd/train/predict.h"
 
-struct evaluation {
-    char *model, *data, *split;
-    struct kd_metrics m;
-    size_t parameters, classes;
-    uint64_t macs;
-    double agreement, latency_ms, throughput; /* NAN: not measured */
-    uint32_t *confusion;
-    enum kd_tta tta;
-    char fingerprint[KD_FINGERPRINT];
-};
-
-/* One line without its end; caller frees. For a file, `command` is what wrote it ("": not said),
- * and kd's version goes with it; NULL: neither. */
-char *evaluation_json(const struct evaluation *r, const char *command, struct kd_err *err);
+/* Takes over what was measured; confusion [classes][classes] or NULL: neither it nor the bins are
+ * wanted. */
+int evaluation_fill(struct kd_evaluation *e, const struct kd_metrics *m, const uint32_t *confusion,
+                    size_t classes, struct kd_err *err);
+/* Adds one line. For a file, `command` is what wrote it ("": not said), and kd's version goes with
+ * it; NULL: neither. */
+int evaluation_add_line(struct kd_bytes *to, const struct kd_evaluation *e, const char *command,
+                        struct kd_err *err);
 /* Aligned columns, a heading above; columns that nobody has are left out. */
-int evaluation_table(const struct evaluation *results, size_t n, struct kd_bytes *out,
+int evaluation_table(const struct kd_evaluation *results, size_t n, struct kd_bytes *out,
                      struct kd_err *err);
 #endif

@@ -1,4 +1,4 @@
-#include "evaluation_file.h"
+#include "evaluation.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "kd/train/predict.h"
@@ -68,7 +68,7 @@ struct work {
     struct kd_image_cache cache;
     const struct kd_images *images; /* those evaluated on */
     struct kd_model reference;      /* net NULL: none */
-    struct evaluation *results;
+    struct kd_evaluation *results;
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */
     struct kd_bytes text;  /* the table or JSON lines not yet told */
@@ -153,9 +153,11 @@ static int save_logits(const struct work *w, const struct kd_model *model,
 }
 
 static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on,
-                   struct evaluation *r, struct kd_err *err)
+                   struct kd_evaluation *r, struct kd_err *err)
 {
     size_t classes = model->net->classes;
+    struct kd_metrics metrics;
+    uint32_t *confusion = NULL;
     struct kd_view view = {.images = on->images};
     float *logits = kd_alloc((size_t)on->n * classes, sizeof *logits, "logits", err), *other = NULL;
     int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
@@ -167,12 +169,13 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
                            (enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress, logits, err);
     if (status == 0) status = kd_logits_check(model->path, logits, on->n, classes, err);
     if (status == 0 && (w->o->confusion || saving(w))) {
-        r->confusion = kd_alloc(classes * classes, sizeof *r->confusion, "a confusion matrix", err);
-        if (!r->confusion) status = -1;
+        confusion = kd_alloc(classes * classes, sizeof *confusion, "a confusion matrix", err);
+        if (!confusion) status = -1;
     }
     if (status == 0) {
-        kd_metrics_of(logits, labels, on->n, classes, &r->m, r->confusion);
-        status = save_logits(w, model, on, logits, labels, err);
+        kd_metrics_of(logits, labels, on->n, classes, &metrics, confusion);
+        status = evaluation_fill(r, &metrics, confusion, classes, err);
+        if (status == 0) status = save_logits(w, model, on, logits, labels, err);
     }
     if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
         other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
@@ -185,6 +188,7 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0 && w->o->timing)
         status = kd_predict_time(model->net, &model->normalize, &view, on->index, on->n,
                                  w->inv->pool, &r->latency_ms, &r->throughput, err);
+    kd_free(confusion);
     kd_free(logits);
     kd_free(other);
     kd_free(labels);
@@ -193,28 +197,17 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
 
 /* ---- models ---- */
 
-static struct evaluation *add_result(struct work *w, struct kd_err *err)
+static struct kd_evaluation *add_result(struct work *w, struct kd_err *err)
 {
-    struct evaluation *r = kd_grow(&w->results, &w->n, &w->room, sizeof *r, "results", err);
-    if (!r) return NULL;
-    *r = (struct evaluation){
-        .agreement = NAN, .latency_ms = NAN, .throughput = NAN, .tta = (enum kd_tta)w->o->tta};
+    struct kd_evaluation *r = kd_grow(&w->results, &w->n, &w->room, sizeof *r, "results", err);
+    if (r && kd_evaluation_from_json(NULL, r, err) < 0) return NULL; /* all of it missing */
     return r;
-}
-
-static int add_line(struct kd_bytes *to, const struct evaluation *r, const char *command,
-                    struct kd_err *err)
-{
-    char *text = evaluation_json(r, command, err);
-    int status = text ? kd_bytes_format(to, err, "%s\n", text) : -1;
-    kd_free(text);
-    return status;
 }
 
 static int evaluate(struct work *w, struct kd_model *model, const char *split, struct kd_err *err)
 {
     struct kd_subset on = {0};
-    struct evaluation *r = add_result(w, err);
+    struct kd_evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
     if (status == 0) status = kd_model_suits(model, w->images, err);
     if (status == 0) {
@@ -222,15 +215,16 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
         r->model = kd_strdup(model->path, err);
         r->data = kd_strdup(w->images->source, err);
         r->split = kd_strdup(carved ? split : w->images->split, err);
-        r->parameters = model->net->parameters;
-        r->macs = model->net->macs;
-        r->classes = model->net->classes;
-        memcpy(r->fingerprint, model->fingerprint, sizeof r->fingerprint);
-        status = r->model && r->data && r->split ? measure(w, model, &on, r, err) : -1;
+        r->fingerprint = kd_strdup(model->fingerprint, err);
+        if (w->o->tta) r->tta = kd_strdup(kd_tta_name((enum kd_tta)w->o->tta), err);
+        r->parameters = (double)model->net->parameters;
+        r->macs = (double)model->net->macs;
+        bool whole = r->model && r->data && r->split && r->fingerprint && (r->tta || !w->o->tta);
+        status = whole ? measure(w, model, &on, r, err) : -1;
     }
-    if (status == 0 && saving(w)) status = add_line(&w->saved, r, w->inv->command, err);
+    if (status == 0 && saving(w)) status = evaluation_add_line(&w->saved, r, w->inv->command, err);
     if (status == 0 && w->inv->common.json) {
-        status = add_line(&w->text, r, to_file(w) ? w->inv->command : NULL, err);
+        status = evaluation_add_line(&w->text, r, to_file(w) ? w->inv->command : NULL, err);
         if (status == 0) status = tell(w, false, err);
     }
     kd_subset_release(&on);
@@ -240,7 +234,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
 static int save(struct work *w, const char *model_path, struct kd_err *err)
 {
     char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, err);
-    int status = path ? evaluation_save(path, w->saved.data, err) : -1;
+    int status = path ? kd_evaluations_save(path, w->saved.data, err) : -1;
     kd_free(path);
     return status;
 }
@@ -264,14 +258,15 @@ static bool is_evaluated(const struct work *w, const char *model_path, const str
                          const char *split, bool carves)
 {
     struct kd_err ignored;
-    struct evaluation_wanted wanted = {model->fingerprint, split ? split : "test",
-                                       (enum kd_tta)w->o->tta, w->o->timing};
+    struct kd_evaluation_wanted wanted = {
+        model->fingerprint, split ? split : "test",
+        w->o->tta ? kd_tta_name((enum kd_tta)w->o->tta) : NULL, w->o->timing};
     char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, &ignored);
     char *logits = kd_place_beside(model_path, KD_FILE_LOGITS, &ignored);
-    bool is = path && logits && evaluation_is_saved(path, &wanted);
+    bool is = path && logits && kd_evaluation_is_saved(path, &wanted);
     if (strcmp(wanted.split, "validation") != 0) is = is && kd_path_exists(logits);
     wanted.split = "validation";
-    if (!split && carves) is = is && evaluation_is_saved(path, &wanted);
+    if (!split && carves) is = is && kd_evaluation_is_saved(path, &wanted);
     kd_free(path);
     kd_free(logits);
     return is;
@@ -406,12 +401,7 @@ static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
     if (status == 0 && !inv->common.json && w.n)
         status = evaluation_table(w.results, w.n, &w.text, err);
     if (status == 0 && !kd_stopping) status = tell(&w, true, err);
-    for (size_t i = 0; i < w.n; i++) {
-        kd_free(w.results[i].model);
-        kd_free(w.results[i].data);
-        kd_free(w.results[i].split);
-        kd_free(w.results[i].confusion);
-    }
+    for (size_t i = 0; i < w.n; i++) kd_evaluation_release(&w.results[i]);
     kd_free(w.results);
     kd_bytes_release(&w.saved);
     kd_bytes_release(&w.text);

@@ -13,9 +13,9 @@
 
 const struct kd_evaluation *kd_result_on(const struct kd_result *r, const char *split)
 {
-    for (size_t i = r->n_evaluations; i-- > 0;) /* a later evaluation replaces an earlier one */
-        if (r->evaluations[i].split && strcmp(r->evaluations[i].split, split) == 0)
-            return &r->evaluations[i];
+    for (size_t i = r->evaluations.n; i-- > 0;) /* a later evaluation replaces an earlier one */
+        if (r->evaluations.of[i].split && strcmp(r->evaluations.of[i].split, split) == 0)
+            return &r->evaluations.of[i];
     return NULL;
 }
 

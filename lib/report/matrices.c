@@ -152,13 +152,13 @@ int kd_heat_add(const struct kd_report *report, size_t run, struct kd_chart_set 
 static bool has_confusion(const struct kd_report *report, const struct kd_result *r)
 {
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    return e && e->confusion;
+    return e && e->confusion.v;
 }
 
 static bool has_bins(const struct kd_report *report, const struct kd_result *r)
 {
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    return e && e->bins;
+    return e && e->bins.v;
 }
 
 /* A matrix as it is shown: counts of one model, or means over seeds, which have a decimal so that
@@ -255,10 +255,11 @@ int kd_confusion_add(const struct kd_report *report, size_t run, struct kd_chart
     char title[300];
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    bool *unseen = kd_alloc(e->classes, sizeof *unseen, "classes", err);
+    bool *unseen = kd_alloc(e->confusion.rows, sizeof *unseen, "classes", err);
     if (!unseen) return -1;
     kd_model_title("Confusion", report, r, title);
-    struct confusion m = {e->confusion, unseen, e->classes, 1, kd_unseen_of(r, unseen, e->classes)};
+    struct confusion m = {e->confusion.v, unseen, e->confusion.rows, 1,
+                          kd_unseen_of(r, unseen, e->confusion.rows)};
     int status = add_confusion(title, report->split, &m, "confusion", set, err);
     kd_free(unseen);
     return status;
@@ -319,9 +320,9 @@ int kd_reliability_add(const struct kd_report *report, size_t run, struct kd_cha
     const struct kd_axis whole = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT};
     struct kd_panel p = {&chart->canvas, 78, 52, 418, 390, whole, whole};
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "confidence, %", .y = "accuracy, %"});
-    double x[2] = {p.x, p.x + p.w}, y[2] = {p.y + p.h, p.y}, step = p.w / (double)e->n_bins;
-    for (size_t i = 0; i < e->n_bins; i++) {
-        const double *bin = &e->bins[3 * i];
+    double x[2] = {p.x, p.x + p.w}, y[2] = {p.y + p.h, p.y}, step = p.w / (double)e->bins.rows;
+    for (size_t i = 0; i < e->bins.rows; i++) {
+        const double *bin = &e->bins.v[3 * i];
         if (!(bin[0] > 0) || isnan(bin[2])) continue;
         snprintf(text, sizeof text, "%.0f images, confidence %.1f %%, accuracy %.1f %%", bin[0],
                  100 * bin[1], 100 * bin[2]);

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #define HEADER_LIMIT ((uint64_t)64 << 20)
-#define EVAL_LIMIT   ((size_t)64 << 20)
 
 bool kd_result_here(const char *folder, struct kd_err *err)
 {
@@ -178,121 +177,39 @@ static int read_model(struct kd_report *report, struct kd_result *r, struct kd_e
     return status;
 }
 
-/* A matrix of numbers, rows x *columns, or NULL with *rows 0 where it is not one. */
-static double *read_matrix(const cJSON *a, size_t columns, size_t *rows, struct kd_err *err)
-{
-    size_t n = cJSON_IsArray(a) ? (size_t)cJSON_GetArraySize(a) : 0, k = 0;
-    const cJSON *row, *v;
-    *rows = 0;
-    if (n == 0 || n > 4096) return NULL;
-    if (columns == 0) columns = n;
-    double *out = kd_alloc(n * columns, sizeof *out, "a matrix of an evaluation", err);
-    if (!out) return NULL;
-    cJSON_ArrayForEach(row, a)
-    {
-        if ((size_t)cJSON_GetArraySize(row) != columns) {
-            kd_free(out);
-            return NULL;
-        }
-        cJSON_ArrayForEach(v, row) out[k++] = cJSON_IsNumber(v) ? v->valuedouble : NAN;
-    }
-    *rows = n;
-    return out;
-}
-
-static int add_evaluation(struct kd_result *r, const cJSON *line, struct kd_err *err)
-{
-    static const struct {
-        const char *key;
-        size_t offset;
-    } keys[] = {{"n", offsetof(struct kd_evaluation, n)},
-                {"top1", offsetof(struct kd_evaluation, top1)},
-                {"top5", offsetof(struct kd_evaluation, top5)},
-                {"errors", offsetof(struct kd_evaluation, errors)},
-                {"nll", offsetof(struct kd_evaluation, nll)},
-                {"ece", offsetof(struct kd_evaluation, ece)},
-                {"agreement", offsetof(struct kd_evaluation, agreement)},
-                {"latency_ms", offsetof(struct kd_evaluation, latency_ms)},
-                {"throughput", offsetof(struct kd_evaluation, throughput)},
-                {"parameters", offsetof(struct kd_evaluation, parameters)},
-                {"macs", offsetof(struct kd_evaluation, macs)}};
-    struct kd_evaluation *e = kd_grow(&r->evaluations, &r->n_evaluations, &r->evaluations_room,
-                                      sizeof *e, "evaluations", err);
-    if (!e) return -1;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        double v = kd_number_at(line, keys[i].key);
-        memcpy((char *)e + keys[i].offset, &v, sizeof v);
-    }
-    const char *data = kd_text_at(line, "data"), *split = kd_text_at(line, "split"),
-               *fingerprint = kd_text_at(line, "fingerprint");
-    if (data && !(e->data = kd_strdup(data, err))) return -1;
-    if (split && !(e->split = kd_strdup(split, err))) return -1;
-    if (fingerprint && !(e->fingerprint = kd_strdup(fingerprint, err))) return -1;
-    e->confusion =
-        read_matrix(cJSON_GetObjectItemCaseSensitive(line, "confusion"), 0, &e->classes, err);
-    e->bins = read_matrix(cJSON_GetObjectItemCaseSensitive(line, "bins"), 3, &e->n_bins, err);
-    return 0;
-}
-
-static void free_evaluation(struct kd_evaluation *e)
-{
-    kd_free(e->data);
-    kd_free(e->split);
-    kd_free(e->fingerprint);
-    kd_free(e->confusion);
-    kd_free(e->bins);
-}
-
 static int read_evaluations(struct kd_report *report, struct kd_result *r, const char *path,
                             struct kd_err *err)
 {
-    struct kd_bytes text = {0};
     struct kd_err why = {0};
-    if (kd_file_read(path, EVAL_LIMIT, &text, &why) < 0)
+    if (kd_evaluations_read(path, &r->evaluations, &why) < 0)
         return kd_report_note(report, err, "%s.", why.text);
-    int status = 0;
-    for (size_t at = 0; at < text.size && status == 0;) {
-        const char *end = memchr(text.data + at, '\n', text.size - at);
-        size_t length = end ? (size_t)(end - (text.data + at)) : text.size - at;
-        cJSON *line = NULL;
-        if (strspn(text.data + at, " \t\r") < length) {
-            line = kd_json_parse(text.data + at, length, path, &why);
-            /* A file of one indented object is as good as one line an object. */
-            if (!line && at == 0 && (line = kd_json_parse(text.data, text.size, path, &why)))
-                length = text.size;
-            status =
-                line ? add_evaluation(r, line, err) : kd_report_note(report, err, "%s.", why.text);
-        }
-        cJSON_Delete(line);
-        at += length + 1;
-    }
-    kd_bytes_release(&text);
-    return status;
+    const char *problem = r->evaluations.problem;
+    return *problem ? kd_report_note(report, err, "%s.", problem) : 0;
 }
 
 /* Evaluations of the model that lay here before say nothing about the one that lies here now. */
 static void drop_stale(struct kd_result *r)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < r->n_evaluations; i++) {
-        struct kd_evaluation e = r->evaluations[i];
+    for (size_t i = 0; i < r->evaluations.n; i++) {
+        struct kd_evaluation e = r->evaluations.of[i];
         if (!r->fingerprint || !e.fingerprint || strcmp(e.fingerprint, r->fingerprint) == 0) {
-            r->evaluations[kept++] = e;
+            r->evaluations.of[kept++] = e;
             continue;
         }
         r->stale = true;
-        free_evaluation(&e);
+        kd_evaluation_release(&e);
     }
-    r->n_evaluations = kept;
+    r->evaluations.n = kept;
 }
 
 /* What the model file does not say, the evaluations and the log may. */
 static void fill_gaps(struct kd_result *r)
 {
     const struct kd_evaluation *v = kd_result_on(r, "validation");
-    for (size_t i = 0; i < r->n_evaluations; i++) {
-        if (isnan(r->parameters)) r->parameters = r->evaluations[i].parameters;
-        if (isnan(r->macs)) r->macs = r->evaluations[i].macs;
+    for (size_t i = 0; i < r->evaluations.n; i++) {
+        if (isnan(r->parameters)) r->parameters = r->evaluations.of[i].parameters;
+        if (isnan(r->macs)) r->macs = r->evaluations.of[i].macs;
     }
     if (isnan(r->valid.top1) && v) r->valid = (struct kd_score){v->nll, v->top1, v->top5};
     if (r->log.n == 0 || !isnan(r->best_epoch)) return;
@@ -336,13 +253,10 @@ end:
 
 void kd_result_release(struct kd_result *r)
 {
-    for (size_t i = 0; i < r->n_evaluations; i++) {
-        free_evaluation(&r->evaluations[i]);
-    }
+    kd_evaluations_release(&r->evaluations);
     char *texts[] = {r->name,    r->folder,  r->model,   r->network,     r->data,     r->images,
                      r->command, r->version, r->parents, r->fingerprint, r->corrected};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     cJSON_Delete(r->config);
-    kd_free(r->evaluations);
     kd_log_release(&r->log);
 }

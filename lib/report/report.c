@@ -268,8 +268,8 @@ static const char *choose_split(const struct kd_report *report)
 {
     const char *other = NULL;
     for (size_t i = 0; i < report->n_results; i++)
-        for (size_t k = 0; k < report->results[i].n_evaluations; k++) {
-            const char *split = report->results[i].evaluations[k].split;
+        for (size_t k = 0; k < report->results[i].evaluations.n; k++) {
+            const char *split = report->results[i].evaluations.of[k].split;
             if (!split) continue;
             if (strcmp(split, "test") == 0) return "test";
             if (!other || strcmp(other, "validation") == 0) other = split;

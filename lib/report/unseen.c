@@ -32,7 +32,7 @@ static const struct kd_evaluation *confusion_of(const struct kd_report *report,
                                                 const struct kd_result *r)
 {
     const struct kd_evaluation *e = kd_result_on(r, report->split);
-    return e && e->confusion ? e : NULL;
+    return e && e->confusion.v ? e : NULL;
 }
 
 double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *entry,
@@ -42,14 +42,15 @@ double *kd_confusion_sum(const struct kd_report *report, const struct kd_entry *
     *classes = *seeds = 0;
     for (size_t i = 0; i < entry->n; i++) {
         const struct kd_evaluation *e = confusion_of(report, &report->results[entry->first + i]);
-        if (!e || (sum && e->classes != *classes)) continue;
+        if (!e || (sum && e->confusion.rows != *classes)) continue;
         if (!sum) {
-            *classes = e->classes;
-            if (!(sum = kd_alloc(e->classes * e->classes, sizeof *sum, "a confusion matrix", err)))
+            *classes = e->confusion.rows;
+            if (!(sum = kd_alloc(e->confusion.rows * e->confusion.rows, sizeof *sum,
+                                 "a confusion matrix", err)))
                 return NULL;
         }
-        for (size_t k = 0; k < e->classes * e->classes; k++)
-            sum[k] += e->confusion[k] > 0 ? e->confusion[k] : 0;
+        for (size_t k = 0; k < e->confusion.rows * e->confusion.rows; k++)
+            sum[k] += e->confusion.v[k] > 0 ? e->confusion.v[k] : 0;
         ++*seeds;
     }
     return sum;
@@ -63,10 +64,10 @@ static struct kd_stats class_errors(const struct kd_report *report, const struct
     size_t n = 0;
     for (size_t i = 0; i < entry->n && n < KD_UNSEEN_SEEDS; i++) {
         const struct kd_evaluation *e = confusion_of(report, &report->results[entry->first + i]);
-        if (!e || e->classes != classes) continue;
+        if (!e || e->confusion.rows != classes) continue;
         errors[n] = 0;
         for (size_t j = 0; j < classes; j++)
-            if (j != k) errors[n] += e->confusion[k * classes + j];
+            if (j != k) errors[n] += e->confusion.v[k * classes + j];
         n++;
     }
     return kd_stats_of(errors, n);

@@ -15,18 +15,10 @@
 #ifndef KD_REPORT_REPORT_H
 #define KD_REPORT_REPORT_H
 #include "kd/report/stats.h"
+#include "kd/run/evaluation.h"
 #include "kd/run/log.h"
 
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
-
-struct kd_evaluation { /* a line of eval.json; rates are fractions; NaN: not measured */
-    char *data, *split, *fingerprint; /* NULL where not given */
-    double n, top1, top5, errors, nll, ece, agreement, latency_ms, throughput, parameters, macs;
-    double *confusion; /* [classes][classes], row: true class; or NULL */
-    size_t classes;
-    double *bins; /* [n_bins][3]: images, mean confidence, accuracy; or NULL */
-    size_t n_bins;
-};
 
 struct kd_result { /* one trained model: one seed */
     size_t run;    /* index into runs */
@@ -46,8 +38,7 @@ struct kd_result { /* one trained model: one seed */
     double parameters, macs, bytes; /* bytes: size of the model file */
     double best_epoch, planned_epochs;
     struct kd_score train, valid; /* at the epoch that was kept */
-    struct kd_evaluation *evaluations;
-    size_t n_evaluations, evaluations_room;
+    struct kd_evaluations evaluations;
     struct kd_log log;
     bool has_log;
     char *command, *version, *parents, *fingerprint; /* as the model file says, or NULL */

@@ -1,0 +1,43 @@
+/* eval.json beside a model: a JSON line for each set of images that it was evaluated on. Its fields
+ * stand in one table (lib/run/evaluation.c), which kd-eval writes by and the report reads by. */
+#ifndef KD_RUN_EVALUATION_H
+#define KD_RUN_EVALUATION_H
+#include "kd/base/mem.h"
+#include "kd/run/record.h"
+#include <stdbool.h>
+
+struct kd_evaluation { /* rates are fractions; numbers are NaN, texts NULL where not known; owned */
+    char *model, *data, *split; /* as they were called */
+    double n, parameters, macs, top1, top5, errors, nll, ece, agreement, latency_ms, throughput;
+    char *tta;               /* copies of an image that answers are the mean over; NULL: itself */
+    char *fingerprint;       /* of the model */
+    char *version, *command; /* of kd, and what wrote the line */
+    struct kd_matrix confusion; /* [classes][classes] counts, row: true class */
+    struct kd_matrix bins;      /* [bins][3]: images, mean confidence, accuracy */
+};
+cJSON *kd_evaluation_to_json(const struct kd_evaluation *e, struct kd_err *err);
+int kd_evaluation_from_json(const cJSON *line, struct kd_evaluation *out, struct kd_err *err);
+void kd_evaluation_release(struct kd_evaluation *e);
+
+/* A file's evaluations in its order. */
+struct kd_evaluations {
+    struct kd_evaluation *of;
+    size_t n, room;
+    char problem[256]; /* about the first line that is none, or "" */
+};
+/* -1: the file cannot be read. Lines that are no evaluation are passed over, and said in
+ * `problem`. A file of one indented object is as good as one line an object. */
+int kd_evaluations_read(const char *path, struct kd_evaluations *out, struct kd_err *err);
+void kd_evaluations_release(struct kd_evaluations *e);
+
+/* What --update asks for: is there such a line? */
+struct kd_evaluation_wanted {
+    const char *fingerprint, *split;
+    const char *tta; /* NULL: the image itself */
+    bool timing;     /* with latency and throughput */
+};
+bool kd_evaluation_is_saved(const char *path, const struct kd_evaluation_wanted *wanted);
+/* Writes lines, those of one model; what the file says of the same model on other data or splits
+ * stays. */
+int kd_evaluations_save(const char *path, const char *lines, struct kd_err *err);
+#endif
