@@ -217,7 +217,7 @@ static int print_logs(const struct options *o, const struct kd_report *report, b
 }
 
 static int print_table(const struct options *o, const struct kd_report *report,
-                       const struct kd_view *view, struct kd_bytes *out, struct kd_err *err)
+                       const struct kd_table_view *view, struct kd_bytes *out, struct kd_err *err)
 {
     static int (*const make[])(const struct kd_report *, struct kd_table *, struct kd_err *) = {
         [TABLE_MODELS] = kd_table_models,           [TABLE_SEEDS] = kd_table_seeds,
@@ -334,7 +334,7 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
     const char *term = getenv("TERM");
     bool terminal = !inv->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
                     strcmp(term, "dumb") != 0;
-    const struct kd_view view = {forms[chosen], terminal, o->columns, o->sort, o->filter};
+    const struct kd_table_view view = {forms[chosen], terminal, o->columns, o->sort, o->filter};
     int status = o->log    ? print_logs(o, report, terminal, &out, err)
                  : o->best ? print_best(o, report, &out, err)
                            : print_table(o, report, &view, &out, err);
@@ -373,7 +373,8 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
             o->last ? kd_report_newest(o->runs, err) : folder_of(o, inv->args.operands[i], err);
         if (!folders[i]) status = -1;
     }
-    if (status == 0) status = kd_report_read((const char *const *)folders, n, &report, err);
+    if (status == 0)
+        status = kd_report_read((const char *const *)folders, n, kd_job_parts, &report, err);
     if (status == 0) {
         report.data_dir = o->data_dir;
         report.command = inv->command;

@@ -148,6 +148,16 @@ static bool is_zero(const struct kd_option *row, const void *field)
     return false;
 }
 
+cJSON *kd_option_preset(const struct kd_option *row, struct kd_err *err)
+{
+    void *field = kd_alloc(1, kd_opt_size(row->kind), "an option's default", err);
+    cJSON *value = NULL;
+    if (field && kd_opt_reset(row, field, err) == 0) value = kd_opt_get_json(row, field, err);
+    if (field) kd_opt_clear(row, field);
+    kd_free(field);
+    return value;
+}
+
 cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
 {
     cJSON *root = cJSON_CreateObject();

@@ -113,7 +113,7 @@ const struct kd_result *kd_report_best_seed(const struct kd_report *report,
     return best;
 }
 
-enum kd_teachers kd_report_teachers(const struct kd_report *report, size_t run)
+enum kd_teaching kd_report_teachers(const struct kd_report *report, size_t run)
 {
     bool same = false, differ = false;
     for (size_t i = 0; i < report->n_entries; i++) {

@@ -3,7 +3,6 @@
 #include "figure.h"
 #include "kd/base/json.h"
 #include "read.h"
-#include "settings.h"
 #include "util.h"
 #include <math.h>
 #include <stdio.h>
@@ -126,63 +125,88 @@ static int note_where(struct kd_report *report, size_t run, const char *what,
     return list_note(report, &list, report->runs[run].name, what, err);
 }
 
+static int list_setting(struct list *list, const struct kd_result *r, bool seed, const char *where,
+                        struct kd_err *err)
+{
+    char text[400];
+    if (!seed || isnan(r->seed))
+        snprintf(text, sizeof text, "%.200s (%s)", r->name, where);
+    else
+        snprintf(text, sizeof text, "%.200s s%.0f (%s)", r->name, r->seed, where);
+    return list_add(list, text, NAN, err);
+}
+
 /* Entries whose seeds are not of one mind: their mean is of no model. */
 static int note_mixed(struct kd_report *report, size_t run, struct kd_err *err)
 {
     struct list list = {0};
-    char where[KD_SETTING_NAME], text[400];
-    for (size_t i = 0; i < report->n_entries; i++) {
+    char where[KD_SETTING_NAME];
+    int status = 0;
+    for (size_t i = 0; i < report->n_entries && status == 0; i++) {
         const struct kd_result *r = &report->results[report->entries[i].first], *first = NULL;
+        int differ = 0;
         if (r->run != run) continue;
-        for (size_t k = 0; k < report->entries[i].n; k++) {
+        for (size_t k = 0; k < report->entries[i].n && differ == 0; k++) {
             if (!r[k].config) continue;
-            if (!first) first = &r[k];
-            if (!kd_settings_differ(first->config, r[k].config, where)) continue;
-            snprintf(text, sizeof text, "%.200s (%s)", r->name, where);
-            if (list_add(&list, text, NAN, err) < 0) {
-                kd_bytes_release(&list.text);
-                return -1;
-            }
-            break;
+            if (first)
+                differ = kd_configs_differ(first->config, r[k].config, report->options,
+                                           KD_SAME_SETTINGS, where, err);
+            else
+                first = &r[k];
         }
+        status = differ == 1 ? list_setting(&list, r, false, where, err) : differ;
     }
-    return list_note(report, &list, report->runs[run].name,
-                     "seeds trained with different settings, which means and spreads mix", err);
+    if (status == 0)
+        return list_note(report, &list, report->runs[run].name,
+                         "seeds trained with different settings, which means and spreads mix", err);
+    kd_bytes_release(&list.text);
+    return -1;
 }
 
-/* What a resolved experiment says of a model, or NULL. */
-static const cJSON *asked_for(const struct kd_report *report, const struct kd_result *r)
+/* What a resolved experiment asks of a model, into *out (caller: cJSON_Delete); NULL: nothing. A
+ * corrected student is the one it corrects with other biases. */
+static int asked_for(const struct kd_report *report, const struct kd_result *r, cJSON **out,
+                     struct kd_err *err)
 {
     const cJSON *x = report->runs[r->run].experiment;
-    const cJSON *students = x ? cJSON_GetObjectItemCaseSensitive(x, "students") : NULL;
-    const cJSON *job = !x ? NULL
-                       : r->role == KD_ROLE_TEACHER
+    const cJSON *students = cJSON_GetObjectItemCaseSensitive(x, "students");
+    const cJSON *job = r->role == KD_ROLE_TEACHER
                            ? cJSON_GetObjectItemCaseSensitive(x, "teacher")
                            : cJSON_GetObjectItemCaseSensitive(students, r->name);
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON looks at NULL */
-    bool resolved = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(job, "train"));
-    return resolved && r->config ? job : NULL;
+    const cJSON *correct = cJSON_GetObjectItemCaseSensitive(job, "correct");
+    const char *of = kd_text_at(correct, "of");
+    *out = NULL;
+    if (of) job = cJSON_GetObjectItemCaseSensitive(students, of);
+    if (!r->config || !cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(job, "train"))) return 0;
+    *out = cJSON_Duplicate(job, true);
+    cJSON *copy = of ? cJSON_Duplicate(correct, true) : NULL;
+    if (*out && (!of || (copy && kd_json_add(*out, "correct", copy, err) == 0))) return 0;
+    cJSON_Delete(*out);
+    *out = NULL;
+    return kd_fail_memory(err, "no memory for a configuration");
 }
 
 static int note_other(struct kd_report *report, size_t run, struct kd_err *err)
 {
     struct list list = {0};
-    char where[KD_SETTING_NAME], text[400];
-    for (size_t i = 0; i < report->n_results; i++) {
+    char where[KD_SETTING_NAME];
+    int status = 0;
+    for (size_t i = 0; i < report->n_results && status == 0; i++) {
         const struct kd_result *r = &report->results[i];
-        const cJSON *job = r->run == run ? asked_for(report, r) : NULL;
-        if (!job || !kd_settings_differ(job, r->config, where)) continue;
-        if (isnan(r->seed))
-            snprintf(text, sizeof text, "%.200s (%s)", r->name, where);
-        else
-            snprintf(text, sizeof text, "%.200s s%.0f (%s)", r->name, r->seed, where);
-        if (list_add(&list, text, NAN, err) < 0) {
-            kd_bytes_release(&list.text);
-            return -1;
-        }
+        cJSON *job;
+        if (r->run != run) continue;
+        status = asked_for(report, r, &job, err);
+        int differ =
+            job ? kd_configs_differ(job, r->config, report->options, KD_SAME_SETTINGS, where, err)
+                : 0;
+        if (status == 0) status = differ == 1 ? list_setting(&list, r, true, where, err) : differ;
+        cJSON_Delete(job);
     }
-    return list_note(report, &list, report->runs[run].name,
-                     "trained with other settings than the run's experiment.json has now", err);
+    if (status == 0)
+        return list_note(report, &list, report->runs[run].name,
+                         "trained with other settings than the run's experiment.json has now", err);
+    kd_bytes_release(&list.text);
+    return -1;
 }
 
 int kd_report_check(struct kd_report *report, struct kd_err *err)

@@ -119,7 +119,7 @@ double kd_gap_recovered(const struct kd_report *report, const struct kd_entry *e
     if (!plain || !teacher) return NAN;
     struct kd_stats low = kd_entry_stats(report, plain, kd_figure_top1);
     struct kd_stats high = kd_entry_stats(report, teacher, kd_figure_top1);
-    struct kd_interval gap = kd_interval_between(&high, &low);
+    struct kd_confidence gap = kd_confidence_between(&high, &low);
     if (!(gap.mean > 0) || gap.low <= 0) return NAN; /* a share of nothing */
     return (kd_entry_stats(report, entry, kd_figure_top1).mean - low.mean) / gap.mean;
 }

@@ -19,7 +19,7 @@ static int write_text(const struct kd_writer *writer, const char *name, const st
 static int write_view(const struct kd_report *report, const struct kd_writer *writer,
                       enum kd_form form, const char *name, struct kd_err *err)
 {
-    const struct kd_view view = {.form = form};
+    const struct kd_table_view view = {.form = form};
     struct kd_bytes text = {0};
     int status = kd_report_render(report, &view, &text, err);
     if (status == 0) status = write_text(writer, name, &text, err);

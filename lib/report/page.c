@@ -176,7 +176,7 @@ end:
 
 static int put_models(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    const struct kd_view view = {.form = KD_FORM_MARKDOWN};
+    const struct kd_table_view view = {.form = KD_FORM_MARKDOWN};
     struct kd_table t;
     struct kd_column *columns;
     if (kd_view_table(report, &view, &t, &columns, err) < 0) return -1;
@@ -193,7 +193,7 @@ static int put_models(const struct kd_report *report, struct kd_bytes *out, stru
 
 static int put_further(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    const struct kd_view view = {.form = KD_FORM_MARKDOWN};
+    const struct kd_table_view view = {.form = KD_FORM_MARKDOWN};
     struct kd_table t;
     struct kd_column *columns;
     if (kd_view_further(report, &view, &t, &columns, err) < 0) return -1;

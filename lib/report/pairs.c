@@ -131,7 +131,7 @@ const struct kd_entry *kd_report_plain(const struct kd_report *report, const str
     return best;
 }
 
-struct kd_interval
+struct kd_confidence
 kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
                  const struct kd_entry *plain,
                  double (*get)(const struct kd_report *, const struct kd_result *), size_t *pairs)
@@ -146,5 +146,5 @@ kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
         }
     struct kd_stats s = kd_stats_of(x, n);
     if (pairs) *pairs = s.n;
-    return kd_interval_of(&s);
+    return kd_confidence_of(&s);
 }

@@ -277,10 +277,10 @@ static const char *choose_split(const struct kd_report *report)
     return other ? other : "test";
 }
 
-int kd_report_read(const char *const *folders, size_t n, struct kd_report *report,
-                   struct kd_err *err)
+int kd_report_read(const char *const *folders, size_t n, const struct kd_config_part *options,
+                   struct kd_report *report, struct kd_err *err)
 {
-    *report = (struct kd_report){.split = "test"};
+    *report = (struct kd_report){.split = "test", .options = options};
     int status = 0;
     for (size_t i = 0; i < n && status == 0; i++) status = read_operand(report, folders[i], err);
     if (status == 0) {

@@ -95,9 +95,9 @@ double kd_t_quantile_95(double df)
     return low + (high - low) / 2;
 }
 
-struct kd_interval kd_interval_of(const struct kd_stats *s)
+struct kd_confidence kd_confidence_of(const struct kd_stats *s)
 {
-    struct kd_interval i = {s->mean, NAN, NAN};
+    struct kd_confidence i = {s->mean, NAN, NAN};
     if (s->n < 2) return i;
     double half = kd_t_quantile_95((double)s->n - 1) * s->sd / sqrt((double)s->n);
     i.low = s->mean - half;
@@ -105,10 +105,10 @@ struct kd_interval kd_interval_of(const struct kd_stats *s)
     return i;
 }
 
-struct kd_interval kd_interval_between(const struct kd_stats *a, const struct kd_stats *b)
+struct kd_confidence kd_confidence_between(const struct kd_stats *a, const struct kd_stats *b)
 {
     const struct kd_stats *both[2] = {a, b};
-    struct kd_interval i = {a->mean - b->mean, NAN, NAN};
+    struct kd_confidence i = {a->mean - b->mean, NAN, NAN};
     double square = 0, parts = 0;
     bool spread = false;
     for (int k = 0; k < 2; k++) {
@@ -134,7 +134,7 @@ struct kd_mcnemar kd_mcnemar_of(double first, double second)
     return m;
 }
 
-bool kd_interval_excludes_zero(const struct kd_interval *i)
+bool kd_confidence_excludes_zero(const struct kd_confidence *i)
 {
     return i->low > 0 || i->high < 0;
 }

@@ -95,7 +95,7 @@ int kd_table_seeds(const struct kd_report *report, struct kd_table *t, struct kd
     return 0;
 }
 
-static void say_verdict(const struct kd_mcnemar *m, const struct kd_interval *d, size_t pairs,
+static void say_verdict(const struct kd_mcnemar *m, const struct kd_confidence *d, size_t pairs,
                         char out[96])
 {
     if (pairs < 2 && isnan(m->p))
@@ -105,7 +105,7 @@ static void say_verdict(const struct kd_mcnemar *m, const struct kd_interval *d,
                  m->p >= 0.05           ? "may be chance"
                  : m->first > m->second ? "better"
                                         : "worse");
-    else if (!kd_interval_excludes_zero(d))
+    else if (!kd_confidence_excludes_zero(d))
         snprintf(out, 96, "within the spread");
     else
         snprintf(out, 96, "%s by more than the spread", d->mean > 0 ? "better" : "worse");
@@ -130,7 +130,7 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
         const struct kd_entry *e = &report->entries[pair->entry],
                               *plain = &report->entries[pair->plain];
         size_t pairs;
-        struct kd_interval d = kd_report_paired(report, e, plain, kd_figure_top1, &pairs);
+        struct kd_confidence d = kd_report_paired(report, e, plain, kd_figure_top1, &pairs);
         if (pairs == 0) continue;
         struct kd_cell *row = kd_table_row(t, err);
         const struct kd_result *r = &report->results[e->first];

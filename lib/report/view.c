@@ -14,8 +14,8 @@ static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, 
     return kd_bytes_format(keys, err, ",seeds");
 }
 
-int kd_view_table(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
-                  struct kd_column **columns, struct kd_err *err)
+int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,
+                  struct kd_table *t, struct kd_column **columns, struct kd_err *err)
 {
     struct kd_bytes keys = {0};
     size_t column;
@@ -51,12 +51,12 @@ static const struct {
                {"bytes", false},    {"latency_ms", false},    {"speedup", false},
                {"batch_ms", false}, {"throughput", false}};
 
-int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
-                    struct kd_column **columns, struct kd_err *err)
+int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
+                    struct kd_table *t, struct kd_column **columns, struct kd_err *err)
 {
     struct kd_bytes keys = {0};
     const size_t n = sizeof further / sizeof *further;
-    struct kd_view all = *view;
+    struct kd_table_view all = *view;
     int status = report->n_runs > 1 ? kd_bytes_format(&keys, err, "run,") : 0;
     for (size_t i = 0; i < n && status == 0; i++)
         status = kd_bytes_format(&keys, err, "%s%s", i ? "," : "", further[i].key);
@@ -200,7 +200,7 @@ static int put_section(const char *title, const struct kd_bytes *words, enum kd_
     return put_lines(words, before, form, out, err);
 }
 
-static int put_further(const struct kd_report *report, const struct kd_view *view,
+static int put_further(const struct kd_report *report, const struct kd_table_view *view,
                        struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
@@ -214,7 +214,7 @@ static int put_further(const struct kd_report *report, const struct kd_view *vie
     return status;
 }
 
-static int put_differences(const struct kd_report *report, const struct kd_view *view,
+static int put_differences(const struct kd_report *report, const struct kd_table_view *view,
                            struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
@@ -262,7 +262,7 @@ static const char what_columns_mean[] =
     "error; ms an image,\n"
     "  a 1,000: given by itself, and 1,000 at a time.\n";
 
-static int render_people(const struct kd_report *report, const struct kd_view *view,
+static int render_people(const struct kd_report *report, const struct kd_table_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_bytes heading = {0}, notes = {0};
@@ -295,7 +295,7 @@ end:
     return status;
 }
 
-int kd_report_render(const struct kd_report *report, const struct kd_view *view,
+int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
                      struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table models;

@@ -75,7 +75,7 @@ int kd_words_origin(const struct kd_report *report, struct kd_bytes *out, struct
              : 0;
 }
 
-static bool run_with(const struct kd_report *report, enum kd_teachers teachers)
+static bool run_with(const struct kd_report *report, enum kd_teaching teachers)
 {
     for (size_t i = 0; i < report->n_runs; i++)
         if (kd_report_teachers(report, i) == teachers) return true;

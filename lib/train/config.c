@@ -1,6 +1,7 @@
 #include "kd/train/config.h"
 #include "kd/base/mem.h"
 #include "kd/nn/model.h"
+#include "kd/nn/network.h"
 
 #include <string.h>
 
@@ -83,7 +84,8 @@ const struct kd_option kd_train_rows[] = {
      .max = 1e9, .metavar = "N", .help = "training images evaluated each epoch beside validation",
      .more = "They are always the same ones."},
     {"checkpoint-every", 0, "checkpoint_every", KD_OPT_TEXT, T(checkpoint_every),
-     .preset = "1epoch", .metavar = "WHEN", .help = "50steps, 1epoch, 30s, 5min, 1h, or never",
+     .preset = "1epoch", .metavar = "WHEN", .aside = true,
+     .help = "50steps, 1epoch, 30s, 5min, 1h, or never",
      .more = "Checkpoints due at the end of an epoch are left out while the one before is younger "
              "than two seconds. A stopped training writes one in any case."},
     {0},
@@ -125,6 +127,25 @@ static cJSON *section_json(const struct kd_opt_section *sections, const char *na
     return kd_opts_to_json(kd_opts_section(sections, name), err);
 }
 
+const struct kd_config_part kd_job_parts[] = {
+    {"train", kd_train_rows, false},    {"train.augment", kd_augment_rows, false},
+    {"data", kd_data_rows, false},      {"distill", kd_distill_rows, true},
+    {"correct", kd_correct_rows, true}, {0},
+};
+
+int kd_config_same(const char *there, const char *now, struct kd_err *err)
+{
+    struct kd_err unreadable; /* then it is none that kd wrote */
+    if (!there) return 0;
+    if (strcmp(there, now) == 0) return 1;
+    cJSON *a = kd_json_parse(there, strlen(there), "kd.config", &unreadable);
+    cJSON *b = kd_json_parse(now, strlen(now), "kd.config", err);
+    int differ = b ? kd_configs_differ(a, b, kd_job_parts, KD_SAME_TRAINING, NULL, err) : -1;
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+    return differ < 0 ? -1 : !differ;
+}
+
 void kd_job_release(struct kd_job *job)
 {
     struct kd_opt_section sections[KD_JOB_SECTIONS];
@@ -138,13 +159,17 @@ void kd_job_release(struct kd_job *job)
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
 {
     struct kd_job copy = *job; /* sections want something they could write to */
+    const cJSON *network = job->network;
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(&copy, s);
     struct kd_maker train = kd_make_on(section_json(s, "train", err), err);
     kd_put_json(&train, "augment", section_json(s, "augment", err));
     struct kd_maker all = kd_make_object(err);
     kd_put_text(&all, "name", job->name);
-    kd_put_copy(&all, "network", job->network);
+    if (cJSON_IsString(network) && strstr(network->valuestring, ".json"))
+        kd_put_json(&all, "network", kd_network_layers(network, err));
+    else
+        kd_put_copy(&all, "network", network);
     kd_put_json(&all, "data", section_json(s, "data", err));
     kd_put_json(&all, "train", kd_make_end(&train));
     if (job->distilled) kd_put_json(&all, "distill", section_json(s, "distill", err));

@@ -37,14 +37,10 @@ static void texts_release(struct texts *x)
     kd_free(x->parents);
 }
 
-/* kd.config names experiment, model and seed; a network given as a file stands in it as its layers.
- */
+/* kd.config names experiment, model and seed. */
 static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
 {
     struct kd_maker b = kd_make_on(kd_job_to_json(t->job, err), err);
-    const cJSON *network = cJSON_GetObjectItemCaseSensitive(b.json, "network");
-    if (cJSON_IsString(network) && strstr(network->valuestring, ".json"))
-        kd_put_json(&b, "network", kd_network_layers(network, err));
     kd_put_text(&b, "experiment", t->experiment);
     kd_put_text(&b, t->job->student ? "student" : "teacher", t->job->name);
     kd_put_number(&b, "seed", (double)t->seed);

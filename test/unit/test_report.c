@@ -1,5 +1,4 @@
 #include "../../lib/report/figures.h"
-#include "../../lib/report/settings.h"
 #include "../../lib/report/util.h"
 #include "kd/base/json.h"
 #include "kd/data/picture.h"
@@ -282,39 +281,6 @@ static void the_table_of_figures_is_full(void **state)
         assert_true(kd_figures[i].get && kd_figures[i].column.key && kd_figures[i].column.title);
 }
 
-static void settings_that_differ_are_named(void **state)
-{
-    static const struct {
-        const char *a, *b, *first; /* NULL: they are the same */
-    } pairs[] = {
-        {"{\"train\":{\"epochs\":1},\"seed\":1}", "{\"train\":{\"epochs\":1,\"ema\":0},\"seed\":2}",
-         NULL},
-        {"{\"train\":{\"epochs\":1}}", "{\"train\":{\"epochs\":2}}", "train.epochs"},
-        {"{\"network\":[\"flatten\",{\"units\":4}]}", "{\"network\":[\"flatten\",{\"units\":5}]}",
-         "network"},
-        {"{\"distill\":{\"alpha\":1}}", "{}", "distill"},
-        {"{\"data\":{\"source\":\"png:a/b\"}}", "{\"data\":{\"source\":\"png:a/c\"}}",
-         "data.source"},
-        /* a teacher at hand is another file for each seed, but a teacher's name is one */
-        {"{\"distill\":{\"from\":\"t/s1/model\"}}", "{\"distill\":{\"from\":\"t/s2/model\"}}",
-         NULL},
-        {"{\"distill\":{\"from\":[\"t/s1\"]}}", "{\"distill\":{\"from\":[\"t/s2\"]}}", NULL},
-        {"{\"distill\":{\"from\":\"teacher\"}}", "{\"distill\":{\"from\":\"t/s2\"}}",
-         "distill.from"},
-        {"{\"distill\":{\"from\":\"teacher\"}}", "{\"distill\":{\"from\":\"kd\"}}", "distill.from"},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        cJSON *a = cJSON_Parse(pairs[i].a), *b = cJSON_Parse(pairs[i].b);
-        char first[KD_SETTING_NAME] = "";
-        const bool differ = kd_settings_differ(a, b, first);
-        if (differ != (pairs[i].first != NULL) || (differ && strcmp(first, pairs[i].first) != 0))
-            fail_msg("%s and %s: %s", pairs[i].a, pairs[i].b, differ ? first : "the same");
-        cJSON_Delete(a);
-        cJSON_Delete(b);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,7 +296,6 @@ int main(void)
         cmocka_unit_test(a_picture_in_a_drawing_keeps_its_pixels),
         cmocka_unit_test(long_names_are_shortened_and_wrapped),
         cmocka_unit_test(the_table_of_figures_is_full),
-        cmocka_unit_test(settings_that_differ_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

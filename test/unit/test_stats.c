@@ -74,20 +74,20 @@ static void interval_between_two_means(void **state)
            y[] = {29.89, 29.93, 29.72, 29.98, 30.02, 29.98}, one[] = {31};
     struct kd_stats a = kd_stats_of(x, 6), b = kd_stats_of(y, 6), c = kd_stats_of(one, 1),
                     none = kd_stats_of(NULL, 0);
-    struct kd_interval i = kd_interval_between(&a, &b);
+    struct kd_confidence i = kd_confidence_between(&a, &b);
     near(i.mean, 0.095, 1e-12);
     near(kd_t_tails((i.high - i.mean) / sqrt((0.00247 + 0.01164) / 6), 7.0306), 0.05, 1e-5);
     near(i.high - i.mean, i.mean - i.low, 1e-12);
-    assert_false(kd_interval_excludes_zero(&i));
-    i = kd_interval_between(&c, &a); /* an exact value against a mean: its own interval */
-    near(i.high - i.low, kd_interval_of(&a).high - kd_interval_of(&a).low, 1e-12);
-    i = kd_interval_between(&c, &c);
+    assert_false(kd_confidence_excludes_zero(&i));
+    i = kd_confidence_between(&c, &a); /* an exact value against a mean: its own interval */
+    near(i.high - i.low, kd_confidence_of(&a).high - kd_confidence_of(&a).low, 1e-12);
+    i = kd_confidence_between(&c, &c);
     assert_true(i.mean == 0 && isnan(i.low) && isnan(i.high));
-    i = kd_interval_between(&a, &none);
-    assert_true(isnan(i.mean) && !kd_interval_excludes_zero(&i));
+    i = kd_confidence_between(&a, &none);
+    assert_true(isnan(i.mean) && !kd_confidence_excludes_zero(&i));
     double same[] = {2, 2};
     b = kd_stats_of(same, 2);
-    i = kd_interval_between(&c, &b);
+    i = kd_confidence_between(&c, &b);
     assert_true(i.low == 29 && i.high == 29);
 }
 
@@ -128,17 +128,17 @@ static void interval_of_paired_differences(void **state)
     (void)state;
     double d[] = {1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4};
     struct kd_stats s = kd_stats_of(d, 10);
-    struct kd_interval i = kd_interval_of(&s);
+    struct kd_confidence i = kd_confidence_of(&s);
     near(i.mean, 1.58, 1e-12);
     assert_true(fabs(i.low - 0.7001142) < 1e-6 && fabs(i.high - 2.4598858) < 1e-6);
-    assert_true(kd_interval_excludes_zero(&i));
+    assert_true(kd_confidence_excludes_zero(&i));
     double around[] = {-1, 1, 0.5}, lone[] = {3};
     s = kd_stats_of(around, 3);
-    i = kd_interval_of(&s);
-    assert_false(kd_interval_excludes_zero(&i));
+    i = kd_confidence_of(&s);
+    assert_false(kd_confidence_excludes_zero(&i));
     s = kd_stats_of(lone, 1);
-    i = kd_interval_of(&s);
-    assert_true(isnan(i.low) && !kd_interval_excludes_zero(&i));
+    i = kd_confidence_of(&s);
+    assert_true(isnan(i.low) && !kd_confidence_excludes_zero(&i));
 }
 
 int main(void)

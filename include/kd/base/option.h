@@ -73,6 +73,8 @@ struct kd_option {
     const char *more;           /* whole sentences that the manual page adds; `bold` */
     bool later; /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
                    false or NULL (its default), so that those stay what the same settings give */
+    bool aside; /* changes nothing of what is made: not looked at where configurations are compared
+                 */
 };
 
 /* X is called with an enumerator and its name. */
@@ -106,6 +108,8 @@ void kd_opts_release(const struct kd_opt_section *sections);
  * Keys in `besides`, a list that ends with NULL (or NULL itself), are left to the caller. */
 int kd_opts_from_json(const struct kd_opt_section *section, const cJSON *object, const char *where,
                       const char *const *besides, struct kd_err *err);
+/* A row's default as kd_opts_to_json writes it; caller deletes. */
+cJSON *kd_option_preset(const struct kd_option *row, struct kd_err *err);
 /* All rows with a key, nested as their dots say; caller deletes. */
 cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err);
 

@@ -2,7 +2,7 @@
  *
  *     struct kd_report report;
  *     const char *folders[] = {"runs/digits"};
- *     if (kd_report_read(folders, 1, &report, &err) < 0) ...
+ *     if (kd_report_read(folders, 1, kd_job_parts, &report, &err) < 0) ...
  *     for (size_t i = 0; i < report.n_entries; i++)    // a model; its seeds are results
  *         for (size_t k = 0; k < report.entries[i].n; k++)
  *             use(&report.results[report.entries[i].first + k]);
@@ -17,6 +17,7 @@
 #include "kd/report/stats.h"
 #include "kd/run/evaluation.h"
 #include "kd/run/log.h"
+#include "kd/run/settings.h"
 
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
 
@@ -63,6 +64,7 @@ struct kd_source { /* one run */
 };
 
 struct kd_report {
+    const struct kd_config_part *options; /* of the programs that train; borrowed */
     struct kd_source *runs;
     size_t n_runs, runs_room;
     struct kd_result *results; /* by run, teachers first, students as the experiment lists them */
@@ -83,8 +85,10 @@ struct kd_report {
     const char *split;    /* the split whose figures are shown: "test" where any model has it */
 };
 
-int kd_report_read(const char *const *folders, size_t n, struct kd_report *report,
-                   struct kd_err *err);
+/* `options` are those of a training, by which configurations are compared; they must outlive the
+ * report. */
+int kd_report_read(const char *const *folders, size_t n, const struct kd_config_part *options,
+                   struct kd_report *report, struct kd_err *err);
 void kd_report_release(struct kd_report *report);
 
 /* Evaluation on a split, or NULL. */
@@ -113,13 +117,13 @@ const struct kd_entry *kd_report_plain(const struct kd_report *report,
                                        const struct kd_entry *entry);
 /* Per-seed differences of a figure, entry minus plain, over the seeds that both have. *pairs (may
  * be NULL): how many. */
-struct kd_interval
+struct kd_confidence
 kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
                  const struct kd_entry *plain,
                  double (*get)(const struct kd_report *, const struct kd_result *), size_t *pairs);
-enum kd_teachers { KD_TEACHERS_UNKNOWN, KD_TEACHERS_SHARED, KD_TEACHERS_OWN, KD_TEACHERS_MIXED };
+enum kd_teaching { KD_TEACHERS_UNKNOWN, KD_TEACHERS_SHARED, KD_TEACHERS_OWN, KD_TEACHERS_MIXED };
 /* Do the seeds of a run's distilled students learn from one teacher, or each from its own? */
-enum kd_teachers kd_report_teachers(const struct kd_report *report, size_t run);
+enum kd_teaching kd_report_teachers(const struct kd_report *report, size_t run);
 
 /* The newest run in a folder of runs, by the last change of any of its files. Caller: kd_free. */
 char *kd_report_newest(const char *runs, struct kd_err *err);

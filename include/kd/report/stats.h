@@ -3,8 +3,8 @@
  *
  *     double top1[] = {0.981, 0.983, 0.979};
  *     struct kd_stats s = kd_stats_of(top1, 3);          // s.mean, s.sd, s.median, s.n
- *     struct kd_interval i = kd_interval_of(&s);         // 95 % t-interval of the mean
- *     if (kd_interval_excludes_zero(&i)) ...
+ *     struct kd_confidence i = kd_confidence_of(&s);         // 95 % t-interval of the mean
+ *     if (kd_confidence_excludes_zero(&i)) ...
  */
 #ifndef KD_REPORT_STATS_H
 #define KD_REPORT_STATS_H
@@ -26,15 +26,15 @@ double kd_t_tails(double x, double df);
 /* The x with P(|t| > x) = 0.05; relative error below 1e-10. */
 double kd_t_quantile_95(double df);
 
-struct kd_interval {
+struct kd_confidence {
     double mean, low, high; /* low and high are NaN where there are fewer than two values */
 };
-struct kd_interval kd_interval_of(const struct kd_stats *s);
+struct kd_confidence kd_confidence_of(const struct kd_stats *s);
 /* Of the difference of two means, a minus b, whose values are not paired (Welch 1947): the degrees
  * of freedom are Satterthwaite's. A mean of a single value is taken as exact; low and high are NaN
  * where both are. */
-struct kd_interval kd_interval_between(const struct kd_stats *a, const struct kd_stats *b);
-bool kd_interval_excludes_zero(const struct kd_interval *i);
+struct kd_confidence kd_confidence_between(const struct kd_stats *a, const struct kd_stats *b);
+bool kd_confidence_excludes_zero(const struct kd_confidence *i);
 
 /* McNemar's exact test of two models on the same images (McNemar 1947): of the images that one of
  * them alone gets right, how unlikely is this split if both were as good? */

@@ -47,23 +47,23 @@ int kd_words_notes(const struct kd_report *report, const char *bullet, struct kd
                    struct kd_err *err);
 
 /* The table of models as it is asked for. */
-struct kd_view {
+struct kd_table_view {
     enum kd_form form;
     bool colour; /* terminal only */
     const char *columns, *sort,
         *filter; /* NULL: the form's own columns, the run's order, every model */
 };
 /* Makes the table of models as a view has it; *columns: kd_free after the table. */
-int kd_view_table(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
-                  struct kd_column **columns, struct kd_err *err);
+int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,
+                  struct kd_table *t, struct kd_column **columns, struct kd_err *err);
 /* The figures that the brief table leaves out: quality beyond top-1, and cost. No rows where there
  * are none. */
-int kd_view_further(const struct kd_report *report, const struct kd_view *view, struct kd_table *t,
-                    struct kd_column **columns, struct kd_err *err);
+int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
+                    struct kd_table *t, struct kd_column **columns, struct kd_err *err);
 /* The table of differences for people: the run only where there are several. *columns as above. */
 int kd_view_differences(const struct kd_report *report, struct kd_table *t,
                         struct kd_column **columns, struct kd_err *err);
 /* The report in a form: heading, models, differences and notes; in CSV the models alone. */
-int kd_report_render(const struct kd_report *report, const struct kd_view *view,
+int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
                      struct kd_bytes *out, struct kd_err *err);
 #endif

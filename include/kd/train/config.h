@@ -4,6 +4,7 @@
 #include "kd/base/option.h"
 #include "kd/data/batch.h"
 #include "kd/data/split.h"
+#include "kd/run/settings.h"
 
 /* Choices and their names, which files and flags have too: kd/base/option.h. */
 #define KD_OPTIMIZERS(X) X(KD_SGD, "sgd") X(KD_ADAM, "adam") X(KD_ADAMW, "adamw")
@@ -94,16 +95,17 @@ enum { KD_JOB_SECTIONS = 6 };
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS]);
 void kd_job_release(struct kd_job *job);
 /* The resolved configuration: {"name", "network", "data", "train", "distill", "correct"}, the last
- * two where there are any. */
+ * two where there are any. A network given as a file stands in it as its layers. */
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
 /* What a model was trained on: "data" of its kd.config, over defaults, which are all there is where
  * it says nothing. */
 struct kd_model;
 int kd_model_data(const struct kd_model *model, struct kd_data_config *out, struct kd_err *err);
+/* The options of a job by where they stand in its configuration, to compare two
+ * (kd/run/settings.h). */
+extern const struct kd_config_part kd_job_parts[];
 /* Is `there`, the kd.config in a file (NULL: it has none), that of the training whose kd.config is
- * `now`? An option that it does not name, since it was written before kd had that option, has its
- * default there; what experiment and model are called is not looked at. 1, 0, or -1 with err
- * filled. */
+ * `now`? 1, 0, or -1 with err filled. */
 int kd_config_same(const char *there, const char *now, struct kd_err *err);
 /* What no single range says: warm-up longer than the training, nesterov without momentum, ... */
 int kd_job_check(const struct kd_job *job, struct kd_err *err);
