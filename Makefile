@@ -41,7 +41,7 @@ HARDEN :=
 HARDEN_LINK :=
 endif
 # Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
-CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
+CPPFLAGS_ALL := -Iinclude -I$(OUT)/embedded -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
     $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(call pkg,--cflags $(PACKAGES) $(HAVE)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(HARDEN) $(WARN) -fno-math-errno -ffp-contract=off -pthread \
     $(CFLAGS)
@@ -63,7 +63,7 @@ ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512)
 
 LIB_SRC    := $(wildcard $(foreach s,base run data nn train,lib/$(s)/*.c))
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
-REPORT_SRC := $(wildcard lib/report/*.c)
+REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
 CMD_SHARED := cmd/main.c
 CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
 PROGRAMS   := $(patsubst cmd/%.c,bin/%,$(CMD_SRC))
@@ -127,6 +127,13 @@ $(OUT)/$(1)/%.o: %.c $(OUT)/flags
 	$$(call Q,cc,$$< ($(1)))$(CC) $(CPPFLAGS_ALL) -DKD_ISA=$(1) $(CFLAGS_ALL) -O3 -ffp-contract=fast $(ISA_$(1)) -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+# Files that go into a program as they are: each as a list of bytes, for an array in C.
+$(OUT)/embedded/%.inc: lib/report/page/%
+	@mkdir -p $(@D)
+	@od -An -v -tu1 $< | sed 's/\([0-9][0-9]*\)/\1,/g' > $@
+EMBEDDED := $(patsubst lib/report/page/%,$(OUT)/embedded/%.inc,$(wildcard lib/report/page/page.css lib/report/page/page.js))
+$(OUT)/lib/report/page/page.o: $(EMBEDDED)
 
 $(OUT)/libkd.a: $(LIB_OBJ)
 	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
@@ -205,7 +212,7 @@ wanted = for p in $(1); do command -v $$p >/dev/null || { \
 # clang-tidy (.clang-tidy says what for) and cppcheck over the sources. What is clean is not looked
 # at again until it, or a header, changes.
 LINT_SRC   := $(wildcard lib/*/*.c lib/*/*/*.c cmd/*.c)
-LINT_FLAGS := -Iinclude -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
+LINT_FLAGS := -Iinclude -I$(OUT)/embedded -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
     $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
 LINT_JOBS  ?= $(shell getconf _NPROCESSORS_ONLN)
 lint: needs
@@ -216,7 +223,7 @@ lint: needs
 	  --error-exitcode=1 -j $(LINT_JOBS) $(LINT_FLAGS) lib cmd
 	@$(MAKE) --no-print-directory -k -j $(LINT_JOBS) $(LINT_SRC:%.c=build/lint/%.clean)
 	@echo "lint: no finding"
-build/lint/%.clean: %.c .clang-tidy $(filter %.h,$(C_FILES))
+build/lint/%.clean: %.c .clang-tidy $(EMBEDDED) $(filter %.h,$(C_FILES))
 	@mkdir -p $(@D)
 	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(call pkg,--cflags $(PACKAGES) $(HAVE)) -std=c11 >$@.log 2>&1 || \
 	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' $@.log; exit 1; }

@@ -1,7 +1,7 @@
 /* How the time of an epoch grows: one thing at a time is varied about a network 784-800-800-10,
  * batch 100, 6,000 images, all threads. The dashed line goes through that middle point in
  * proportion to the arithmetic, or to 1 / threads. */
-#include "../../lib/report/plot.h"
+#include "../../lib/report/charts/plot.h"
 #include "bench.h"
 #include "kd/base/file.h"
 #include "kd/base/machine.h"

@@ -1,10 +1,10 @@
-#include "../../lib/report/figures.h"
-#include "../../lib/report/util.h"
+#include "kd/report/figures.h"
+#include "kd/base/text.h"
 #include "kd/base/json.h"
 #include "kd/data/picture.h"
 #include "kd/report/canvas.h"
 #include "kd/run/log.h"
-#include "kd/report/table.h"
+#include "kd/base/table.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

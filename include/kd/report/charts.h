@@ -1,7 +1,25 @@
 /* The forms of a report that are files: charts, page, workbook. */
 #ifndef KD_REPORT_CHARTS_H
 #define KD_REPORT_CHARTS_H
+#include "kd/report/canvas.h"
 #include "kd/report/report.h"
+
+/* All charts of a report, drawn, for those who write them out. */
+struct kd_chart {
+    char *name;  /* of the file, without ending */
+    char *title; /* as it stands above the drawing */
+    struct kd_canvas canvas;
+};
+struct kd_samples;
+struct kd_chart_set {
+    struct kd_chart *charts;
+    size_t n, room;
+    struct kd_samples *samples; /* images read last, by split: runs side by side often share them */
+    char *origin;               /* as its canvases have it */
+    char *left_out;             /* why pictures of data are not among them, or NULL */
+};
+int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err);
+void kd_charts_release(struct kd_chart_set *set);
 
 /* Where files go, and who is told of each. */
 struct kd_writer {
@@ -15,6 +33,11 @@ struct kd_writer {
  * built with Cairo. */
 int kd_charts_write(const struct kd_report *report, const struct kd_writer *writer,
                     struct kd_err *err);
+/* What was made already: forms that are made together share one making. */
+int kd_charts_put(const struct kd_chart_set *set, const struct kd_writer *writer,
+                  struct kd_err *err);
+int kd_page_put(const struct kd_report *report, const struct kd_chart_set *set, const char *path,
+                struct kd_err *err);
 /* One self-contained page, without network access. */
 int kd_page_write(const struct kd_report *report, const char *path, struct kd_err *err);
 /* Excel workbook; an error naming the package where kd was built without libxlsxwriter. */

@@ -19,6 +19,8 @@
 #include "kd/run/log.h"
 #include "kd/run/settings.h"
 
+enum { KD_DRAWN_RUNS = 16 }; /* runs side by side that charts are drawn of; tables have them all */
+
 enum kd_role { KD_ROLE_TEACHER, KD_ROLE_STUDENT };
 
 struct kd_result { /* one trained model: one seed */
@@ -124,6 +126,11 @@ kd_report_paired(const struct kd_report *report, const struct kd_entry *entry,
 enum kd_teaching { KD_TEACHERS_UNKNOWN, KD_TEACHERS_SHARED, KD_TEACHERS_OWN, KD_TEACHERS_MIXED };
 /* Do the seeds of a run's distilled students learn from one teacher, or each from its own? */
 enum kd_teaching kd_report_teachers(const struct kd_report *report, size_t run);
+
+/* The networks of a run's students: entries with the same network get the same number, 0, 1, ...;
+ * teachers get SIZE_MAX. group has n_entries places; returns how many networks. */
+size_t kd_groups_of(const struct kd_report *report, size_t run, size_t *group);
+bool kd_entry_distilled(const struct kd_report *report, const struct kd_entry *entry);
 
 /* The newest run in a folder of runs, by the last change of any of its files. Caller: kd_free. */
 char *kd_report_newest(const char *runs, struct kd_err *err);

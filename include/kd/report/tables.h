@@ -1,8 +1,8 @@
 /* The tables of a report, and its words. Every form is made from these. */
 #ifndef KD_REPORT_TABLES_H
 #define KD_REPORT_TABLES_H
+#include "kd/base/table.h"
 #include "kd/report/report.h"
-#include "kd/report/table.h"
 
 /* A row per model, figures as mean and standard deviation over its seeds; the students best on
  * validation are marked, one a run. */

@@ -1,0 +1,160 @@
+#include "kd/base/table.h"
+#include "kd/base/json.h"
+#include "kd/base/text.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void kd_table_init(struct kd_table *t, const char *title, const struct kd_column *columns,
+                   size_t n_columns)
+{
+    *t = (struct kd_table){.title = title, .columns = columns, .n_columns = n_columns};
+}
+
+struct kd_cell *kd_table_row(struct kd_table *t, struct kd_err *err)
+{
+    struct kd_cell *row =
+        kd_grow(&t->cells, &t->n_rows, &t->room, t->n_columns * sizeof *row, "a table", err);
+    for (size_t i = 0; row && i < t->n_columns; i++) row[i] = (struct kd_cell){NULL, NAN, NAN};
+    return row;
+}
+
+int kd_table_mark(struct kd_table *t, struct kd_err *err)
+{
+    size_t *slot = kd_grow(&t->marked, &t->n_marked, &t->marked_room, sizeof *slot, "marks", err);
+    if (!slot) return -1;
+    *slot = t->n_rows - 1;
+    return 0;
+}
+
+bool kd_table_is_marked(const struct kd_table *t, size_t row)
+{
+    for (size_t i = 0; i < t->n_marked; i++)
+        if (t->marked[i] == row) return true;
+    return false;
+}
+
+int kd_cell_text(struct kd_cell *cell, const char *text, struct kd_err *err)
+{
+    kd_free(cell->text);
+    cell->text = kd_strdup(text, err);
+    return cell->text ? 0 : -1;
+}
+
+void kd_table_release(struct kd_table *t)
+{
+    for (size_t i = 0; i < t->n_rows * t->n_columns; i++) kd_free(t->cells[i].text);
+    kd_free(t->cells);
+    kd_free(t->marked);
+    *t = (struct kd_table){0};
+}
+
+bool kd_table_column_used(const struct kd_table *t, size_t column)
+{
+    for (size_t r = 0; r < t->n_rows; r++) {
+        const struct kd_cell *c = &t->cells[r * t->n_columns + column];
+        if (c->text || isfinite(c->value)) return true;
+    }
+    return false;
+}
+
+static int cell_order(const struct kd_cell *a, const struct kd_cell *b, bool descending)
+{
+    if (a->text && b->text) return kd_natural_order(a->text, b->text);
+    if (isnan(a->value) || isnan(b->value)) return isnan(a->value) - isnan(b->value);
+    int order = (a->value > b->value) - (a->value < b->value);
+    return descending ? -order : order;
+}
+
+void kd_table_sort(struct kd_table *t, size_t column, bool descending)
+{
+    size_t w = t->n_columns;
+    for (size_t i = 1; i < t->n_rows; i++) /* insertion: stable, and tables are short */
+        for (size_t k = i; k > 0; k--) {
+            struct kd_cell *a = &t->cells[(k - 1) * w], *b = &t->cells[k * w];
+            if (cell_order(&a[column], &b[column], descending) <= 0) break;
+            for (size_t c = 0; c < w; c++) {
+                struct kd_cell swap = a[c];
+                a[c] = b[c];
+                b[c] = swap;
+            }
+            for (size_t m = 0; m < t->n_marked; m++)
+                t->marked[m] = t->marked[m] == k ? k - 1 : t->marked[m] == k - 1 ? k : t->marked[m];
+        }
+}
+
+static void show_number(enum kd_cell_kind kind, double v, char out[64])
+{
+    switch (kind) {
+    case KD_CELL_COUNT:
+        kd_number_grouped(v, v == floor(v) || fabs(v) >= 10000 ? 0 : 1, out);
+        break;
+    case KD_CELL_RATE:
+        snprintf(out, 64, "%.2f", 100 * v);
+        break;
+    case KD_CELL_POINTS:
+        snprintf(out, 64, "%+.2f", 100 * v);
+        break;
+    case KD_CELL_RATIO:
+        snprintf(out, 64, v < 10 ? "%.2fx" : "%.1fx", v);
+        break;
+    case KD_CELL_MEASURE:
+        snprintf(out, 64, "%#.4g", v);
+        if (out[strlen(out) - 1] == '.') out[strlen(out) - 1] = '\0';
+        break;
+    default:
+        snprintf(out, 64, "%.4g", v);
+    }
+}
+
+int kd_cell_show(const struct kd_column *column, const struct kd_cell *cell, struct kd_bytes *out,
+                 struct kd_err *err)
+{
+    char number[64];
+    if (cell->text) return kd_bytes_add(out, cell->text, strlen(cell->text), err);
+    if (!isfinite(cell->value)) return 0;
+    bool spread = column->spread && isfinite(cell->sd);
+    if (spread && column->kind == KD_CELL_COUNT && cell->sd != 0)
+        kd_number_grouped(cell->value, 1, number); /* as many digits as the spread has */
+    else
+        show_number(column->kind, cell->value, number);
+    if (kd_bytes_add(out, number, strlen(number), err) < 0) return -1;
+    if (!spread) return 0;
+    if (column->kind == KD_CELL_COUNT && cell->sd != 0)
+        kd_number_grouped(cell->sd, 1, number);
+    else if (column->kind == KD_CELL_MEASURE)
+        snprintf(number, sizeof number, "%.2g", cell->sd);
+    else
+        show_number(column->kind, cell->sd, number);
+    return kd_bytes_format(out, err, " \xC2\xB1 %s", number);
+}
+
+cJSON *kd_table_json(const struct kd_table *t, struct kd_err *err)
+{
+    cJSON *rows = cJSON_CreateArray();
+    if (!rows) goto fail;
+    for (size_t r = 0; r < t->n_rows; r++) {
+        cJSON *row = cJSON_CreateObject();
+        if (!row || !cJSON_AddItemToArray(rows, row)) {
+            cJSON_Delete(row);
+            goto fail;
+        }
+        for (size_t c = 0; c < t->n_columns; c++) {
+            const struct kd_column *col = &t->columns[c];
+            const struct kd_cell *cell = &t->cells[r * t->n_columns + c];
+            char key[64];
+            int status = cell->text ? kd_json_add_text(row, col->key, cell->text, err)
+                                    : kd_json_add_number(row, col->key, cell->value,
+                                                         err); /* NaN becomes null */
+            snprintf(key, sizeof key, "%s_sd", col->key);
+            if (status == 0 && col->spread) status = kd_json_add_number(row, key, cell->sd, err);
+            if (status < 0) goto fail;
+        }
+    }
+    return rows;
+fail:
+    if (!err->text[0]) kd_fail_memory(err, "no memory for a table as JSON");
+    cJSON_Delete(rows);
+    return NULL;
+}

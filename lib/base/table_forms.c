@@ -1,0 +1,333 @@
+/* The forms of a table. */
+#include "kd/base/json.h"
+#include "kd/base/table.h"
+#include "kd/base/text.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int put(struct kd_bytes *out, const char *text, struct kd_err *err)
+{
+    return kd_bytes_add(out, text, strlen(text), err);
+}
+
+int kd_text_markdown(struct kd_bytes *out, const char *text, struct kd_err *err)
+{
+    for (; *text; text++) {
+        if (*text == '<' || *text == '>' || *text == '&') {
+            const char *as = *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : "&amp;";
+            if (put(out, as, err) < 0) return -1;
+            continue;
+        }
+        if (strchr("\\`*_[]|~#!$", *text) && put(out, "\\", err) < 0) return -1;
+        if (kd_bytes_add(out, text, 1, err) < 0) return -1;
+    }
+    return 0;
+}
+
+static int escape_latex(struct kd_bytes *out, const char *text, struct kd_err *err)
+{
+    static const struct {
+        char c;
+        const char *as;
+    } special[] = {{'\\', "\\textbackslash{}"},  {'~', "\\textasciitilde{}"},
+                   {'^', "\\textasciicircum{}"}, {'<', "\\textless{}"},
+                   {'>', "\\textgreater{}"},     {'|', "\\textbar{}"},
+                   {'"', "\\textquotedbl{}"},    {'\'', "\\textquotesingle{}"}};
+    for (; *text; text++) {
+        const char *as = NULL;
+        for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+            if (special[i].c == *text) as = special[i].as;
+        if (strncmp(text, "\xC2\xB1", 2) == 0) {
+            as = "$\\pm$";
+            text++;
+        }
+        if (as) {
+            if (put(out, as, err) < 0) return -1;
+            continue;
+        }
+        if (strchr("&%$#_{}", *text) && put(out, "\\", err) < 0) return -1;
+        if (kd_bytes_add(out, text, 1, err) < 0) return -1;
+    }
+    return 0;
+}
+
+/* A spreadsheet runs a field that starts with one of these as a formula. */
+static int escape_csv(struct kd_bytes *out, const char *text, struct kd_err *err)
+{
+    bool formula = *text && strchr("=+-@", *text);
+    bool quoted = strpbrk(text, ",\";") || *text == ' ' || (*text && text[strlen(text) - 1] == ' ');
+    if (quoted && put(out, "\"", err) < 0) return -1;
+    if (formula && put(out, "'", err) < 0) return -1;
+    for (; *text; text++) {
+        if (*text == '"' && put(out, "\"", err) < 0) return -1;
+        if (kd_bytes_add(out, text, 1, err) < 0) return -1;
+    }
+    return quoted ? put(out, "\"", err) : 0;
+}
+
+/* A cell as people read it, made printable and then escaped for the form. */
+static int cell_text(const struct kd_column *column, const struct kd_cell *cell, enum kd_form form,
+                     struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes shown = {0}, clean = {0};
+    int status = kd_cell_show(column, cell, &shown, err);
+    if (status == 0 && shown.size) status = kd_text_plain(&clean, shown.data, err);
+    const char *text = clean.size ? clean.data : "";
+    if (status == 0)
+        status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, text, err)
+                 : form == KD_FORM_LATEX  ? escape_latex(out, text, err)
+                                          : put(out, text, err);
+    kd_bytes_release(&shown);
+    kd_bytes_release(&clean);
+    return status;
+}
+
+static int render_csv(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err)
+{
+    for (size_t c = 0; c < t->n_columns; c++) {
+        const struct kd_column *col = &t->columns[c];
+        if (kd_bytes_format(out, err, "%s%s", c ? "," : "", col->key) < 0) return -1;
+        if (col->spread && kd_bytes_format(out, err, ",%s_sd", col->key) < 0) return -1;
+    }
+    if (put(out, "\n", err) < 0) return -1;
+    for (size_t r = 0; r < t->n_rows; r++) {
+        for (size_t c = 0; c < t->n_columns; c++) {
+            const struct kd_cell *cell = &t->cells[r * t->n_columns + c];
+            char number[32];
+            if (c && put(out, ",", err) < 0) return -1;
+            if (cell->text) {
+                struct kd_bytes clean = {0};
+                int status = kd_text_plain(&clean, cell->text, err);
+                if (status == 0) status = escape_csv(out, clean.size ? clean.data : "", err);
+                kd_bytes_release(&clean);
+                if (status < 0) return -1;
+            } else {
+                kd_number_text(cell->value, number);
+                if (put(out, number, err) < 0) return -1;
+            }
+            if (!t->columns[c].spread) continue;
+            kd_number_text(cell->sd, number);
+            if (kd_bytes_format(out, err, ",%s", number) < 0) return -1;
+        }
+        if (put(out, "\n", err) < 0) return -1;
+    }
+    return 0;
+}
+
+#define COLUMNS 64 /* most that a table for people shows */
+
+struct shown { /* a table as texts: the columns that have something, with their widths */
+    size_t column[COLUMNS], width[COLUMNS], n;
+    struct kd_bytes *cell; /* [1 + n_rows][n]; the titles first */
+    size_t cells;
+};
+
+static int shown_make(const struct kd_table *t, enum kd_form form, struct shown *s,
+                      struct kd_err *err)
+{
+    const struct kd_column text_column = {.kind = KD_CELL_TEXT};
+    for (size_t c = 0; c < t->n_columns && s->n < COLUMNS; c++)
+        if (kd_table_column_used(t, c)) s->column[s->n++] = c;
+    s->cells = (t->n_rows + 1) * s->n;
+    s->cell = kd_alloc(s->cells, sizeof *s->cell, "a table", err);
+    if (!s->cell) return -1;
+    for (size_t r = 0; r <= t->n_rows; r++)
+        for (size_t i = 0; i < s->n; i++) {
+            struct kd_bytes *b = &s->cell[r * s->n + i];
+            const struct kd_column *col = &t->columns[s->column[i]];
+            union {
+                const char *from;
+                char *text;
+            } title = {.from = col->title}; /* cell_text only reads it */
+            struct kd_cell head = {title.text, NAN, NAN};
+            int status = r == 0 ? cell_text(&text_column, &head, form, b, err)
+                                : cell_text(col, &t->cells[(r - 1) * t->n_columns + s->column[i]],
+                                            form, b, err);
+            if (status < 0) return -1;
+            size_t width = b->size ? kd_text_width(b->data) : 0;
+            if (width > s->width[i]) s->width[i] = width;
+        }
+    return 0;
+}
+
+static void shown_release(struct shown *s)
+{
+    for (size_t i = 0; s->cell && i < s->cells; i++) kd_bytes_release(&s->cell[i]);
+    kd_free(s->cell);
+}
+
+static int pad(struct kd_bytes *out, size_t n, const char *with, struct kd_err *err)
+{
+    while (n-- > 0)
+        if (put(out, with, err) < 0) return -1;
+    return 0;
+}
+
+static bool is_name(const struct kd_table *t, const struct shown *s, size_t i)
+{
+    const char *key = t->columns[s->column[i]].key;
+    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0;
+}
+
+static size_t total_width(const struct shown *s)
+{
+    size_t total = 2;
+    for (size_t i = 0; i < s->n; i++) total += s->width[i] + (i > 0 ? 2 : 0);
+    return total;
+}
+
+/* In a table too wide for a page names are shortened, and what is still too long goes over several
+ * lines. */
+static int narrow(const struct kd_table *t, struct shown *s, struct kd_err *err)
+{
+    const size_t page = 120, least = 26;
+    if (total_width(s) <= page) return 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!is_name(t, s, i)) continue;
+        s->width[i] = 0;
+        for (size_t r = 0; r <= t->n_rows; r++) {
+            struct kd_bytes *b = &s->cell[r * s->n + i];
+            char *name = r && b->size ? kd_name_short(b->data, err) : NULL;
+            if (r && b->size && !name) return -1;
+            if (name) b->size = 0;
+            int status = name ? put(b, name, err) : 0;
+            kd_free(name);
+            if (status < 0) return -1;
+            size_t width = b->size ? kd_text_width(b->data) : 0;
+            if (width > s->width[i]) s->width[i] = width;
+        }
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        size_t total = total_width(s);
+        if (!is_name(t, s, i) || s->width[i] <= least || total <= page) continue;
+        size_t excess = total - page, room = s->width[i] - least;
+        s->width[i] -= excess < room ? excess : room;
+    }
+    return 0;
+}
+
+/* One line of a row: what is left of each cell's text. */
+static int line_terminal(const struct kd_table *t, const struct shown *s, const char **rest,
+                         bool first, bool *more, struct kd_bytes *out, struct kd_err *err)
+{
+    *more = false;
+    for (size_t i = 0; i < s->n; i++) {
+        bool left = t->columns[s->column[i]].kind == KD_CELL_TEXT;
+        size_t indent = !first && *rest[i] ? 2 : 0;
+        size_t length = kd_text_piece(rest[i], s->width[i] - indent);
+        char *piece = kd_format(err, "%*s%.*s", (int)indent, "", (int)length, rest[i]);
+        if (!piece) return -1;
+        size_t wide = kd_text_width(piece), gap = s->width[i] > wide ? s->width[i] - wide : 0;
+        int status = i ? put(out, "  ", err) : 0;
+        if (status == 0 && !left) status = pad(out, gap, " ", err);
+        if (status == 0) status = put(out, piece, err);
+        if (status == 0 && left && i + 1 < s->n) status = pad(out, gap, " ", err);
+        kd_free(piece);
+        if (status < 0) return -1;
+        rest[i] += length;
+        *more |= *rest[i] != '\0';
+    }
+    while (!first && out->size && out->data[out->size - 1] == ' ') out->data[--out->size] = '\0';
+    return 0;
+}
+
+static int row_terminal(const struct kd_table *t, const struct shown *s, size_t r, bool colour,
+                        struct kd_bytes *out, struct kd_err *err)
+{
+    bool marked = r > 0 && kd_table_is_marked(t, r - 1), more = true;
+    const char *style = !colour ? "" : r == 0 ? "\033[1m" : marked ? "\033[1;32m" : "";
+    const char *rest[COLUMNS];
+    for (size_t i = 0; i < s->n; i++) {
+        const struct kd_bytes *b = &s->cell[r * s->n + i];
+        rest[i] = b->size ? b->data : "";
+    }
+    for (bool first = true; more; first = false)
+        if (put(out, style, err) < 0 || put(out, marked && first ? "* " : "  ", err) < 0 ||
+            line_terminal(t, s, rest, first, &more, out, err) < 0 ||
+            put(out, *style ? "\033[0m\n" : "\n", err) < 0)
+            return -1;
+    return 0;
+}
+
+static int render_terminal(const struct kd_table *t, struct shown *s, bool colour,
+                           struct kd_bytes *out, struct kd_err *err)
+{
+    if (narrow(t, s, err) < 0) return -1;
+    for (size_t r = 0; r <= t->n_rows; r++) {
+        if (row_terminal(t, s, r, colour, out, err) < 0) return -1;
+        if (r > 0) continue;
+        if (put(out, "  ", err) < 0) return -1;
+        for (size_t i = 0; i < s->n; i++)
+            if (pad(out, s->width[i] + (i + 1 < s->n ? 2 : 0), "\xE2\x94\x80", err) < 0) return -1;
+        if (put(out, "\n", err) < 0) return -1;
+    }
+    return 0;
+}
+
+static int render_markdown(const struct kd_table *t, const struct shown *s, struct kd_bytes *out,
+                           struct kd_err *err)
+{
+    for (size_t r = 0; r <= t->n_rows; r++) {
+        bool bold = r > 0 && kd_table_is_marked(t, r - 1);
+        for (size_t i = 0; i < s->n; i++) {
+            const struct kd_bytes *b = &s->cell[r * s->n + i];
+            const char *text = b->size ? b->data : "", *stars = bold && b->size ? "**" : "";
+            if (kd_bytes_format(out, err, "%s %s", i ? " |" : "|", stars) < 0 ||
+                put(out, text, err) < 0 || put(out, stars, err) < 0)
+                return -1;
+        }
+        if (put(out, " |\n", err) < 0) return -1;
+        for (size_t i = 0; r == 0 && i < s->n; i++) {
+            bool left = t->columns[s->column[i]].kind == KD_CELL_TEXT;
+            if (put(out, left ? "| --- " : "| ---: ", err) < 0) return -1;
+        }
+        if (r == 0 && put(out, "|\n", err) < 0) return -1;
+    }
+    return 0;
+}
+
+static int render_latex(const struct kd_table *t, const struct shown *s, struct kd_bytes *out,
+                        struct kd_err *err)
+{
+    if (put(out, "% needs \\usepackage{booktabs,textcomp}\n\\begin{tabular}{", err) < 0) return -1;
+    for (size_t i = 0; i < s->n; i++)
+        if (put(out, t->columns[s->column[i]].kind == KD_CELL_TEXT ? "l" : "r", err) < 0) return -1;
+    if (put(out, "}\n\\toprule\n", err) < 0) return -1;
+    for (size_t r = 0; r <= t->n_rows; r++) {
+        bool bold = r > 0 && kd_table_is_marked(t, r - 1);
+        for (size_t i = 0; i < s->n; i++) {
+            const struct kd_bytes *b = &s->cell[r * s->n + i];
+            if (put(out, i ? " & " : "", err) < 0 || put(out, bold ? "\\textbf{" : "", err) < 0 ||
+                put(out, b->size ? b->data : "", err) < 0 || put(out, bold ? "}" : "", err) < 0)
+                return -1;
+        }
+        if (put(out, r == 0 ? " \\\\\n\\midrule\n" : " \\\\\n", err) < 0) return -1;
+    }
+    return put(out, "\\bottomrule\n\\end{tabular}\n", err);
+}
+
+static int render_json(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err)
+{
+    cJSON *rows = kd_table_json(t, err);
+    char *text = rows ? kd_json_text(rows, true, err) : NULL;
+    int status = text && put(out, text, err) == 0 ? put(out, "\n", err) : -1;
+    kd_free(text);
+    cJSON_Delete(rows);
+    return status;
+}
+
+int kd_table_render(const struct kd_table *t, enum kd_form form, bool colour, struct kd_bytes *out,
+                    struct kd_err *err)
+{
+    if (form == KD_FORM_CSV) return render_csv(t, out, err);
+    if (form == KD_FORM_JSON) return render_json(t, out, err);
+    struct shown s = {.n = 0};
+    int status = shown_make(t, form, &s, err);
+    if (status == 0)
+        status = form == KD_FORM_MARKDOWN ? render_markdown(t, &s, out, err)
+                 : form == KD_FORM_LATEX  ? render_latex(t, &s, out, err)
+                                          : render_terminal(t, &s, colour, out, err);
+    shown_release(&s);
+    return status;
+}

@@ -1,0 +1,90 @@
+/* Errors class by class, and what becomes of the classes that a student never saw. */
+#include "kd/report/classes.h"
+#include "kd/report/tables.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Of one seed, or of all seeds of a model: then the third column counts them, and errors have a
+ * spread. */
+#define CLASS_COLUMNS(seed, several)                                                               \
+    {                                                                                              \
+        {"run", "run", KD_CELL_TEXT, false}, {"name", "model", KD_CELL_TEXT, false},               \
+            {seed, seed, KD_CELL_COUNT, false}, {"class", "class", KD_CELL_COUNT, false},          \
+            {"trained_on", "trained on", KD_CELL_TEXT, false},                                     \
+            {"images", "images", KD_CELL_COUNT, false},                                            \
+            {"errors", "errors", KD_CELL_COUNT, several},                                          \
+            {"right", "right %", KD_CELL_RATE, false},                                             \
+            {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},                         \
+    }
+static const struct kd_column of_models[] = CLASS_COLUMNS("seeds", true),
+                              of_seeds[] = CLASS_COLUMNS("seed", false);
+enum { RUN, NAME, SEED, CLASS, TRAINED_ON, IMAGES, ERRORS, RIGHT, TAKEN_FOR, COLUMNS };
+
+/* The class that images of class k were mostly taken for; `classes`: none was taken for another. */
+static size_t taken_for(const double *confusion, size_t classes, size_t k)
+{
+    size_t most = classes;
+    double n = 0;
+    for (size_t j = 0; j < classes; j++)
+        if (j != k && confusion[k * classes + j] > n) n = confusion[k * classes + (most = j)];
+    return most;
+}
+
+static int add_class(const struct kd_report *report, const struct kd_entry *entry,
+                     const double *sum, size_t classes, size_t seeds, size_t k, bool unseen,
+                     struct kd_table *t, struct kd_err *err)
+{
+    const struct kd_result *r = &report->results[entry->first];
+    struct kd_cell *row = kd_table_row(t, err);
+    const struct kd_stats errors = kd_class_errors(report, entry, k, classes);
+    const size_t taken = taken_for(sum, classes, k);
+    double images = 0;
+    char text[32];
+    for (size_t j = 0; j < classes; j++) images += sum[k * classes + j] / (double)seeds;
+    snprintf(text, sizeof text, "%zu", taken);
+    if (!row || kd_cell_text(&row[RUN], report->runs[r->run].name, err) < 0 ||
+        kd_cell_text(&row[NAME], r->name, err) < 0 ||
+        kd_cell_text(&row[TRAINED_ON], unseen ? "no" : "yes", err) < 0 ||
+        (taken < classes && kd_cell_text(&row[TAKEN_FOR], text, err) < 0))
+        return -1;
+    row[SEED].value = t->columns == of_seeds ? r->seed : (double)seeds;
+    row[CLASS].value = (double)k;
+    row[IMAGES].value = images;
+    row[ERRORS].value = errors.mean;
+    row[ERRORS].sd = errors.sd;
+    row[RIGHT].value = images > 0 ? 1 - errors.mean / images : NAN;
+    return unseen ? kd_table_mark(t, err) : 0;
+}
+
+static int add_classes(const struct kd_report *report, const struct kd_entry *e, struct kd_table *t,
+                       struct kd_err *err)
+{
+    size_t classes, seeds;
+    double *sum = kd_confusion_sum(report, e, &classes, &seeds, err);
+    if (!sum) return classes ? -1 : 0;
+    bool *unseen = kd_alloc(classes, sizeof *unseen, "classes", err);
+    int status = unseen ? 0 : -1;
+    if (status == 0) kd_unseen_of(&report->results[e->first], unseen, classes);
+    for (size_t k = 0; k < classes && status == 0; k++)
+        status = add_class(report, e, sum, classes, seeds, k, unseen[k], t, err);
+    kd_free(unseen);
+    kd_free(sum);
+    return status;
+}
+
+int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
+{
+    kd_table_init(t, "Classes", of_models, COLUMNS);
+    for (size_t i = 0; i < report->n_entries; i++)
+        if (add_classes(report, &report->entries[i], t, err) < 0) return -1;
+    return 0;
+}
+
+int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
+{
+    kd_table_init(t, "Classes by seed", of_seeds, COLUMNS);
+    for (size_t i = 0; i < report->n_results; i++)
+        if (add_classes(report, &(struct kd_entry){i, 1}, t, err) < 0) return -1;
+    return 0;
+}

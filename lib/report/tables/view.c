@@ -1,0 +1,311 @@
+/* The whole report in each form of text. */
+#include "kd/base/json.h"
+#include "kd/base/text.h"
+#include "kd/report/figures.h"
+#include "kd/report/tables.h"
+#include <string.h>
+
+static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, struct kd_err *err)
+{
+    if (kd_bytes_format(keys, err, "%sname", report->n_runs > 1 ? "run," : "") < 0) return -1;
+    for (size_t i = 0; i < KD_N_FIGURES; i++)
+        if (kd_figures[i].brief && kd_bytes_format(keys, err, ",%s", kd_figures[i].column.key) < 0)
+            return -1;
+    return kd_bytes_format(keys, err, ",seeds");
+}
+
+int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,
+                  struct kd_table *t, struct kd_column **columns, struct kd_err *err)
+{
+    struct kd_bytes keys = {0};
+    size_t column;
+    int status = -1;
+    *columns = NULL;
+    if (kd_table_models(report, t, err) < 0) goto end;
+    if (view->filter) kd_table_filter(t, 1, view->filter);
+    if (view->sort) {
+        if (kd_table_find(t, view->sort, &column, err) < 0) goto end;
+        kd_table_sort(t, column, true);
+    }
+    bool people = view->form != KD_FORM_CSV && view->form != KD_FORM_JSON;
+    if (view->columns) {
+        if (strcmp(view->columns, "all") != 0 && kd_table_keep(t, view->columns, columns, err) < 0)
+            goto end;
+    } else if (people) {
+        if (brief_columns(report, &keys, err) < 0 || kd_table_keep(t, keys.data, columns, err) < 0)
+            goto end;
+    }
+    status = 0;
+end:
+    kd_bytes_release(&keys);
+    if (status < 0) kd_table_release(t);
+    return status;
+}
+
+/* Figures beyond the brief ones; the spread of those that hardly spread is left to CSV. */
+static const struct {
+    const char *key;
+    bool spread;
+} further[] = {{"name", false},     {"top5", true},           {"nll", true},
+               {"ece", true},       {"gap_recovered", false}, {"macs", false},
+               {"bytes", false},    {"latency_ms", false},    {"speedup", false},
+               {"batch_ms", false}, {"throughput", false}};
+
+int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
+                    struct kd_table *t, struct kd_column **columns, struct kd_err *err)
+{
+    struct kd_bytes keys = {0};
+    const size_t n = sizeof further / sizeof *further;
+    struct kd_table_view all = *view;
+    int status = report->n_runs > 1 ? kd_bytes_format(&keys, err, "run,") : 0;
+    for (size_t i = 0; i < n && status == 0; i++)
+        status = kd_bytes_format(&keys, err, "%s%s", i ? "," : "", further[i].key);
+    all.columns = keys.data;
+    if (status == 0) status = kd_view_table(report, &all, t, columns, err);
+    kd_bytes_release(&keys);
+    if (status < 0) return -1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): kd_view_table fills t
+     * where it returns 0 */
+    for (size_t c = 0; c < t->n_columns; c++)
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(t->columns[c].key, further[i].key) == 0)
+                (*columns)[c].spread &= further[i].spread;
+    bool used = false;
+    for (size_t c = 0; c < t->n_columns; c++)
+        used |= t->columns[c].kind != KD_CELL_TEXT && kd_table_column_used(t, c);
+    if (!used) t->n_rows = 0;
+    return 0;
+}
+
+int kd_view_differences(const struct kd_report *report, struct kd_table *t,
+                        struct kd_column **columns, struct kd_err *err)
+{
+    static const char keys[] = "run,name,plain,difference,low,high,pairs,mcnemar_p,verdict";
+    *columns = NULL;
+    int status = kd_table_differences(report, t, err);
+    if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4, columns, err);
+    if (status < 0) kd_table_release(t);
+    return status;
+}
+
+static int add_table(cJSON *root, const char *key, const struct kd_table *t, struct kd_err *err)
+{
+    cJSON *rows = kd_table_json(t, err);
+    return rows ? kd_json_add(root, key, rows, err) : -1;
+}
+
+static int add_text_or_null(cJSON *object, const char *key, const char *text, struct kd_err *err)
+{
+    return text ? kd_json_add_text(object, key, text, err) : kd_json_add(object, key, NULL, err);
+}
+
+static int add_runs(const struct kd_report *report, cJSON *root, struct kd_err *err)
+{
+    static const char *const teachers[] = {[KD_TEACHERS_UNKNOWN] = NULL,
+                                           [KD_TEACHERS_SHARED] = "shared",
+                                           [KD_TEACHERS_OWN] = "own",
+                                           [KD_TEACHERS_MIXED] = "mixed"};
+    cJSON *runs = cJSON_CreateArray();
+    if (kd_json_attach(root, "runs", runs, err) < 0) return -1;
+    for (size_t i = 0; i < report->n_runs; i++) {
+        cJSON *run = cJSON_CreateObject();
+        if (!run || !cJSON_AddItemToArray(runs, run))
+            return kd_fail_memory(err, "no memory for JSON");
+        const struct kd_entry *best = kd_report_best(report, i);
+        const struct kd_result *seed = best ? kd_report_best_seed(report, best) : NULL;
+        const char *shared = teachers[kd_report_teachers(report, i)];
+        if (kd_json_add_text(run, "name", report->runs[i].name, err) < 0 ||
+            kd_json_add_text(run, "folder", report->runs[i].folder, err) < 0 ||
+            kd_json_add_text(run, "split", report->split, err) < 0 ||
+            add_text_or_null(run, "teachers", shared, err) < 0 ||
+            add_text_or_null(run, "best", seed ? seed->model : NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_origin(const struct kd_report *report, cJSON *root, struct kd_err *err)
+{
+    struct kd_bytes words = {0};
+    int status = kd_words_origin(report, &words, err);
+    if (status == 0 && words.size) status = kd_json_add_text(root, "origin", words.data, err);
+    kd_bytes_release(&words);
+    return status;
+}
+
+static int add_notes(const struct kd_report *report, cJSON *root, struct kd_err *err)
+{
+    cJSON *notes = report->n_notes ? cJSON_CreateStringArray((const char *const *)report->notes,
+                                                             (int)report->n_notes)
+                                   : cJSON_CreateArray();
+    return kd_json_attach(root, "notes", notes, err);
+}
+
+static int render_json(const struct kd_report *report, const struct kd_table *models,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t = {0};
+    char *text = NULL;
+    cJSON *root = cJSON_CreateObject();
+    int status = -1;
+    if (!root) {
+        kd_fail_memory(err, "no memory for JSON");
+        goto end;
+    }
+    if (add_notes(report, root, err) < 0 || add_origin(report, root, err) < 0 ||
+        add_runs(report, root, err) < 0 || add_table(root, "models", models, err) < 0)
+        goto end;
+    if (kd_table_differences(report, &t, err) < 0 || add_table(root, "differences", &t, err) < 0)
+        goto end;
+    kd_table_release(&t);
+    if (kd_table_seeds(report, &t, err) < 0 || add_table(root, "seeds", &t, err) < 0) goto end;
+    text = kd_json_text(root, true, err);
+    if (text && kd_bytes_format(out, err, "%s\n", text) == 0) status = 0;
+end:
+    kd_table_release(&t);
+    kd_free(text);
+    cJSON_Delete(root);
+    return status;
+}
+
+/* Sentences, a line each, behind what the form puts before them, and escaped for it. */
+static int put_lines(const struct kd_bytes *words, const char *before, enum kd_form form,
+                     struct kd_bytes *out, struct kd_err *err)
+{
+    for (size_t at = 0; at < words->size;) {
+        size_t length = strcspn(words->data + at, "\n");
+        words->data[at + length] = '\0';
+        if (form == KD_FORM_TERMINAL) {
+            if (kd_text_wrap(out, words->data + at, strlen(before), 100, err) < 0) return -1;
+            at += length + 1;
+            continue;
+        }
+        if (kd_bytes_add(out, before, strlen(before), err) < 0) return -1;
+        int status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, words->data + at, err)
+                                              : kd_bytes_add(out, words->data + at, length, err);
+        if (status < 0 || kd_bytes_add(out, "\n", 1, err) < 0) return -1;
+        at += length + 1;
+    }
+    return 0;
+}
+
+static int put_section(const char *title, const struct kd_bytes *words, enum kd_form form,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    const char *before = form == KD_FORM_MARKDOWN ? "- " : form == KD_FORM_LATEX ? "% " : "  ";
+    if (words->size == 0) return 0;
+    if (kd_bytes_format(out, err, "\n%s%s:\n%s", form == KD_FORM_LATEX ? "% " : "", title,
+                        form == KD_FORM_MARKDOWN ? "\n" : "") < 0)
+        return -1;
+    return put_lines(words, before, form, out, err);
+}
+
+static int put_further(const struct kd_report *report, const struct kd_table_view *view,
+                       struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    struct kd_column *columns;
+    if (view->columns) return 0;
+    if (kd_view_further(report, view, &t, &columns, err) < 0) return -1;
+    int status = t.n_rows ? kd_bytes_add(out, "\n", 1, err) : 0;
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
+static int put_differences(const struct kd_report *report, const struct kd_table_view *view,
+                           struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    struct kd_column *columns;
+    if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
+    struct kd_bytes words = {0};
+    int status = t.n_rows ? kd_words_on_differences(report, &t, &words, err) : 0;
+    if (status == 0 && t.n_rows && view->form == KD_FORM_TERMINAL) {
+        status = kd_bytes_add(out, "\n", 1, err);
+        if (status == 0) status = kd_text_wrap(out, words.data, 0, 100, err);
+        if (status == 0) status = kd_bytes_add(out, "\n", 1, err);
+    } else if (status == 0 && t.n_rows) {
+        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
+                                 words.data);
+    }
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    kd_bytes_release(&words);
+    kd_table_release(&t);
+    kd_free(columns);
+    return status;
+}
+
+/* As a comment, where the form has one. */
+static int put_origin(const struct kd_report *report, enum kd_form form, struct kd_bytes *out,
+                      struct kd_err *err)
+{
+    const bool latex = form == KD_FORM_LATEX;
+    struct kd_bytes words = {0};
+    if (!latex && form != KD_FORM_MARKDOWN) return 0;
+    int status = kd_words_origin(report, &words, err);
+    for (char *p = words.data; p && !latex && (p = strchr(p, '>')); p++)
+        *p = ' '; /* it may end the comment */
+    if (status == 0 && words.size)
+        status = kd_bytes_format(out, err, latex ? "\n%% %s\n" : "\n<!-- %s -->\n", words.data);
+    kd_bytes_release(&words);
+    return status;
+}
+
+static const char what_columns_mean[] =
+    "  Mean and standard deviation over seeds. valid.: on the validation images, which choose "
+    "epochs and students; smaller,\n"
+    "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the "
+    "way from plain to\n"
+    "  teacher, where this is more than its spread; NLL: mean cross-entropy; ECE: calibration "
+    "error; ms an image,\n"
+    "  a 1,000: given by itself, and 1,000 at a time.\n";
+
+static int render_people(const struct kd_report *report, const struct kd_table_view *view,
+                         const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes heading = {0}, notes = {0};
+    const char *legend = view->form == KD_FORM_TERMINAL
+                             ? "  * best mean on validation; kd-report --best prints its path\n"
+                             : "\nBold: best student on validation.\n";
+    int status = -1;
+    if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)
+        goto end;
+    if (put_lines(&heading, view->form == KD_FORM_LATEX ? "% " : "", view->form, out, err) < 0)
+        goto end;
+    if (models->n_rows && (kd_bytes_add(out, "\n", 1, err) < 0 ||
+                           kd_table_render(models, view->form, view->colour, out, err) < 0))
+        goto end;
+    if (models->n_marked && view->form != KD_FORM_LATEX &&
+        kd_bytes_add(out, legend, strlen(legend), err) < 0)
+        goto end;
+    if (put_further(report, view, out, err) < 0) goto end;
+    if (models->n_rows && view->form == KD_FORM_TERMINAL && !view->columns &&
+        kd_bytes_format(out, err, "%s", what_columns_mean) < 0)
+        goto end;
+    if (put_differences(report, view, out, err) < 0 ||
+        put_section("Notes", &notes, view->form, out, err) < 0 ||
+        put_origin(report, view->form, out, err) < 0)
+        goto end;
+    status = 0;
+end:
+    kd_bytes_release(&heading);
+    kd_bytes_release(&notes);
+    return status;
+}
+
+int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
+                     struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table models;
+    struct kd_column *columns;
+    if (kd_view_table(report, view, &models, &columns, err) < 0) return -1;
+    int status = view->form == KD_FORM_JSON ? render_json(report, &models, out, err)
+                 : view->form == KD_FORM_CSV
+                     ? kd_table_render(&models, KD_FORM_CSV, false, out, err)
+                     : render_people(report, view, &models, out, err);
+    kd_table_release(&models);
+    kd_free(columns);
+    return status;
+}
