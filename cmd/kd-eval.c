@@ -258,9 +258,9 @@ static bool is_evaluated(const struct work *w, const char *model_path, const str
                          const char *split, bool carves)
 {
     struct kd_err ignored;
-    struct kd_evaluation_wanted wanted = {
-        model->fingerprint, split ? split : "test",
-        w->o->tta ? kd_tta_name((enum kd_tta)w->o->tta) : NULL, w->o->timing};
+    struct kd_evaluation_wanted wanted = {model->fingerprint, split ? split : "test",
+                                          w->o->tta ? kd_tta_name((enum kd_tta)w->o->tta) : NULL,
+                                          w->o->timing};
     char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, &ignored);
     char *logits = kd_place_beside(model_path, KD_FILE_LOGITS, &ignored);
     bool is = path && logits && kd_evaluation_is_saved(path, &wanted);

@@ -1,7 +1,7 @@
 /* Every form at once. */
-#include "kd/report/charts.h"
 #include "kd/base/file.h"
 #include "kd/report/canvas.h"
+#include "kd/report/charts.h"
 #include "kd/report/tables.h"
 #include <string.h>
 

@@ -1,10 +1,10 @@
-#include "kd/report/figures.h"
-#include "kd/base/text.h"
 #include "kd/base/json.h"
+#include "kd/base/table.h"
+#include "kd/base/text.h"
 #include "kd/data/picture.h"
 #include "kd/report/canvas.h"
+#include "kd/report/figures.h"
 #include "kd/run/log.h"
-#include "kd/base/table.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
