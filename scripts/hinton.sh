@@ -32,7 +32,7 @@ for argument; do
     --table) train='' ;;
     --set) value=1 ;;
     -*) wrong "$argument: no such option; --help lists them" ;;
-    *) wrong "$argument: what is this? EXPERIMENT=FILE names another experiment, --help lists the options" ;;
+    *) wrong "$argument: unknown; EXPERIMENT=FILE names an experiment, --help lists the options" ;;
     esac
 done
 [ -z "$value" ] || wrong "--set needs a KEY=VALUE behind it"

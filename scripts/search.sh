@@ -19,12 +19,14 @@ export PATH="$home/bin:$PATH"
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 experiment=$1; shift
 # Lines as long as they are: a row that goes on in a second line would count twice.
+columns=name,role,temperature,alpha,parameters,macs,bytes,latency_ms,batch_ms,valid_top1,valid_loss
 ranked=$(COLUMNS=1000 kd-report "$experiment" --runs "$runs" "$@" --table models --sort valid_top1 \
     ${FILTER:+--filter "$FILTER"} \
-    --columns name,role,temperature,alpha,parameters,macs,bytes,latency_ms,batch_ms,valid_top1,valid_loss,seeds)
+    --columns $columns,seeds)
 printf '%s\n' "$ranked" |
     awk -v top="${TOP:-20}" \
     '/───/ {under = 1} under && !NF {exit} NF && rows <= top {print; rows += under}'
 best=$(kd-report "$experiment" --runs "$runs" "$@" --best ${FILTER:+--filter "$FILTER"})
-printf '\nBest on validation: %s\nEvaluate it on the test images with:  %s %s --split test --time\n' "$best" \
+printf '\nBest on validation: %s\n' "$best"
+printf 'Evaluate it on the test images with:  %s %s --split test --time\n' \
     "$(quoted "$home/bin/kd-eval")" "$(quoted "$best")"

@@ -16,23 +16,23 @@ set -eu
 # `option` builds more of kd where it is there (charts, workbook).
 things() {
     cat <<'TABLE'
-cmd:make         build  make              make                make          make          make
-cmd:cc           build  gcc,libc6-dev     gcc                 gcc           -             c-compiler
-cmd:ar           build  binutils          binutils            binutils      -             binutils
-cmd:pkg-config   build  pkg-config        pkgconf-pkg-config  pkgconf       pkg-config    pkg-config
-lib:openblas     build  libopenblas-dev   openblas-devel      openblas      openblas      openblas
-lib:libcjson     build  libcjson-dev      cjson-devel         cjson         cjson         cjson
-lib:libpng       build  libpng-dev        libpng-devel        libpng        libpng        libpng
-lib:zlib         build  zlib1g-dev        zlib-devel          zlib          zlib          zlib
-lib:libxxhash    build  libxxhash-dev     xxhash-devel        xxhash        xxhash        xxhash
-lib:cairo        option libcairo2-dev     cairo-devel         cairo         cairo         cairo
+cmd:make         build  make              make make make make
+cmd:cc           build  gcc,libc6-dev     gcc gcc - c-compiler
+cmd:ar           build  binutils          binutils binutils - binutils
+cmd:pkg-config   build  pkg-config        pkgconf-pkg-config pkgconf pkg-config pkg-config
+lib:openblas     build  libopenblas-dev   openblas-devel openblas openblas openblas
+lib:libcjson     build  libcjson-dev      cjson-devel cjson cjson cjson
+lib:libpng       build  libpng-dev        libpng-devel libpng libpng libpng
+lib:zlib         build  zlib1g-dev        zlib-devel zlib zlib zlib
+lib:libxxhash    build  libxxhash-dev     xxhash-devel xxhash xxhash xxhash
+lib:cairo        option libcairo2-dev     cairo-devel cairo cairo cairo
 lib:xlsxwriter   option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter libxlsxwriter libxlsxwriter
-lib:cmocka       test   libcmocka-dev     libcmocka-devel     cmocka        cmocka        cmocka
-cmd:bats         test   bats              bats                bats          bats-core     bats-core
-cmd:jq           test   jq                jq                  jq            jq            jq
-cmd:clang-tidy   lint   clang-tidy        clang-tools-extra   clang         llvm          clang-tools
-cmd:clang-format lint   clang-format      clang-tools-extra   clang         llvm          clang-format
-cmd:cppcheck     lint   cppcheck          cppcheck            cppcheck      cppcheck      cppcheck
+lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka
+cmd:bats         test   bats              bats bats bats-core bats-core
+cmd:jq           test   jq                jq jq jq jq
+cmd:clang-tidy   lint   clang-tidy        clang-tools-extra clang llvm clang-tools
+cmd:clang-format lint   clang-format      clang-tools-extra clang llvm clang-format
+cmd:cppcheck     lint   cppcheck          cppcheck cppcheck cppcheck cppcheck
 TABLE
 }
 here() {

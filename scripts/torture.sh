@@ -44,7 +44,9 @@ PATH="$BIN:$PATH" test/torture/kill.sh "${1:-200}" | tee "$work/kills"
 cat "$work"/*.figures | awk -v kills="$(tail -n 1 "$work/kills")" '
     { fired[$2]++ }
     END {
-        printf "calls failed: %d allocations, %d writes, %d opens, %d reads, %d syncs, %d renames, %d closes; leaks: 0\n",
-            fired["alloc"], fired["write"], fired["open"], fired["read"], fired["fsync"], fired["rename"], fired["close"]
+        printf "calls failed: %d allocations, %d writes, %d opens, ",
+            fired["alloc"], fired["write"], fired["open"]
+        printf "%d reads, %d syncs, %d renames, %d closes; leaks: 0\n",
+            fired["read"], fired["fsync"], fired["rename"], fired["close"]
         print kills; print "crashes: 0"
     }'

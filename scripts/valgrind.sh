@@ -22,9 +22,11 @@ checked() {
 }
 cat >x.json <<'J'
 {"name": "x", "seeds": 1, "data": {"source": "idx:set", "validation": 10},
- "teacher": {"network": [{"kind": "conv2d", "filters": 4, "kernel": 3, "stride": 3}, "batchnorm", "relu", "flatten", {"kind": "dense"}],
+ "teacher": {"network": [{"kind": "conv2d", "filters": 4, "kernel": 3, "stride": 3}, "batchnorm",
+     "relu", "flatten", {"kind": "dense"}],
              "train": {"epochs": 2, "batch": 16, "augment": {"shift": 1}}},
- "students": {"kd": {"network": "mlp-8", "train": {"epochs": 2, "batch": 16}, "distill": {"from": "teacher", "fixed_teacher": true}}}}
+ "students": {"kd": {"network": "mlp-8", "train": {"epochs": 2, "batch": 16},
+     "distill": {"from": "teacher", "fixed_teacher": true}}}}
 J
 checked kd-data convert digits:train digits:test --fraction 0.005 --to idx -o set --threads 2
 checked kd-train-teacher x.json --threads 2

@@ -36,7 +36,7 @@ pictures() { # FOLDER NAME...
     done
 }
 
-@test "hinton.sh: every row of the paper's table, without the paper's errors beside other images; then nothing to do again" {
+@test "hinton.sh: every row of the paper's table; then nothing to do again" {
     EPOCHS=10 small hinton-mnist '.teacher.network = "mlp-40"'
     EXPERIMENT=hinton-mnist.json "$top/scripts/hinton.sh" >table 2>said || {
         grep -v '^runs/' said; false
@@ -102,7 +102,7 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     table -v quick=1 | grep -q '^QUICK: '
 }
 
-@test "hinton.sh: what it does not know is refused, and a variation that would replace the real run" {
+@test "hinton.sh: unknown words are refused, and a variation that would replace the real run" {
     hinton() { run --separate-stderr "$top/scripts/hinton.sh" "$@"; }
     hinton --tabel
     [ "$status" -eq 2 ]
@@ -202,7 +202,7 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     grep -q '^  30 units: .* than 2 of 3 others; not than T = 8$' table
 }
 
-@test "search.sh: ranked on validation, the best named with its command, the test images not looked at" {
+@test "search.sh: ranks on validation, names the best, does not look at the test images" {
     small best-student '.students.plain.sweep.network = ["mlp-9", "mlp-9-9"] | .students.kd.sweep.network = ["mlp-9", "mlp-30"]'
     rm set && mkdir set && cp "$BATS_FILE_TMPDIR"/set/train-* set
     "$top/scripts/search.sh" best-student.json >said 2>errors || { tail -3 errors; false; }
@@ -231,7 +231,7 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     [ "$(kd-eval runs/hinton-search/students/no3/s1 --split validation --json | jq .n)" -eq 150 ]
 }
 
-@test "reverse and self distillation, on grey and on colour images: a table, differences, a picture" {
+@test "reverse and self distillation, grey and colour: a table, differences, a picture" {
     small reverse-kd
     "$top/scripts/run_all.sh" reverse-kd.json >table 2>said || { tail -3 said; false; }
     grep -q 'large-from-small,alpha=0.7' table
@@ -271,7 +271,7 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
         jq -c '[.data.unlabelled, .distill.alpha]')" = '[true,1]' ]
 }
 
-@test "the trained models: small, readable, of one descent, and soft targets of as many images as MNIST has" {
+@test "the trained models: small, readable, of one descent, with MNIST's number of soft targets" {
     p=$top/configs/pretrained
     [ "$(cat "$p"/*.safetensors "$p"/soft/*.safetensors | wc -c)" -lt 3000000 ]
     kd-eval "$p"/*.safetensors --data idx:set:test --json >evaluated

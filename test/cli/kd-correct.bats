@@ -17,8 +17,10 @@ setup_file() {
 {"name": "x", "seeds": 2, "data": {"source": "idx:set", "validation": 100},
  "teacher": {"network": "mlp-30", "train": {"epochs": 4}}, "soften": {"split": "train"},
  "students": {
-  "plain": {"network": "mlp-20", "train": {"epochs": 6, "learning_rate": 0.005}, "data": {"keep": [7, 8]}},
-  "only78": {"network": "mlp-20", "train": {"epochs": 6, "learning_rate": 0.005}, "data": {"keep": [7, 8]},
+  "plain": {"network": "mlp-20", "train": {"epochs": 6, "learning_rate": 0.005},
+      "data": {"keep": [7, 8]}},
+  "only78": {"network": "mlp-20", "train": {"epochs": 6, "learning_rate": 0.005},
+      "data": {"keep": [7, 8]},
              "distill": {"from": "teacher", "temperature": 20, "alpha": 0.7}},
   "bias": {"correct": {"of": "only78"}, "sweep": {"correct.by": ["transfer", "balanced", "test"]}}}}
 EOF
@@ -161,7 +163,7 @@ errors() { kd-eval "$@" --json | jq .errors; }
         grep -qx '"bias,by=balanced",plain'
 }
 
-@test "errors class by class of each seed: medians can be taken, and their means are those of the classes" {
+@test "errors by class and seed: medians can be taken, means are those of the classes" {
     kd-report x.json --table class-seeds --csv --filter only78 >by-seed
     head -1 by-seed | grep -qx "run,name,seed,class,trained_on,images,errors,right,mostly_taken_for"
     [ "$(wc -l <by-seed)" -eq 21 ]

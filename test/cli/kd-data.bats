@@ -296,7 +296,7 @@ bats_require_minimum_version 1.5.0
     done
 }
 
-@test "get_data.sh: fetches, checks, leaves right files alone, changes nothing when the data is wrong" {
+@test "get_data.sh: fetches, checks, leaves right files alone, changes nothing for wrong data" {
     script=$BATS_TEST_DIRNAME/../../scripts/get_data.sh
     command -v curl || skip "needs curl for file: addresses"
     export KD_MIRROR=file://$PWD/mirror

@@ -81,7 +81,8 @@ setup() {
     [ "$errors" = "$(jq .errors shifts)" ]
     [ "$(jq .nll plain)" != "$(jq .nll shifts)" ]
     cp -r "$BATS_FILE_TMPDIR/set" images
-    echo '{"data": {"source": "idx:images"}, "teacher": {"network": "mlp-4", "train": {"epochs": 1}}}' >x.json
+    echo '{"data": {"source": "idx:images"}, "teacher": {"network": "mlp-4",
+        "train": {"epochs": 1}}}' >x.json
     kd-train-teacher x.json --quiet >/dev/null
     [ "$(kd-eval --experiment x.json --json | wc -l)" -eq 1 ]
     [ "$(kd-eval --experiment x.json --json --update --tta mirror | jq -r .tta)" = mirror ]
@@ -118,7 +119,8 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
 }
 
 @test "--experiment: models that are there, test and validation, against their teacher; --update" {
-    echo '{"name": "x", "seeds": 2, "data": {"source": "idx:set", "validation": 40}, "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
+    echo '{"name": "x", "seeds": 2, "data": {"source": "idx:set", "validation": 40},
+        "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
         "students": {"a b": {"network": "mlp-4", "train": {"epochs": 1}}}}' >x.json
     kd-train-teacher x.json -q
     kd-train-student x.json -q --seed 1
@@ -143,7 +145,7 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
     refused 2 "--confusion goes with --json" -- kd-eval T --confusion
 }
 
-@test "eval.json has a line a split: one more leaves the others, --update wants each, another model replaces all" {
+@test "eval.json: a line a split; --update wants each, another model replaces all" {
     cat >x.json <<'JSON'
 {"name": "x", "seeds": 1, "data": {"source": "idx:set", "validation": 40},
  "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}
@@ -171,7 +173,8 @@ JSON
     kd-data convert idx:set --to png -o photos -q
     mv photos/train/* photos
     rmdir photos/train
-    echo '{"name": "x", "data": {"source": "png:photos", "validation": 40}, "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}' >x.json
+    echo '{"name": "x", "data": {"source": "png:photos", "validation": 40},
+        "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}' >x.json
     kd-train-teacher x.json -q >/dev/null
     run --separate-stderr kd-eval -x x.json --json
     [ "$status" -eq 0 ]

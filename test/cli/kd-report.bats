@@ -100,7 +100,7 @@ config() {
     report data --csv --columns name,gap_recovered | grep -q '^unlabelled-10,0.91'
 }
 
-@test "differences from each plain student of the same network and data, of a sweep from the best on validation" {
+@test "differences from each plain student of the same network and data; sweeps by validation" {
     cp -r "$RUN" long && rm -r long/students/*30*
     for x in as-long plain,learning_rate=1; do
         cp -r long/students/plain "long/students/$x"
@@ -398,7 +398,7 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     [[ "$stderr" == *"nothing: nothing to draw yet"* ]]
 }
 
-@test "confusion of a student that never saw a class: the class is named and marked, means have a decimal" {
+@test "confusion of a student that never saw a class: the class is named and marked" {
     cp -r "$RUN" unseen && rm -r unseen/students/*30*
     config '.data.omit = [1]' unseen/students/plain/s?
     for s in 1 2 3; do
@@ -421,7 +421,7 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     grep -q '>53</text>' charts/confusion.svg
 }
 
-@test "errors against data and temperature: bars stand apart, ticks where the students are, axes say that they are logarithmic" {
+@test "errors against data and temperature: bars apart, ticks at students, logarithmic axes" {
     cp -r "$RUN" data && rm -r data/students/*30* data/students/kd,temperature=1
     for f in 0.01 0.03 0.3; do
         cp -r data/students/plain data/students/plain-$f
@@ -497,7 +497,7 @@ has_cairo() { ! kd-report "$RUN" --charts -o probe 2>&1 | grep -q libcairo2-dev;
     [ "$(cat y/xl/worksheets/*.xml | grep -c '<f>')" -eq 0 ]
 }
 
-@test "--all writes every form to RUN/report and prints the paths; forms that the build lacks are named" {
+@test "--all writes every form to RUN/report and prints the paths; missing forms are named" {
     cp -r "$RUN" full
     run --separate-stderr report full --all
     [ "$status" -eq 0 ]
@@ -536,7 +536,7 @@ JSON
     [[ "$(kd-report again.json --csv --columns top1 | tail -n 1)" != 0.* ]]
 }
 
-@test "seeds trained with different settings are noted, and those that the experiment has no longer" {
+@test "seeds trained with different settings are noted, and those of other settings than now" {
     cat >mixed.json <<'JSON'
 {"name": "mixed", "seeds": 2, "data": {"source": "digits", "fraction": 0.02, "validation": 100},
  "teacher": {"network": "mlp-4", "seeds": 1, "train": {"epochs": 1}},
@@ -563,7 +563,8 @@ JSON
 }
 
 @test "a student that was renamed with its folder goes by its new name" {
-    echo '{"name": "x", "seeds": 1, "data": {"source": "digits", "fraction": 0.02, "validation": 100},
+    echo '{"name": "x", "seeds": 1, "data": {"source": "digits", "fraction": 0.02,
+        "validation": 100},
         "students": {"old": {"network": "mlp-4", "train": {"epochs": 1}}}}' >x.json
     kd-train-student x.json -q
     sed -i 's/old/new/' x.json
@@ -576,7 +577,7 @@ JSON
     jq -e ".notes | map(select(test(\"not trained|settings\"))) == []" r.json
 }
 
-@test "--best and --log have a form of their own; --best knows --filter; an ending that names no form is refused" {
+@test "--best and --log have forms of their own; an ending that names no form is refused" {
     [[ "$(report "$RUN" --best --filter 'plain*')" == *"/students/plain"* ]]
     run --separate-stderr report "$RUN" --best --filter 'none*'
     [ "$status" -eq 1 ]
@@ -615,7 +616,7 @@ JSON
     [ ! -e ./- ]
 }
 
-@test "seeds that share teachers in turn, or were trained with other settings, are told apart from equal ones" {
+@test "seeds that share teachers in turn, or have other settings, are told apart" {
     cp -r "$RUN" turns
     kinds() { report turns --json | jq -r '.runs[0].teachers'; }
     [ "$(kinds)" = own ]

@@ -41,7 +41,7 @@ shapes() {
     [ "$(meta other.safetensors kd.data)" = "$(meta test.safetensors kd.data)" ]
 }
 
-@test "--show prints one image's soft targets, softer at higher temperatures, as a table and as JSON" {
+@test "--show prints one image's soft targets at each temperature, as a table and as JSON" {
     run --separate-stderr soften -m T1 --show 7 -T 1,4,20
     [ "$status" -eq 0 ]
     [ "${#lines[@]}" -eq 11 ]
@@ -91,7 +91,7 @@ shapes() {
     refused 2 "--views" "--shift 2" -- soften -m T1 --views 2 -o kept/x
 }
 
-@test "several teachers: the weighted mean of logits, or of probabilities at the temperatures given" {
+@test "several teachers: the weighted mean of logits, or of probabilities at a temperature" {
     mean() {
         jq -sce --argjson a "$1" --argjson b "$2" \
             '[.[0][], .[1][]] as $z | [range(10) | ($a * $z[.] + $b * $z[. + 10]) / ($a + $b)]' a b
@@ -123,7 +123,7 @@ shapes() {
     refused 2 "T1/model.safetensors: weight 0" -- soften -m T1 -m T2 -w 0,1 -o kept/x
 }
 
-@test "an experiment: each seed's teacher, where the students look; --update passes over what is current" {
+@test "an experiment: each seed's teacher, where students look; --update skips what is current" {
     echo '{"name": "x", "seeds": 2, "data": {"source": "idx:set"}, "soften": {"half": true},
         "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}' >x.json
     refused 1 "runs/x/teacher/s1/model.safetensors: not there yet; train it with kd-train-teacher x.json --seed 1" -- \

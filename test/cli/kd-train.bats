@@ -23,7 +23,8 @@ setup() {
    "a b, c": {"network": "mlp-4", "train": {"epochs": 1}},
    "it's \"q\"": {"network": "mlp-4", "train": {"epochs": 1}},
    "kd": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {"from": "teacher"},
-          "sweep": {"distill.temperature": [1, 2.5], "train.optimizer": ["sgd", {"kind": "adamw"}]}}}}
+          "sweep": {"distill.temperature": [1, 2.5], "train.optimizer": ["sgd",
+              {"kind": "adamw"}]}}}}
 JSON
 }
 train() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet "$@"; }
@@ -105,7 +106,7 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     cmp again.json runs/x/experiment.json
 }
 
-@test "--list names sweeps and seeds, parents first; --ready and --update leave out what cannot or need not be" {
+@test "--list names sweeps and seeds, parents first; --ready and --update leave some out" {
     kd-train-student x.json --list >all
     [ "$(wc -l <all)" -eq 14 ]
     [ "$(grep -n "'a b, c' --seed 3" all | cut -d: -f1)" \
@@ -231,13 +232,16 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     kd-report shared.json | grep -F "some seeds share a teacher"
 }
 
-@test "an experiment's recorded views serve its students of the same augmentation, others ask the teacher" {
+@test "recorded views serve students of the same augmentation; others ask the teacher" {
     cat >v.json <<'JSON'
-{"name": "v", "data": {"source": "idx:set"}, "teacher": {"network": "mlp-16", "train": {"epochs": 1}},
+{"name": "v", "data": {"source": "idx:set"}, "teacher": {"network": "mlp-16",
+    "train": {"epochs": 1}},
  "soften": {"views": 2, "augment": {"shift": 2, "flip": "alternate"}},
  "students": {
-   "same": {"network": "mlp-4", "train": {"epochs": 3, "augment": {"shift": 2, "flip": "alternate"}}, "distill": {}},
-   "other": {"network": "mlp-4", "train": {"epochs": 1, "augment": {"shift": 2, "flip": "random"}}, "distill": {}},
+   "same": {"network": "mlp-4", "train": {"epochs": 3, "augment": {"shift": 2,
+       "flip": "alternate"}}, "distill": {}},
+   "other": {"network": "mlp-4", "train": {"epochs": 1, "augment": {"shift": 2, "flip": "random"}},
+       "distill": {}},
    "still": {"network": "mlp-4", "train": {"epochs": 1}, "distill": {}}}}
 JSON
     sed -i 's/"distill": {}/"distill": {"from": "teacher"}/' v.json
@@ -310,7 +314,7 @@ stopped() {
     done
 }
 
-@test "SIGINT and SIGTERM: a checkpoint and 130 or 143; resumed, the same bits as without interruption" {
+@test "SIGINT and SIGTERM: a checkpoint, 130 or 143; resumed, the same bits" {
     kd-train-teacher $long -o whole
     for signal in $(signals INT TERM); do
         stopped $signal
@@ -375,15 +379,18 @@ stopped() {
     train --shift 1 --fill reflect -o filled
     refused 2 "--ready goes with --list" -- kd-train-student x.json --ready
     refused 2 "--list needs an experiment" -- kd-train-student --list
-    refused 2 "--output takes one model" "14 trainings" "--student" -- kd-train-student x.json -o kept
+    refused 2 "--output takes one model" "14 trainings" "--student" -- kd-train-student x.json \
+        -o kept
     refused 2 "--output takes one model" "2 trainings" "--seed" -- kd-train-teacher x.json -o kept
     refused 2 "did you mean --network" -- train --netwrok mlp-4 -o kept
 }
 
 @test "an experiment is looked at whole before anything is trained: teachers, networks, shapes" {
     cat >whole.json <<'JSON'
-{"name": "whole", "data": {"source": "digits"}, "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
- "students": {"plain": {"network": "mlp-4"}, "kd": {"network": "mlp-4", "distill": {"from": "teacher"}}}}
+{"name": "whole", "data": {"source": "digits"}, "teacher": {"network": "mlp-8",
+    "train": {"epochs": 1}},
+ "students": {"plain": {"network": "mlp-4"}, "kd": {"network": "mlp-4",
+     "distill": {"from": "teacher"}}}}
 JSON
     run --separate-stderr kd-train-teacher whole.json -q --set students.kd.distill.from=teecher
     [ "$status" -eq 2 ]
@@ -392,7 +399,8 @@ JSON
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'students.kd: unknown network "mpl-4"'* ]]
     run --separate-stderr kd-train-teacher whole.json -q \
-        --set 'students.kd.network=[{"kind": "conv2d", "filters": 2, "kernel": 50}, "flatten", "dense"]'
+        --set 'students.kd.network=[{"kind": "conv2d", "filters": 2, "kernel": 50}, "flatten",
+        "dense"]'
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'students.kd: network[0] (conv2d): its input is 1x28x28'* ]]
     [ ! -e runs/whole/teacher ]

@@ -95,7 +95,7 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
     student --data idx:other -S soft.safetensors -o m.safetensors
 }
 
-@test "the same images as IDX, PNG and tensors are taken for each other, and train the same student" {
+@test "the same images as IDX, PNG and tensors: taken for each other, the same student" {
     kd-data convert idx:set:train --by-class --to idx -o byclass --quiet
     kd-data convert idx:byclass --to png -o png --quiet
     kd-data convert idx:byclass --to tensors -o set.safetensors --quiet
@@ -148,7 +148,8 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
 {"name": "x", "seeds": 4, "data": {"source": "idx:set", "validation": 40},
  "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
  "students": {"plain": {"network": "mlp-4", "train": {"epochs": 3, "checkpoint_every": "1steps"}},
-              "kd": {"network": "mlp-4", "train": {"epochs": 3, "checkpoint_every": "1steps"}, "distill": {"from": "teacher"}}}}
+              "kd": {"network": "mlp-4", "train": {"epochs": 3, "checkpoint_every": "1steps"},
+                  "distill": {"from": "teacher"}}}}
 J
     once="--quiet --no-provenance --threads 1"
     kd-train-teacher x.json $once

@@ -48,7 +48,7 @@ evaluated() {
     done
 }
 
-@test "drawings, workbook parts and the page's drawings are well-formed XML; the files are those written" {
+@test "drawings, workbook parts and the page's drawings are well-formed XML" {
     [ "$(wc -l <written)" -eq "$(ls "$out" | wc -l)" ]
     for kind in learning-curves accuracy-parameters confusion reliability soft-targets \
         misclassified samples weights weights-2; do
@@ -128,7 +128,7 @@ evaluated() {
     done <shown
 }
 
-@test "cost: times and sizes are those measured, compression and speed-up stand against the teacher of the seed" {
+@test "cost: times and sizes as measured, compression and speed-up against the seed's teacher" {
     kd-report "$run" --json >r.json
     jq -r '.seeds[].folder' r.json | while read -r f; do
         bytes=$(wc -c <"$f/model.safetensors")
@@ -205,7 +205,7 @@ evaluated() {
     [ "$(kd-eval -x x.json --runs u --update --time --json 2>/dev/null | wc -l)" -eq 4 ]
 }
 
-@test "every form says what made it and of which models; without that, equal reports are equal files" {
+@test "every form says what made it; without that, equal reports are equal files" {
     origin="kd $(cat "$BATS_TEST_DIRNAME/../../VERSION"): kd-report x.json --all; 6 models, fingerprint "
     fingerprint=$(kd-report x.json --json |
         jq -r '.origin | capture("6 models, fingerprint (?<x>[0-9a-f]{32})$").x')

@@ -20,10 +20,14 @@ setup() {
     [ -e "$COUNTER" ] || skip "the library that counts calls is not built for this kind of program"
     unset OPENBLAS_CORETYPE KD_DATA
     cd "$BATS_FILE_TMPDIR"
-    dense='["flatten", {"kind": "dropout", "rate": 0.2}, {"kind": "dense", "units": 300, "max_norm": 2}, "batchnorm", "relu", "dense"]'
-    maps='[{"kind": "conv2d", "filters": 16, "padding": 1, "bias": false}, "batchnorm", "relu", {"kind": "maxpool"},
-        {"kind": "residual", "body": [{"kind": "conv2d", "filters": 16, "padding": 1}, "relu"]}, "gelu",
-        {"kind": "conv2d", "filters": 16, "groups": 16, "stride": 2}, "global_avgpool", "flatten", "dense"]'
+    dense='["flatten", {"kind": "dropout", "rate": 0.2}, {"kind": "dense", "units": 300,
+        "max_norm": 2}, "batchnorm", "relu", "dense"]'
+    maps='[{"kind": "conv2d", "filters": 16, "padding": 1, "bias": false}, "batchnorm", "relu",
+        {"kind": "maxpool"},
+        {"kind": "residual", "body": [{"kind": "conv2d", "filters": 16, "padding": 1}, "relu"]},
+            "gelu",
+        {"kind": "conv2d", "filters": 16, "groups": 16, "stride": 2}, "global_avgpool", "flatten",
+            "dense"]'
 }
 
 # 240 images: two epochs of 6 steps, or of 120

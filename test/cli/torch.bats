@@ -22,7 +22,8 @@ compare() {
 }
 
 @test "a model with every kind of layer gives the same logits in PyTorch" {
-    compare '["flatten", {"kind": "dropout", "rate": 0.2}, {"kind": "dense", "units": 65, "bias": false},
+    compare '["flatten", {"kind": "dropout", "rate": 0.2}, {"kind": "dense", "units": 65,
+        "bias": false},
         "batchnorm", "relu", {"kind": "dense", "units": 33, "init": "glorot"}, "gelu",
         {"kind": "dense", "units": 17, "max_norm": 2}, {"kind": "leaky_relu", "slope": 0.2},
         {"kind": "batchnorm", "epsilon": 0.01}, "tanh", {"kind": "dense"}]'
@@ -33,7 +34,8 @@ compare() {
 
 @test "a convolutional model gives the same logits in PyTorch" {
     compare '[{"kind": "conv2d", "filters": 16, "padding": 1, "bias": false}, "batchnorm", "relu",
-        {"kind": "residual", "body": [{"kind": "conv2d", "filters": 16, "padding": 1}, "relu", {"kind": "conv2d", "filters": 16, "groups": 16, "padding": 1}]},
+        {"kind": "residual", "body": [{"kind": "conv2d", "filters": 16, "padding": 1}, "relu",
+            {"kind": "conv2d", "filters": 16, "groups": 16, "padding": 1}]},
         {"kind": "maxpool", "kernel": 3, "stride": 2, "padding": 1},
         {"kind": "residual", "body": [{"kind": "conv2d", "filters": 20, "stride": 2, "padding": 1}],
          "shortcut": [{"kind": "conv2d", "filters": 20, "kernel": 1, "stride": 2}]},

@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# One more of each kind: what test/additions has is put into a copy of kd, which is built and tried.
+# A kind is a source file, a line in a list, a section of the manual, and its test here.
+bats_require_minimum_version 1.5.0
+
+# put FILE NUMBER: standard input, behind that line of FILE
+put() {
+    cat >added
+    sed "$2r added" "$1" >one-more
+    cat one-more >"$1"
+}
+# at FILE PATTERN: the number of the only line that matches
+at() {
+    [ "$(grep -c -- "$2" "$1")" -eq 1 ] || { echo "$1: not one line matches $2" >&2; return 1; }
+    grep -n -- "$2" "$1" | cut -d : -f 1
+}
+# line FILE PATTERN LINE: one line, behind the one that matches
+line() { echo "$3" | put "$1" "$(at "$1" "$2")"; }
+# manual PAGE PATTERN SECTION: a file, before the line that matches
+manual() { put "$1" "$(($(at "$1" "$2") - 1))" <"$3"; }
+
+# Made once for all tests, since building takes longest.
+setup_file() {
+    unset MAKEFLAGS MAKELEVEL MFLAGS OPENBLAS_CORETYPE
+    top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    [ "$KD_BIN" = "$top/bin" ] || return 0
+    export COPY=$BATS_FILE_TMPDIR/kd HERE=$top/test/additions
+    out=build/release-$(basename "${CC:-cc}")
+    mkdir -p "$COPY/$out"
+    cp -Rp "$top"/{Makefile,VERSION,cmd,include,lib,scripts,configs,bin} "$COPY"
+    mkdir "$COPY/test"
+    cp -Rp "$top/$out"/{cmd,lib,plain,flags,libkd.a,libkdreport.a} "$COPY/$out"
+    for isa in avx2 avx512; do [ ! -d "$top/$out/$isa" ] || cp -Rp "$top/$out/$isa" "$COPY/$out"; done
+    cd "$COPY"
+
+    cp "$HERE/source/stripes.c" lib/data/
+    line lib/data/sources.h '^#define KD_SOURCES(X)' '    X(stripes) \'
+    manual cmd/kd-data.1 '^.BI idx: DIR$' "$HERE/source/manual"
+
+    # an option: the field, the row, the use
+    line cmd/kd-eval.c '^struct options {' '    char *motto;'
+    line cmd/kd-eval.c '^static const struct kd_option rows' \
+        '    {"motto", 0, NULL, KD_OPT_TEXT, O(motto), .metavar = "TEXT", .help = "said first"},'
+    line cmd/kd-eval.c '^    int status = check(inv, err);' \
+        '    if (status == 0 && w.o->motto) kd_say(inv, "%s", w.o->motto);'
+
+    make -s -j2 all KD_SETUP=no >log 2>&1 || { cat log >&2; return 1; }
+    if grep -q warning log; then cat log >&2; return 1; fi
+}
+setup() {
+    [ -n "${COPY:-}" ] || skip "the release build is added to"
+    unset OPENBLAS_CORETYPE KD_DATA
+    PATH=$COPY/bin:$PATH
+    cd "$BATS_TEST_TMPDIR"
+}
+
+@test "a data source: inspected, trained on, named where sources are listed" {
+    kd-data inspect stripes:train --json >facts
+    jq -e '.n == 40 and .classes == 2' facts
+    kd-train-teacher --data stripes --layers 16 --epochs 40 --batch 4 --quiet -o m >/dev/null
+    [ "$(kd-eval m --data stripes:train --json | jq .errors)" -le 4 ]
+    run --separate-stderr kd-data inspect stripe:train
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'stripes'* ]]
+}
+
+@test "an option: parsed, told by --help, near enough to be suggested" {
+    kd-eval --help | grep -A1 -e '--motto TEXT' | grep -q 'said first'
+    kd-train-teacher --data digits --fraction 0.02 --layers 4 --epochs 1 -q -o m >/dev/null
+    kd-eval m --data digits:test --motto "quick and small" 2>said
+    grep -qx 'kd-eval: quick and small' said
+    run --separate-stderr kd-eval m --moto x
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"did you mean --motto?"* ]]
+}
