@@ -148,6 +148,7 @@ $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
 $(BIN)/kd-eval: $(OUT)/cmd/evaluation.o
+$(BIN)/kd-plan: $(OUT)/cmd/plan_steps.o $(OUT)/cmd/plan_forms.o
 $(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a

@@ -1,5 +1,6 @@
 /* kd: runs kd-COMMAND from its own folder or PATH, opens manuals, and lists the jobs. */
 #include "kd/base/err.h"
+#include "kd/base/file.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@ static const struct {
     {"correct", "correct a student for classes it never saw"},
     {"eval", "measure models on any data"},
     {"report", "compare the models of a run: tables, charts, logs, the best student"},
+    {"plan", "print an experiment's work for make, Slurm or another engine"},
     {"data", "look at data, convert it, make the built-in digits"},
     {"help", "open the manual of a command"},
     {"version", "the version of kd"},
@@ -124,16 +126,6 @@ static int show_version(const char *folder)
     return printed();
 }
 
-/* The folder that this program lies in, "" where only PATH knows. */
-static void own_folder(const char *argv0, char out[PATH_MAX])
-{
-    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-    out[n > 0 ? n : 0] = '\0';
-    if (n <= 0 && (!strchr(argv0, '/') || !realpath(argv0, out))) out[0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash) slash[slash == out] = '\0';
-}
-
 /* Replaces this process by kd-NAME; comes back with errno when that cannot be. */
 static void run(const char *folder, const char *name, char **argv)
 {
@@ -227,11 +219,10 @@ static int help(const char *folder, const char *name)
 
 int main(int argc, char **argv)
 {
-    char folder[PATH_MAX];
     struct kd_err err = {0};
     if (argc < 2) return show_jobs();
-    const char *name = argv[1];
-    own_folder(argv[0], folder);
+    const char *name = argv[1], *folder = kd_program_folder(argv[0], &err);
+    if (!folder) return fail(1, &err);
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) return show_help();
     if (!strcmp(name, "--version") || !strcmp(name, "version")) return show_version(folder);
     if (!strcmp(name, "help")) {

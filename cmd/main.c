@@ -250,7 +250,7 @@ static struct kd_opt_section *sections_make(struct kd_invocation *inv, struct kd
 int main(int argc, char **argv)
 {
     struct kd_err err = {0};
-    struct kd_invocation inv = {0};
+    struct kd_invocation inv = {.program = argc > 0 ? argv[0] : ""};
     struct kd_opt_section *sections = sections_make(&inv, &err);
     int status = sections ? work(&inv, sections, argc, argv, &err) : -1;
     kd_bar_clear(&inv.bar);

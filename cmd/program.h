@@ -43,6 +43,7 @@ struct kd_invocation { /* one call of a program: what main() hands to it */
     void *options;       /* the program's own: a struct of options_size bytes */
     struct kd_args args; /* operands; kd_args_has; kd_args_put for flags over JSON */
     struct kd_pool *pool;
+    const char *program;         /* argv[0] */
     char *command;               /* the command line, quoted for a shell, "" with --no-provenance */
     struct kd_progress progress; /* a bar on a terminal, nothing elsewhere or with --quiet */
     struct kd_bar bar;

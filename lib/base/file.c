@@ -2,6 +2,7 @@
 #include "temporary.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -357,4 +358,15 @@ int kd_file_write(const char *path, const void *data, size_t size, struct kd_err
         return -1;
     }
     return kd_outfile_commit(&f, err);
+}
+
+char *kd_program_folder(const char *argv0, struct kd_err *err)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    if (n <= 0 && (!strchr(argv0, '/') || !realpath(argv0, path))) path[0] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash) slash[slash == path] = '\0';
+    return kd_strdup(path, err);
 }

@@ -55,5 +55,8 @@ void kd_leftovers_remove(const char *folder, time_t until);
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */
 char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */
 bool kd_path_exists(const char *path);
+/* The folder that the running program lies in, absolute; argv0 is how it was called. "" where
+ * neither the system nor that tells. Caller frees. */
+char *kd_program_folder(const char *argv0, struct kd_err *err);
 
 #endif
