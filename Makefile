@@ -64,7 +64,7 @@ ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512)
 LIB_SRC    := $(wildcard $(foreach s,base run data nn train,lib/$(s)/*.c))
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
 REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
-CMD_SHARED := cmd/main.c
+CMD_SHARED := cmd/main.c cmd/complete.c
 CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
 PROGRAMS   := $(patsubst cmd/%.c,bin/%,$(CMD_SRC))
 UNIT_SRC   := $(wildcard test/unit/test_*.c)
@@ -249,6 +249,11 @@ INCDIR := $(DESTDIR)$(PREFIX)/include
 MANDIR := $(DESTDIR)$(PREFIX)/share/man
 HEADERS := $(filter-out include/kd/report/%,$(wildcard include/kd/*/*.h))
 PAGES   := $(wildcard cmd/*.1 cmd/*.5)
+# Shells find the completion of a command in a file of its name.
+BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+COMPLETED := $(filter-out kd,$(notdir $(BINARIES)))
 define KD_PC
 prefix=$(PREFIX)
 libdir=$${prefix}/lib
@@ -268,9 +273,15 @@ install: all $(OUT)/libkd.a
 	$(INSTALL) -m 644 $(OUT)/libkd.a $(LIBDIR)
 	$(INSTALL) -m 644 $(filter %.1,$(PAGES)) $(MANDIR)/man1
 	$(INSTALL) -m 644 $(filter %.5,$(PAGES)) $(MANDIR)/man5
+	$(INSTALL) -d $(BASHDIR) $(ZSHDIR) $(FISHDIR)
+	$(INSTALL) -m 644 cmd/completion/kd.bash $(BASHDIR)/kd
+	$(INSTALL) -m 644 cmd/completion/_kd $(ZSHDIR)
+	$(INSTALL) -m 644 cmd/completion/kd.fish $(FISHDIR)
+	for p in $(COMPLETED); do ln -sf kd $(BASHDIR)/$$p && ln -sf kd.fish $(FISHDIR)/$$p.fish || exit 1; done
 	for h in $(HEADERS:include/%=%); do $(INSTALL) -m 644 include/$$h $(INCDIR)/$$h || exit 1; done
 	printf '%s\n' "$$KD_PC" > $(LIBDIR)/pkgconfig/kd.pc
 uninstall:
+	rm -f $(addprefix $(BASHDIR)/,kd $(COMPLETED)) $(ZSHDIR)/_kd $(patsubst %,$(FISHDIR)/%.fish,kd $(COMPLETED))
 	rm -f $(BINARIES:$(BIN)/%=$(BINDIR)/%) $(LIBDIR)/libkd.a $(LIBDIR)/pkgconfig/kd.pc
 	rm -f $(foreach p,$(notdir $(PAGES)),$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(p)) $(HEADERS:include/%=$(INCDIR)/%)
 	rmdir $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%))) $(INCDIR)/kd 2>/dev/null || true

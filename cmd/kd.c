@@ -217,6 +217,26 @@ static int help(const char *folder, const char *name)
     return cannot_run(name);
 }
 
+/* For shells (cmd/complete.h): commands, and then what a command's own program says. */
+static int complete(const char *folder, int n, char **words)
+{
+    if (n < 1) return 0;
+    const bool help = n == 2 && strcmp(words[0], "help") == 0;
+    if (n == 1 || help) {
+        const char *typed = words[n - 1];
+        for (size_t i = 0; i < COMMANDS; i++)
+            if (strncmp(commands[i].name, typed, strlen(typed)) == 0)
+                printf("%s\t%s\n", commands[i].name, commands[i].what);
+        return printed();
+    }
+    char name[64], door[] = "--complete";
+    snprintf(name, sizeof name, "%.60s", words[0]);
+    words[-1] = NULL; /* where kd's own --complete stood: run() puts the program there */
+    words[0] = door;
+    run(folder, name, words - 1);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct kd_err err = {0};
@@ -225,6 +245,7 @@ int main(int argc, char **argv)
     if (!folder) return fail(1, &err);
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) return show_help();
     if (!strcmp(name, "--version") || !strcmp(name, "version")) return show_version(folder);
+    if (!strcmp(name, "--complete")) return complete(folder, argc - 2, argv + 2);
     if (!strcmp(name, "help")) {
         if (argc <= 3) return help(folder, argv[2]);
         kd_fail_usage(&err, "help: one command at a time: kd help %.200s", argv[2]);

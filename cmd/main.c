@@ -1,3 +1,4 @@
+#include "complete.h"
 #include "kd/base/file.h"
 #include "kd/base/machine.h"
 #include "kd/base/mem.h"
@@ -213,10 +214,10 @@ static int work(struct kd_invocation *inv, const struct kd_opt_section *sections
                 char **argv, struct kd_err *err)
 {
     if (kd_opts_preset(sections, err) < 0) return -1;
-    if (argc == 2 && strcmp(argv[1], "--manual-options") == 0) { /* for `make manual` */
-        kd_opts_manual(sections, kd_program.more, stdout);
-        return 0;
-    }
+    if (argc == 2 && strcmp(argv[1], "--manual-options") == 0) /* for `make manual` */
+        return kd_opts_manual(sections, kd_program.more, stdout), 0;
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0) /* for shells */
+        return complete(sections, kd_program.usage, argc - 2, argv + 2), 0;
     if (kd_args_scan(&inv->args, sections, argc, argv, err) < 0) return -1;
     if (kd_args_apply(&inv->args, err) < 0) return -1;
     if (inv->common.help) return show_help(sections, err);

@@ -71,6 +71,18 @@ static int unknown_source(const char *spec, size_t size, struct kd_err *err)
     return -1;
 }
 
+const char *kd_source_name(size_t i, bool *place)
+{
+    if (i >= N_KINDS) return NULL;
+    *place = kd_source_kinds[i]->place != NULL;
+    return kd_source_kinds[i]->name;
+}
+
+const char *kd_split_name(size_t i)
+{
+    return i < sizeof splits / sizeof *splits ? splits[i] : NULL;
+}
+
 static bool is_split(const char *text)
 {
     for (unsigned i = 0; i < sizeof splits / sizeof *splits; i++)

@@ -135,6 +135,29 @@ static cJSON *by_name(const char *name, bool *known, struct kd_err *err)
     return NULL;
 }
 
+const char *kd_network_name(size_t i)
+{
+    enum { WRITTEN = sizeof written / sizeof *written, VGGS = sizeof vggs / sizeof *vggs };
+    if (i == 0) return "mlp-800-800";
+    if (--i < WRITTEN) return written[i].name;
+    return (i -= WRITTEN) < VGGS ? vggs[i].name : NULL;
+}
+
+/* "mlp-WIDTH-WIDTH..., lenet5, ..." */
+static int unknown_network(const char *name, struct kd_err *err)
+{
+    struct kd_bytes all = {0};
+    for (size_t i = 1; kd_network_name(i); i++)
+        kd_bytes_format(&all, err, ", %s", kd_network_name(i));
+    if (!all.failed)
+        kd_fail_usage(err,
+                      "unknown network \"%s\"; expected mlp-WIDTH-WIDTH...%s, a .json file, or a "
+                      "list of layers",
+                      name, all.data ? all.data : "");
+    kd_bytes_release(&all);
+    return -1;
+}
+
 static cJSON *from_file(const char *path, struct kd_err *err)
 {
     cJSON *json = kd_json_read(path, err);
@@ -169,10 +192,6 @@ cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
     size_t n = strlen(name);
     if (strchr(name, '/') || (n > 5 && strcmp(name + n - 5, ".json") == 0))
         return from_file(name, err);
-    kd_fail_usage(err,
-                  "unknown network \"%s\"; expected mlp-WIDTH-WIDTH..., lenet5, cnn-64570, "
-                  "vgg11_bn, vgg13_bn, "
-                  "vgg16_bn, vgg19_bn, resnet9, resnet18, a .json file, or a list of layers",
-                  name);
+    unknown_network(name, err);
     return NULL;
 }

@@ -21,6 +21,11 @@ setup() {
         [ -f "$DEST$PREFIX/share/man/man1/$p.1" ]
     done
     [ -f "$DEST$PREFIX/share/man/man5/kd-formats.5" ]
+    for p in kd kd-eval; do # a shell looks for the file of a command's name
+        grep -q _kd_complete "$DEST$PREFIX/share/bash-completion/completions/$p"
+        grep -q __kd_complete "$DEST$PREFIX/share/fish/vendor_completions.d/$p.fish"
+    done
+    grep -q '^#compdef kd ' "$DEST$PREFIX/share/zsh/site-functions/_kd"
     [ -f "$DEST$PREFIX/lib/libkd.a" ]
     [ -f "$DEST$PREFIX/include/kd/base/err.h" ]
     [ "$(find "$DEST" -type f | grep -cv "^$DEST$PREFIX/")" -eq 0 ]
@@ -85,6 +90,6 @@ C
     cp -r "$DEST" "$BATS_TEST_TMPDIR/dest"
     touch "dest$PREFIX/bin/other"
     make -s -C "$SOURCE" uninstall DESTDIR="$PWD/dest" PREFIX="$PREFIX"
-    [ "$(find dest -type f)" = "dest$PREFIX/bin/other" ]
+    [ "$(find dest -type f -o -type l)" = "dest$PREFIX/bin/other" ]
     [ ! -e "dest$PREFIX/include/kd" ]
 }

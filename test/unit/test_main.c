@@ -1,6 +1,7 @@
 /* The main() that programs share, under a program made for this test, each time in a child. */
 int kd_main(int argc, char **argv);
 #define main kd_main
+#include "../../cmd/complete.c"
 #include "../../cmd/main.c"
 #undef main
 #include <cblas.h>

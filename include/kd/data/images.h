@@ -55,6 +55,11 @@ int kd_images_fingerprint(struct kd_images *images, struct kd_err *err);
  * here. */
 int kd_spec_parse(const char *spec, char **source, char **split, struct kd_err *err);
 
+/* For completion: the i-th kind of source, and whether a place follows it ("idx:DIR"); the i-th
+ * split. NULL behind the last. */
+const char *kd_source_name(size_t i, bool *place);
+const char *kd_split_name(size_t i);
+
 /* Writing an image set in another form; used by kd-data convert. */
 int kd_images_write_idx(const struct kd_images *images, const char *folder, struct kd_err *err);
 int kd_images_write_png(const struct kd_images *images, const char *folder, struct kd_err *err);

@@ -38,6 +38,8 @@ struct kd_network {
  * file holding a list or
  * {"layers": ...}. Returns the list, owned by the caller. */
 cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err);
+/* The i-th of the standard networks' names, "mlp-800-800" for its family; NULL behind the last. */
+const char *kd_network_name(size_t i);
 /* Errors name the layer ("network[3] (dense): ...") and the shapes. The last layer must give
  * `classes` flat features. */
 struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,
