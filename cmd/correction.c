@@ -42,13 +42,17 @@ static int teacher_logits(const struct correction *q, const struct kd_images *im
         *out = t->values; /* of recorded views the first */
         return 0;
     }
+    if (t->values)
+        return kd_fail(err, "the soft targets have %zu rows, %s:%s has %u images", t->n,
+                       images->source, images->split, images->n);
     if (!t->teachers.n) return 0;
-    struct kd_view view = {.images = images};
+    if (kd_teachers_check(&t->teachers, images, err) < 0) return -1;
+    struct kd_view view = {.images = images, .n = images->n};
     *own = kd_alloc((size_t)images->n * classes, sizeof **own, "a teacher's logits", err);
     *out = *own;
     if (!*own) return -1;
-    return kd_teachers_predict(&t->teachers, &view, NULL, images->n, 1, q->inv->pool,
-                               &q->inv->progress, *own, err);
+    struct kd_asking how = {.pool = q->inv->pool, .progress = &q->inv->progress};
+    return kd_teachers_predict(&t->teachers, &view, 1, &how, *own, err);
 }
 
 /* ---- messages ---- */

@@ -1,8 +1,8 @@
 /* What kd-eval finds out about a model, as a JSON line and as a row of a table. */
 #ifndef KD_CMD_EVALUATION_H
 #define KD_CMD_EVALUATION_H
+#include "kd/nn/predict.h"
 #include "kd/run/evaluation.h"
-#include "kd/train/predict.h"
 
 /* Takes over what was measured; confusion [classes][classes] or NULL: neither it nor the bins are
  * wanted. */

@@ -1,7 +1,7 @@
 #include "evaluation.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
-#include "kd/train/predict.h"
+#include "kd/nn/predict.h"
 #include "kd/train/tasks.h"
 #include "program.h"
 
@@ -139,16 +139,37 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
 
 /* The answers to a whole split: pictures and pairwise tests need them. A carved split is not kept.
  */
-static int save_logits(const struct work *w, const struct kd_model *model,
-                       const struct kd_subset *on, const float *logits, const int32_t *labels,
-                       struct kd_err *err)
+static int save_logits(const struct work *w, const struct kd_model *model, const float *logits,
+                       const int32_t *labels, struct kd_err *err)
 {
-    if (!saving(w) || strcmp(model->path, "-") == 0 || on->n != w->images->n) return 0;
+    struct kd_answers answers = {logits, labels, w->images, model};
     char *path = kd_place_beside(model->path, KD_FILE_LOGITS, err);
-    int status = path ? kd_logits_write(path, logits, labels, model->net->classes, w->images,
-                                        model->fingerprint, w->inv->command, err)
-                      : -1;
+    int status = path ? kd_logits_write(path, &answers, w->inv->command, err) : -1;
     kd_free(path);
+    return status;
+}
+
+/* Share of images on which the reference gives the same class. A reference that cannot be asked
+ * about these images, or knows other classes, is an error for a model alone; in a table its cells
+ * stay empty, and a note says why. */
+static int compare(struct work *w, const struct kd_model *model, const struct kd_view *view,
+                   const float *logits, double *agreement, struct kd_err *err)
+{
+    const struct kd_asking how = {(enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress};
+    const struct kd_model *reference = &w->reference;
+    if (kd_models_agree_on_classes(model, reference, err) < 0 ||
+        kd_pixels_suit(reference, view->images, err) < 0) {
+        kd_err_context(err, "no agreement with the reference");
+        if (w->inv->args.n_operands == 1) return -1;
+        kd_say(w->inv, "%s: %s", model->path, err->text);
+        *err = (struct kd_err){0};
+        return 0;
+    }
+    size_t classes = model->net->classes;
+    float *other = kd_alloc(view->n * classes, sizeof *other, "logits", err);
+    int status = other ? kd_predict(reference, view, &how, other, err) : -1;
+    if (status == 0) *agreement = kd_agreement(logits, other, view->n, classes);
+    kd_free(other);
     return status;
 }
 
@@ -158,39 +179,32 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     size_t classes = model->net->classes;
     struct kd_metrics metrics;
     uint32_t *confusion = NULL;
-    struct kd_view view = {.images = on->images};
-    float *logits = kd_alloc((size_t)on->n * classes, sizeof *logits, "logits", err), *other = NULL;
+    const struct kd_view view = {.images = on->images, .index = on->index, .n = on->n};
+    const struct kd_asking how = {(enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress};
+    const bool whole = strcmp(model->path, "-") != 0 && on->n == w->images->n;
+    float *logits = kd_alloc(view.n * classes, sizeof *logits, "logits", err);
     int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
-    int status = logits && labels ? 0 : -1;
-    for (uint32_t i = 0; i < on->n && status == 0; i++) labels[i] = kd_subset_label(on, i);
-    if (status == 0)
-        status =
-            kd_predict_tta(model->net, &model->normalize, &view, on->index, on->n,
-                           (enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress, logits, err);
+    int status = logits && labels ? kd_predict(model, &view, &how, logits, err) : -1;
     if (status == 0) status = kd_logits_check(model->path, logits, on->n, classes, err);
     if (status == 0 && (w->o->confusion || saving(w))) {
         confusion = kd_alloc(classes * classes, sizeof *confusion, "a confusion matrix", err);
         if (!confusion) status = -1;
     }
     if (status == 0) {
+        for (uint32_t i = 0; i < on->n; i++) labels[i] = kd_subset_label(on, i);
         kd_metrics_of(logits, labels, on->n, classes, &metrics, confusion);
         status = evaluation_fill(r, &metrics, confusion, classes, err);
-        if (status == 0) status = save_logits(w, model, on, logits, labels, err);
+        if (status == 0 && saving(w) && whole) status = save_logits(w, model, logits, labels, err);
     }
-    if (status == 0 && w->reference.net && w->reference.net->classes == classes) {
-        other = kd_alloc((size_t)on->n * classes, sizeof *other, "logits", err);
-        status = other ? kd_predict_tta(w->reference.net, &w->reference.normalize, &view, on->index,
-                                        on->n, (enum kd_tta)w->o->tta, w->inv->pool,
-                                        &w->inv->progress, other, err)
-                       : -1;
-        if (status == 0) r->agreement = kd_agreement(logits, other, on->n, classes);
-    }
+    if (status == 0 && w->reference.net)
+        status = compare(w, model, &view, logits, &r->agreement, err);
+    struct kd_speed speed = {r->latency_ms, r->throughput};
     if (status == 0 && w->o->timing)
-        status = kd_predict_time(model->net, &model->normalize, &view, on->index, on->n,
-                                 w->inv->pool, &r->latency_ms, &r->throughput, err);
+        status = kd_predict_time(model, &view, w->inv->pool, &speed, err);
+    r->latency_ms = speed.latency_ms;
+    r->throughput = speed.throughput;
     kd_free(confusion);
     kd_free(logits);
-    kd_free(other);
     kd_free(labels);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/nn/softmax.h"
 #include "kd/train/tasks.h"
 #include "program.h"
 
@@ -145,16 +146,15 @@ static int show(struct work *w, struct kd_err *err)
     if (kd_teachers_check(&w->teachers, w->images, err) < 0) return -1;
     size_t classes = w->teachers.models[0].net->classes;
     uint32_t index = (uint32_t)w->o->show;
-    struct kd_view view = {.images = w->images};
+    struct kd_view view = {.images = w->images, .index = &index, .n = 1};
+    struct kd_asking how = {.pool = w->inv->pool};
     float *logits = kd_alloc((t.n + 1) * classes, sizeof *logits, "soft targets", err);
     if (!logits) return -1;
     float *q = logits + classes;
-    int status =
-        kd_teachers_predict(&w->teachers, &view, &index, 1, 1, w->inv->pool, NULL, logits, err);
+    int status = kd_teachers_predict(&w->teachers, &view, 1, &how, logits, err);
     for (size_t k = 0; k < t.n && status == 0; k++)
         if (w->teachers.average)
-            status = kd_teachers_predict(&w->teachers, &view, &index, 1, t.v[k], w->inv->pool, NULL,
-                                         q + k * classes, err);
+            status = kd_teachers_predict(&w->teachers, &view, t.v[k], &how, q + k * classes, err);
         else
             kd_softmax(logits, classes, t.v[k], q + k * classes);
     if (status == 0)
@@ -198,9 +198,8 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     if (w->o->update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
         kd_soften_is_current(path, &what, &w->teachers, w->images))
         return 0;
-    if (kd_soften_write(path, &what, &w->teachers, w->images, w->inv->pool, &w->inv->progress,
-                        err) < 0)
-        return -1;
+    struct kd_asking how = {.pool = w->inv->pool, .progress = &w->inv->progress};
+    if (kd_soften_write(path, &what, &w->teachers, w->images, &how, err) < 0) return -1;
     kd_say(w->inv, "%s:%s, %u images, %zu teacher%s", w->images->source, w->images->split,
            w->images->n, w->teachers.n, w->teachers.n == 1 ? "" : "s");
     return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);

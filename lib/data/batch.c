@@ -251,18 +251,23 @@ static void channel_fill(const struct kd_images *images, const struct kd_normali
     }
 }
 
-void kd_batch_fill(const struct kd_images *images, const struct kd_normalize *normalize,
-                   const struct kd_augment *augment, uint64_t seed, uint32_t epoch,
-                   const uint32_t *index, uint32_t n, float *out)
+void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normalize, size_t from,
+                   size_t n, float *out)
 {
     enum { AT_A_TIME = 32 };
+    const struct kd_images *images = view->images;
     struct move moves[AT_A_TIME];
+    uint32_t place[AT_A_TIME];
     const size_t size = (size_t)images->c * images->h * images->w;
-    for (uint32_t from = 0; from < n; from += AT_A_TIME) {
-        const uint32_t rows = n - from < AT_A_TIME ? n - from : AT_A_TIME;
-        for (uint32_t j = 0; j < rows; j++)
-            moves[j] = move_draw(augment, images->h, images->w, seed, epoch, index[from + j]);
+    for (size_t done = 0; done < n; done += AT_A_TIME) {
+        const uint32_t rows = n - done < AT_A_TIME ? (uint32_t)(n - done) : AT_A_TIME;
+        for (uint32_t j = 0; j < rows; j++) {
+            const size_t at = from + done + j;
+            place[j] = view->index ? view->index[at] : (uint32_t)at;
+            moves[j] =
+                move_draw(view->augment, images->h, images->w, view->seed, view->epoch, place[j]);
+        }
         for (uint32_t c = 0; c < images->c; c++)
-            channel_fill(images, normalize, c, moves, index + from, rows, out + from * size);
+            channel_fill(images, normalize, c, moves, place, rows, out + done * size);
     }
 }

@@ -58,6 +58,7 @@ static int collect(struct patches *p, const struct kd_subset *from,
     double work = (double)(ys * xs) * (double)(p->size * p->size) / 2,
            most = fmax(AT_A_TIME, most_work / work);
     uint32_t n = from->n < MOST_IMAGES ? from->n : MOST_IMAGES, index[AT_A_TIME];
+    struct kd_view view = {.images = from->images, .index = index, .n = AT_A_TIME};
     if (most < n) n = (uint32_t)most;
     float *images = kd_alloc(AT_A_TIME * features, sizeof *images, "images to whiten", err);
     if (!images) return -1;
@@ -65,7 +66,7 @@ static int collect(struct patches *p, const struct kd_subset *from,
         uint32_t rows = n - at < AT_A_TIME ? n - at : AT_A_TIME;
         for (uint32_t i = 0; i < rows; i++)
             index[i] = from->index[(uint64_t)(at + i) * from->n / n];
-        kd_batch_fill(from->images, normalize, NULL, 0, 0, index, rows, images);
+        kd_batch_fill(&view, normalize, 0, rows, images);
         for (uint32_t i = 0; i < rows; i++)
             for (size_t y = 0; y < ys; y++)
                 for (size_t x = 0; x < xs; x++) add_patch(p, images + i * features, y, x);

@@ -126,13 +126,12 @@ static struct kd_param *last_bias(const struct kd_model *model, struct kd_err *e
 static int find_bias(struct kd_correction *c, const struct kd_subset *on, struct kd_err *err)
 {
     struct kd_network *net = c->model->net;
-    struct kd_view view = {.images = c->images};
+    struct kd_view view = {.images = c->images, .index = on->index, .n = on->n};
+    struct kd_asking how = {.pool = c->pool, .progress = c->progress};
     float *logits = kd_alloc((size_t)on->n * net->classes, sizeof *logits, "logits", err);
     int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
     int status = logits && labels ? 0 : -1;
-    if (status == 0)
-        status = kd_predict(net, &c->model->normalize, &view, on->index, on->n, c->pool,
-                            c->progress, logits, err);
+    if (status == 0) status = kd_predict(c->model, &view, &how, logits, err);
     for (uint32_t i = 0; status == 0 && i < on->n; i++) labels[i] = kd_subset_label(on, i);
     if (status == 0 && c->config->by == KD_BY_TRANSFER)
         status = kd_bias_by_transfer(logits, on->n, net->classes, c->unseen, c->config->flips,

@@ -2,7 +2,7 @@
  * experiment.json has it. */
 #include "experiment_parts.h"
 #include "kd/base/mem.h"
-#include "kd/train/predict.h"
+#include "kd/nn/predict.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "kd/train/loss.h"
 #include "kd/nn/kernels.h"
-#include "kd/train/predict.h"
+#include "kd/nn/predict.h"
 
 #include <math.h>
 #include <string.h>

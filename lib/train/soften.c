@@ -1,6 +1,7 @@
 /* Writing soft targets. */
 #include "kd/base/json.h"
 #include "kd/nn/model.h"
+#include "kd/nn/softmax.h"
 #include "kd/train/targets.h"
 
 #include <math.h>
@@ -84,6 +85,13 @@ struct arrays { /* owned until the file is written */
     uint16_t *half;
 };
 
+struct asking { /* what is wanted of whom */
+    const struct kd_soften *what;
+    struct kd_teachers *teachers;
+    const struct kd_images *images;
+    const struct kd_asking *how;
+};
+
 static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, struct arrays *a,
                       const size_t shape[3], struct kd_err *err)
 {
@@ -103,45 +111,54 @@ static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, str
 }
 
 /* [K][N][C]; of averaged probabilities the teachers are asked anew for each temperature. */
-static int add_probabilities(struct kd_tensorfile *f, const struct kd_soften *what,
-                             struct kd_teachers *teachers, const struct kd_view *view,
-                             struct arrays *a, const size_t shape[3], struct kd_pool *pool,
-                             const struct kd_progress *progress, struct kd_err *err)
+static int add_probabilities(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
+                             struct kd_err *err)
 {
-    size_t k = what->temperatures.n, n = shape[1], classes = shape[2], whole[] = {k, n, classes};
-    a->probabilities = kd_alloc(k * n * classes, sizeof(float), "probabilities", err);
+    const struct kd_reals *t = &q->what->temperatures;
+    size_t n = q->images->n, classes = q->teachers->models[0].net->classes,
+           whole[] = {t->n, n, classes};
+    struct kd_view plain = {.images = q->images, .n = n};
+    a->probabilities = kd_alloc(t->n * n * classes, sizeof(float), "probabilities", err);
     if (!a->probabilities) return -1;
-    for (size_t i = 0; i < k; i++) {
-        float *q = a->probabilities + i * n * classes;
-        double t = what->temperatures.v[i];
-        if (teachers->average &&
-            kd_teachers_predict(teachers, view, NULL, n, t, pool, progress, q, err) < 0)
+    for (size_t i = 0; i < t->n; i++) {
+        float *p = a->probabilities + i * n * classes;
+        if (q->teachers->average &&
+            kd_teachers_predict(q->teachers, &plain, t->v[i], q->how, p, err) < 0)
             return -1;
-        for (size_t r = 0; !teachers->average && r < n; r++)
-            kd_softmax(a->logits + r * classes, classes, t, q + r * classes);
+        for (size_t r = 0; !q->teachers->average && r < n; r++)
+            kd_softmax(a->logits + r * classes, classes, t->v[i], p + r * classes);
     }
     return kd_tensorfile_add(f, "probabilities", KD_F32, 3, whole, a->probabilities, err);
 }
 
-static int fill(struct kd_tensorfile *f, const struct kd_soften *what, struct kd_teachers *teachers,
-                const struct kd_images *images, struct arrays *a, struct kd_pool *pool,
-                const struct kd_progress *progress, struct kd_err *err)
+static int ask_views(const struct asking *q, size_t views, struct arrays *a, struct kd_err *err)
 {
-    size_t views = what->views ? what->views : 1, classes = teachers->models[0].net->classes;
-    size_t shape[] = {views, images->n, classes}, size = images->n * classes;
-    struct kd_view view = {images, what->views ? &what->augment : NULL, what->seed, 0};
-    if (!teachers->average) {
-        a->logits = kd_alloc(views * size, sizeof(float), "logits", err);
-        for (size_t v = 0; a->logits && v < views; v++) {
-            view.epoch = (uint32_t)v;
-            if (kd_teachers_predict(teachers, &view, NULL, images->n, 1, pool, progress,
-                                    a->logits + v * size, err) < 0)
-                return -1;
-        }
-        if (!a->logits || (what->logits && add_logits(f, what, a, shape, err) < 0)) return -1;
+    const struct kd_soften *what = q->what;
+    size_t size = q->images->n * (size_t)q->teachers->models[0].net->classes;
+    struct kd_view view = {.images = q->images,
+                           .n = q->images->n,
+                           .augment = what->views ? &what->augment : NULL,
+                           .seed = what->seed};
+    a->logits = kd_alloc(views * size, sizeof(float), "logits", err);
+    for (size_t v = 0; a->logits && v < views; v++) {
+        view.epoch = (uint32_t)v;
+        if (kd_teachers_predict(q->teachers, &view, 1, q->how, a->logits + v * size, err) < 0)
+            return -1;
     }
-    if (!what->temperatures.n) return 0;
-    return add_probabilities(f, what, teachers, &view, a, shape, pool, progress, err);
+    return a->logits ? 0 : -1;
+}
+
+static int fill(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
+                struct kd_err *err)
+{
+    const struct kd_soften *what = q->what;
+    size_t views = what->views ? what->views : 1;
+    size_t shape[] = {views, q->images->n, q->teachers->models[0].net->classes};
+    if (!q->teachers->average) {
+        if (ask_views(q, views, a, err) < 0) return -1;
+        if (what->logits && add_logits(f, what, a, shape, err) < 0) return -1;
+    }
+    return what->temperatures.n ? add_probabilities(f, q, a, err) : 0;
 }
 
 static int check(const struct kd_soften *what, const struct kd_teachers *teachers,
@@ -160,15 +177,14 @@ static int check(const struct kd_soften *what, const struct kd_teachers *teacher
 }
 
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
-                    const struct kd_images *images, struct kd_pool *pool,
-                    const struct kd_progress *progress, struct kd_err *err)
+                    const struct kd_images *images, const struct kd_asking *how, struct kd_err *err)
 {
     if (kd_teachers_check(teachers, images, err) < 0 || check(what, teachers, err) < 0) return -1;
     struct kd_tensorfile f;
     struct arrays a = {0};
     int status = kd_tensorfile_init(&f, err);
     if (status == 0) status = describe(&f, what, teachers, images, err);
-    if (status == 0) status = fill(&f, what, teachers, images, &a, pool, progress, err);
+    if (status == 0) status = fill(&f, &(struct asking){what, teachers, images, how}, &a, err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
     kd_tensorfile_release(&f);
     kd_free(a.logits);

@@ -217,9 +217,8 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
 }
 
 int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_images *images,
-                             const struct kd_job *job, struct kd_pool *pool,
-                             const struct kd_progress *progress, struct kd_targets *out,
-                             struct kd_err *err)
+                             const struct kd_job *job, const struct kd_asking *how,
+                             struct kd_targets *out, struct kd_err *err)
 {
     *out = (struct kd_targets){.views = 1, .n = images->n, .teachers = *teachers};
     *teachers = (struct kd_teachers){0};
@@ -229,13 +228,13 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
     if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err)))
         goto fail;
     out->classes = t->models[0].net->classes;
-    struct kd_view plain = {.images = images};
+    struct kd_view plain = {.images = images, .n = out->n};
     if (kd_augment_active(&job->augment) && !job->distill.fixed_teacher) {
         if (kd_teachers_plan(t, (size_t)job->train.batch, err) == 0) return 0;
     } else {
         out->values = kd_alloc(out->n * out->classes, sizeof(float), "soft targets", err);
-        if (out->values && kd_teachers_predict(t, &plain, NULL, out->n, job->distill.temperature,
-                                               pool, progress, out->values, err) == 0) {
+        if (out->values &&
+            kd_teachers_predict(t, &plain, job->distill.temperature, how, out->values, err) == 0) {
             kd_teachers_release(t); /* asked once, for good */
             remember(out);
             return 0;

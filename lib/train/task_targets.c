@@ -109,8 +109,9 @@ static int find_targets(const struct wanted *w, struct kd_err *err)
     }
     int status = w->given->models ? ask_given(w, &teachers, err) : ask_sources(w, &teachers, err);
     if (status == 0 && teachers.n)
-        status = kd_targets_from_teachers(&teachers, t->images, task->job, t->pool, t->progress,
-                                          t->targets, err);
+        status = kd_targets_from_teachers(
+            &teachers, t->images, task->job,
+            &(struct kd_asking){.pool = t->pool, .progress = t->progress}, t->targets, err);
     kd_teachers_release(&teachers);
     return status;
 }

@@ -1,3 +1,4 @@
+#include "kd/nn/softmax.h"
 #include "kd/train/targets.h"
 
 #include <math.h>
@@ -38,10 +39,7 @@ int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, str
     double sum = 0;
     for (size_t i = 0; i < t->n; i++) {
         if (kd_model_suits(&t->models[i], images, err) < 0) return -1;
-        if (t->models[i].net->classes != t->models[0].net->classes)
-            return kd_fail(err, "%s knows %u classes, %s %u: they cannot be averaged",
-                           t->models[i].path, t->models[i].net->classes, t->models[0].path,
-                           t->models[0].net->classes);
+        if (kd_models_agree_on_classes(&t->models[i], &t->models[0], err) < 0) return -1;
         if (!(t->weights[i] > 0))
             return kd_fail_usage(err, "%s: weight %g; weights must be above 0", t->models[i].path,
                                  t->weights[i]);
@@ -49,16 +47,6 @@ int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, str
     }
     for (size_t i = 0; i < t->n; i++) t->weights[i] /= sum;
     return 0;
-}
-
-void kd_softmax(const float *z, size_t classes, double temperature, float *q)
-{
-    double most = -HUGE_VAL, sum = 0;
-    for (size_t c = 0; c < classes; c++)
-        if ((double)z[c] > most) most = (double)z[c];
-    for (size_t c = 0; c < classes; c++) sum += exp(((double)z[c] - most) / temperature);
-    for (size_t c = 0; c < classes; c++)
-        q[c] = (float)(exp(((double)z[c] - most) / temperature) / sum);
 }
 
 int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err)
@@ -74,12 +62,13 @@ int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err)
     return 0;
 }
 
-int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index,
-                        size_t n, double temperature, struct kd_pool *pool,
-                        const struct kd_progress *progress, float *out, struct kd_err *err)
+int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, double temperature,
+                        const struct kd_asking *how, float *out, struct kd_err *err)
 {
-    size_t classes = t->models[0].net->classes, size = n * classes;
+    size_t classes = t->models[0].net->classes, n = view->n, size = n * classes;
     bool single = t->n == 1 && t->average == 0, planned = n <= t->rows;
+    struct kd_asking each = *how;
+    each.tta = (enum kd_tta)t->tta;
     float *one = single    ? out
                  : planned ? t->scratch
                            : kd_alloc(size, sizeof *one, "a teacher's logits", err);
@@ -87,8 +76,7 @@ int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const
     int status = 0;
     if (!single) memset(out, 0, size * sizeof *out);
     for (size_t i = 0; i < t->n && status == 0; i++) {
-        status = kd_predict_tta(t->models[i].net, &t->models[i].normalize, view, index, n,
-                                (enum kd_tta)t->tta, pool, progress, one, err);
+        status = kd_predict(&t->models[i], view, &each, one, err);
         if (status == 0) status = kd_logits_check(t->models[i].path, one, n, classes, err);
         if (single || status < 0) break;
         for (size_t r = 0; t->average && r < n; r++)

@@ -131,9 +131,14 @@ void kd_trainer_close(struct kd_trainer *t)
 /* ---- a step ---- */
 
 /* Views recorded in a file are replayed: their seed, and the epoch modulo their number. */
-static struct kd_view view_of(const struct kd_trainer *t)
+static struct kd_view view_of(const struct kd_trainer *t, size_t rows)
 {
-    struct kd_view v = {t->train->images, &t->job->augment, t->seed, t->epoch + 1};
+    struct kd_view v = {.images = t->train->images,
+                        .index = t->batch_index,
+                        .n = rows,
+                        .augment = &t->job->augment,
+                        .seed = t->seed,
+                        .epoch = t->epoch + 1};
     if (!kd_augment_active(v.augment)) v.augment = NULL;
     if (t->targets && t->targets->augmented) {
         v.seed = t->targets->seed;
@@ -147,10 +152,10 @@ static int gather_targets(struct kd_trainer *t, size_t rows, struct kd_err *err)
     struct kd_targets *s = t->targets;
     size_t classes = t->net->classes;
     if (!s->values) {
-        struct kd_view view = view_of(t);
-        return kd_teachers_predict(&s->teachers, &view, t->batch_index, rows,
-                                   t->job->distill.temperature, t->pool, NULL, t->teacher_rows,
-                                   err);
+        struct kd_view view = view_of(t, rows);
+        struct kd_asking how = {.pool = t->pool};
+        return kd_teachers_predict(&s->teachers, &view, t->job->distill.temperature, &how,
+                                   t->teacher_rows, err);
     }
     const float *values = s->values + (t->epoch % s->views) * s->n * classes;
     for (size_t i = 0; i < rows; i++)
@@ -168,8 +173,8 @@ static size_t gather(struct kd_trainer *t)
         t->batch_index[i] = t->train->index[place];
         t->labels[i] = kd_subset_label(t->train, place);
     }
-    struct kd_view view = view_of(t);
-    kd_view_fill(&view, t->normalize, t->batch_index, rows, t->pool, t->net->in);
+    struct kd_view view = view_of(t, rows);
+    kd_view_fill(&view, t->normalize, 0, rows, t->pool, t->net->in);
     return rows;
 }
 
@@ -249,11 +254,12 @@ static void shuffle(struct kd_trainer *t)
 static int evaluate(struct kd_trainer *t, const struct kd_images *images, const uint32_t *index,
                     uint32_t n, struct kd_metrics *out, struct kd_err *err)
 {
-    struct kd_view view = {.images = images};
+    struct kd_view view = {.images = images, .index = index, .n = n};
+    struct kd_model model = {.path = "the network", .net = t->net, .normalize = *t->normalize};
+    struct kd_asking how = {.pool = t->pool};
     *out = (struct kd_metrics){0};
     if (!n || !images->labels) return 0;
-    if (kd_predict(t->net, t->normalize, &view, index, n, t->pool, NULL, t->eval_logits, err) < 0)
-        return -1;
+    if (kd_predict(&model, &view, &how, t->eval_logits, err) < 0) return -1;
     for (uint32_t i = 0; i < n; i++) t->eval_labels[i] = images->labels[index[i]];
     kd_metrics_of(t->eval_logits, t->eval_labels, n, t->net->classes, out, NULL);
     return 0;

@@ -162,11 +162,11 @@ int bench_work_epoch(struct work *k, double *seconds, struct kd_err *err)
         *seconds = k->trainer.last.seconds;
         return 0;
     }
-    struct kd_view view = {.images = &k->images};
+    struct kd_view view = {.images = &k->images, .index = k->all.index, .n = k->images.n};
+    struct kd_model model = {.path = "model", .net = k->net, .normalize = k->normalize};
+    struct kd_asking how = {.pool = k->pool};
     double start = kd_seconds();
-    if (kd_predict(k->net, &k->normalize, &view, k->all.index, k->images.n, k->pool, NULL,
-                   k->logits, err) < 0)
-        return -1;
+    if (kd_predict(&model, &view, &how, k->logits, err) < 0) return -1;
     *seconds = kd_seconds() - start;
     return 0;
 }

@@ -61,6 +61,14 @@ static void use(enum kd_dtype dtype)
     images.pixels = dtype == KD_U8 ? (void *)bytes : (void *)floats;
 }
 
+/* drawn: seed and epoch of the augmentation */
+static void fill(const struct kd_normalize *normalize, const struct kd_augment *augment,
+                 const uint64_t drawn[2], const uint32_t *index, size_t n, float *out)
+{
+    const struct kd_view view = {&images, index, n, augment, drawn[0], (uint32_t)drawn[1]};
+    kd_batch_fill(&view, normalize, 0, n, out);
+}
+
 static void test_fill(void **state)
 {
     static const uint32_t index[3] = {7, 0, 19};
@@ -68,7 +76,7 @@ static void test_fill(void **state)
     (void)state;
     for (unsigned f = 0; f < 2; f++) {
         use(f ? KD_F32 : KD_U8);
-        kd_batch_fill(&images, &scale, NULL, 0, 0, index, 3, out);
+        fill(&scale, NULL, (const uint64_t[]){0, 0}, index, 3, out);
         for (unsigned j = 0; j < 3; j++) check(out + j * SIZE, index[j], 0, 0);
     }
 }
@@ -85,7 +93,7 @@ static void test_shift(void **state)
         for (uint32_t epoch = 0; epoch < 400; epoch++) {
             const uint32_t i = epoch % N;
             unsigned matches = 0;
-            kd_batch_fill(&images, &scale, &augment, 3, epoch, &i, 1, out);
+            fill(&scale, &augment, (const uint64_t[]){3, epoch}, &i, 1, out);
             for (int dy = -2; dy <= 2; dy++)
                 for (int dx = -2; dx <= 2; dx++) {
                     int same = 0;
@@ -114,7 +122,7 @@ static void test_shift_rule(void **state)
         struct kd_rng rng = kd_rng_for(5, KD_FOR_AUGMENT, 2, i);
         const int64_t dx = (int64_t)kd_rng_below(&rng, 7) - 3;
         const int64_t dy = (int64_t)kd_rng_below(&rng, 7) - 3;
-        kd_batch_fill(&images, &scale, &augment, 5, 2, &i, 1, out);
+        fill(&scale, &augment, (const uint64_t[]){5, 2}, &i, 1, out);
         check(out, i, dx, dy);
     }
 }
@@ -127,7 +135,7 @@ static void test_shift_beyond(void **state)
     use(KD_U8);
     for (uint32_t e = 0; e < 50; e++) { /* larger than the image: all raw 0, nothing read outside */
         const uint32_t i = 3;
-        kd_batch_fill(&images, &scale, &augment, 1, e, &i, 1, out);
+        fill(&scale, &augment, (const uint64_t[]){1, e}, &i, 1, out);
     }
     for (unsigned k = 0; k < SIZE; k++) assert_true(isfinite(out[k]));
 }
@@ -141,13 +149,13 @@ static void test_pure(void **state)
     unsigned changed = 0;
     (void)state;
     use(KD_U8);
-    kd_batch_fill(&images, &scale, &augment, 9, 1, forward, 4, a);
-    kd_batch_fill(&images, &scale, &augment, 9, 1, back, 4, b);
+    fill(&scale, &augment, (const uint64_t[]){9, 1}, forward, 4, a);
+    fill(&scale, &augment, (const uint64_t[]){9, 1}, back, 4, b);
     for (unsigned j = 0; j < 4; j++)
         assert_memory_equal(a + j * SIZE, b + (3 - j) * SIZE, SIZE * sizeof *a);
-    kd_batch_fill(&images, &scale, &augment, 9, 2, forward, 4, b);
+    fill(&scale, &augment, (const uint64_t[]){9, 2}, forward, 4, b);
     changed += memcmp(a, b, sizeof a) != 0;
-    kd_batch_fill(&images, &scale, &augment, 10, 1, forward, 4, b);
+    fill(&scale, &augment, (const uint64_t[]){10, 1}, forward, 4, b);
     changed += memcmp(a, b, sizeof a) != 0;
     assert_int_equal(changed, 2);
     assert_false(kd_augment_active(NULL));
@@ -167,7 +175,7 @@ static void check_all(const struct kd_augment *a, uint32_t epoch, uint32_t i)
 {
     float out[SIZE], *at = out;
     int64_t dx = 0, dy = 0, cx = -99, cy = -99;
-    kd_batch_fill(&images, &scale, a, 5, epoch, &i, 1, out);
+    fill(&scale, a, (const uint64_t[]){5, epoch}, &i, 1, out);
     struct kd_rng move = kd_rng_for(5, KD_FOR_AUGMENT, epoch, i);
     struct kd_rng flip = kd_rng_for(5, KD_FOR_FLIP, a->flip == 2 ? 0 : epoch, i);
     struct kd_rng cut = kd_rng_for(5, KD_FOR_CUTOUT, epoch, i);
@@ -215,9 +223,9 @@ static void test_alternate(void **state)
     use(KD_U8);
     for (uint32_t i = 0; i < N; i++) {
         bool flipped[6];
-        kd_batch_fill(&images, &scale, NULL, 4, 0, &i, 1, plain);
+        fill(&scale, NULL, (const uint64_t[]){4, 0}, &i, 1, plain);
         for (uint32_t e = 0; e < 6; e++) {
-            kd_batch_fill(&images, &scale, &augment, 4, e, &i, 1, out);
+            fill(&scale, &augment, (const uint64_t[]){4, e}, &i, 1, out);
             flipped[e] = memcmp(out, plain, sizeof out) != 0;
             if (e) assert_int_not_equal(flipped[e], flipped[e - 1]);
         }
@@ -251,7 +259,7 @@ static void test_normalize(void **state)
     assert_int_equal(kd_normalize_init(&n, NULL, &images, &err), 0);
     assert_int_equal(n.channels, C);
     for (uint32_t i = 0; i < N; i++) index[i] = i;
-    kd_batch_fill(&images, &n, NULL, 0, 0, index, N, out);
+    fill(&n, NULL, (const uint64_t[]){0, 0}, index, N, out);
     for (unsigned c = 0; c < C; c++) { /* mean 0 and variance 1 by channel */
         double sum = 0, squares = 0;
         for (unsigned i = 0; i < N * SIZE; i++) {

@@ -318,10 +318,9 @@ static void readable_as_a_model(void **state)
     if (kd_model_read(in_scratch("cut.checkpoint.safetensors"), &m, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(m.net->classes, SET_CLASSES);
-    struct kd_view view = {.images = &images};
+    struct kd_view view = {.images = &images, .n = SET_IMAGES};
     float *logits = malloc(SET_IMAGES * SET_CLASSES * sizeof *logits);
-    assert_int_equal(
-        kd_predict(m.net, &m.normalize, &view, NULL, SET_IMAGES, NULL, NULL, logits, &err), 0);
+    assert_int_equal(kd_predict(&m, &view, &(struct kd_asking){0}, logits, &err), 0);
     for (unsigned i = 0; i < SET_IMAGES * SET_CLASSES; i++) assert_true(isfinite(logits[i]));
     free(logits);
     kd_model_release(&m);
@@ -408,15 +407,13 @@ static void averages(void **state)
         if (kd_model_read(in_scratch("whole.safetensors"), &last, &err) < 0 ||
             kd_split_train(&images, &job.data, &train_set, &valid, &err) < 0)
             fail_msg("%s", err.text);
-        struct kd_view view = {.images = &images};
+        struct kd_view view = {.images = &images, .index = valid.index, .n = 18};
         struct kd_metrics m;
         float logits[18 * SET_CLASSES];
         int32_t labels[18];
         assert_int_equal(valid.n, 18);
         for (unsigned i = 0; i < 18; i++) labels[i] = images.labels[valid.index[i]];
-        assert_int_equal(
-            kd_predict(last.net, &last.normalize, &view, valid.index, 18, NULL, NULL, logits, &err),
-            0);
+        assert_int_equal(kd_predict(&last, &view, &(struct kd_asking){0}, logits, &err), 0);
         kd_metrics_of(logits, labels, 18, SET_CLASSES, &m, NULL);
         assert_true(fabs(m.loss - whole.chosen.valid.loss) < 1e-6);
         kd_subset_release(&train_set);

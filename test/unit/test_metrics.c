@@ -1,6 +1,6 @@
 /* Metrics against counts done by hand and against their definitions. */
 #include "kd/base/rng.h"
-#include "kd/train/predict.h"
+#include "kd/nn/predict.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -4,6 +4,7 @@
 
 #include "kd/nn/gemm.h"
 #include "kd/nn/model.h"
+#include "kd/nn/softmax.h"
 #include "nets.h"
 #include "training.h"
 
@@ -59,18 +60,20 @@ static struct kd_teachers teachers_of(const char *first, double first_weight, co
     return t;
 }
 
+static const struct kd_asking alone = {0};
+
 static void logits_of(const char *model, const struct kd_view *view, float *out)
 {
     struct kd_model m;
     if (kd_model_read(in_scratch(model), &m, &err) < 0 ||
-        kd_predict(m.net, &m.normalize, view, NULL, N, NULL, NULL, out, &err) < 0)
+        kd_predict(&m, view, &alone, out, &err) < 0)
         fail_msg("%s", err.text);
     kd_model_release(&m);
 }
 
 static int soften(const char *name, const struct kd_soften *what, struct kd_teachers t)
 {
-    int status = kd_soften_write(in_scratch(name), what, &t, &images, NULL, NULL, &err);
+    int status = kd_soften_write(in_scratch(name), what, &t, &images, &(struct kd_asking){0}, &err);
     kd_teachers_release(&t);
     return status;
 }
@@ -116,7 +119,7 @@ static void logits_come_back(void **state)
 {
     (void)state;
     float expected[N * C];
-    struct kd_view view = {.images = &images};
+    struct kd_view view = {.images = &images, .n = N};
     struct kd_targets t;
     logits_of("a.safetensors", &view, expected);
     softened("soft.safetensors", &logits_only, teachers_of("a.safetensors", 1, NULL, 0, 0));
@@ -154,7 +157,7 @@ static void several_teachers(void **state)
 {
     (void)state;
     float a[N * C], b[N * C], mean[N * C], q[2][C];
-    struct kd_view view = {.images = &images};
+    struct kd_view view = {.images = &images, .n = N};
     struct kd_targets t;
     logits_of("a.safetensors", &view, a);
     logits_of("b.safetensors", &view, b);
@@ -217,7 +220,7 @@ static void probabilities_at_their_temperatures(void **state)
     float z[N * C], q[N * C];
     double temperatures[] = {1, 2.5, 4};
     struct kd_soften what = {.temperatures = {temperatures, 3}, .command = ""};
-    struct kd_view view = {.images = &images};
+    struct kd_view view = {.images = &images, .n = N};
     struct kd_targets t;
     struct kd_job other = job;
     logits_of("a.safetensors", &view, z);
@@ -479,7 +482,7 @@ static void views_are_replayed(void **state)
     assert_int_equal(t.augment.shift, 2);
     assert_int_equal(t.seed, 42);
     for (uint32_t v = 0; v < VIEWS; v++) {
-        struct kd_view view = {&images, &what.augment, 42, v};
+        struct kd_view view = {&images, NULL, N, &what.augment, 42, v};
         logits_of("a.safetensors", &view, expected);
         assert_memory_equal(t.values + v * N * C, expected, sizeof expected);
     }
@@ -555,11 +558,11 @@ static void online(void **state)
 {
     (void)state;
     float expected[N * C];
-    struct kd_view view = {.images = &images};
+    struct kd_view view = {.images = &images, .n = N};
     struct kd_targets t;
     struct kd_teachers teachers = teachers_of("a.safetensors", 2, NULL, 0, 0);
     logits_of("a.safetensors", &view, expected);
-    assert_int_equal(kd_targets_from_teachers(&teachers, &images, &job, NULL, NULL, &t, &err), 0);
+    assert_int_equal(kd_targets_from_teachers(&teachers, &images, &job, &alone, &t, &err), 0);
     assert_int_equal(teachers.n, 0);
     assert_memory_equal(t.values, expected, sizeof expected);
     assert_int_equal(cJSON_GetArraySize(t.parents), 1);
@@ -576,8 +579,7 @@ static void online(void **state)
     struct kd_job student = {0};
     job_make(&student, true, shifted);
     teachers = teachers_of("a.safetensors", 2, NULL, 0, 0);
-    assert_int_equal(kd_targets_from_teachers(&teachers, &images, &student, NULL, NULL, &t, &err),
-                     0);
+    assert_int_equal(kd_targets_from_teachers(&teachers, &images, &student, &alone, &t, &err), 0);
     assert_null(t.values); /* asked batch by batch, on the pixels that the student sees */
     char output[600];
     snprintf(output, sizeof output, "%s/student.safetensors", scratch);

@@ -65,17 +65,20 @@ static void weighted(void **state)
     struct kd_network *net =
         net_of("[{\"kind\":\"conv2d\",\"filters\":5},\"gelu\",\"flatten\",{\"kind\":\"dense\"}]",
                (struct kd_shape){C, H, W, false}, CLASSES, 3);
-    struct kd_view view = {.images = &images}, all = {.images = &copied};
+    struct kd_view view = {.images = &images}, all = {.images = &copied, .n = N * 6};
+    struct kd_model model = {.path = "model", .net = net, .normalize = scale};
+    struct kd_asking how = {0};
     float one[N * 6 * CLASSES], got[N * CLASSES];
     static const uint32_t order[4] = {6, 0, 3, 3};
     net_plan(net, 3, false); /* batches that do not divide the images */
-    assert_int_equal(kd_predict(net, &scale, &all, NULL, N * 6, NULL, NULL, one, &err), 0);
+    assert_int_equal(kd_predict(&model, &all, &how, one, &err), 0);
     for (unsigned tta = 0; tta < 3; tta++)
         for (unsigned listed = 0; listed < 2; listed++) {
             unsigned n = listed ? 4 : N;
-            assert_int_equal(kd_predict_tta(net, &scale, &view, listed ? order : NULL, n,
-                                            (enum kd_tta)tta, NULL, NULL, got, &err),
-                             0);
+            view.n = n;
+            view.index = listed ? order : NULL;
+            how.tta = (enum kd_tta)tta;
+            assert_int_equal(kd_predict(&model, &view, &how, got, &err), 0);
             for (unsigned i = 0; i < n * CLASSES; i++) {
                 unsigned image = listed ? order[i / CLASSES] : i / CLASSES;
                 float want = 0;
@@ -93,14 +96,16 @@ static void narrow(void **state) /* one pixel wide: nothing to mirror or move in
 {
     (void)state;
     struct kd_images thin = images;
-    struct kd_view view = {.images = &thin};
+    struct kd_view view = {.images = &thin, .n = N};
+    struct kd_asking how = {0};
     float a[N * CLASSES], b[N * CLASSES];
     thin.h = thin.w = 1;
     struct kd_network *net =
         net_of("[\"flatten\",{\"kind\":\"dense\"}]", (struct kd_shape){C, 1, 1, false}, CLASSES, 3);
-    assert_int_equal(kd_predict(net, &scale, &view, NULL, N, NULL, NULL, a, &err), 0);
-    assert_int_equal(
-        kd_predict_tta(net, &scale, &view, NULL, N, KD_TTA_MIRROR_SHIFTS, NULL, NULL, b, &err), 0);
+    struct kd_model model = {.path = "model", .net = net, .normalize = scale};
+    assert_int_equal(kd_predict(&model, &view, &how, a, &err), 0);
+    how.tta = KD_TTA_MIRROR_SHIFTS;
+    assert_int_equal(kd_predict(&model, &view, &how, b, &err), 0);
     for (unsigned i = 0; i < N * CLASSES; i++) assert_true(fabsf(a[i] - b[i]) < 1e-5f);
     kd_network_free(net);
 }

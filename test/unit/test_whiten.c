@@ -97,7 +97,8 @@ static void whitened(void **state)
     for (unsigned i = 0; i < PATCH * PATCH; i++) assert_true(w[PATCH * PATCH + i] == -w[i]);
     static float x[N * C * SIDE * SIDE];
     double sum[PATCH] = {0}, both[PATCH][PATCH] = {{0}}, n = 0;
-    kd_batch_fill(&images, &normalize, NULL, 0, 0, all.index, N, x);
+    kd_batch_fill(&(struct kd_view){.images = &images, .index = all.index, .n = N}, &normalize, 0,
+                  N, x);
     for (unsigned i = 0; i < N; i++)
         for (unsigned at = 0; at < 25; at++, n++) {
             double out[PATCH] = {0};

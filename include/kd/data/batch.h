@@ -38,8 +38,16 @@ bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b);
 void kd_augment_text(const struct kd_augment *a,
                      char out[KD_AUGMENT_TEXT]); /* "shift 2, flip random" */
 
-/* out[j] = image index[j], j = 0..n-1, as [n][c*h*w] floats in C,H,W order. augment NULL: none. */
-void kd_batch_fill(const struct kd_images *images, const struct kd_normalize *normalize,
-                   const struct kd_augment *augment, uint64_t seed, uint32_t epoch,
-                   const uint32_t *index, uint32_t n, float *out);
+/* A view of a set: which of its images, in which order, as which pixels. */
+struct kd_view {
+    const struct kd_images *images;
+    const uint32_t *index; /* [n] places in images; NULL: the first n */
+    size_t n;
+    const struct kd_augment *augment; /* NULL: as they are */
+    uint64_t seed;                    /* of the augmentation */
+    uint32_t epoch;
+};
+/* Images from .. from+n-1 of the view as out [n][c*h*w], floats in C,H,W order, normalized. */
+void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normalize, size_t from,
+                   size_t n, float *out);
 #endif

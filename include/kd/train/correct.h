@@ -7,8 +7,8 @@
  */
 #ifndef KD_TRAIN_CORRECT_H
 #define KD_TRAIN_CORRECT_H
+#include "kd/nn/predict.h"
 #include "kd/train/config.h"
-#include "kd/train/predict.h"
 
 const char *kd_correct_by_name(int by);
 

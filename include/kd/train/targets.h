@@ -6,8 +6,8 @@
  * teachers), kd.views, kd.average. */
 #ifndef KD_TRAIN_TARGETS_H
 #define KD_TRAIN_TARGETS_H
+#include "kd/nn/predict.h"
 #include "kd/train/config.h"
-#include "kd/train/predict.h"
 
 struct kd_teachers { /* models whose outputs are averaged with weights that sum to 1 */
     struct kd_model *models;
@@ -26,11 +26,11 @@ int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, str
 /* Memory for `rows` images at a time is laid out once; predictions of so many or fewer then
  * allocate nothing (tta does). */
 int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err);
-/* out [n][classes]: mean logits; with average probabilities: mean of softmax(z/T). Evaluation mode.
+/* out [view->n][classes]: mean logits; with average probabilities: mean of softmax(z/T). Evaluation
+ * mode.
  */
-int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, const uint32_t *index,
-                        size_t n, double temperature, struct kd_pool *pool,
-                        const struct kd_progress *progress, float *out, struct kd_err *err);
+int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, double temperature,
+                        const struct kd_asking *how, float *out, struct kd_err *err);
 /* JSON list of fingerprints, as kd.parents has it. */
 cJSON *kd_teachers_parents(const struct kd_teachers *t, struct kd_err *err);
 
@@ -53,9 +53,8 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
 /* From teachers (taken over). Where the student sees plain images, or fixed_teacher is set, they
  * are run once, here. */
 int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_images *images,
-                             const struct kd_job *job, struct kd_pool *pool,
-                             const struct kd_progress *progress, struct kd_targets *out,
-                             struct kd_err *err);
+                             const struct kd_job *job, const struct kd_asking *how,
+                             struct kd_targets *out, struct kd_err *err);
 void kd_targets_release(struct kd_targets *t);
 
 struct kd_soften { /* what to write */
@@ -73,8 +72,6 @@ bool kd_soften_is_current(const char *path, const struct kd_soften *what,
                           const struct kd_teachers *teachers, const struct kd_images *images);
 /* Run the teachers over all images and write a soft-target file. */
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
-                    const struct kd_images *images, struct kd_pool *pool,
-                    const struct kd_progress *progress, struct kd_err *err);
-/* q = softmax(z / T), [classes] */
-void kd_softmax(const float *z, size_t classes, double temperature, float *q);
+                    const struct kd_images *images, const struct kd_asking *how,
+                    struct kd_err *err);
 #endif

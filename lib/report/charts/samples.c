@@ -89,7 +89,7 @@ int kd_samples_one(const struct kd_images *images, uint32_t i, uint8_t *rgb, str
     float *x = kd_alloc(size, sizeof *x, "an image", err), low = 0, high = 1;
     if (!x) return -1;
     for (size_t c = 0; c < KD_MAX_CHANNELS; c++) plain.std[c] = 1;
-    kd_batch_fill(images, &plain, NULL, 0, 0, &i, 1, x);
+    kd_batch_fill(&(struct kd_view){.images = images, .index = &i, .n = 1}, &plain, 0, 1, x);
     if (images->dtype == KD_F32) {
         low = high = x[0];
         for (size_t k = 0; k < size; k++) {

@@ -1,4 +1,5 @@
-#include "kd/train/predict.h"
+#include "kd/nn/metrics.h"
+#include "kd/nn/softmax.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,8 +23,7 @@ size_t kd_argmax(const float *z, size_t n)
 static struct row look_at(const float *z, size_t classes, int32_t label)
 {
     struct row r = {.best = kd_argmax(z, classes)};
-    double sum = 0, most = (double)z[r.best];
-    for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] - most);
+    double most, sum = kd_softmax_sum(z, classes, 1, &most);
     r.confidence = 1 / sum;
     /* cppcheck-suppress invalidFunctionArg ; there are classes, and the largest adds 1 */
     r.loss = log(sum) + most - (double)z[label];

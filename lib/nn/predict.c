@@ -1,0 +1,118 @@
+#include "kd/nn/predict.h"
+#include "predicting.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- what suits what ---- */
+
+int kd_pixels_suit(const struct kd_model *model, const struct kd_images *images, struct kd_err *err)
+{
+    const struct kd_network *net = model->net;
+    if (net->input.c != images->c || net->input.h != images->h || net->input.w != images->w)
+        return kd_fail(err, "%s takes images of %ux%ux%u, %s:%s has %ux%ux%u", model->path,
+                       net->input.c, net->input.h, net->input.w, images->source, images->split,
+                       images->c, images->h, images->w);
+    if (model->normalize.channels != images->c)
+        return kd_fail(err, "%s normalizes %u channels, %s:%s has %u", model->path,
+                       model->normalize.channels, images->source, images->split, images->c);
+    return 0;
+}
+
+int kd_classes_suit(const char *who, size_t classes, const struct kd_images *images,
+                    struct kd_err *err)
+{
+    if (!images->labels || images->classes <= classes) return 0;
+    for (uint32_t i = 0; i < images->n; i++)
+        if (images->labels[i] >= 0 && (size_t)images->labels[i] >= classes)
+            return kd_fail(
+                err, "%s: classes 0 to %zu are known, but image %u of %s:%s has label %d", who,
+                classes - 1, i, images->source, images->split, (int)images->labels[i]);
+    return kd_fail(err, "%s: knows %zu classes, %s:%s has %u", who, classes, images->source,
+                   images->split, images->classes);
+}
+
+int kd_model_suits(const struct kd_model *model, const struct kd_images *images, struct kd_err *err)
+{
+    if (kd_pixels_suit(model, images, err) < 0) return -1;
+    return kd_classes_suit(model->path, model->net->classes, images, err);
+}
+
+int kd_models_agree_on_classes(const struct kd_model *a, const struct kd_model *b,
+                               struct kd_err *err)
+{
+    if (a->net->classes == b->net->classes) return 0;
+    return kd_fail(err, "%s knows %u classes, %s %u: their answers cannot be put together", a->path,
+                   a->net->classes, b->path, b->net->classes);
+}
+
+/* ---- filling a batch by all workers ---- */
+
+struct filling {
+    const struct kd_view *view;
+    const struct kd_normalize *normalize;
+    size_t from, n, features;
+    float *out;
+};
+enum { ROWS_A_PART = 25 };
+
+static void fill_part(void *arg, unsigned part)
+{
+    const struct filling *f = arg;
+    size_t at = (size_t)part * ROWS_A_PART, n = f->n - at < ROWS_A_PART ? f->n - at : ROWS_A_PART;
+    kd_batch_fill(f->view, f->normalize, f->from + at, n, f->out + at * f->features);
+}
+
+void kd_view_fill(const struct kd_view *view, const struct kd_normalize *normalize, size_t from,
+                  size_t n, struct kd_pool *pool, float *out)
+{
+    const struct kd_images *im = view->images;
+    struct filling f = {view, normalize, from, n, (size_t)im->c * im->h * im->w, out};
+    kd_pool_run(pool, (unsigned)((n + ROWS_A_PART - 1) / ROWS_A_PART), fill_part, &f);
+}
+
+/* ---- asking ---- */
+
+static void answer_batch(const struct kd_model *model, const struct kd_view *view, size_t from,
+                         size_t rows, const struct kd_asking *how, float *logits)
+{
+    struct kd_network *net = model->net;
+    struct kd_pass pass = {.training = false, .rows = rows};
+    kd_view_fill(view, &model->normalize, from, rows, how->pool, net->in);
+    kd_network_forward(net, how->pool, &pass);
+    memcpy(logits, net->out, rows * net->classes * sizeof *logits);
+}
+
+int kd_predict(const struct kd_model *model, const struct kd_view *view,
+               const struct kd_asking *how, float *logits, struct kd_err *err)
+{
+    struct kd_network *net = model->net;
+    struct kd_copies copies = {0};
+    if (kd_pixels_suit(model, view->images, err) < 0) return -1;
+    if (!net->batch && kd_network_plan(net, KD_PREDICT_BATCH, false, err) < 0) return -1;
+    if (how->tta != KD_TTA_NONE && kd_copies_open(&copies, net, how, err) < 0) return -1;
+    int status = 0;
+    for (size_t from = 0; from < view->n && (status = kd_progress_go_on(how->progress, err)) == 0;
+         from += net->batch) {
+        size_t rows = view->n - from < net->batch ? view->n - from : net->batch;
+        float *to = logits + from * net->classes;
+        if (copies.plain) {
+            kd_view_fill(view, &model->normalize, from, rows, how->pool, copies.plain);
+            kd_copies_answer(&copies, rows, to);
+        } else
+            answer_batch(model, view, from, rows, how, to);
+        kd_progress_tick(how->progress, from + rows, view->n, NULL);
+    }
+    kd_copies_close(&copies);
+    return status;
+}
+
+int kd_logits_check(const char *name, const float *logits, size_t n, size_t classes,
+                    struct kd_err *err)
+{
+    for (size_t i = 0; i < n * classes; i++)
+        if (!isfinite(logits[i]))
+            return kd_fail(err, "%s: its logit %zu of image %zu is %g: its weights are too large",
+                           name, i % classes, i / classes, (double)logits[i]);
+    return 0;
+}
