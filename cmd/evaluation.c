@@ -48,63 +48,42 @@ int evaluation_add_line(struct kd_bytes *to, const struct kd_evaluation *e, cons
     return status;
 }
 
-static void cell(char *out, size_t size, const char *format, double v)
+static const struct kd_column columns[] = {
+    {"model", "model", KD_CELL_TEXT, false, 0},
+    {"data", "data", KD_CELL_TEXT, false, 0},
+    {"n", "images", KD_CELL_WHOLE, false, 3},
+    {"top1", "top-1 %", KD_CELL_RATE, false, 0},
+    {"top5", "top-5 %", KD_CELL_RATE, false, 6},
+    {"errors", "errors", KD_CELL_WHOLE, false, 2},
+    {"nll", "NLL", KD_CELL_FIXED4, false, 4},
+    {"ece", "ECE", KD_CELL_FIXED4, false, 5},
+    {"agreement", "agree %", KD_CELL_RATE, false, 1},
+    {"parameters", "parameters", KD_CELL_WHOLE, false, 7},
+    {"macs", "multiply-adds", KD_CELL_WHOLE, false, 8},
+    {"latency_ms", "ms/image", KD_CELL_FIXED3, false, 1},
+    {"throughput", "images/s", KD_CELL_WHOLE, false, 2},
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+int evaluation_table(const struct kd_evaluation *results, size_t n,
+                     const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
-    if (isnan(v))
-        snprintf(out, size, "-");
-    else
-        snprintf(out, size, format, v); /* formats are this file's own */
-}
-
-enum { COLUMNS = 12, CELL = 96 };
-
-static void fill_row(const struct kd_evaluation *r, char row[COLUMNS][CELL])
-{
-    snprintf(row[0], CELL, "%.80s:%.10s", r->data, r->split);
-    cell(row[1], CELL, "%.0f", r->n);
-    cell(row[2], CELL, "%.2f", 100 * r->top1);
-    cell(row[3], CELL, "%.2f", 100 * r->top5);
-    cell(row[4], CELL, "%.0f", r->errors);
-    cell(row[5], CELL, "%.4f", r->nll);
-    cell(row[6], CELL, "%.4f", r->ece);
-    cell(row[7], CELL, "%.2f", 100 * r->agreement);
-    cell(row[8], CELL, "%.0f", r->parameters);
-    cell(row[9], CELL, "%.0f", r->macs);
-    cell(row[10], CELL, "%.3f", r->latency_ms);
-    cell(row[11], CELL, "%.0f", r->throughput);
-}
-
-static const char *const heads[COLUMNS] = {"data",       "images",        "top-1 %",  "top-5 %",
-                                           "errors",     "NLL",           "ECE",      "agree %",
-                                           "parameters", "multiply-adds", "ms/image", "images/s"};
-
-int evaluation_table(const struct kd_evaluation *results, size_t n, struct kd_bytes *out,
-                     struct kd_err *err)
-{
-    size_t width[COLUMNS], name = 5;
-    char row[COLUMNS][CELL];
-    bool shown[COLUMNS];
-    for (int c = 0; c < COLUMNS; c++) {
-        width[c] = strlen(heads[c]);
-        shown[c] = c < 7 || c == 8 || c == 9;
-    }
+    struct kd_table t;
+    kd_table_init(&t, "Evaluations", columns, COLUMNS, err);
     for (size_t i = 0; i < n; i++) {
-        fill_row(&results[i], row);
-        if (strlen(results[i].model) > name) name = strlen(results[i].model);
-        for (int c = 0; c < COLUMNS; c++) {
-            if (strlen(row[c]) > width[c]) width[c] = strlen(row[c]);
-            if (strcmp(row[c], "-") != 0) shown[c] = true;
-        }
+        const struct kd_evaluation *e = &results[i];
+        struct kd_cell *row = kd_table_row(&t);
+        char data[96];
+        snprintf(data, sizeof data, "%.80s:%.10s", e->data, e->split);
+        kd_table_text(&t, 0, e->model);
+        kd_table_text(&t, 1, data);
+        const double values[COLUMNS - 2] = {e->n,    e->top1,       e->top5,      e->errors,
+                                            e->nll,  e->ece,        e->agreement, e->parameters,
+                                            e->macs, e->latency_ms, e->throughput};
+        for (size_t c = 2; c < COLUMNS; c++) row[c].value = values[c - 2];
     }
-    for (size_t i = 0; i <= n; i++) { /* row 0 is the heading */
-        if (i) fill_row(&results[i - 1], row);
-        if (kd_bytes_format(out, err, "%-*s", (int)name, i ? results[i - 1].model : "model") < 0)
-            return -1;
-        for (int c = 0; c < COLUMNS; c++)
-            if (shown[c] && kd_bytes_format(out, err, c == 0 ? "  %-*s" : "  %*s", (int)width[c],
-                                            i ? row[c] : heads[c]) < 0)
-                return -1;
-        if (kd_bytes_format(out, err, "\n") < 0) return -1;
-    }
-    return 0;
+    int status = kd_table_end(&t);
+    if (status == 0) status = kd_table_render(&t, style, out, err);
+    kd_table_release(&t);
+    return status;
 }

@@ -1,6 +1,7 @@
 /* What kd-eval finds out about a model, as a JSON line and as a row of a table. */
 #ifndef KD_CMD_EVALUATION_H
 #define KD_CMD_EVALUATION_H
+#include "kd/base/table.h"
 #include "kd/nn/predict.h"
 #include "kd/run/evaluation.h"
 
@@ -13,6 +14,6 @@ int evaluation_fill(struct kd_evaluation *e, const struct kd_metrics *m, const u
 int evaluation_add_line(struct kd_bytes *to, const struct kd_evaluation *e, const char *command,
                         struct kd_err *err);
 /* Aligned columns, a heading above; columns that nobody has are left out. */
-int evaluation_table(const struct kd_evaluation *results, size_t n, struct kd_bytes *out,
-                     struct kd_err *err);
+int evaluation_table(const struct kd_evaluation *results, size_t n,
+                     const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err);
 #endif

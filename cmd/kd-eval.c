@@ -1,17 +1,19 @@
 #include "evaluation.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/terminal.h"
 #include "kd/nn/predict.h"
 #include "kd/train/tasks.h"
 #include "program.h"
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
     char *data, *data_dir, *split, *reference, *experiment, *runs;
     struct kd_texts set;
-    bool confusion, timing, save, update;
+    bool confusion, timing, save, update, wide;
     int tta; /* enum kd_tta */
 };
 
@@ -54,6 +56,8 @@ static const struct kd_option rows[] = {
      .help = "override a key of the experiment", .more = "May be repeated."},
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",
      .help = "folder of the run folders"},
+    {"wide", 'w', NULL, KD_OPT_BOOL, O(wide),
+     .help = "the whole table, however narrow the terminal is"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
      .help = "with --experiment: pass over models whose eval.json is of the same model and whole",
      .more = "Whole means with its logits.safetensors, and with `--time` with its times."},
@@ -403,6 +407,13 @@ static int check(const struct kd_invocation *inv, struct kd_err *err)
     return 0;
 }
 
+static int show_table(struct work *w, struct kd_err *err)
+{
+    const size_t there = w->o->wide || to_file(w) ? 0 : kd_terminal_columns(STDOUT_FILENO);
+    const struct kd_table_style style = {.bare = true, .width = there ? there : KD_WIDE};
+    return evaluation_table(w->results, w->n, &style, &w->text, err);
+}
+
 static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
 {
     struct work w = {
@@ -412,8 +423,7 @@ static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
     if (status == 0 && w.o->experiment) status = evaluate_experiment(&w, err);
     for (size_t i = 0; i < inv->args.n_operands && status == 0 && !kd_stopping; i++)
         status = evaluate_operand(&w, inv->args.operands[i], err);
-    if (status == 0 && !inv->common.json && w.n)
-        status = evaluation_table(w.results, w.n, &w.text, err);
+    if (status == 0 && !inv->common.json && w.n) status = show_table(&w, err);
     if (status == 0 && !kd_stopping) status = tell(&w, true, err);
     for (size_t i = 0; i < w.n; i++) kd_evaluation_release(&w.results[i]);
     kd_free(w.results);

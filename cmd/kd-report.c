@@ -1,5 +1,6 @@
 /* kd-report: tables, charts, workbook and page from run folders. */
 #include "kd/base/file.h"
+#include "kd/base/terminal.h"
 #include "kd/report/charts.h"
 #include "kd/report/tables.h"
 #include "kd/train/experiment.h"
@@ -28,7 +29,7 @@ enum form { FORMS(KD_CHOICE_ENUM) };
 enum { TABLES(KD_CHOICE_ENUM) };
 
 struct options {
-    bool best, log, last, csv, markdown, latex, charts, page, workbook, all;
+    bool best, log, last, csv, markdown, latex, charts, page, workbook, all, wide;
     int format, table;
     struct kd_texts set;
     char *columns, *sort, *filter, *runs, *data_dir;
@@ -83,6 +84,8 @@ static const struct kd_option form[] = {
              "out are marked. `class-seeds` has the same of each seed; in CSV its columns are run, "
              "name, seed, class, trained_on, images, errors, right, mostly_taken_for. Classes come "
              "from the confusion in `eval.json`."},
+    {"wide", 'w', NULL, KD_OPT_BOOL, AT(wide),
+     .help = "the whole table, however narrow the terminal is"},
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
      .help = "columns, by their names in CSV, separated by commas; all: every one"},
     {"sort", 0, NULL, KD_OPT_TEXT, AT(sort), .metavar = "KEY",
@@ -196,8 +199,8 @@ static int print_best(const struct options *o, const struct kd_report *report, s
     return 0;
 }
 
-static int print_logs(const struct options *o, const struct kd_report *report, bool colour,
-                      struct kd_bytes *out, struct kd_err *err)
+static int print_logs(const struct options *o, const struct kd_report *report,
+                      const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
     for (size_t run = 0; run < report->n_runs; run++) {
         const struct kd_entry *best = o->best ? kd_report_best(report, run) : NULL;
@@ -208,7 +211,7 @@ static int print_logs(const struct options *o, const struct kd_report *report, b
             const struct kd_result *r = &report->results[i];
             if (r->run != run || (only && r != only)) continue;
             if (out->size && kd_bytes_add(out, "\n", 1, err) < 0) return -1;
-            if (kd_words_log(report, r, colour, out, err) < 0) return -1;
+            if (kd_words_log(report, r, style, out, err) < 0) return -1;
         }
     }
     if (out->size) return 0;
@@ -224,20 +227,16 @@ static int print_table(const struct options *o, const struct kd_report *report,
         [TABLE_DIFFERENCES] = kd_table_differences, [TABLE_LOGS] = kd_table_logs,
         [TABLE_CLASSES] = kd_table_classes,         [TABLE_CLASS_SEEDS] = kd_table_class_seeds};
     struct kd_table t;
-    struct kd_column *columns = NULL;
     size_t column;
     if (o->table == 0) return kd_report_render(report, view, out, err);
     int status = make[o->table](report, &t, err);
     if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
-    if (status == 0 && view->sort) {
-        status = kd_table_find(&t, view->sort, &column, err);
-        if (status == 0) kd_table_sort(&t, column, true);
-    }
+    if (status == 0 && view->sort) status = kd_table_find(&t, view->sort, &column);
+    if (status == 0 && view->sort) status = kd_table_sort(&t, column, true);
     if (status == 0 && view->columns && strcmp(view->columns, "all") != 0)
-        status = kd_table_keep(&t, view->columns, &columns, err);
-    if (status == 0) status = kd_table_render(&t, view->form, view->colour, out, err);
+        status = kd_table_keep(&t, view->columns);
+    if (status == 0) status = kd_table_render(&t, &view->style, out, err);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 
@@ -312,7 +311,7 @@ static int check_options(const struct kd_invocation *inv, enum form chosen, stru
     for (size_t i = 0; i < inv->args.n_operands; i++)
         experiment |= ends_with(inv->args.operands[i], ".json");
     const struct kd_idle rules[] = {
-        {files, "table columns sort filter",
+        {files, "table columns sort filter wide",
          "is for tables as text; charts, page and workbook show all models"},
         {alone, "table columns sort", "is for tables, not for --log and --best"},
         {o->log, "filter", "is for tables and --best, not for --log"},
@@ -334,8 +333,15 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
     const char *term = getenv("TERM");
     bool terminal = !inv->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
                     strcmp(term, "dumb") != 0;
-    const struct kd_table_view view = {forms[chosen], terminal, o->columns, o->sort, o->filter};
-    int status = o->log    ? print_logs(o, report, terminal, &out, err)
+    const struct kd_table_style style = {.form = forms[chosen],
+                                         .colour = terminal,
+                                         .ascii = !inv->common.output && kd_terminal_ascii(),
+                                         .width = o->wide ? KD_WIDE
+                                                  : inv->common.output
+                                                      ? 0
+                                                      : kd_terminal_columns(STDOUT_FILENO)};
+    const struct kd_table_view view = {style, o->columns, o->sort, o->filter};
+    int status = o->log    ? print_logs(o, report, &style, &out, err)
                  : o->best ? print_best(o, report, &out, err)
                            : print_table(o, report, &view, &out, err);
     if (status == 0) status = deliver(inv, &out, err);

@@ -7,39 +7,62 @@
 #include <string.h>
 
 void kd_table_init(struct kd_table *t, const char *title, const struct kd_column *columns,
-                   size_t n_columns)
+                   size_t n_columns, struct kd_err *err)
 {
-    *t = (struct kd_table){.title = title, .columns = columns, .n_columns = n_columns};
+    *t = (struct kd_table){.title = title, .columns = columns, .n_columns = n_columns, .err = err};
+    if (n_columns <= KD_TABLE_COLUMNS) return;
+    t->failed = true;
+    kd_fail(err, "a table of more than %d columns", KD_TABLE_COLUMNS);
 }
 
-struct kd_cell *kd_table_row(struct kd_table *t, struct kd_err *err)
+struct kd_cell *kd_table_row(struct kd_table *t)
 {
-    struct kd_cell *row =
-        kd_grow(&t->cells, &t->n_rows, &t->room, t->n_columns * sizeof *row, "a table", err);
-    for (size_t i = 0; row && i < t->n_columns; i++) row[i] = (struct kd_cell){NULL, NAN, NAN};
+    struct kd_cell *row = NULL;
+    if (!t->failed)
+        row =
+            kd_grow(&t->cells, &t->n_rows, &t->room, t->n_columns * sizeof *row, "a table", t->err);
+    t->failed |= !row;
+    if (!row) row = t->spare;
+    const size_t n = t->failed ? KD_TABLE_COLUMNS : t->n_columns;
+    for (size_t i = 0; i < n; i++) row[i] = (struct kd_cell){NULL, NAN, NAN};
     return row;
 }
 
-int kd_table_mark(struct kd_table *t, struct kd_err *err)
+void kd_table_text(struct kd_table *t, size_t column, const char *text)
 {
-    size_t *slot = kd_grow(&t->marked, &t->n_marked, &t->marked_room, sizeof *slot, "marks", err);
-    if (!slot) return -1;
-    *slot = t->n_rows - 1;
-    return 0;
+    if (t->failed) return;
+    struct kd_cell *cell = &t->cells[(t->n_rows - 1) * t->n_columns + column];
+    kd_free(cell->text);
+    cell->text = kd_strdup(text, t->err);
+    t->failed = !cell->text;
+}
+
+void kd_table_mark(struct kd_table *t, size_t row)
+{
+    size_t *slot = t->failed ? NULL
+                             : kd_grow(&t->marked, &t->n_marked, &t->marked_room, sizeof *slot,
+                                       "marks", t->err);
+    t->failed |= !slot;
+    if (slot) *slot = row;
+}
+
+int kd_table_end(const struct kd_table *t)
+{
+    return t->failed ? -1 : 0;
 }
 
 bool kd_table_is_marked(const struct kd_table *t, size_t row)
 {
-    for (size_t i = 0; i < t->n_marked; i++)
-        if (t->marked[i] == row) return true;
+    size_t low = 0, high = t->n_marked;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->marked[middle] == row) return true;
+        if (t->marked[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return false;
-}
-
-int kd_cell_text(struct kd_cell *cell, const char *text, struct kd_err *err)
-{
-    kd_free(cell->text);
-    cell->text = kd_strdup(text, err);
-    return cell->text ? 0 : -1;
 }
 
 void kd_table_release(struct kd_table *t)
@@ -47,6 +70,7 @@ void kd_table_release(struct kd_table *t)
     for (size_t i = 0; i < t->n_rows * t->n_columns; i++) kd_free(t->cells[i].text);
     kd_free(t->cells);
     kd_free(t->marked);
+    kd_free(t->own);
     *t = (struct kd_table){0};
 }
 
@@ -57,31 +81,6 @@ bool kd_table_column_used(const struct kd_table *t, size_t column)
         if (c->text || isfinite(c->value)) return true;
     }
     return false;
-}
-
-static int cell_order(const struct kd_cell *a, const struct kd_cell *b, bool descending)
-{
-    if (a->text && b->text) return kd_natural_order(a->text, b->text);
-    if (isnan(a->value) || isnan(b->value)) return isnan(a->value) - isnan(b->value);
-    int order = (a->value > b->value) - (a->value < b->value);
-    return descending ? -order : order;
-}
-
-void kd_table_sort(struct kd_table *t, size_t column, bool descending)
-{
-    size_t w = t->n_columns;
-    for (size_t i = 1; i < t->n_rows; i++) /* insertion: stable, and tables are short */
-        for (size_t k = i; k > 0; k--) {
-            struct kd_cell *a = &t->cells[(k - 1) * w], *b = &t->cells[k * w];
-            if (cell_order(&a[column], &b[column], descending) <= 0) break;
-            for (size_t c = 0; c < w; c++) {
-                struct kd_cell swap = a[c];
-                a[c] = b[c];
-                b[c] = swap;
-            }
-            for (size_t m = 0; m < t->n_marked; m++)
-                t->marked[m] = t->marked[m] == k ? k - 1 : t->marked[m] == k - 1 ? k : t->marked[m];
-        }
 }
 
 static void show_number(enum kd_cell_kind kind, double v, char out[64])
@@ -102,6 +101,15 @@ static void show_number(enum kd_cell_kind kind, double v, char out[64])
     case KD_CELL_MEASURE:
         snprintf(out, 64, "%#.4g", v);
         if (out[strlen(out) - 1] == '.') out[strlen(out) - 1] = '\0';
+        break;
+    case KD_CELL_WHOLE:
+        snprintf(out, 64, "%.0f", v);
+        break;
+    case KD_CELL_FIXED3:
+        snprintf(out, 64, "%.3f", v);
+        break;
+    case KD_CELL_FIXED4:
+        snprintf(out, 64, "%.4f", v);
         break;
     default:
         snprintf(out, 64, "%.4g", v);

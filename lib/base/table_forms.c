@@ -67,13 +67,16 @@ static int escape_csv(struct kd_bytes *out, const char *text, struct kd_err *err
 }
 
 /* A cell as people read it, made printable and then escaped for the form. */
-static int cell_text(const struct kd_column *column, const struct kd_cell *cell, enum kd_form form,
-                     struct kd_bytes *out, struct kd_err *err)
+static int cell_text(const struct kd_column *column, const struct kd_cell *cell,
+                     const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
+    const enum kd_form form = style->form;
     struct kd_bytes shown = {0}, clean = {0};
     int status = kd_cell_show(column, cell, &shown, err);
     if (status == 0 && shown.size) status = kd_text_plain(&clean, shown.data, err);
-    const char *text = clean.size ? clean.data : "";
+    const char *text = clean.size ? clean.data : style->bare ? "-" : "";
+    char *sign = style->ascii && !cell->text && clean.size ? strstr(clean.data, "\xC2\xB1") : NULL;
+    if (sign) memcpy(sign, "+-", 2); /* as many bytes */
     if (status == 0)
         status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, text, err)
                  : form == KD_FORM_LATEX  ? escape_latex(out, text, err)
@@ -115,19 +118,19 @@ static int render_csv(const struct kd_table *t, struct kd_bytes *out, struct kd_
     return 0;
 }
 
-#define COLUMNS 64 /* most that a table for people shows */
-
 struct shown { /* a table as texts: the columns that have something, with their widths */
-    size_t column[COLUMNS], width[COLUMNS], n;
+    size_t column[KD_TABLE_COLUMNS], width[KD_TABLE_COLUMNS], n;
     struct kd_bytes *cell; /* [1 + n_rows][n]; the titles first */
     size_t cells;
+    size_t left_out[KD_TABLE_COLUMNS], n_left_out;
+    bool bare;
 };
 
-static int shown_make(const struct kd_table *t, enum kd_form form, struct shown *s,
+static int shown_make(const struct kd_table *t, const struct kd_table_style *style, struct shown *s,
                       struct kd_err *err)
 {
     const struct kd_column text_column = {.kind = KD_CELL_TEXT};
-    for (size_t c = 0; c < t->n_columns && s->n < COLUMNS; c++)
+    for (size_t c = 0; c < t->n_columns && s->n < KD_TABLE_COLUMNS; c++)
         if (kd_table_column_used(t, c)) s->column[s->n++] = c;
     s->cells = (t->n_rows + 1) * s->n;
     s->cell = kd_alloc(s->cells, sizeof *s->cell, "a table", err);
@@ -141,9 +144,9 @@ static int shown_make(const struct kd_table *t, enum kd_form form, struct shown 
                 char *text;
             } title = {.from = col->title}; /* cell_text only reads it */
             struct kd_cell head = {title.text, NAN, NAN};
-            int status = r == 0 ? cell_text(&text_column, &head, form, b, err)
+            int status = r == 0 ? cell_text(&text_column, &head, style, b, err)
                                 : cell_text(col, &t->cells[(r - 1) * t->n_columns + s->column[i]],
-                                            form, b, err);
+                                            style, b, err);
             if (status < 0) return -1;
             size_t width = b->size ? kd_text_width(b->data) : 0;
             if (width > s->width[i]) s->width[i] = width;
@@ -167,44 +170,125 @@ static int pad(struct kd_bytes *out, size_t n, const char *with, struct kd_err *
 static bool is_name(const struct kd_table *t, const struct shown *s, size_t i)
 {
     const char *key = t->columns[s->column[i]].key;
-    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0;
+    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0 || strcmp(key, "model") == 0;
 }
 
 static size_t total_width(const struct shown *s)
 {
-    size_t total = 2;
+    size_t total = s->bare ? 0 : 2;
     for (size_t i = 0; i < s->n; i++) total += s->width[i] + (i > 0 ? 2 : 0);
     return total;
 }
 
-/* In a table too wide for a page names are shortened, and what is still too long goes over several
- * lines. */
-static int narrow(const struct kd_table *t, struct shown *s, struct kd_err *err)
+static size_t widest(const struct kd_table *t, const struct shown *s, size_t i)
 {
-    const size_t page = 120, least = 26;
-    if (total_width(s) <= page) return 0;
+    size_t most = 0;
+    for (size_t r = 0; r <= t->n_rows; r++) {
+        const struct kd_bytes *b = &s->cell[r * s->n + i];
+        size_t width = b->size ? kd_text_width(b->data) : 0;
+        if (width > most) most = width;
+    }
+    return most;
+}
+
+static int shorten_names(const struct kd_table *t, struct shown *s, bool ascii, struct kd_err *err)
+{
     for (size_t i = 0; i < s->n; i++) {
         if (!is_name(t, s, i)) continue;
-        s->width[i] = 0;
-        for (size_t r = 0; r <= t->n_rows; r++) {
+        for (size_t r = 1; r <= t->n_rows; r++) {
             struct kd_bytes *b = &s->cell[r * s->n + i];
-            char *name = r && b->size ? kd_name_short(b->data, err) : NULL;
-            if (r && b->size && !name) return -1;
+            char *name = b->size ? kd_name_short(b->data, ascii, err) : NULL;
+            if (b->size && !name) return -1;
             if (name) b->size = 0;
             int status = name ? put(b, name, err) : 0;
             kd_free(name);
             if (status < 0) return -1;
-            size_t width = b->size ? kd_text_width(b->data) : 0;
-            if (width > s->width[i]) s->width[i] = width;
         }
+        s->width[i] = widest(t, s, i);
     }
+    return 0;
+}
+
+/* What is still too long goes over several lines, down to `least` columns of a name. */
+static void fold_names(const struct kd_table *t, struct shown *s, size_t page, size_t least)
+{
     for (size_t i = 0; i < s->n; i++) {
         size_t total = total_width(s);
         if (!is_name(t, s, i) || s->width[i] <= least || total <= page) continue;
         size_t excess = total - page, room = s->width[i] - least;
         s->width[i] -= excess < room ? excess : room;
     }
+}
+
+/* The column to be left out next: the highest `drop`, of equal ones the last; s->n: none. */
+static size_t least_wanted(const struct kd_table *t, const struct shown *s)
+{
+    size_t which = s->n;
+    unsigned char most = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const unsigned char drop = t->columns[s->column[i]].drop;
+        if (drop && drop >= most) {
+            most = drop;
+            which = i;
+        }
+    }
+    return which;
+}
+
+/* Whether the names could be made as narrow as they may be, and all would fit. */
+static bool may_fit(const struct kd_table *t, const struct shown *s, size_t page, size_t least)
+{
+    size_t total = total_width(s);
+    for (size_t i = 0; i < s->n; i++)
+        if (is_name(t, s, i) && s->width[i] > least) total -= s->width[i] - least;
+    return total <= page;
+}
+
+static void leave_out(const struct kd_table *t, struct shown *s, size_t which)
+{
+    s->left_out[s->n_left_out++] = s->column[which];
+    for (size_t r = 0; r <= t->n_rows; r++) kd_bytes_release(&s->cell[r * s->n + which]);
+    size_t to = 0;
+    for (size_t k = 0; k < s->cells; k++)
+        if (k % s->n != which) s->cell[to++] = s->cell[k];
+    s->n--;
+    s->cells = to;
+    memmove(&s->column[which], &s->column[which + 1], (s->n - which) * sizeof *s->column);
+    memmove(&s->width[which], &s->width[which + 1], (s->n - which) * sizeof *s->width);
+}
+
+/* In a table too wide for a page names are shortened; for a terminal columns are left out until the
+ * rest fits. */
+static int narrow(const struct kd_table *t, const struct kd_table_style *style, struct shown *s,
+                  struct kd_err *err)
+{
+    const size_t page = style->width ? style->width : 120, least = style->width ? 12 : 26;
+    if (total_width(s) <= page) return 0;
+    if (shorten_names(t, s, style->ascii, err) < 0) return -1;
+    while (style->width && !may_fit(t, s, page, least)) {
+        size_t which = least_wanted(t, s);
+        if (which == s->n) break;
+        leave_out(t, s, which);
+    }
+    fold_names(t, s, page, least);
     return 0;
+}
+
+static int say_left_out(const struct kd_table *t, const struct kd_table_style *style,
+                        const struct shown *s, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes words = {0};
+    if (!s->n_left_out) return 0;
+    int status = put(&words, "no room for ", err);
+    for (size_t c = 0; c < t->n_columns && status == 0; c++) /* in the order of the table */
+        for (size_t i = 0; i < s->n_left_out && status == 0; i++)
+            if (s->left_out[i] == c)
+                status = kd_bytes_format(&words, err, "%s%s", words.size > 12 ? ", " : "",
+                                         t->columns[c].title);
+    if (status == 0) status = put(&words, " (--wide shows all)", err);
+    if (status == 0) status = kd_text_wrap(out, words.data, style->bare ? 0 : 2, style->width, err);
+    kd_bytes_release(&words);
+    return status;
 }
 
 /* One line of a row: what is left of each cell's text. */
@@ -232,37 +316,43 @@ static int line_terminal(const struct kd_table *t, const struct shown *s, const 
     return 0;
 }
 
-static int row_terminal(const struct kd_table *t, const struct shown *s, size_t r, bool colour,
-                        struct kd_bytes *out, struct kd_err *err)
+static int row_terminal(const struct kd_table *t, const struct kd_table_style *look,
+                        const struct shown *s, size_t r, struct kd_bytes *out, struct kd_err *err)
 {
     bool marked = r > 0 && kd_table_is_marked(t, r - 1), more = true;
-    const char *style = !colour ? "" : r == 0 ? "\033[1m" : marked ? "\033[1;32m" : "";
-    const char *rest[COLUMNS];
+    const char *style = !look->colour ? "" : r == 0 ? "\033[1m" : marked ? "\033[1;32m" : "";
+    const char *rest[KD_TABLE_COLUMNS];
     for (size_t i = 0; i < s->n; i++) {
         const struct kd_bytes *b = &s->cell[r * s->n + i];
         rest[i] = b->size ? b->data : "";
     }
     for (bool first = true; more; first = false)
-        if (put(out, style, err) < 0 || put(out, marked && first ? "* " : "  ", err) < 0 ||
+        if (put(out, style, err) < 0 ||
+            put(out,
+                look->bare        ? ""
+                : marked && first ? "* "
+                                  : "  ",
+                err) < 0 ||
             line_terminal(t, s, rest, first, &more, out, err) < 0 ||
             put(out, *style ? "\033[0m\n" : "\n", err) < 0)
             return -1;
     return 0;
 }
 
-static int render_terminal(const struct kd_table *t, struct shown *s, bool colour,
-                           struct kd_bytes *out, struct kd_err *err)
+static int render_terminal(const struct kd_table *t, const struct kd_table_style *style,
+                           struct shown *s, struct kd_bytes *out, struct kd_err *err)
 {
-    if (narrow(t, s, err) < 0) return -1;
+    if (narrow(t, style, s, err) < 0) return -1;
     for (size_t r = 0; r <= t->n_rows; r++) {
-        if (row_terminal(t, s, r, colour, out, err) < 0) return -1;
-        if (r > 0) continue;
+        if (row_terminal(t, style, s, r, out, err) < 0) return -1;
+        if (r > 0 || style->bare) continue;
         if (put(out, "  ", err) < 0) return -1;
+        const char *rule = style->ascii ? "-" : "\xE2\x94\x80";
         for (size_t i = 0; i < s->n; i++)
-            if (pad(out, s->width[i] + (i + 1 < s->n ? 2 : 0), "\xE2\x94\x80", err) < 0) return -1;
+            if (pad(out, s->width[i] + (i + 1 < s->n ? 2 : 0), rule, err) < 0) return -1;
         if (put(out, "\n", err) < 0) return -1;
     }
-    return 0;
+    return say_left_out(t, style, s, out, err);
 }
 
 static int render_markdown(const struct kd_table *t, const struct shown *s, struct kd_bytes *out,
@@ -317,17 +407,17 @@ static int render_json(const struct kd_table *t, struct kd_bytes *out, struct kd
     return status;
 }
 
-int kd_table_render(const struct kd_table *t, enum kd_form form, bool colour, struct kd_bytes *out,
-                    struct kd_err *err)
+int kd_table_render(const struct kd_table *t, const struct kd_table_style *style,
+                    struct kd_bytes *out, struct kd_err *err)
 {
-    if (form == KD_FORM_CSV) return render_csv(t, out, err);
-    if (form == KD_FORM_JSON) return render_json(t, out, err);
-    struct shown s = {.n = 0};
-    int status = shown_make(t, form, &s, err);
+    if (style->form == KD_FORM_CSV) return render_csv(t, out, err);
+    if (style->form == KD_FORM_JSON) return render_json(t, out, err);
+    struct shown s = {.bare = style->bare};
+    int status = shown_make(t, style, &s, err);
     if (status == 0)
-        status = form == KD_FORM_MARKDOWN ? render_markdown(t, &s, out, err)
-                 : form == KD_FORM_LATEX  ? render_latex(t, &s, out, err)
-                                          : render_terminal(t, &s, colour, out, err);
+        status = style->form == KD_FORM_MARKDOWN ? render_markdown(t, &s, out, err)
+                 : style->form == KD_FORM_LATEX  ? render_latex(t, &s, out, err)
+                                                 : render_terminal(t, style, &s, out, err);
     shown_release(&s);
     return status;
 }

@@ -70,12 +70,12 @@ size_t kd_text_width(const char *text)
     return width;
 }
 
-char *kd_name_short(const char *name, struct kd_err *err)
+char *kd_name_short(const char *name, bool ascii, struct kd_err *err)
 {
-    static const char *const words[][2] = {{",network=", ","},
-                                           {",temperature=", ",T="},
-                                           {",learning_rate=", ",rate="},
-                                           {",alpha=", ",\xCE\xB1="}};
+    const char *const words[][2] = {{",network=", ","},
+                                    {",temperature=", ",T="},
+                                    {",learning_rate=", ",rate="},
+                                    {",alpha=", ascii ? ",a=" : ",\xCE\xB1="}};
     struct kd_bytes out = {0};
     int status = kd_bytes_add(&out, "", 0, err);
     while (*name && status == 0) {

@@ -18,7 +18,7 @@ static int write_text(const struct kd_writer *writer, const char *name, const st
 static int write_view(const struct kd_report *report, const struct kd_writer *writer,
                       enum kd_form form, const char *name, struct kd_err *err)
 {
-    const struct kd_table_view view = {.form = form};
+    const struct kd_table_view view = {.style = {.form = form}};
     struct kd_bytes text = {0};
     int status = kd_report_render(report, &view, &text, err);
     if (status == 0) status = write_text(writer, name, &text, err);
@@ -31,9 +31,10 @@ static int write_table(const struct kd_report *report, const struct kd_writer *w
                        const char *name, struct kd_err *err)
 {
     struct kd_bytes text = {0};
+    const struct kd_table_style csv = {.form = KD_FORM_CSV};
     struct kd_table t;
     int status = make(report, &t, err);
-    if (status == 0) status = kd_table_render(&t, KD_FORM_CSV, false, &text, err);
+    if (status == 0) status = kd_table_render(&t, &csv, &text, err);
     if (status == 0) status = write_text(writer, name, &text, err);
     kd_table_release(&t);
     kd_bytes_release(&text);

@@ -88,10 +88,10 @@ static void best_epoch_is_by_accuracy_then_loss_then_the_earlier(void **state)
     kd_log_release(&log);
 }
 
-static const struct kd_column columns[] = {{"name", "model", KD_CELL_TEXT, false},
-                                           {"top1", "top-1 %", KD_CELL_RATE, true},
-                                           {"n", "count", KD_CELL_COUNT, false},
-                                           {"never", "never", KD_CELL_REAL, false}};
+static const struct kd_column columns[] = {{"name", "model", KD_CELL_TEXT, false, 0},
+                                           {"top1", "top-1 %", KD_CELL_RATE, true, 1},
+                                           {"n", "count", KD_CELL_COUNT, false, 2},
+                                           {"never", "never", KD_CELL_REAL, false, 0}};
 
 static void table_make(struct kd_table *t)
 {
@@ -100,22 +100,23 @@ static void table_make(struct kd_table *t)
         double top1, sd, n;
     } rows[] = {
         {"a|b", 0.5, 0.25, 1234567}, {"=1+1", 0.123456789, NAN, 12.5}, {"\xC3\xA4", NAN, NAN, NAN}};
-    kd_table_init(t, "Test", columns, 4);
+    kd_table_init(t, "Test", columns, 4, &err);
     for (size_t i = 0; i < 3; i++) {
-        struct kd_cell *row = kd_table_row(t, &err);
-        assert_non_null(row);
-        assert_int_equal(kd_cell_text(&row[0], rows[i].name, &err), 0);
+        struct kd_cell *row = kd_table_row(t);
+        kd_table_text(t, 0, rows[i].name);
         row[1].value = rows[i].top1;
         row[1].sd = rows[i].sd;
         row[2].value = rows[i].n;
-        if (i == 1) assert_int_equal(kd_table_mark(t, &err), 0);
+        if (i == 1) kd_table_mark(t, i);
     }
+    assert_int_equal(kd_table_end(t), 0);
 }
 
 static void same_form(const struct kd_table *t, enum kd_form form, bool colour, const char *wanted)
 {
     struct kd_bytes out = {0};
-    if (kd_table_render(t, form, colour, &out, &err) < 0) fail_msg("%s", err.text);
+    const struct kd_table_style style = {.form = form, .colour = colour};
+    if (kd_table_render(t, &style, &out, &err) < 0) fail_msg("%s", err.text);
     assert_string_equal(out.data, wanted);
     kd_bytes_release(&out);
 }
@@ -150,6 +151,82 @@ static void every_form_shows_the_same_table(void **state)
                                  "\"n\":12.5,\"never\":null}"));
     kd_free(text);
     cJSON_Delete(json);
+    kd_table_release(&t);
+}
+
+static void shown(const struct kd_table *t, struct kd_table_style style, const char *wanted)
+{
+    struct kd_bytes out = {0};
+    if (kd_table_render(t, &style, &out, &err) < 0) fail_msg("%s", err.text);
+    assert_string_equal(out.data, wanted);
+    kd_bytes_release(&out);
+}
+
+static void a_terminal_gets_what_fits_it_and_is_told_the_rest(void **state)
+{
+    (void)state;
+    struct kd_table t;
+    table_make(&t);
+    shown(&t, (struct kd_table_style){.width = 33},
+          "  model        top-1 %      count\n"
+          "  ───────────────────────────────\n"
+          "  a|b    50.00 ± 25.00  1,234,567\n"
+          "* =1+1           12.35       12.5\n"
+          "  ä                              \n");
+    shown(&t, (struct kd_table_style){.width = 32},
+          "  model        top-1 %\n"
+          "  ────────────────────\n"
+          "  a|b    50.00 ± 25.00\n"
+          "* =1+1           12.35\n"
+          "  ä                   \n"
+          "  no room for count (--wide\n"
+          "  shows all)\n");
+    shown(&t, (struct kd_table_style){.width = 20, .ascii = true},
+          "  model\n"
+          "  -----\n"
+          "  a|b\n"
+          "* =1+1\n"
+          "  ä\n"
+          "  no room for top-1\n"
+          "  %, count (--wide\n"
+          "  shows all)\n");
+    shown(&t, (struct kd_table_style){.width = KD_WIDE, .ascii = true, .bare = true},
+          "model         top-1 %      count\n"
+          "a|b    50.00 +- 25.00  1,234,567\n"
+          "=1+1            12.35       12.5\n"
+          "ä                   -          -\n");
+    kd_table_release(&t);
+}
+
+static void a_table_remembers_its_first_error(void **state)
+{
+    (void)state;
+    struct kd_table t;
+    table_make(&t);
+    err.text[0] = '\0';
+    assert_int_equal(kd_table_keep(&t, "name,tpo1"), -1);
+    assert_string_equal(err.text, "no column \"tpo1\"; did you mean \"top1\"?");
+    kd_table_row(&t)[3].value = 1; /* harmless from here on */
+    kd_table_text(&t, 0, "more");
+    kd_table_mark(&t, 9);
+    assert_int_equal(kd_table_keep(&t, "name"), -1);
+    assert_int_equal(kd_table_end(&t), -1);
+    assert_string_equal(err.text, "no column \"tpo1\"; did you mean \"top1\"?");
+    assert_int_equal(t.n_rows, 3);
+    kd_table_release(&t);
+}
+
+static void columns_may_be_kept_twice_and_keep_their_texts(void **state)
+{
+    (void)state;
+    struct kd_table t;
+    table_make(&t);
+    assert_int_equal(kd_table_keep(&t, "n,name,name"), 0);
+    kd_table_filter(&t, 2, "=*");
+    assert_int_equal(t.n_rows, 1);
+    assert_string_equal(t.cells[1].text, "=1+1");
+    assert_string_equal(t.cells[2].text, "=1+1");
+    assert_true(kd_table_is_marked(&t, 0) && t.n_marked == 1);
     kd_table_release(&t);
 }
 
@@ -262,7 +339,8 @@ static void long_names_are_shortened_and_wrapped(void **state)
 {
     (void)state;
     struct kd_bytes out = {0};
-    char *name = kd_name_short("kd,network=mlp-9,learning_rate=0.1,temperature=2,alpha=0.5", &err);
+    char *name =
+        kd_name_short("kd,network=mlp-9,learning_rate=0.1,temperature=2,alpha=0.5", false, &err);
     assert_string_equal(name, "kd,mlp-9,rate=0.1,T=2,\xCE\xB1=0.5");
     kd_free(name);
     assert_int_equal(kd_text_piece("ab,cdef", 5), 3);
@@ -289,6 +367,9 @@ int main(void)
         cmocka_unit_test(a_resumed_training_replaces_its_epochs),
         cmocka_unit_test(best_epoch_is_by_accuracy_then_loss_then_the_earlier),
         cmocka_unit_test(every_form_shows_the_same_table),
+        cmocka_unit_test(a_terminal_gets_what_fits_it_and_is_told_the_rest),
+        cmocka_unit_test(a_table_remembers_its_first_error),
+        cmocka_unit_test(columns_may_be_kept_twice_and_keep_their_texts),
         cmocka_unit_test(sorting_keeps_marks_and_puts_the_empty_last),
         cmocka_unit_test(numbers_read_back_and_group),
         cmocka_unit_test(text_is_made_harmless),

@@ -12,7 +12,7 @@ void kd_number_grouped(double v, int digits, char out[64]);
 /* Columns that UTF-8 text takes on a terminal. */
 size_t kd_text_width(const char *text);
 /* A model's name with the settings that a sweep writes into it in short. Caller: kd_free. */
-char *kd_name_short(const char *name, struct kd_err *err);
+char *kd_name_short(const char *name, bool ascii, struct kd_err *err);
 /* Bytes of the longest start of the text that takes at most `width` columns, cut behind a comma, a
  * slash or a space where there is one; all of it where it fits; at least one character. */
 size_t kd_text_piece(const char *text, size_t width);

@@ -20,15 +20,6 @@ int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, str
 /* A row per epoch of every log. */
 int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 
-/* Keeps the columns whose keys are in `keys` ("name,top1,errors"), in that order. The new column
- * list is owned by the caller (kd_free(*columns)) and must outlive the table. Unknown key: an error
- * that names the nearest. */
-int kd_table_keep(struct kd_table *t, const char *keys, struct kd_column **columns,
-                  struct kd_err *err);
-/* Keeps the rows whose text in a column matches a shell pattern ("kd*"). */
-void kd_table_filter(struct kd_table *t, size_t column, const char *pattern);
-int kd_table_find(const struct kd_table *t, const char *key, size_t *column, struct kd_err *err);
-
 /* "digits: test split (5,000 images), 5 seeds, one teacher for all seeds." A sentence a run, each
  * on its line. */
 int kd_words_heading(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err);
@@ -40,29 +31,27 @@ int kd_words_origin(const struct kd_report *report, struct kd_bytes *out, struct
 int kd_words_on_differences(const struct kd_report *report, const struct kd_table *t,
                             struct kd_bytes *out, struct kd_err *err);
 /* A log as a table, with curves in block characters above it. */
-int kd_words_log(const struct kd_report *report, const struct kd_result *r, bool colour,
-                 struct kd_bytes *out, struct kd_err *err);
+int kd_words_log(const struct kd_report *report, const struct kd_result *r,
+                 const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err);
 /* "n models: ..." each note on its line after `bullet`. */
 int kd_words_notes(const struct kd_report *report, const char *bullet, struct kd_bytes *out,
                    struct kd_err *err);
 
 /* The table of models as it is asked for. */
 struct kd_table_view {
-    enum kd_form form;
-    bool colour; /* terminal only */
+    struct kd_table_style style;
     const char *columns, *sort,
         *filter; /* NULL: the form's own columns, the run's order, every model */
 };
-/* Makes the table of models as a view has it; *columns: kd_free after the table. */
+/* Makes the table of models as a view has it. */
 int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,
-                  struct kd_table *t, struct kd_column **columns, struct kd_err *err);
+                  struct kd_table *t, struct kd_err *err);
 /* The figures that the brief table leaves out: quality beyond top-1, and cost. No rows where there
  * are none. */
 int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
-                    struct kd_table *t, struct kd_column **columns, struct kd_err *err);
-/* The table of differences for people: the run only where there are several. *columns as above. */
-int kd_view_differences(const struct kd_report *report, struct kd_table *t,
-                        struct kd_column **columns, struct kd_err *err);
+                    struct kd_table *t, struct kd_err *err);
+/* The table of differences for people: the run only where there are several. */
+int kd_view_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* The report in a form: heading, models, differences and notes; in CSV the models alone. */
 int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
                      struct kd_bytes *out, struct kd_err *err);

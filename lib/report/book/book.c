@@ -20,13 +20,16 @@ int kd_book_formats(struct kd_book *b)
                                           [KD_CELL_RATE] = "0.00%",
                                           [KD_CELL_REAL] = "0.0###",
                                           [KD_CELL_RATIO] = "0.00\"x\"",
-                                          [KD_CELL_MEASURE] = "0.0000##"};
+                                          [KD_CELL_MEASURE] = "0.0000##",
+                                          [KD_CELL_WHOLE] = "0",
+                                          [KD_CELL_FIXED3] = "0.000",
+                                          [KD_CELL_FIXED4] = "0.0000"};
     b->head = workbook_add_format(b->workbook);
     b->head_right = workbook_add_format(b->workbook);
     b->marked = workbook_add_format(b->workbook);
     b->wrap = workbook_add_format(b->workbook);
     b->text = workbook_add_format(b->workbook);
-    for (size_t i = 0; i <= KD_CELL_RATIO; i++)
+    for (size_t i = 0; i < KD_CELL_KINDS; i++)
         if (!(b->by_kind[i] = with_numbers(b->workbook, numbers[i])))
             return kd_fail_memory(b->err, "no memory for a workbook");
     if (!b->head || !b->head_right || !b->marked || !b->wrap || !b->text)

@@ -7,7 +7,7 @@
 
 struct kd_book {
     lxw_workbook *workbook;
-    lxw_format *head, *head_right, *text, *marked, *wrap, *by_kind[KD_CELL_RATIO + 1];
+    lxw_format *head, *head_right, *text, *marked, *wrap, *by_kind[KD_CELL_KINDS];
     struct kd_err *err;
 };
 

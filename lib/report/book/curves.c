@@ -89,7 +89,7 @@ int kd_book_curves(struct kd_book *b, const struct kd_report *report, const stru
         return -1;
     for (size_t i = 0; i < n; i++) {
         uint32_t row = NAMES + 1 + (uint32_t)i;
-        char *name = kd_name_short(curves[i].r->name, b->err);
+        char *name = kd_name_short(curves[i].r->name, false, b->err);
         int status = name ? kd_book_text(b, sheet, row, 0, name, b->text) : -1;
         kd_free(name);
         if (status == 0) status = kd_book_text(b, sheet, row, 1, curves[i].r->name, b->text);

@@ -175,7 +175,7 @@ void kd_text_fit(const char *text, double size, double width, char out[160])
     out[0] = '\0';
     struct kd_err ignored;
     bool fits = strlen(text) < 150 && kd_type_width(text, size) <= width;
-    char *brief = fits ? NULL : kd_name_short(text, &ignored);
+    char *brief = fits ? NULL : kd_name_short(text, false, &ignored);
     if (brief) {
         text = brief;
         fits = strlen(text) < 150 && kd_type_width(text, size) <= width;

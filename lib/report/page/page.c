@@ -92,8 +92,7 @@ static int put_notes(const struct kd_report *report, struct kd_bytes *out, struc
 static int put_differences(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
-    struct kd_column *columns;
-    if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
+    if (kd_view_differences(report, &t, err) < 0) return -1;
     struct kd_bytes words = {0};
     int status = kd_words_on_differences(report, &t, &words, err);
     if (status == 0 && t.n_rows)
@@ -103,7 +102,6 @@ static int put_differences(const struct kd_report *report, struct kd_bytes *out,
         status = kd_bytes_format(out, err, "<p class=\"faint\">%s</p>\n", words.data);
     kd_bytes_release(&words);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 
@@ -143,10 +141,9 @@ end:
 
 static int put_models(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    const struct kd_table_view view = {.form = KD_FORM_MARKDOWN};
+    const struct kd_table_view view = {.style = {.form = KD_FORM_MARKDOWN}};
     struct kd_table t;
-    struct kd_column *columns;
-    if (kd_view_table(report, &view, &t, &columns, err) < 0) return -1;
+    if (kd_view_table(report, &view, &t, err) < 0) return -1;
     int status = t.n_rows ? put_table(&t, out, err) : 0;
     if (status == 0 && t.n_marked)
         status = put(out,
@@ -154,20 +151,17 @@ static int put_models(const struct kd_report *report, struct kd_bytes *out, stru
                      "standard deviation over seeds.</p>\n",
                      err);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 
 static int put_further(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    const struct kd_table_view view = {.form = KD_FORM_MARKDOWN};
+    const struct kd_table_view view = {.style = {.form = KD_FORM_MARKDOWN}};
     struct kd_table t;
-    struct kd_column *columns;
-    if (kd_view_further(report, &view, &t, &columns, err) < 0) return -1;
+    if (kd_view_further(report, &view, &t, err) < 0) return -1;
     int status = t.n_rows ? put(out, "<h2>Quality and cost</h2>\n", err) : 0;
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 
@@ -187,17 +181,15 @@ static int put_charts(const struct kd_chart_set *set, struct kd_bytes *out, stru
 static int put_seeds(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
-    struct kd_column *columns = NULL;
     struct kd_bytes keys = {0};
     int status = kd_table_seeds(report, &t, err);
     for (size_t c = report->n_runs > 1 ? 0 : 1; c < t.n_columns && status == 0; c++)
         status = kd_bytes_format(&keys, err, "%s%s", keys.size ? "," : "", t.columns[c].key);
-    if (status == 0) status = kd_table_keep(&t, keys.data, &columns, err);
+    if (status == 0) status = kd_table_keep(&t, keys.data);
     kd_bytes_release(&keys);
     if (status == 0 && t.n_rows) status = put(out, "<h2>Every seed, and its command</h2>\n", err);
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 

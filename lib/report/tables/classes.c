@@ -9,13 +9,13 @@
  * spread. */
 #define CLASS_COLUMNS(seed, several)                                                               \
     {                                                                                              \
-        {"run", "run", KD_CELL_TEXT, false}, {"name", "model", KD_CELL_TEXT, false},               \
-            {seed, seed, KD_CELL_COUNT, false}, {"class", "class", KD_CELL_COUNT, false},          \
-            {"trained_on", "trained on", KD_CELL_TEXT, false},                                     \
-            {"images", "images", KD_CELL_COUNT, false},                                            \
-            {"errors", "errors", KD_CELL_COUNT, several},                                          \
-            {"right", "right %", KD_CELL_RATE, false},                                             \
-            {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false},                         \
+        {"run", "run", KD_CELL_TEXT, false, 6}, {"name", "model", KD_CELL_TEXT, false, 0},         \
+            {seed, seed, KD_CELL_COUNT, false, 5}, {"class", "class", KD_CELL_COUNT, false, 0},    \
+            {"trained_on", "trained on", KD_CELL_TEXT, false, 3},                                  \
+            {"images", "images", KD_CELL_COUNT, false, 4},                                         \
+            {"errors", "errors", KD_CELL_COUNT, several, 0},                                       \
+            {"right", "right %", KD_CELL_RATE, false, 1},                                          \
+            {"mostly_taken_for", "mostly taken for", KD_CELL_TEXT, false, 2},                      \
     }
 static const struct kd_column of_models[] = CLASS_COLUMNS("seeds", true),
                               of_seeds[] = CLASS_COLUMNS("seed", false);
@@ -31,30 +31,29 @@ static size_t taken_for(const double *confusion, size_t classes, size_t k)
     return most;
 }
 
-static int add_class(const struct kd_report *report, const struct kd_entry *entry,
-                     const double *sum, size_t classes, size_t seeds, size_t k, bool unseen,
-                     struct kd_table *t, struct kd_err *err)
+static void add_class(const struct kd_report *report, const struct kd_entry *entry,
+                      const double *sum, size_t classes, size_t seeds, size_t k, bool unseen,
+                      struct kd_table *t)
 {
     const struct kd_result *r = &report->results[entry->first];
-    struct kd_cell *row = kd_table_row(t, err);
+    struct kd_cell *row = kd_table_row(t);
     const struct kd_stats errors = kd_class_errors(report, entry, k, classes);
     const size_t taken = taken_for(sum, classes, k);
     double images = 0;
     char text[32];
     for (size_t j = 0; j < classes; j++) images += sum[k * classes + j] / (double)seeds;
     snprintf(text, sizeof text, "%zu", taken);
-    if (!row || kd_cell_text(&row[RUN], report->runs[r->run].name, err) < 0 ||
-        kd_cell_text(&row[NAME], r->name, err) < 0 ||
-        kd_cell_text(&row[TRAINED_ON], unseen ? "no" : "yes", err) < 0 ||
-        (taken < classes && kd_cell_text(&row[TAKEN_FOR], text, err) < 0))
-        return -1;
+    kd_table_text(t, RUN, report->runs[r->run].name);
+    kd_table_text(t, NAME, r->name);
+    kd_table_text(t, TRAINED_ON, unseen ? "no" : "yes");
+    if (taken < classes) kd_table_text(t, TAKEN_FOR, text);
     row[SEED].value = t->columns == of_seeds ? r->seed : (double)seeds;
     row[CLASS].value = (double)k;
     row[IMAGES].value = images;
     row[ERRORS].value = errors.mean;
     row[ERRORS].sd = errors.sd;
     row[RIGHT].value = images > 0 ? 1 - errors.mean / images : NAN;
-    return unseen ? kd_table_mark(t, err) : 0;
+    if (unseen) kd_table_mark(t, t->n_rows - 1);
 }
 
 static int add_classes(const struct kd_report *report, const struct kd_entry *e, struct kd_table *t,
@@ -67,7 +66,7 @@ static int add_classes(const struct kd_report *report, const struct kd_entry *e,
     int status = unseen ? 0 : -1;
     if (status == 0) kd_unseen_of(&report->results[e->first], unseen, classes);
     for (size_t k = 0; k < classes && status == 0; k++)
-        status = add_class(report, e, sum, classes, seeds, k, unseen[k], t, err);
+        add_class(report, e, sum, classes, seeds, k, unseen[k], t);
     kd_free(unseen);
     kd_free(sum);
     return status;
@@ -75,16 +74,16 @@ static int add_classes(const struct kd_report *report, const struct kd_entry *e,
 
 int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
-    kd_table_init(t, "Classes", of_models, COLUMNS);
+    kd_table_init(t, "Classes", of_models, COLUMNS, err);
     for (size_t i = 0; i < report->n_entries; i++)
         if (add_classes(report, &report->entries[i], t, err) < 0) return -1;
-    return 0;
+    return kd_table_end(t);
 }
 
 int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
-    kd_table_init(t, "Classes by seed", of_seeds, COLUMNS);
+    kd_table_init(t, "Classes by seed", of_seeds, COLUMNS, err);
     for (size_t i = 0; i < report->n_results; i++)
         if (add_classes(report, &(struct kd_entry){i, 1}, t, err) < 0) return -1;
-    return 0;
+    return kd_table_end(t);
 }

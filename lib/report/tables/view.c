@@ -15,28 +15,22 @@ static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, 
 }
 
 int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,
-                  struct kd_table *t, struct kd_column **columns, struct kd_err *err)
+                  struct kd_table *t, struct kd_err *err)
 {
     struct kd_bytes keys = {0};
     size_t column;
-    int status = -1;
-    *columns = NULL;
-    if (kd_table_models(report, t, err) < 0) goto end;
-    if (view->filter) kd_table_filter(t, 1, view->filter);
-    if (view->sort) {
-        if (kd_table_find(t, view->sort, &column, err) < 0) goto end;
-        kd_table_sort(t, column, true);
+    const enum kd_form form = view->style.form;
+    const bool people = form != KD_FORM_CSV && form != KD_FORM_JSON;
+    int status = kd_table_models(report, t, err);
+    if (status == 0 && view->filter) kd_table_filter(t, 1, view->filter);
+    if (status == 0 && view->sort) status = kd_table_find(t, view->sort, &column);
+    if (status == 0 && view->sort) status = kd_table_sort(t, column, true);
+    if (status == 0 && view->columns && strcmp(view->columns, "all") != 0)
+        status = kd_table_keep(t, view->columns);
+    if (status == 0 && !view->columns && people) {
+        status = brief_columns(report, &keys, err);
+        if (status == 0) status = kd_table_keep(t, keys.data);
     }
-    bool people = view->form != KD_FORM_CSV && view->form != KD_FORM_JSON;
-    if (view->columns) {
-        if (strcmp(view->columns, "all") != 0 && kd_table_keep(t, view->columns, columns, err) < 0)
-            goto end;
-    } else if (people) {
-        if (brief_columns(report, &keys, err) < 0 || kd_table_keep(t, keys.data, columns, err) < 0)
-            goto end;
-    }
-    status = 0;
-end:
     kd_bytes_release(&keys);
     if (status < 0) kd_table_release(t);
     return status;
@@ -52,7 +46,7 @@ static const struct {
                {"batch_ms", false}, {"throughput", false}};
 
 int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
-                    struct kd_table *t, struct kd_column **columns, struct kd_err *err)
+                    struct kd_table *t, struct kd_err *err)
 {
     struct kd_bytes keys = {0};
     const size_t n = sizeof further / sizeof *further;
@@ -61,7 +55,7 @@ int kd_view_further(const struct kd_report *report, const struct kd_table_view *
     for (size_t i = 0; i < n && status == 0; i++)
         status = kd_bytes_format(&keys, err, "%s%s", i ? "," : "", further[i].key);
     all.columns = keys.data;
-    if (status == 0) status = kd_view_table(report, &all, t, columns, err);
+    if (status == 0) status = kd_view_table(report, &all, t, err);
     kd_bytes_release(&keys);
     if (status < 0) return -1;
     /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): kd_view_table fills t
@@ -69,7 +63,7 @@ int kd_view_further(const struct kd_report *report, const struct kd_table_view *
     for (size_t c = 0; c < t->n_columns; c++)
         for (size_t i = 0; i < n; i++)
             if (strcmp(t->columns[c].key, further[i].key) == 0)
-                (*columns)[c].spread &= further[i].spread;
+                t->own[c].spread &= further[i].spread;
     bool used = false;
     for (size_t c = 0; c < t->n_columns; c++)
         used |= t->columns[c].kind != KD_CELL_TEXT && kd_table_column_used(t, c);
@@ -77,13 +71,11 @@ int kd_view_further(const struct kd_report *report, const struct kd_table_view *
     return 0;
 }
 
-int kd_view_differences(const struct kd_report *report, struct kd_table *t,
-                        struct kd_column **columns, struct kd_err *err)
+int kd_view_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
 {
     static const char keys[] = "run,name,plain,difference,low,high,pairs,mcnemar_p,verdict";
-    *columns = NULL;
     int status = kd_table_differences(report, t, err);
-    if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4, columns, err);
+    if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4);
     if (status < 0) kd_table_release(t);
     return status;
 }
@@ -168,15 +160,23 @@ end:
     return status;
 }
 
-/* Sentences, a line each, behind what the form puts before them, and escaped for it. */
-static int put_lines(const struct kd_bytes *words, const char *before, enum kd_form form,
-                     struct kd_bytes *out, struct kd_err *err)
+/* Columns that sentences may take: those of the terminal, but not too many for the eye. */
+static size_t page(const struct kd_table_style *style, size_t most)
 {
+    return style->width && style->width < most ? style->width : most;
+}
+
+/* Sentences, a line each, behind what the form puts before them, and escaped for it. */
+static int put_lines(const struct kd_bytes *words, const char *before,
+                     const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
+{
+    const enum kd_form form = style->form;
     for (size_t at = 0; at < words->size;) {
         size_t length = strcspn(words->data + at, "\n");
         words->data[at + length] = '\0';
         if (form == KD_FORM_TERMINAL) {
-            if (kd_text_wrap(out, words->data + at, strlen(before), 100, err) < 0) return -1;
+            if (kd_text_wrap(out, words->data + at, strlen(before), page(style, 100), err) < 0)
+                return -1;
             at += length + 1;
             continue;
         }
@@ -189,28 +189,27 @@ static int put_lines(const struct kd_bytes *words, const char *before, enum kd_f
     return 0;
 }
 
-static int put_section(const char *title, const struct kd_bytes *words, enum kd_form form,
-                       struct kd_bytes *out, struct kd_err *err)
+static int put_section(const char *title, const struct kd_bytes *words,
+                       const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
+    const enum kd_form form = style->form;
     const char *before = form == KD_FORM_MARKDOWN ? "- " : form == KD_FORM_LATEX ? "% " : "  ";
     if (words->size == 0) return 0;
     if (kd_bytes_format(out, err, "\n%s%s:\n%s", form == KD_FORM_LATEX ? "% " : "", title,
                         form == KD_FORM_MARKDOWN ? "\n" : "") < 0)
         return -1;
-    return put_lines(words, before, form, out, err);
+    return put_lines(words, before, style, out, err);
 }
 
 static int put_further(const struct kd_report *report, const struct kd_table_view *view,
                        struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
-    struct kd_column *columns;
     if (view->columns) return 0;
-    if (kd_view_further(report, view, &t, &columns, err) < 0) return -1;
+    if (kd_view_further(report, view, &t, err) < 0) return -1;
     int status = t.n_rows ? kd_bytes_add(out, "\n", 1, err) : 0;
-    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, &view->style, out, err);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 
@@ -218,22 +217,20 @@ static int put_differences(const struct kd_report *report, const struct kd_table
                            struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
-    struct kd_column *columns;
-    if (kd_view_differences(report, &t, &columns, err) < 0) return -1;
+    if (kd_view_differences(report, &t, err) < 0) return -1;
     struct kd_bytes words = {0};
     int status = t.n_rows ? kd_words_on_differences(report, &t, &words, err) : 0;
-    if (status == 0 && t.n_rows && view->form == KD_FORM_TERMINAL) {
+    if (status == 0 && t.n_rows && view->style.form == KD_FORM_TERMINAL) {
         status = kd_bytes_add(out, "\n", 1, err);
-        if (status == 0) status = kd_text_wrap(out, words.data, 0, 100, err);
+        if (status == 0) status = kd_text_wrap(out, words.data, 0, page(&view->style, 100), err);
         if (status == 0) status = kd_bytes_add(out, "\n", 1, err);
     } else if (status == 0 && t.n_rows) {
-        status = kd_bytes_format(out, err, "\n%s%s\n\n", view->form == KD_FORM_LATEX ? "% " : "",
-                                 words.data);
+        status = kd_bytes_format(out, err, "\n%s%s\n\n",
+                                 view->style.form == KD_FORM_LATEX ? "% " : "", words.data);
     }
-    if (status == 0 && t.n_rows) status = kd_table_render(&t, view->form, view->colour, out, err);
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, &view->style, out, err);
     kd_bytes_release(&words);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
 
@@ -254,39 +251,37 @@ static int put_origin(const struct kd_report *report, enum kd_form form, struct 
 }
 
 static const char what_columns_mean[] =
-    "  Mean and standard deviation over seeds. valid.: on the validation images, which choose "
-    "epochs and students; smaller,\n"
-    "  faster: than the teacher; agreement: same class as the teacher; gap closed: share of the "
-    "way from plain to\n"
-    "  teacher, where this is more than its spread; NLL: mean cross-entropy; ECE: calibration "
-    "error; ms an image,\n"
-    "  a 1,000: given by itself, and 1,000 at a time.\n";
+    "Mean and standard deviation over seeds. valid.: on the validation images, which choose "
+    "epochs and students; smaller, faster: than the teacher; agreement: same class as the "
+    "teacher; gap closed: share of the way from plain to teacher, where this is more than its "
+    "spread; NLL: mean cross-entropy; ECE: calibration error; ms an image, a 1,000: given by "
+    "itself, and 1,000 at a time.";
 
 static int render_people(const struct kd_report *report, const struct kd_table_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_bytes heading = {0}, notes = {0};
-    const char *legend = view->form == KD_FORM_TERMINAL
+    const char *legend = view->style.form == KD_FORM_TERMINAL
                              ? "  * best mean on validation; kd-report --best prints its path\n"
                              : "\nBold: best student on validation.\n";
     int status = -1;
     if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)
         goto end;
-    if (put_lines(&heading, view->form == KD_FORM_LATEX ? "% " : "", view->form, out, err) < 0)
-        goto end;
+    const char *before = view->style.form == KD_FORM_LATEX ? "% " : "";
+    if (put_lines(&heading, before, &view->style, out, err) < 0) goto end;
     if (models->n_rows && (kd_bytes_add(out, "\n", 1, err) < 0 ||
-                           kd_table_render(models, view->form, view->colour, out, err) < 0))
+                           kd_table_render(models, &view->style, out, err) < 0))
         goto end;
-    if (models->n_marked && view->form != KD_FORM_LATEX &&
+    if (models->n_marked && view->style.form != KD_FORM_LATEX &&
         kd_bytes_add(out, legend, strlen(legend), err) < 0)
         goto end;
     if (put_further(report, view, out, err) < 0) goto end;
-    if (models->n_rows && view->form == KD_FORM_TERMINAL && !view->columns &&
-        kd_bytes_format(out, err, "%s", what_columns_mean) < 0)
+    if (models->n_rows && view->style.form == KD_FORM_TERMINAL && !view->columns &&
+        kd_text_wrap(out, what_columns_mean, 2, page(&view->style, 120), err) < 0)
         goto end;
     if (put_differences(report, view, out, err) < 0 ||
-        put_section("Notes", &notes, view->form, out, err) < 0 ||
-        put_origin(report, view->form, out, err) < 0)
+        put_section("Notes", &notes, &view->style, out, err) < 0 ||
+        put_origin(report, view->style.form, out, err) < 0)
         goto end;
     status = 0;
 end:
@@ -299,13 +294,11 @@ int kd_report_render(const struct kd_report *report, const struct kd_table_view 
                      struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table models;
-    struct kd_column *columns;
-    if (kd_view_table(report, view, &models, &columns, err) < 0) return -1;
-    int status = view->form == KD_FORM_JSON ? render_json(report, &models, out, err)
-                 : view->form == KD_FORM_CSV
-                     ? kd_table_render(&models, KD_FORM_CSV, false, out, err)
+    if (kd_view_table(report, view, &models, err) < 0) return -1;
+    int status = view->style.form == KD_FORM_JSON ? render_json(report, &models, out, err)
+                 : view->style.form == KD_FORM_CSV
+                     ? kd_table_render(&models, &view->style, out, err)
                      : render_people(report, view, &models, out, err);
     kd_table_release(&models);
-    kd_free(columns);
     return status;
 }

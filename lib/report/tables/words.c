@@ -125,11 +125,20 @@ int kd_words_notes(const struct kd_report *report, const char *bullet, struct kd
 
 #define CURVE 48 /* columns of a curve in block characters */
 
+struct curve {
+    const char *title;
+    size_t offset; /* of a double in struct kd_epoch */
+    bool percent;
+};
+
 /* A curve from its values: each column the mean of the epochs that fall into it. */
-static int curve(const char *title, const struct kd_log *log, size_t offset, bool percent,
+static int curve(const struct curve *what, const struct kd_log *log, bool ascii,
                  struct kd_bytes *out, struct kd_err *err)
 {
-    static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    static const char *const blocks[][8] = {{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
+                                            {"_", ".", ",", "-", "=", "+", "*", "#"}};
+    const size_t offset = what->offset;
+    const bool percent = what->percent;
     double low = INFINITY, high = -INFINITY, first = NAN, last = NAN;
     for (size_t i = 0; i < log->n; i++) {
         double v;
@@ -141,7 +150,7 @@ static int curve(const char *title, const struct kd_log *log, size_t offset, boo
         high = fmax(high, v);
     }
     if (isnan(first)) return 0;
-    if (kd_bytes_format(out, err, "  %-20s ", title) < 0) return -1;
+    if (kd_bytes_format(out, err, "  %-20s ", what->title) < 0) return -1;
     size_t columns = log->n < CURVE ? log->n : CURVE;
     for (size_t c = 0; c < columns; c++) {
         double sum = 0, n = 0;
@@ -151,7 +160,7 @@ static int curve(const char *title, const struct kd_log *log, size_t offset, boo
             if (isfinite(v)) sum += v, n++;
         }
         double level = high > low ? (sum / n - low) / (high - low) : 0.5;
-        const char *block = n > 0 ? blocks[(int)fmin(7, floor(8 * level))] : " ";
+        const char *block = n > 0 ? blocks[ascii][(int)fmin(7, floor(8 * level))] : " ";
         if (kd_bytes_add(out, block, strlen(block), err) < 0) return -1;
     }
     return kd_bytes_format(out, err, percent ? "  %.2f to %.2f %%\n" : "  %.4g to %.4g\n",
@@ -184,39 +193,32 @@ static int log_title(const struct kd_result *r, bool colour, struct kd_bytes *ou
     return kd_bytes_format(out, err, ".\n");
 }
 
-int kd_words_log(const struct kd_report *report, const struct kd_result *r, bool colour,
-                 struct kd_bytes *out, struct kd_err *err)
+int kd_words_log(const struct kd_report *report, const struct kd_result *r,
+                 const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
     static const char keys[] = "epoch,lr,train_loss,train_hard,train_soft,train_top1,"
                                "train_eval_loss,train_eval_top1,valid_loss,valid_top1,seconds";
+    static const struct curve curves[] = {
+        {"training loss", offsetof(struct kd_epoch, loss), false},
+        {"training top-1", offsetof(struct kd_epoch, train.top1), true},
+        {"validation loss", offsetof(struct kd_epoch, valid.loss), false},
+        {"validation top-1", offsetof(struct kd_epoch, valid.top1), true}};
     struct kd_report one = *report;
     struct kd_result copy = *r;
     struct kd_table t = {0};
-    struct kd_column *columns = NULL;
-    if (log_title(r, colour, out, err) < 0) return -1;
+    if (log_title(r, style->colour, out, err) < 0) return -1;
     if (r->log.n == 0) return 0;
-    if (curve("training loss", &r->log, offsetof(struct kd_epoch, loss), false, out, err) < 0 ||
-        curve("training top-1", &r->log, offsetof(struct kd_epoch, train.top1), true, out, err) <
-            0 ||
-        curve("validation loss", &r->log, offsetof(struct kd_epoch, valid.loss), false, out, err) <
-            0 ||
-        curve("validation top-1", &r->log, offsetof(struct kd_epoch, valid.top1), true, out, err) <
-            0)
-        return -1;
+    for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+        if (curve(&curves[i], &r->log, style->ascii, out, err) < 0) return -1;
     one.results = &copy;
     one.n_results = 1;
     int status = kd_table_logs(&one, &t, err);
-    if (status == 0) status = kd_table_keep(&t, keys, &columns, err);
+    if (status == 0) status = kd_table_keep(&t, keys);
     for (size_t i = 0; status == 0 && i < r->log.n; i++)
-        if (r->model && r->log.epochs[i].epoch == r->best_epoch) {
-            size_t n = t.n_rows; /* kd_table_mark marks the last row */
-            t.n_rows = i + 1;
-            status = kd_table_mark(&t, err);
-            t.n_rows = n;
-        }
+        if (r->model && r->log.epochs[i].epoch == r->best_epoch) kd_table_mark(&t, i);
+    if (status == 0) status = kd_table_end(&t);
     if (status == 0) status = kd_bytes_add(out, "\n", 1, err);
-    if (status == 0) status = kd_table_render(&t, KD_FORM_TERMINAL, colour, out, err);
+    if (status == 0) status = kd_table_render(&t, style, out, err);
     kd_table_release(&t);
-    kd_free(columns);
     return status;
 }
