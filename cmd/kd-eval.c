@@ -22,7 +22,7 @@ static const struct kd_option rows[] = {
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images, as mnist:test or png:DIR; default: the test split of what the model was "
              "trained on",
-     .more = "See `kd-data`(1)."},
+     .also = "dataset input images source", .more = "See `kd-data`(1)."},
     {"split", 0, NULL, KD_OPT_TEXT, O(split), .metavar = "SPLIT",
      .help = "test, train, or validation as the model's own training carved it; default test, of "
              "an experiment "
@@ -43,7 +43,8 @@ static const struct kd_option rows[] = {
          "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
          "confidence, accuracy"},
     {"time", 0, NULL, KD_OPT_BOOL, O(timing),
-     .help = "also the time for one image, and images a second 1,000 at a time"},
+     .help = "also the time for one image, and images a second 1,000 at a time",
+     .also = "latency speed benchmark"},
     {"save", 0, NULL, KD_OPT_BOOL, O(save),
      .help = "also write eval.json and logits.safetensors beside each model",
      .more = "The first holds confusion and bins too, the second the answers to the whole split."},

@@ -93,6 +93,15 @@ static int make_plan(struct kd_invocation *inv, struct kd_err *err)
     return status;
 }
 
+static const struct kd_opt_more more[] = {
+    {"set", "It holds for every step too."},
+    {"output", "Without it the plan goes to standard output."},
+    {"threads", "They are those of each step."},
+    {"seed", "It names the models of this seed alone."},
+    {"json", "It is the same as `--format json`."},
+    {0},
+};
+
 const struct kd_program kd_program = {
     .name = "kd-plan",
     .usage = "[OPTION]... EXPERIMENT",
@@ -108,6 +117,7 @@ const struct kd_program kd_program = {
                "--mem=4G\n"
                "  kd-plan configs/digits.json --json | jq -r '.steps[].outputs[]'\n",
     .sections = sections,
+    .more = more,
     .min_operands = 1,
     .max_operands = 1,
     .options_size = sizeof(struct options),

@@ -21,6 +21,7 @@ struct options {
 static const struct kd_option rows[] = {
     {"model", 'm', NULL, KD_OPT_TEXTS, O(models), .metavar = "MODEL",
      .help = "teacher: a model, a checkpoint, or - ; repeated: the mean of several",
+     .also = "teacher",
      .more = "A folder stands for the model or the checkpoint in it, also of a training that still "
              "runs; `-` reads standard input."},
     {"weights", 'w', NULL, KD_OPT_REALS, O(weights), .min = 0, .max = 1e9, .metavar = "W,...",
@@ -31,7 +32,7 @@ static const struct kd_option rows[] = {
              "alone"},
     {"data", 'd', NULL, KD_OPT_TEXT, O(data), .metavar = "SOURCE",
      .help = "images: mnist:train, digits, png:DIR, ...; all of the split, in its order",
-     .more = "See `kd-data`(1)."},
+     .also = "dataset input images source", .more = "See `kd-data`(1)."},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"logits", 0, NULL, KD_OPT_BOOL, O(logits), .preset = "true",

@@ -12,17 +12,22 @@
 
 static const struct {
     const char *name, *what;
+    const char *also; /* words that people type for it */
 } commands[] = {
-    {"train-teacher", "train a teacher network"},
-    {"soften", "write a teacher's soft targets, or show those of one image"},
-    {"train-student", "train a student network, with or without soft targets"},
-    {"correct", "correct a student for classes it never saw"},
-    {"eval", "measure models on any data"},
-    {"report", "compare the models of a run: tables, charts, logs, the best student"},
-    {"plan", "print an experiment's work for make, Slurm or another engine"},
-    {"data", "look at data, convert it, make the built-in digits"},
-    {"help", "open the manual of a command"},
-    {"version", "the version of kd"},
+    {"train-teacher", "train a teacher network", "teach teacher train"},
+    {"soften", "write a teacher's soft targets, or show those of one image",
+     "soft label predict-soft targets logits"},
+    {"train-student", "train a student network, with or without soft targets",
+     "distill student train"},
+    {"correct", "correct a student for classes it never saw", "fix"},
+    {"eval", "measure models on any data", "evaluate test measure score accuracy"},
+    {"report", "compare the models of a run: tables, charts, logs, the best student",
+     "show-run compare plot chart log"},
+    {"plan", "print an experiment's work for make, Slurm or another engine",
+     "tasks jobs make slurm dag"},
+    {"data", "look at data, convert it, make the built-in digits", "dataset inspect convert"},
+    {"help", "open the manual of a command", ""},
+    {"version", "the version of kd", ""},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -147,11 +152,31 @@ static bool is_command(const char *name)
     return false;
 }
 
+/* Commands that people call `name`, or that begin with it: "train-teacher or train-student". */
+static bool meant(const char *name, char *out, size_t room)
+{
+    const size_t size = strlen(name);
+    size_t used = 0;
+    for (size_t i = 0; i < COMMANDS && used < room; i++) {
+        bool fits = strncmp(commands[i].name, name, size) == 0;
+        for (const char *p = commands[i].also; *p && !fits; p += strspn(p, " ")) {
+            const size_t word = strcspn(p, " ");
+            fits = word == size && memcmp(p, name, size) == 0;
+            p += word;
+        }
+        if (fits)
+            used += (size_t)snprintf(out + used, room - used, "%s%s", used ? " or " : "",
+                                     commands[i].name);
+    }
+    return used > 0;
+}
+
 /* Why `name` could not be run. */
 static int cannot_run(const char *name)
 {
     struct kd_err err = {0};
     const char *names[COMMANDS], *near;
+    char text[200];
     if (errno != ENOENT && errno != ENAMETOOLONG) {
         kd_fail_errno(&err, "kd-%.200s cannot be run", name);
         return fail(1, &err);
@@ -161,6 +186,10 @@ static int cannot_run(const char *name)
         return fail(1, &err);
     }
     for (size_t i = 0; i < COMMANDS; i++) names[i] = commands[i].name;
+    if (meant(name, text, sizeof text)) {
+        kd_fail_usage(&err, "%.200s: no such command; did you mean %s?", name, text);
+        return fail(2, &err);
+    }
     near = kd_nearest(name, names, COMMANDS);
     if (near)
         kd_fail_usage(&err, "%.200s: no such command; did you mean %s?", name, near);

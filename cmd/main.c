@@ -18,11 +18,23 @@ enum { HELP_WIDTH = 80 };
 volatile int kd_stopping;
 
 static const struct kd_option common_rows[] = {
+    {.also = "gpu cuda device cpu mps",
+     .help = "kd works on the processor; --threads N says on how "
+             "many of its cores"},
+    {.also = "verbose debug",
+     .help = "messages are shown unless --quiet is given; --json has all "
+             "figures"},
+    {.also = "deterministic", .help = "the same --seed always gives the same bits"},
+    {.also = "config experiment cfg",
+     .help = "an experiment is named without an option, as "
+             "configs/digits.json"},
     {"output", 'o', NULL, KD_OPT_TEXT, offsetof(struct kd_common, output), .metavar = "PATH",
-     .help = "where the result goes (its folder is created); - is standard output"},
+     .help = "where the result goes (its folder is created); - is standard output",
+     .also = "out save-to outfile dest destination output-dir out-dir"},
     {"threads", 0, NULL, KD_OPT_INT, offsetof(struct kd_common, threads), .preset = "0", .min = 0,
      .max = 1024, .metavar = "N",
-     .help = "worker threads, 0 for one per usable processor; results do not depend on it"},
+     .help = "worker threads, 0 for one per usable processor; results do not depend on it",
+     .also = "jobs workers num-workers cpus cores nthreads"},
     {"seed", 0, NULL, KD_OPT_INT, offsetof(struct kd_common, seed), .preset = "1", .min = 0,
      .max = 9007199254740992.0, .metavar = "N",
      .help = "seed of all randomness; of an experiment, this one of its seeds alone"},
@@ -38,7 +50,7 @@ static const struct kd_option common_rows[] = {
      .help = "refuse input that is larger, unpacked; 0: than this machine's memory",
      .more = "Bombs, files that unpack to far more than they hold, are refused by it."},
     {"quiet", 'q', NULL, KD_OPT_BOOL, offsetof(struct kd_common, quiet),
-     .help = "no messages and no progress bar; errors are still told"},
+     .help = "no messages and no progress bar; errors are still told", .also = "silent"},
     {"help", 'h', NULL, KD_OPT_BOOL, offsetof(struct kd_common, help), .help = "show this help"},
     {"version", 0, NULL, KD_OPT_BOOL, offsetof(struct kd_common, version),
      .help = "version, compiler, flags, BLAS and its kernel"},

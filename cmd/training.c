@@ -10,10 +10,12 @@
 static const struct kd_option rows[] = {
     {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
      .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON",
+     .also = "model arch architecture net",
      .more = "A name such as `mlp-800-800` means flatten, then dense and relu of each width, then "
              "dense to the classes. See `kd-formats`(5) for other names and the layers."},
     {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24,
-     .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64"},
+     .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64",
+     .also = "hidden units width widths"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment, as students.kd.distill.alpha=0.5",
      .more = "May be repeated. The value is JSON, or else a word."},
@@ -21,11 +23,13 @@ static const struct kd_option rows[] = {
      .help = "folder of the run folders"},
     {"resume", 0, NULL, KD_OPT_BOOL, OPTION(resume),
      .help = "go on from the checkpoint, or start afresh where there is none",
+     .also = "continue restart from-checkpoint",
      .more = "The model is the same, bit for bit, as without the interruption. A checkpoint of "
              "another configuration, data or teacher is refused."},
     {"update", 'u', NULL, KD_OPT_BOOL, OPTION(update),
      .help = "pass over models that are there and were made from the same configuration, data and "
-             "teachers"},
+             "teachers",
+     .also = "skip-existing incremental"},
     {"list", 0, NULL, KD_OPT_BOOL, OPTION(list),
      .help = "print the options of each training, one a line, parents first, and train nothing",
      .more = "Words are quoted as the shell and `xargs`(1) read them."},
@@ -39,7 +43,8 @@ static const struct kd_option student_rows[] = {
              "default all",
      .more = "One point of a sweep is named in full, as `kd,temperature=2.5`."},
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, OPTION(soft_targets), .metavar = "FILE",
-     .help = "learn from this file (.safetensors, .npy, or - for a pipe)"},
+     .help = "learn from this file (.safetensors, .npy, or - for a pipe)",
+     .also = "logits targets softtargets"},
     {"teacher", 't', NULL, KD_OPT_TEXTS, OPTION(teachers), .metavar = "MODEL",
      .help = "learn from this model at hand; repeated: from their mean",
      .more = "A folder stands for the model in it."},
@@ -308,11 +313,9 @@ static int check_options(const struct training *w, const char *path, struct kd_e
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
     if (check_effects(w, path, err) < 0) return -1;
     if (path && strcmp(path, "-") != 0 && !kd_path_exists(path))
-        return kd_fail(
-            err,
-            "%s: there is no such experiment, a JSON file as those in configs/ (images are "
-            "named with --data)",
-            path);
+        return kd_fail_missing(err, path,
+                               "there is no such experiment, a JSON file as those in configs/ "
+                               "(images are named with --data)");
     return 0;
 }
 

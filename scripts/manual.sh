@@ -7,7 +7,9 @@
 set -eu
 bin=${BIN:-bin} pages=${PAGES:-cmd} check=no
 [ "${1-}" != --check ] || { check=yes; shift; }
-[ $# -gt 0 ] || set -- kd-train-teacher kd-soften kd-train-student kd-correct kd-eval kd-report kd-data
+if [ $# -eq 0 ]; then # kd itself has no table
+    for page in "$pages"/kd-*.1; do set -- "$@" "$(basename "$page" .1)"; done
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

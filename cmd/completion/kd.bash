@@ -25,5 +25,5 @@ _kd_complete() {
         fi
     done < <("${words[0]}" --complete "${words[@]:1}" 2>/dev/null)
 }
-complete -F _kd_complete kd kd-train-teacher kd-soften kd-train-student kd-correct kd-eval kd-report \
-    kd-data
+complete -F _kd_complete kd kd-{train-teacher,soften,train-student,correct,eval,report,plan,data} \
+    kd-{predict,show,quantize,export,import}

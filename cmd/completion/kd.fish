@@ -20,6 +20,7 @@ function __kd_complete
         end
     end
 end
-for name in kd kd-train-teacher kd-soften kd-train-student kd-correct kd-eval kd-report kd-data
+for name in kd kd-train-teacher kd-soften kd-train-student kd-correct kd-eval kd-report \
+    kd-plan kd-data kd-predict kd-show kd-quantize kd-export kd-import
     complete -c $name -f -a '(__kd_complete)'
 end

@@ -103,7 +103,7 @@ static int open_input(const char *path, struct kd_err *err)
     do fd = open(path, O_RDONLY | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
     if (fd >= 0) return fd;
-    if (errno == ENOENT) return kd_fail(err, "%s: there is no such file", path);
+    if (errno == ENOENT) return kd_fail_missing(err, path, "there is no such file");
     return kd_fail_errno(err, "%s: cannot open for reading", path);
 }
 

@@ -12,6 +12,17 @@ struct scan {
 /* cJSON needs some 80 bytes for a value that takes two in the text: this many are 320 MB. */
 #define VALUES_LIMIT ((size_t)4 << 20)
 
+/* What people know from other formats where JSON has another thing, or NULL. */
+static const char *elsewhere(const struct scan *s)
+{
+    const size_t left = (size_t)(s->end - s->p);
+    if (left == 0) return NULL;
+    if (*s->p == '#' || (left > 1 && *s->p == '/' && strchr("/*", s->p[1])))
+        return "a comment; JSON has none, so take it out";
+    if (*s->p == '\'') return "a single quote; JSON puts text in double quotes";
+    return NULL;
+}
+
 /* s->p is where it goes wrong. */
 static int wrong(const struct scan *s, const char *what)
 {
@@ -24,7 +35,9 @@ static int wrong(const struct scan *s, const char *what)
             column++;
         }
     }
-    return kd_fail(s->err, "%s: line %zu, column %zu: %s", s->name, line, column, what);
+    const char *known = elsewhere(s);
+    return kd_fail(s->err, "%s: line %zu, column %zu: %s", s->name, line, column,
+                   known ? known : what);
 }
 
 static void skip_space(struct scan *s)
@@ -167,7 +180,6 @@ static int check_word(struct scan *s)
         }
     }
     if (*s->p == '\'') return wrong(s, "strings stand in double quotes (\"), not in single ones");
-    if (*s->p == '/' || *s->p == '#') return wrong(s, "JSON has no comments");
     if (*s->p == ',') return wrong(s, "a value is missing before this comma");
     if (*s->p == '}' || *s->p == ']')
         return wrong(s, "a value is missing before this bracket (a comma too many?)");
@@ -226,11 +238,23 @@ static int check_value(struct scan *s, unsigned depth)
     return check_word(s);
 }
 
+/* "---", "key:" or "- item" where a value should begin. */
+static bool looks_like_yaml(const struct scan *s)
+{
+    const char *p = s->p;
+    if (s->end - p >= 3 && memcmp(p, "---", 3) == 0) return true;
+    if (s->end - p >= 2 && memcmp(p, "- ", 2) == 0) return true;
+    while (p < s->end && ((*p | 32) >= 'a' && (*p | 32) <= 'z')) p++;
+    return p > s->p && p < s->end && *p == ':';
+}
+
 int kd_json_check(const char *text, size_t size, const char *name, struct kd_err *err)
 {
     struct scan s = {.start = text, .p = text, .end = text + size, .name = name, .err = err};
     skip_space(&s);
     if (s.p == s.end) return kd_fail(err, "%s: empty, where JSON is expected", name);
+    if (looks_like_yaml(&s))
+        return kd_fail(err, "%s: this looks like YAML; kd reads JSON: {\"key\": value, ...}", name);
     if (check_value(&s, 0) < 0) return -1;
     skip_space(&s);
     if (s.p < s.end) return wrong(&s, "text behind the end of the JSON value");

@@ -36,11 +36,29 @@ const struct kd_opt_section *kd_opts_section(const struct kd_opt_section *sectio
     abort(); /* a mistake in the program, not in what it was given */
 }
 
+static bool is_end(const struct kd_option *row)
+{
+    return !row->flag && !row->key && !row->also;
+}
+
 const struct kd_option *kd_opt_next(const struct kd_opt_section *section,
                                     const struct kd_option *row)
 {
-    for (row = row ? row + 1 : section->rows; row && (row->flag || row->key); row++)
-        if (!section->only || (row->flag && kd_opt_listed(section->only, row->flag))) return row;
+    for (row = row ? row + 1 : section->rows; row && !is_end(row); row++)
+        if (section->only ? row->flag && kd_opt_listed(section->only, row->flag)
+                          : row->flag || row->key)
+            return row;
+    return NULL;
+}
+
+const struct kd_option *kd_opt_also(const struct kd_opt_section *section, const char *typed)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s", typed);
+    for (char *p = name; *p; p++)
+        if (*p == '_') *p = '-';
+    for (const struct kd_option *row = section->rows; row && !is_end(row); row++)
+        if (row->also && kd_opt_listed(row->also, name)) return row;
     return NULL;
 }
 

@@ -55,6 +55,12 @@ static int unknown_long(struct scan *s, const char *name, size_t size, struct kd
 {
     char typed[128];
     snprintf(typed, sizeof typed, "%.*s", size < 100 ? (int)size : 100, name);
+    for (const struct kd_opt_section *at = s->sections; at->rows; at++) {
+        const struct kd_option *row = kd_opt_also(at, typed);
+        if (row && row->flag)
+            return kd_fail_usage(err, "--%s: no such option; did you mean --%s?", typed, row->flag);
+        if (row) return kd_fail_usage(err, "--%s: no such option; %s", typed, row->help);
+    }
     const char *near = nearest_flag(s, typed, false), *no = "";
     if (!near && !strncmp(typed, "no-", 3) && (near = nearest_flag(s, typed + 3, true))) no = "no-";
     if (near)

@@ -54,7 +54,8 @@ static int unknown(const struct reader *r, const char *prefix, const char *typed
     if (!store.failed) {
         for (unsigned i = 0; i < n; i++) names[i] = store.data + at[i];
         for (size_t i = 0; !*prefix && r->besides[i] && n < 512; i++) names[n++] = r->besides[i];
-        near = kd_nearest(typed, names, n);
+        const struct kd_option *also = kd_opt_also(r->section, typed);
+        near = also && also->key && !*prefix ? also->key : kd_nearest(typed, names, n);
         if (strchr(typed, '.') && !*prefix && find_key(r, typed))
             kd_fail_usage(r->err, "%s%s\"%s\": dotted keys are for --set; nest objects here",
                           r->where, dot(r->where), typed);

@@ -12,6 +12,7 @@ enum { FLIPS(KD_CHOICE_ENUM) };
 const struct kd_option kd_augment_rows[] = {
     {"shift", 0, "shift", KD_OPT_INT, A(shift), .preset = "0", .min = 0, .max = 1024,
      .metavar = "PIXELS", .help = "move each training image by up to this much in both directions",
+     .also = "crop random-crop translate augment augmentation",
      .more = "The move is drawn anew in each epoch."},
     {"fill", 0, "fill", KD_OPT_CHOICE, A(fill), .preset = "zero", .choices = KD_CHOICES(FILLS),
      .metavar = "HOW", .help = "what a moved image leaves behind: raw 0, or its mirror image",
@@ -19,6 +20,7 @@ const struct kd_option kd_augment_rows[] = {
     {"flip", 0, "flip", KD_OPT_CHOICE, A(flip), .preset = "none", .choices = KD_CHOICES(FLIPS),
      .metavar = "HOW",
      .help = "mirror left and right: drawn anew each epoch, or drawn once and turned each epoch",
+     .also = "mirror hflip",
      .more = "`random` mirrors half of the images, drawn anew for each epoch or view; `alternate` "
              "draws once for each image, which is then turned from epoch to epoch or from view to "
              "view."},

@@ -76,7 +76,7 @@ const struct kd_option kd_soften_rows[] = {
     {"split", 0, "split", KD_OPT_TEXT, S(split), .preset = "train", .metavar = "SPLIT",
      .help = "which split of the data: train or test"},
     {"temperature", 'T', "temperature", KD_OPT_REALS, S(temperature), .min = 0.01, .max = 1e4,
-     .metavar = "T,...", .help = "temperatures of --probabilities and --show",
+     .metavar = "T,...", .help = "temperatures of --probabilities and --show", .also = "temp tau t",
      .more = "`--show` takes 1, 4 and 20 where none are given."},
     {"probabilities", 0, "probabilities", KD_OPT_BOOL, S(probabilities),
      .help = "write softmax(logits / T) for each temperature too"},

@@ -47,7 +47,12 @@ fits() { "$1" --complete "${@:2}" | cut -f 1 | tr '\n' ' '; }
 }
 
 @test "every option of every program is offered" {
-    for p in kd-train-teacher kd-soften kd-train-student kd-correct kd-eval kd-report kd-data; do
+    for p in "$BATS_TEST_DIRNAME"/../../cmd/kd-*.c; do
+        p=$(basename "$p" .c)
+        # each shell knows the program
+        for script in kd.bash _kd kd.fish; do
+            grep -Eq "(kd-|[{,])${p#kd-}\\>" "$BATS_TEST_DIRNAME/../../cmd/completion/$script"
+        done
         "$p" --help | sed -n 's/^ *\(-., \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p' | sort >help
         "$p" --complete -- | cut -f 1 | sort >offered
         diff help offered

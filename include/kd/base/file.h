@@ -55,6 +55,11 @@ void kd_leftovers_remove(const char *folder, time_t until);
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */
 char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */
 bool kd_path_exists(const char *path);
+/* What is there under a similar name, each part of the path taken by itself ("run/digit" for
+ * "runs/digits"); NULL where nothing is. Caller frees. */
+char *kd_path_near(const char *typed);
+/* "PATH: WHAT; did you mean NEAR?"; returns -1. */
+int kd_fail_missing(struct kd_err *err, const char *path, const char *what);
 /* The folder that the running program lies in, absolute; argv0 is how it was called. "" where
  * neither the system nor that tells. Caller frees. */
 char *kd_program_folder(const char *argv0, struct kd_err *err);

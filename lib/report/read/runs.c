@@ -5,6 +5,7 @@
 #include "kd/run/places.h"
 #include "read.h"
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,7 +228,9 @@ static int read_operand(struct kd_report *report, const char *path, struct kd_er
     struct stat st;
     size_t length;
     if (stat(path, &st) < 0)
-        return kd_fail_errno(err, "%s: no such run; name a folder such as runs/digits", path);
+        return errno == ENOENT
+                   ? kd_fail_missing(err, path, "no such run; name a folder such as runs/digits")
+                   : kd_fail_errno(err, "%s: run cannot be read", path);
     if (S_ISDIR(st.st_mode)) return read_folder(report, path, err);
     const char *base = kd_place_base(path, &length);
     char *folder =
