@@ -12,7 +12,8 @@
 # The package names for dnf, pacman, brew and conda were looked up; only those of apt were tried.
 set -eu
 
-# how to find it, needed for, package of Debian, dnf, pacman, brew, conda-forge (- is none).
+# how to find it, needed for, package of Debian, dnf, pacman, brew, conda-forge (- is none, = the
+# same as before).
 # `option` builds more of kd where it is there (charts, workbook).
 things() {
     cat <<'TABLE'
@@ -26,7 +27,7 @@ lib:libpng       build  libpng-dev        libpng-devel libpng libpng libpng
 lib:zlib         build  zlib1g-dev        zlib-devel zlib zlib zlib
 lib:libxxhash    build  libxxhash-dev     xxhash-devel xxhash xxhash xxhash
 lib:cairo        option libcairo2-dev     cairo-devel cairo cairo cairo
-lib:xlsxwriter   option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter libxlsxwriter libxlsxwriter
+lib:xlsxwriter option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter = =
 lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka
 cmd:bats         test   bats              bats bats bats-core bats-core
 cmd:jq           test   jq                jq jq jq jq
@@ -74,7 +75,8 @@ LIST
 # packages COLUMN: their names in one line, each once
 packages() {
     printf %s "$missing" | awk -v c=$(($1 + 1)) '
-        {n = split($c, names, ",")
+        {for (k = c; $k == "="; k--) continue
+         n = split($k, names, ",")
          for (i = 1; i <= n; i++) if (names[i] != "-" && !seen[names[i]]++) printf " %s", names[i]}'
 }
 

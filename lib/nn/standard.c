@@ -48,7 +48,7 @@ static cJSON *mlp(const char *name, struct kd_err *err)
 #define POOL                "{\"kind\":\"maxpool\"}"
 #define AVERAGE             "{\"kind\":\"avgpool\"}"
 #define DENSE(units)        "{\"kind\":\"dense\",\"units\":" units "}"
-#define TWICE(filters)      "{\"kind\":\"residual\",\"body\":[" BLOCK(filters) "," BLOCK(filters) "]}"
+#define TWICE(n)            "{\"kind\":\"residual\",\"body\":[" BLOCK(n) "," BLOCK(n) "]}"
 /* He et al. 2016, figure 2 with batch norm; the first block of a width halves the maps and projects
  * its input. */
 #define RES_BODY(filters, more)                                                                    \

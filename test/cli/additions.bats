@@ -30,7 +30,9 @@ setup_file() {
     cp -Rp "$top"/{Makefile,VERSION,cmd,include,lib,scripts,configs,bin} "$COPY"
     mkdir "$COPY/test"
     cp -Rp "$top/$out"/{cmd,lib,plain,flags,libkd.a,libkdreport.a} "$COPY/$out"
-    for isa in avx2 avx512; do [ ! -d "$top/$out/$isa" ] || cp -Rp "$top/$out/$isa" "$COPY/$out"; done
+    for isa in avx2 avx512; do
+        [ ! -d "$top/$out/$isa" ] || cp -Rp "$top/$out/$isa" "$COPY/$out"
+    done
     cd "$COPY"
 
     cp "$HERE/source/stripes.c" lib/data/

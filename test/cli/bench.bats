@@ -92,11 +92,7 @@ python() {
     run --separate-stderr "$compare" --table --to "$pairs"
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
-    [ "${lines[0]}" = "|  | work, images a second | kd | PyTorch 1.13 as installed | PyTorch 1.13 at its best | PyTorch 2.13 at its best | kd / the faster PyTorch | goal | of sgemm | memory, MB | share |" ]
-    [ "${lines[2]}" = "| W1 | train 784-1200-1200-10, dropout, SGD, batch 100 | 23,000 | 8,000 | 10,500 | 7,000 | 2.19 (2.00 to 2.40) | 2.0 yes | 60 % | 48 / 320 | 0.15 yes |" ]
-    [ "${lines[3]}" = "| W5i | the same, inference, batch 128 | 610 | 305 | 505 | 590 | 1.03 (1.03 to 1.03) | 1.3 no | 130 % | 250 / 400 | 0.62 no |" ]
-    [[ "${lines[4]}" == "| C1 |"*"| 20,000 | 8,000 | 8,500 | 8,600 | 2.33 (2.33 to 2.33) | 2.2 yes | - | 95 / 400 | 0.24 yes |" ]]
-    [ "${lines[5]}" = "A processor, 2 threads; BLAS kernel SkylakeX, sgemm 240 GFLOP/s on one thread and 450 on 2; PyTorch 1.13.0a0 and 2.13.0+cpu; 1 to 3 pairs a row, median and range; 1 pairs in which others had a core are left out; 2 of 3 rows at their goal." ]
+    diff "$top/test/fixtures/compare/table.md" - <<<"$output"
     "$compare" --table --text --to "$pairs" |
         grep -E '^W1 +train .* 2\.19 \(2\.00 to 2\.40\) +2\.0 yes'
     printf 'above\n<!-- compare_torch -->\nold\n<!-- end -->\nbelow\n' >page.md
@@ -123,8 +119,12 @@ stand_ins() {
 #!/bin/sh
 . ./say
 case "$*" in
-*--machine*) n=$(head -n 1 cores); sed -i 1d cores; say '{"sgemm_one": 100, "sgemm_all": '"${n:-200}"', "threads": 2, "blas": "B"}' machine ;;
-*) for w; do :; done; say '{"workload": "'"$w"'", "threads": 2, "images_per_second": 300, "peak_mb": 50}' kd ;;
+*--machine*)
+    n=$(head -n 1 cores); sed -i 1d cores
+    say '{"sgemm_one": 100, "threads": 2, "blas": "B", "sgemm_all": '"${n:-200}}" machine ;;
+*)
+    for w; do :; done
+    say '{"threads": 2, "images_per_second": 300, "peak_mb": 50, "workload": "'"$w"'"}' kd ;;
 esac
 EOF
     cat >python.sh <<'EOF'
@@ -134,7 +134,8 @@ case "$*" in
 *"import torch"*) echo 9.1.0 ;;
 *) s=best; case "$*" in *--installed*) s=installed ;; esac
     [ -n "$OPENBLAS_CORETYPE" ] && s=wrong
-    say '{"workload": "'"$2"'", "torch": "9.1.0", "settings": "'$s'", "images_per_second": 100, "peak_mb": 200}' "$s $OMP_WAIT_POLICY" ;;
+    text='{"torch": "9.1.0", "images_per_second": 100, "peak_mb": 200,'
+    say "$text \"workload\": \"$2\", \"settings\": \"$s\"}" "$s $OMP_WAIT_POLICY" ;;
 esac
 EOF
     chmod +x bench.sh python.sh
@@ -151,9 +152,10 @@ compared() {
     printf '200\n200\n200\n150\n' >cores # the second pair ends with a core and a half
     compared --pairs 2 --others 64 W1 >table
     jq -es 'map(.good) == [true, false, true] and map(.pair) == [1, 2, 2]' pairs
-    [ "$(tr '\n' ',' <calls)" = \
-        "machine,kd,installed ,best passive,machine,machine,best passive,installed ,kd,machine,machine,best passive,installed ,kd,machine," ]
-    grep -q '| W1 | .* | 300 | 100 | 100 | 3.00 (3.00 to 3.00) | 2.0 yes | - | 50 / 200 | 0.25 yes |' table
+    back="machine,best passive,installed ,kd,machine,"
+    [ "$(tr '\n' ',' <calls)" = "machine,kd,installed ,best passive,machine,$back$back" ]
+    row='| 300 | 100 | 100 | 3.00 (3.00 to 3.00) | 2.0 yes | - | 50 / 200 | 0.25 yes |'
+    grep '^| W1 |' table | grep -qF "$row"
     grep -q 'cores 1.00 0.75.*(again)' messages
 }
 

@@ -14,7 +14,8 @@ names() {
 tags() {
     awk '/^\.(TP|TQ)/ { getline; print } /^\.It Fl/ { gsub(/Fl /, "-"); sub(/^\.It /, "");
         print }' "$1" |
-        sed 's/^\.\([BI]\|BR\|BI\|RB\|RI\|IR\|IB\) //; s/\\f[BIRP]//g; s/\\-/-/g; s/"//g; s/ *, */, /g'
+        sed 's/^\.\([BI]\|BR\|BI\|RB\|RI\|IR\|IB\) //; s/\\f[BIRP]//g; s/\\-/-/g; s/"//g
+            s/ *, */, /g'
 }
 
 "$1" --help >"$work/text"

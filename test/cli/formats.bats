@@ -30,7 +30,8 @@ setup() {
     cmp <(head -n "$before" run/log.jsonl) "$BATS_TEST_DIRNAME/../fixtures/format1/run/log.jsonl"
 }
 @test "files written before kd had an option are as good as with its default" {
-    again="--data tensors:images.safetensors --epochs 200 --batch 4 --learning-rate 0.01 --checkpoint-every 1steps --no-provenance --quiet"
+    again="--data tensors:images.safetensors --epochs 200 --batch 4 --learning-rate 0.01"
+    again="$again --checkpoint-every 1steps --no-provenance --quiet"
     net='["flatten",{"kind":"dense","units":3},"relu",{"kind":"dense"}]'
     before=$(wc -l <run/log.jsonl)
     gone=$(printf 's/%s/%19s/; s/%s/%34s/' '\\"nesterov\\":false,' '' \

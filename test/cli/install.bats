@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 {
     struct kd_err err = {0};
     struct kd_model model;
-    if (argc != 2 || kd_model_read(argv[1], &model, &err) < 0) return fprintf(stderr, "%s\n", err.text), 1;
+    if (argc != 2 || kd_model_read(argv[1], &model, &err) < 0)
+        return fprintf(stderr, "%s\n", err.text), 1;
     printf("%zu %s\n", model.net->parameters, model.fingerprint);
     kd_model_release(&model);
 }

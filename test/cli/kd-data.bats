@@ -127,7 +127,8 @@ bats_require_minimum_version 1.5.0
 @test "validation images go to a folder of IDX or PNG files as train or test, by way of tensors" {
     for form in idx png; do
         for source in idx:idx:validation "idx:idx idx:idx:validation"; do
-            refused 2 "idx:idx:validation: a folder of $form files holds the splits train and test alone" "--to tensors" \
+            refused 2 "idx:idx:validation: a folder of $form files holds the splits train" \
+                "--to tensors" \
                 "tensors:FILE:test" -- kd-data convert $source --validation 2 --to $form -o kept
             [ ! -e kept ]
         done

@@ -21,7 +21,8 @@ setup() {
     [ "$status" -eq 0 ]
     [ -z "$stderr" ]
     [ "${#lines[@]}" -eq 4 ]
-    [[ "${lines[0]}" =~ ^model\ +data\ +images\ +top-1\ %\ +top-5\ %\ +errors\ +NLL\ +ECE\ +parameters\ +multiply-adds$ ]]
+    [ "$(tr -s ' ' <<<"${lines[0]}")" = \
+        "model data images top-1 % top-5 % errors NLL ECE parameters multiply-adds" ]
     [[ "${lines[1]}" == T/model.safetensors*" idx:set:test "*" 100 "*" 25450 "* ]]
     [ "${lines[1]}" = "${lines[3]}" ]
     [ "$(awk '{print length}' <<<"$output" | sort -u | wc -l)" -eq 1 ]
@@ -166,7 +167,8 @@ JSON
     [ "$(jq -r .fingerprint $m/eval.json | sort -u | wc -l)" -eq 1 ]
     run --separate-stderr kd-eval -x x.json --runs elsewhere
     [ "$status" -eq 1 ]
-    [ "$stderr" = "kd-eval: elsewhere/x: there is no model of it; train them first, or say where they are with --runs" ]
+    [ "$stderr" = "kd-eval: elsewhere/x: there is no model of it; train them first, or say where \
+they are with --runs" ]
 }
 
 @test "an experiment on images without a test split is evaluated on validation, with a note" {

@@ -126,7 +126,8 @@ shapes() {
 @test "an experiment: each seed's teacher, where students look; --update skips what is current" {
     echo '{"name": "x", "seeds": 2, "data": {"source": "idx:set"}, "soften": {"half": true},
         "teacher": {"network": "mlp-8", "train": {"epochs": 1}}}' >x.json
-    refused 1 "runs/x/teacher/s1/model.safetensors: not there yet; train it with kd-train-teacher x.json --seed 1" -- \
+    refused 1 "runs/x/teacher/s1/model.safetensors: not there yet" \
+        "train it with kd-train-teacher x.json --seed 1" -- \
         kd-soften x.json -q
     kd-train-teacher x.json -q
     run --separate-stderr kd-soften x.json -q
@@ -235,7 +236,10 @@ shapes() {
     refused 2 "--temperature 1,4,20" -- soften -m T1 --no-logits -o kept/s.safetensors
     echo '{"data": {"source": "idx:set"}, "students": {"a": {"network": "mlp-4"}}}' >x.json
     refused 2 'x.json: it has no "teacher"' -- kd-soften x.json
-    large='{"__metadata__":{"kd.kind":"model","kd.normalize":"{\"mean\":[0],\"std\":[1]}","kd.network":"{\"input\":[1,28,28],\"classes\":10,\"layers\":[\"flatten\",{\"kind\":\"dense\",\"bias\":false}]}"},"1.weight":{"dtype":"F32","shape":[10,784],"data_offsets":[0,31360]}}'
+    large='{"__metadata__":{"kd.kind":"model","kd.normalize":"{\"mean\":[0],\"std\":[1]}",
+        "kd.network":"{\"input\":[1,28,28],\"classes\":10,'
+    large=$large'\"layers\":[\"flatten\",{\"kind\":\"dense\",\"bias\":false}]}"},
+        "1.weight":{"dtype":"F32","shape":[10,784],"data_offsets":[0,31360]}}'
     printf '\377\377\177\177%.0s' {1..7840} >weights # the largest number
     tensors large.safetensors "$large" weights
     refused 1 "large.safetensors: its logit " "of image 0 is inf" -- soften -m large.safetensors \

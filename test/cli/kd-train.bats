@@ -159,7 +159,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 @test "points of a sweep have names that folders can have" {
     echo '["flatten", "dense"]' >linear.json
     sweep() {
-        echo "{\"data\": {\"source\": \"idx:set\"}, \"students\": {\"a\": {\"train\": {\"epochs\": 1}, \"sweep\": $1}}}" >s.json
+        echo '{"data": {"source": "idx:set"}, "students": {"a": {"train": {"epochs": 1},' \
+            "\"sweep\": $1}}}" >s.json
     }
     sweep '{"network": ["mlp-4", "linear.json"]}'
     kd-train-student s.json -q
@@ -207,7 +208,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     cmp with-file/model.safetensors without/model.safetensors
     mv away runs/x/soft
     kd-train-teacher x.json -q --seed 1 --set teacher.train.epochs=2
-    refused 1 "runs/x/soft/s1/teacher.safetensors: made by another teacher than runs/x/teacher/s1/model.safetensors" \
+    refused 1 "runs/x/soft/s1/teacher.safetensors: made by another teacher" \
+        " than runs/x/teacher/s1/model.safetensors" \
         "kd-soften x.json" -- kd-train-student x.json -q --seed 1 \
         --student kd,temperature=1,optimizer=sgd
 }

@@ -96,7 +96,8 @@ idx() {
     idx large 100000
     gzip -1 large/train-images-idx3-ubyte
     [ "$(wc -c <large/train-images-idx3-ubyte.gz)" -lt 1000000 ]
-    refused 1 "large/train-images-idx3-ubyte.gz: the header promises 78400000 bytes, the limit is 67108864; --read-limit raises" -- \
+    refused 1 "large/train-images-idx3-ubyte.gz: the header promises 78400000 bytes" \
+        ", the limit is 67108864; --read-limit raises" -- \
         kd-data inspect idx:large --read-limit 0.0625
     kd-data inspect idx:large --read-limit 0.08
     mkdir -p png/a png/b

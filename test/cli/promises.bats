@@ -69,7 +69,8 @@ stop() {
 }
 
 @test "Stopped, it goes on" {
-    hours="--data idx:set --layers 32 --epochs 150 --batch 8 --checkpoint-every 5steps --quiet --no-provenance"
+    hours="--data idx:set --layers 32 --epochs 150 --batch 8 --checkpoint-every 5steps"
+    hours="$hours --quiet --no-provenance"
     kd-train-teacher $hours -o whole
     for signal in $(signals INT TERM KILL); do
         rm -rf run
@@ -103,7 +104,8 @@ stop() {
     kd-train-teacher ${long/--quiet/} -o run --resume 2>messages 3>&- &
     pid=$!
     set +m
-    wait_for grep -q "going on from run/checkpoint.previous.safetensors: run/checkpoint.safetensors: " messages
+    from="going on from run/checkpoint.previous.safetensors: run/checkpoint.safetensors: "
+    wait_for grep -q "$from" messages
     wait_for kd-eval run/checkpoint.safetensors --data idx:set:test --quiet
     stop TERM
     train --epochs 1 -o run # another one: what was there goes
@@ -209,7 +211,8 @@ stop() {
 @test "each promise of the manual is tested here, and each test is a promise" {
     sed -n '/^\.SH PROMISES/,/^\.PP/p' "$BATS_TEST_DIRNAME/../../cmd/kd-formats.5" |
         sed -n '/^\.TP/{n; s/^\.B //p}' | sort >promised
-    sed -n 's/^@test "\(.*\)" {$/\1/p' "$BATS_TEST_FILENAME" | grep -v '^each promise' | sort >tested
+    sed -n 's/^@test "\(.*\)" {$/\1/p' "$BATS_TEST_FILENAME" | grep -v '^each promise' |
+        sort >tested
     [ "$(wc -l <promised)" -eq 9 ]
     diff promised tested
 }

@@ -11,7 +11,8 @@ setup_file() {
     done
     # one file a block
     awk -v dir="$CHECKOUT" \
-        '/^```sh$/ {n++; on=1; next} /^```$/ {on=0} on {print > sprintf("%s/block-%02d.sh", dir, n)}' \
+        '/^```sh$/ {n++; on=1; next} /^```$/ {on=0}
+        on {print > sprintf("%s/block-%02d.sh", dir, n)}' \
         "$top/README.md"
 }
 

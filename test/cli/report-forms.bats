@@ -102,7 +102,8 @@ evaluated() {
         n=$((n + 1))
         jq -e --arg f "$folder" --argjson t "$top1" --argjson e "$errors" --argjson n "$nll" \
             --argjson c "$ece" \
-            '[.seeds[] | select(.folder == $f) | .top1 == $t and .errors == $e and .nll == $n and .ece == $c] == [true]' r.json
+            '[.seeds[] | select(.folder == $f) |
+                .top1 == $t and .errors == $e and .nll == $n and .ece == $c] == [true]' r.json
         grep -F ",$top1,$errors," seeds.csv | grep -qF ",$nll,$ece," # CSV
         for v in "$top1" "$errors" "$nll" "$ece"; do
             grep -qF "data-v=\"$v\"" "$out/report.html"
@@ -117,7 +118,8 @@ evaluated() {
     [ "$n" -eq 6 ]
     # Means and spreads over the seeds, as people read them.
     sort -k3 means | awk \
-        '{ k = $0; sub(/^[^ ]* [^ ]* /, "", k); n[k]++; s[k] += 100 * $1; q[k] += 1e4 * $1 * $1; e[k] += $2 }
+        '{ k = $0; sub(/^[^ ]* [^ ]* /, "", k)
+           n[k]++; s[k] += 100 * $1; q[k] += 1e4 * $1 * $1; e[k] += $2 }
         END { for (k in n) { v = (q[k] - s[k] ^ 2 / n[k]) / (n[k] - 1);
         printf "%.2f ± %.2f\n", s[k] / n[k], sqrt(v > 0 ? v : 0) } }' >shown
     [ "$(wc -l <shown)" -eq 3 ]
@@ -206,7 +208,8 @@ evaluated() {
 }
 
 @test "every form says what made it; without that, equal reports are equal files" {
-    origin="kd $(cat "$BATS_TEST_DIRNAME/../../VERSION"): kd-report x.json --all; 6 models, fingerprint "
+    version=$(cat "$BATS_TEST_DIRNAME/../../VERSION")
+    origin="kd $version: kd-report x.json --all; 6 models, fingerprint "
     fingerprint=$(kd-report x.json --json |
         jq -r '.origin | capture("6 models, fingerprint (?<x>[0-9a-f]{32})$").x')
     origin+=$fingerprint

@@ -27,23 +27,28 @@ setup() {
 }
 
 # What the trainer would make anew, and what the report says was made otherwise: one name a line.
-wanted() { kd-train-student x.json --list --update "$@" | sed 's/^--student //; s/ --seed.*//' | tr -d "'"; }
+wanted() {
+    kd-train-student x.json --list --update "$@" | sed 's/^--student //; s/ --seed.*//' | tr -d "'"
+}
 reported() {
-    kd-report runs/x --json | jq -r '.notes[]' | sed -n 's/.*trained with other settings than .* has now: //p' |
+    kd-report runs/x --json | jq -r '.notes[]' |
+        sed -n 's/.*trained with other settings than .* has now: //p' |
         sed 's/ s1 ([^)]*)\.*//g; s/, /\n/g' | sort
 }
 
-@test "all of an experiment is trained, then its teacher alone with another carving: both want the students again" {
+@test "the teacher alone is trained with another carving: both want the students again" {
     [ -z "$(wanted)" ]
     [ -z "$(reported)" ]
     kd-train-teacher x.json --set data.carve=last -q
     wanted --set data.carve=last | sort >list
     [ "$(xargs <list)" = "kd plain" ]
-    # the trainer asks in rounds: what corrects kd is wanted once kd is there; the report has no rounds
+    # the trainer asks in rounds: what corrects kd is wanted once kd is there; the report has none
     reported | grep -vx kd,bias | cmp - list
     [ "$(reported | wc -l)" -eq 3 ]
     [[ "$(kd-report runs/x)" == *"plain s1 (data.carve)"* ]]
-    while read -r name; do kd-train-student x.json -q --set data.carve=last --student "$name"; done <list
+    while read -r name; do
+        kd-train-student x.json -q --set data.carve=last --student "$name"
+    done <list
     [ "$(wanted --set data.carve=last)" = kd,bias ]
     [ "$(reported)" = kd,bias ]
     kd-train-student x.json -q --set data.carve=last --update
@@ -53,9 +58,11 @@ reported() {
 
 @test "an option that a model file does not name yet has its default, whoever asks" {
     # the teacher alone, with all that is said of it by default said aloud: nothing is to be done
-    kd-train-teacher x.json -q --update --set data.carve=random --set teacher.train.momentum=0.9 2>why ||
+    kd-train-teacher x.json -q --update --set data.carve=random \
+        --set teacher.train.momentum=0.9 2>why ||
         grep -q 'no such key' why
-    kd-train-teacher x.json -q --update --set data.carve=random --set teacher.train.optimizer.momentum=0.9 >made
+    kd-train-teacher x.json -q --update --set data.carve=random \
+        --set teacher.train.optimizer.momentum=0.9 >made
     [ ! -s made ]
     [ -z "$(wanted)" ]
     [ -z "$(reported)" ]

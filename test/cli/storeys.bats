@@ -48,7 +48,8 @@ breaches() {
 }
 
 @test "a breach is found" {
-    mkdir -p "$BATS_TEST_TMPDIR"/{lib/{base,run,nn,export,report,extra},include/kd/{base,nn,train},cmd}
+    mkdir -p "$BATS_TEST_TMPDIR"/{lib/{base,run,nn,export,report,extra},cmd}
+    mkdir -p "$BATS_TEST_TMPDIR"/include/kd/{base,nn,train}
     cd "$BATS_TEST_TMPDIR"
     touch include/kd/base/err.h include/kd/nn/gemm.h include/kd/train/loss.h
     echo '#include "kd/base/err.h"' >lib/nn/good.c

@@ -47,7 +47,8 @@ compare() {
 }
 
 @test "a student learns from logits that NumPy wrote" {
-    python3 -c 'import numpy as np; np.save("z.npy", np.random.default_rng(1).normal(size=(5000, 10)).astype("f4"))'
+    python3 -c 'import numpy as np
+np.save("z.npy", np.random.default_rng(1).normal(size=(5000, 10)).astype("f4"))'
     run --separate-stderr kd-train-student -q --data digits:test --soft-targets z.npy --layers 16 \
         --epochs 1 \
         -o student.safetensors
@@ -55,6 +56,7 @@ compare() {
     [[ "$stderr" == *"z.npy: it does not say which images it was made for"*"--force"* ]]
     kd-train-student -q --data digits:test --soft-targets z.npy --force --layers 16 --epochs 1 \
         -o student.safetensors
-    python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import kd_torch; print(kd_torch.load("student.safetensors")[0])' \
+    python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import kd_torch
+print(kd_torch.load("student.safetensors")[0])' \
         "$torch"
 }

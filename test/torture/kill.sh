@@ -14,8 +14,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 kd-data convert digits:train digits:test --fraction 0.05 --to idx -o set --quiet >/dev/null
-dropout='["flatten",{"kind":"dropout","rate":0.2},{"kind":"dense","units":32},"relu",{"kind":"dropout"},{"kind":"dense"}]'
-common="--data idx:set --validation 100 --batch 10 --checkpoint-every 7steps --quiet --no-provenance --threads 1"
+dropout='["flatten",{"kind":"dropout","rate":0.2},{"kind":"dense","units":32},"relu",
+    {"kind":"dropout"},{"kind":"dense"}]'
+common="--data idx:set --validation 100 --batch 10 --checkpoint-every 7steps --quiet"
+common="$common --no-provenance --threads 1"
 epochs=12
 
 teacher() { exec kd-train-teacher $common --network "$dropout" --epochs $epochs --shift 2 "$@"; }
@@ -96,7 +98,8 @@ for what in teacher student; do
             told=$((survived / 50)); echo "$what: $survived kills survived so far"
         fi
     done
-    echo "$what: $survived kills survived in $trainings trainings, $within of them within a slowed checkpoint write"
+    echo "$what: $survived kills survived in $trainings trainings," \
+        "$within of them within a slowed checkpoint write"
     total=$((total + survived)) total_within=$((total_within + within))
     if [ "$what" = teacher ]; then
         kd-soften --model whole-teacher --data idx:set -o soft --quiet --no-provenance >/dev/null

@@ -318,20 +318,19 @@ static void ready(void *ctx, struct kd_param *p, size_t from, size_t count)
         c, h, w, false                                                                             \
     }
 
+/* clang-format off */
 static const char *const wide_nets[] = {
     "[" DROP(0.2) ",\"flatten\"," DENSE(1025) ",\"relu\"," DROP(0.5) "," DENSE(
         513) ",\"tanh\"," LAST "]",
     "[\"flatten\",\"batchnorm\"," DENSE(600) ",\"batchnorm\",\"gelu\"," DENSE(
         17) ",\"leaky_relu\"," LAST "]",
-    "[" CONV(32, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(
-        32,
-        ",\"padding\":1") ",\"batchnorm\",\"relu\",\"maxpool\"," CONV(48,
-                                                                      ",\"padding\":1") ",\"maxpool"
-                                                                                        "\"," CONV(32,
-                                                                                                   ",\"padding\":1") "," TAIL,
+    "[" CONV(32, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(32, ",\"padding\":1")
+        ",\"batchnorm\",\"relu\",\"maxpool\","
+    CONV(48, ",\"padding\":1") ",\"maxpool\"," CONV(32, ",\"padding\":1") "," TAIL,
     "[" CONV(6, "") ",\"relu\"," CONV(16, ",\"kernel\":5") ",\"relu\"," TAIL,
     "[\"flatten\"," DENSE(520) ",\"gelu\",\"batchnorm\"," DROP(0.1) "," LAST ",\"batchnorm\"]",
 };
+/* clang-format on */
 
 static void same_bits(void **state)
 {
@@ -408,29 +407,23 @@ static void short_batch(void **state)
 static void folded(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const char *const nets[] = {
-        "[" CONV(16, ",\"padding\":1") ",\"batchnorm\",\"relu\",\"maxpool\"," CONV(
-            32,
-            ",\"padding\":1,\"bias\":false") ",\"batchnorm\",\"tanh\"," CONV(5, "") ",\"batchnorm\""
-                                                                                    ",\"batchnorm\""
-                                                                                    ",\"maxpool\""
-                                                                                    "," TAIL,
-        "[" CONV(6, "") ",\"batchnorm\"," CONV(6, ",\"groups\":6") ",\"batchnorm\",\"relu\"," CONV(
-            16, ",\"kernel\":7") ",\"relu\",\"batchnorm\"," CONV(32,
-                                                                 ",\"padding\":1") ",\"batchnorm\","
-                                                                                   "\"maxpool\",{"
-                                                                                   "\"kind\":"
-                                                                                   "\"residual\","
-                                                                                   "\"body\":"
-                                                                                   "[" CONV(32,
-                                                                                            ",\"pad"
-                                                                                            "ding\""
-                                                                                            ":1") ",\"batchnorm\",\"relu\"]}," TAIL,
-        /* the block's convolution has the largest scratch, and the block's input lies right behind
-           it */
-        "[" CONV(8, ",\"padding\":1") ",{\"kind\":\"residual\",\"body\":[" CONV(
-            8, ",\"padding\":1,\"bias\":false") ",\"batchnorm\"]}," TAIL,
+        "[" CONV(16, ",\"padding\":1") ",\"batchnorm\",\"relu\",\"maxpool\"," CONV(32,
+            ",\"padding\":1,\"bias\":false")
+        ",\"batchnorm\",\"tanh\"," CONV(5, "") ",\"batchnorm\",\"batchnorm\",\"maxpool\"," TAIL,
+        "[" CONV(6, "") ",\"batchnorm\"," CONV(6, ",\"groups\":6") ",\"batchnorm\",\"relu\","
+            CONV(16, ",\"kernel\":7")
+        ",\"relu\",\"batchnorm\"," CONV(32, ",\"padding\":1")
+            ",\"batchnorm\",\"maxpool\",{\"kind\":\"residual\",\"body\":["
+        CONV(32, ",\"padding\":1") ",\"batchnorm\",\"relu\"]}," TAIL,
+        /* the block's convolution has the largest scratch, and the block's input lies right
+            behind it */
+        "[" CONV(8, ",\"padding\":1") ",{\"kind\":\"residual\",\"body\":[" CONV(8,
+            ",\"padding\":1,\"bias\":false")
+        ",\"batchnorm\"]}," TAIL,
     };
+    /* clang-format on */
     for (unsigned n = 0; n < 3; n++) {
         struct net_case c = {nets[n], MAPS(3, 13, 13), 10, false, 0, 0, 1};
         struct fixture f;
@@ -529,70 +522,61 @@ static void maps(void **state)
     (void)state;
 #define NORM      "\"batchnorm\""
 #define RES(body) "{\"kind\":\"residual\",\"body\":[" body "]}"
-    static const struct net_case cases[] =
-        {
-            {"[" CONV(5, "") ",{\"kind\":\"avgpool\"}," TAIL, MAPS(2, 8, 7), 3, true, 0.25, 3e-5,
-             1},
-            {"[" CONV(5,
-                      "") ",{\"kind\":\"avgpool\",\"kernel\":3,\"stride\":2,\"padding\":1}," TAIL,
-             MAPS(2, 8, 7), 3, true, 0.25, 3e-5, 1},
-            {"[" CONV(5, "") ",\"global_avgpool\"," TAIL, MAPS(2, 6, 7), 3, true, 0.25, 3e-5, 1},
-            {"[" CONV(5, "") ",{\"kind\":\"maxpool\"}," TAIL, MAPS(2, 8, 7), 3, true, 1.0 / 512,
-             2e-3, 1},
-            {"[" CONV(5, "") ",\"relu\",{\"kind\":\"maxpool\",\"kernel\":3,\"stride\":2,"
-                             "\"padding\":1}," TAIL,
-             MAPS(2, 8, 7), 3, true, 1.0 / 512, 2e-3, 1},
-            {"[" CONV(5, "") ",\"global_maxpool\"," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 512, 2e-3,
-             1},
-            /* pooled along with the convolution, odd rows and columns left out; and by layers of
-               their own */
-            {"[" CONV(16, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(
-                 16, "") ",\"maxpool\",\"leaky_relu\"," TAIL,
-             MAPS(2, 10, 11), 3, true, 1.0 / 1024, 4e-3, 7},
-            {"[" CONV(16, "") ",\"leaky_relu\",\"maxpool\",\"tanh\"," CONV(
-                 16, "") ",\"relu\",\"gelu\",\"maxpool\"," TAIL,
-             MAPS(1, 11, 12), 3, true, 1.0 / 1024, 5e-3, 7},
-            {"[" CONV(16, ",\"kernel\":1") ",\"maxpool\"," NORM ",{\"kind\":\"maxpool\"}," TAIL,
-             MAPS(2, 7, 10), 3, true, 1.0 / 512, 5e-3, 1},
-            {"[" CONV(16, ",\"padding\":1") ",\"maxpool\",\"relu\",\"maxpool\"," TAIL,
-             MAPS(1, 8, 8), 3, true, 1.0 / 512, 4e-3, 3},
-            {"[{\"kind\":\"maxpool\"}," CONV(5, "") "," TAIL, MAPS(3, 8, 8), 3, true, 0.25, 3e-5,
-             1},
-            {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3,
-             true, 1.0 / 256, 5e-3, 1},
-            {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3,
-             false, 1.0 / 256, 5e-3, 1},
-            {"[" NORM "," CONV(5, "") "," TAIL, MAPS(3, 6, 7), 3, true, 1.0 / 64, 3e-3, 1},
-            {"[" CONV(16, "") "," NORM ",\"gelu\",{\"kind\":\"dropout\",\"rate\":0.25}," CONV(
-                 16, "") "," TAIL,
-             MAPS(1, 8, 8), 3, true, 1.0 / 256, 5e-3, 29},
-            {"[" CONV(
-                 3,
-                 "") ",{\"kind\":\"scale\",\"by\":0.125},\"tanh\",\"flatten\",{\"kind\":\"dense\"},"
-                     "{\"kind\":\"scale\",\"by\":-3}]",
-             MAPS(2, 5, 5), 3, true, 1.0 / 128, 5e-3, 1},
-            {"[" CONV(4, "") "," RES(
-                 CONV(4, ",\"padding\":1") ",\"tanh\"," CONV(4,
-                                                             ",\"padding\":1")) ",\"tanh\"," TAIL,
-             MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
-            {"[" RES("\"tanh\"," CONV(2, ",\"padding\":1") ",\"gelu\"") "," TAIL, MAPS(2, 5, 6), 3,
-             true, 1.0 / 256, 5e-3, 1},
-            {"[" CONV(4, "") ",{\"kind\":\"residual\",\"body\":[" CONV(
-                 6, ",\"stride\":2,\"padding\":1") "," NORM
-                                                   ",\"tanh\"],\"shortcut\":[" CONV(
-                                                       6, ",\"kernel\":1,\"stride\":2,\"bias\":"
-                                                          "false") "," NORM "]},\"tanh\"," TAIL,
-             MAPS(2, 6, 6), 3, true, 1.0 / 256, 5e-3, 1},
-            {"[" RES("\"tanh\"") "," CONV(4, "") "," TAIL, MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3,
-             1},
-            {"[{\"kind\":\"residual\",\"body\":[" CONV(
-                 2, ",\"padding\":1") "],\"shortcut\":[{\"kind\":\"scale\",\"by\":0.5}]}," TAIL,
-             MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
-            {"[\"flatten\",{\"kind\":\"dense\",\"units\":9}," RES(
-                 "\"tanh\",{\"kind\":\"dense\",\"units\":9}," RES(
-                     "\"tanh\"")) ",{\"kind\":\"dense\"}]",
-             MAPS(1, 3, 3), 3, true, 1.0 / 256, 5e-3, 1},
-        };
+    static const struct net_case cases[] = {
+        {"[" CONV(5, "") ",{\"kind\":\"avgpool\"}," TAIL, MAPS(2, 8, 7), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") ",{\"kind\":\"avgpool\",\"kernel\":3,\"stride\":2,\"padding\":1}," TAIL,
+         MAPS(2, 8, 7), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") ",\"global_avgpool\"," TAIL, MAPS(2, 6, 7), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") ",{\"kind\":\"maxpool\"}," TAIL, MAPS(2, 8, 7), 3, true, 1.0 / 512, 2e-3,
+         1},
+        {"[" CONV(5, "") ",\"relu\",{\"kind\":\"maxpool\",\"kernel\":3,\"stride\":2,"
+                         "\"padding\":1}," TAIL,
+         MAPS(2, 8, 7), 3, true, 1.0 / 512, 2e-3, 1},
+        {"[" CONV(5, "") ",\"global_maxpool\"," TAIL, MAPS(2, 6, 7), 3, true, 1.0 / 512, 2e-3, 1},
+        /* pooled along with the convolution, odd rows and columns left out; and by layers of
+           their own */
+        {"[" CONV(16, ",\"padding\":1") ",\"relu\",\"maxpool\"," CONV(
+             16, "") ",\"maxpool\",\"leaky_relu\"," TAIL,
+         MAPS(2, 10, 11), 3, true, 1.0 / 1024, 4e-3, 7},
+        {"[" CONV(16, "") ",\"leaky_relu\",\"maxpool\",\"tanh\"," CONV(
+             16, "") ",\"relu\",\"gelu\",\"maxpool\"," TAIL,
+         MAPS(1, 11, 12), 3, true, 1.0 / 1024, 5e-3, 7},
+        {"[" CONV(16, ",\"kernel\":1") ",\"maxpool\"," NORM ",{\"kind\":\"maxpool\"}," TAIL,
+         MAPS(2, 7, 10), 3, true, 1.0 / 512, 5e-3, 1},
+        {"[" CONV(16, ",\"padding\":1") ",\"maxpool\",\"relu\",\"maxpool\"," TAIL, MAPS(1, 8, 8), 3,
+         true, 1.0 / 512, 4e-3, 3},
+        {"[{\"kind\":\"maxpool\"}," CONV(5, "") "," TAIL, MAPS(3, 8, 8), 3, true, 0.25, 3e-5, 1},
+        {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3,
+         true, 1.0 / 256, 5e-3, 1},
+        {"[" CONV(5, "") "," NORM ",\"tanh\"," CONV(4, "") "," NORM "," TAIL, MAPS(2, 6, 7), 3,
+         false, 1.0 / 256, 5e-3, 1},
+        {"[" NORM "," CONV(5, "") "," TAIL, MAPS(3, 6, 7), 3, true, 1.0 / 64, 3e-3, 1},
+        {"[" CONV(16, "") "," NORM
+                          ",\"gelu\",{\"kind\":\"dropout\",\"rate\":0.25}," CONV(16, "") "," TAIL,
+         MAPS(1, 8, 8), 3, true, 1.0 / 256, 5e-3, 29},
+        {"[" CONV(
+             3, "") ",{\"kind\":\"scale\",\"by\":0.125},\"tanh\",\"flatten\",{\"kind\":\"dense\"},"
+                    "{\"kind\":\"scale\",\"by\":-3}]",
+         MAPS(2, 5, 5), 3, true, 1.0 / 128, 5e-3, 1},
+        {"[" CONV(4, "") "," RES(
+             CONV(4, ",\"padding\":1") ",\"tanh\"," CONV(4, ",\"padding\":1")) ",\"tanh\"," TAIL,
+         MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[" RES("\"tanh\"," CONV(2, ",\"padding\":1") ",\"gelu\"") "," TAIL, MAPS(2, 5, 6), 3,
+         true, 1.0 / 256, 5e-3, 1},
+        {"[" CONV(4, "") ",{\"kind\":\"residual\",\"body\":[" CONV(
+             6, ",\"stride\":2,\"padding\":1") "," NORM
+                                               ",\"tanh\"],\"shortcut\":[" CONV(
+                                                   6, ",\"kernel\":1,\"stride\":2,\"bias\":"
+                                                      "false") "," NORM "]},\"tanh\"," TAIL,
+         MAPS(2, 6, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[" RES("\"tanh\"") "," CONV(4, "") "," TAIL, MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[{\"kind\":\"residual\",\"body\":[" CONV(
+             2, ",\"padding\":1") "],\"shortcut\":[{\"kind\":\"scale\",\"by\":0.5}]}," TAIL,
+         MAPS(2, 5, 6), 3, true, 1.0 / 256, 5e-3, 1},
+        {"[\"flatten\",{\"kind\":\"dense\",\"units\":9}," RES(
+             "\"tanh\",{\"kind\":\"dense\",\"units\":9}," RES("\"tanh\"")) ",{\"kind\":\"dense\"}]",
+         MAPS(1, 3, 3), 3, true, 1.0 / 256, 5e-3, 1},
+    };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i]);
 }
 

@@ -16,7 +16,8 @@
     X(KD_ONE_CYCLE, "one_cycle")                                                                   \
     X(KD_TRIANGULAR, "triangular")
 #define KD_CHOICES_OF_EPOCH(X) X(KD_BEST, "best") X(KD_LAST, "last")
-#define KD_AVERAGES(X)         X(KD_AVERAGE_LOGITS, "logits") X(KD_AVERAGE_PROBABILITIES, "probabilities")
+
+#define KD_AVERAGES(X) X(KD_AVERAGE_LOGITS, "logits") X(KD_AVERAGE_PROBABILITIES, "probabilities")
 #define KD_CORRECT_BYS(X)                                                                          \
     X(KD_BY_TRANSFER, "transfer") X(KD_BY_BALANCED, "balanced") X(KD_BY_TEST, "test")
 enum kd_optimizer_kind { KD_OPTIMIZERS(KD_CHOICE_ENUM) };
