@@ -83,12 +83,14 @@ types() {
         done
         echo exit
         sleep 0.2
-    } | TERM=dumb timeout 60 script -qfec 'bash --norc --noprofile -i' typescript >screen 2>&1 || true
+    } | TERM=dumb timeout 60 script -qfec 'bash --norc --noprofile -i' typescript >screen 2>&1 ||
+        true
     [ -e given ] || { cat screen >&2; false; }
 }
 
 @test "bash completes options, values, files, networks, sources and students when TAB is pressed" {
-    echo '{"name": "x", "data": {"source": "digits"}, "students": {"plain": {"network": "mlp-8"}}}' \
+    echo '{"name": "x", "data": {"source": "digits"},
+        "students": {"plain": {"network": "mlp-8"}}}' \
         >x.json
     types $'kd-eval --refe\tm.saf\t--spl\tval\t' \
         $'kd-eval my\\ mo\t' \

@@ -41,7 +41,8 @@ steps() { kd-plan x.json --json | jq -r ".steps[] | $1"; }
     kd-plan x.json --json | jq -e '.steps as $s |
         all(.steps[]; . as $t | all(.needs[]; . < $t.step and $s[.].level < $t.level))'
     # what the commands print as their work is what the plan has
-    [ "$(steps 'select(.what == "train-student") | "--student \(.name) --seed \(.seed)"' | sort)" = \
+    [ "$(steps 'select(.what == "train-student") | "--student \(.name) --seed \(.seed)"' | sort)" \
+        = \
         "$(kd-train-student x.json --list | sort)" ]
 }
 
@@ -144,8 +145,10 @@ EOF
 }
 
 @test "what is wrong is said before any step" {
-    refused 2 "students.x: unknown key" "network" -- kd-plan <(echo '{"students":{"x":{"netwrk":"mlp-4"}}}')
-    echo '{"students":{"x":{"network":"mlp-4","train":{"epochs":1,"schedule":{"warmup":1}}}}}' >bad.json
+    refused 2 "students.x: unknown key" "network" -- \
+        kd-plan <(echo '{"students":{"x":{"netwrk":"mlp-4"}}}')
+    echo '{"students":{"x":{"network":"mlp-4","train":{"epochs":1,"schedule":{"warmup":1}}}}}' \
+        >bad.json
     refused 2 "students.x" "warmup" -- kd-plan bad.json
     echo '{"name":"none"}' >none.json
     refused 2 "none.json: it has no teacher and no students" -- kd-plan none.json

@@ -6,8 +6,8 @@ load small.bash
 
 # set_of NAME CHANNELS SIDE CLASSES: 30 images for training and as many for tests, in ./NAME
 set_of() {
-    local n=30 values label
-    values=$((n * $2 * $3 * $3))
+    local n=30 values end label
+    values=$((n * $2 * $3 * $3)) end=$((n * $2 * $3 * $3 + n))
     mkdir -p "$1"
     {
         seq "$values" | head -c "$values"
@@ -15,7 +15,7 @@ set_of() {
     } >"$1/data"
     tensors "$1/set.safetensors" "$(printf '{"images":{"dtype":"U8","shape":[%d,%d,%d,%d],%s},%s}' \
         $n "$2" "$3" "$3" "\"data_offsets\":[0,$values]" \
-        "\"labels\":{\"dtype\":\"U8\",\"shape\":[$n],\"data_offsets\":[$values,$((values + n))]}")" \
+        "\"labels\":{\"dtype\":\"U8\",\"shape\":[$n],\"data_offsets\":[$values,$end]}")" \
         "$1/data"
 }
 
