@@ -1,4 +1,4 @@
-# Completion of kd and its programs for bash. The programs themselves say what fits (cmd/complete.c).
+# Completion of kd and its programs for bash: the programs say what fits (cmd/complete.c).
 _kd_complete() {
     local typed=${COMP_LINE:0:COMP_POINT} line name prefix kept cur
     local -a words

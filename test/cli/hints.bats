@@ -61,7 +61,8 @@ answer() {
 @test "JSON as other formats write it" {
     say() { printf '%s\n' "$1" >x.json; }
     say '{"name": "x", // the name'
-    answer 1 "line 1, column 15: a comment; JSON has none, so take it out" -- kd-train-teacher x.json
+    answer 1 "line 1, column 15: a comment; JSON has none, so take it out" -- kd-train-teacher \
+        x.json
     say '{"name": "x", # the name'
     answer 1 "a comment; JSON has none, so take it out" -- kd-train-teacher x.json
     say "{'name': 'x'}"
