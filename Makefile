@@ -248,7 +248,7 @@ LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include
 MANDIR := $(DESTDIR)$(PREFIX)/share/man
 HEADERS := $(filter-out include/kd/report/%,$(wildcard include/kd/*/*.h))
-PAGES   := $(wildcard cmd/*.1 cmd/*.5)
+PAGES   := $(wildcard cmd/*.[1357])
 # Shells find the completion of a command in a file of its name.
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -268,11 +268,11 @@ Cflags: -I$${includedir} -pthread
 endef
 export KD_PC
 install: all $(OUT)/libkd.a
-	$(INSTALL) -d $(BINDIR) $(LIBDIR)/pkgconfig $(MANDIR)/man1 $(MANDIR)/man5 $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%)))
+	$(INSTALL) -d $(BINDIR) $(LIBDIR)/pkgconfig $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%)))
 	$(INSTALL) -m 755 $(BINARIES) $(BINDIR)
 	$(INSTALL) -m 644 $(OUT)/libkd.a $(LIBDIR)
-	$(INSTALL) -m 644 $(filter %.1,$(PAGES)) $(MANDIR)/man1
-	$(INSTALL) -m 644 $(filter %.5,$(PAGES)) $(MANDIR)/man5
+	for p in $(PAGES); do $(INSTALL) -d $(MANDIR)/man$${p##*.} && \
+	  $(INSTALL) -m 644 $$p $(MANDIR)/man$${p##*.} || exit 1; done
 	$(INSTALL) -d $(BASHDIR) $(ZSHDIR) $(FISHDIR)
 	$(INSTALL) -m 644 cmd/completion/kd.bash $(BASHDIR)/kd
 	$(INSTALL) -m 644 cmd/completion/_kd $(ZSHDIR)

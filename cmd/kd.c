@@ -202,8 +202,10 @@ static int cannot_run(const char *name)
 static bool find_manual(const char *folder, const char *page, char *out, size_t room)
 {
     static const char *const places[] = {"../cmd", "../../../cmd", "../share/man/man"};
-    for (size_t i = 0; *folder && i < 2 * sizeof places / sizeof *places; i++) {
-        const char *place = places[i / 2], *section = i % 2 ? "5" : "1"; /* 5: file formats */
+    static const char *const sections[] = {"1", "5", "7"}; /* programs, files, other texts */
+    enum { PLACES = sizeof places / sizeof *places, SECTIONS = sizeof sections / sizeof *sections };
+    for (size_t i = 0; *folder && i < PLACES * SECTIONS; i++) {
+        const char *place = places[i / SECTIONS], *section = sections[i % SECTIONS];
         bool installed = place[strlen(place) - 1] == 'n';
         int n = snprintf(out, room, "%s/%s%s/%s.%s", folder, place, installed ? section : "", page,
                          section);

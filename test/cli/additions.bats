@@ -39,6 +39,10 @@ setup_file() {
     line lib/data/sources.h '^#define KD_SOURCES(X)' '    X(stripes) \'
     manual cmd/kd-data.1 '^.BI idx: DIR$' "$HERE/source/manual"
 
+    cp "$HERE/chart/tally.c" lib/report/charts/
+    line lib/report/charts/chart.h '^#define KD_CHART_KINDS(X)' '    X(tally) \'
+    manual cmd/kd-report.1 '^.B misclassified$' "$HERE/chart/manual"
+
     # an option: the field, the row, the use
     line cmd/kd-eval.c '^struct options {' '    char *motto;'
     line cmd/kd-eval.c '^static const struct kd_option rows' \
@@ -64,6 +68,20 @@ setup() {
     run --separate-stderr kd-data inspect stripe:train
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'stripes'* ]]
+}
+
+@test "a chart: written with the others, and on the page" {
+    "$BATS_TEST_DIRNAME/../fixtures/make_run.sh" run 2 "1 2 3" 4 30
+    kd-report run --charts -o charts >/dev/null
+    [ "$(grep -o '<circle' charts/tally.svg | wc -l)" -eq 9 ] # 3 models of 3 seeds
+    grep -q '>Models of each name<' charts/tally.svg
+    kd-report run --page -o page.html >/dev/null
+    grep -q 'Models of each name' page.html
+}
+
+@test "the sections of the manual are there" {
+    grep -qx '.B stripes' "$COPY/cmd/kd-data.1"
+    grep -qx '.B tally' "$COPY/cmd/kd-report.1"
 }
 
 @test "an option: parsed, told by --help, near enough to be suggested" {

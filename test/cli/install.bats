@@ -21,7 +21,9 @@ setup() {
         [ -x "$DEST$PREFIX/bin/$p" ]
         [ -f "$DEST$PREFIX/share/man/man1/$p.1" ]
     done
-    [ -f "$DEST$PREFIX/share/man/man5/kd-formats.5" ]
+    for page in "$SOURCE"/cmd/*.[1357]; do
+        [ -f "$DEST$PREFIX/share/man/man${page##*.}/${page##*/}" ]
+    done
     for p in kd kd-eval; do # a shell looks for the file of a command's name
         grep -q _kd_complete "$DEST$PREFIX/share/bash-completion/completions/$p"
         grep -q __kd_complete "$DEST$PREFIX/share/fish/vendor_completions.d/$p.fish"
@@ -77,7 +79,7 @@ C
     printf '#!/bin/sh\necho "$1"\n' >bin/man
     chmod +x bin/man
     real=$(cd "$DEST" && pwd -P)
-    for page in train-student.1 eval.1 formats.5; do
+    for page in train-student.1 eval.1 formats.5 tutorial.7; do
         run --separate-stderr env PATH="$PWD/bin:/usr/bin:/bin" ./kd help "${page%.*}"
         [ "$(realpath "$output")" = "$real$PREFIX/share/man/man${page#*.}/kd-$page" ]
     done

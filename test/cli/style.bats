@@ -41,3 +41,19 @@ long() {
     clang-format --version | grep -q 'version 14\.' || skip "other versions break other lines"
     find include lib cmd test -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
 }
+
+@test "every manual page has its name, a section and a date, and no mistake that man finds" {
+    for page in cmd/*.[1357]; do
+        name=$(basename "$page" | tr a-z A-Z)
+        title=$(sed 's/\\-/-/g' "$page" | grep -m 1 '^\.TH')
+        echo "$page: $title"
+        [[ "$title" =~ ^\.TH\ ${name%.*}\ ${name##*.}\ \"20[0-9]{2}-[01][0-9]-[0-3][0-9]\"\  ]]
+    done
+    man --version 2>/dev/null | grep -q '^man 2' || skip "no man-db"
+    for page in cmd/*.[1357]; do
+        run --separate-stderr man --warnings -E UTF-8 -l "$page"
+        echo "$page: $stderr"
+        [ "$status" -eq 0 ]
+        [ -z "$stderr" ]
+    done
+}
