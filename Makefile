@@ -278,12 +278,16 @@ install: all $(OUT)/libkd.a
 	$(INSTALL) -m 644 cmd/completion/_kd $(ZSHDIR)
 	$(INSTALL) -m 644 cmd/completion/kd.fish $(FISHDIR)
 	for p in $(COMPLETED); do ln -sf kd $(BASHDIR)/$$p && ln -sf kd.fish $(FISHDIR)/$$p.fish || exit 1; done
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/kd/configs
+	$(INSTALL) -m 644 $(wildcard configs/*.json) $(DESTDIR)$(PREFIX)/share/kd/configs
 	for h in $(HEADERS:include/%=%); do $(INSTALL) -m 644 include/$$h $(INCDIR)/$$h || exit 1; done
 	printf '%s\n' "$$KD_PC" > $(LIBDIR)/pkgconfig/kd.pc
 uninstall:
 	rm -f $(addprefix $(BASHDIR)/,kd $(COMPLETED)) $(ZSHDIR)/_kd $(patsubst %,$(FISHDIR)/%.fish,kd $(COMPLETED))
 	rm -f $(BINARIES:$(BIN)/%=$(BINDIR)/%) $(LIBDIR)/libkd.a $(LIBDIR)/pkgconfig/kd.pc
 	rm -f $(foreach p,$(notdir $(PAGES)),$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(p)) $(HEADERS:include/%=$(INCDIR)/%)
+	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/share/kd/%,$(wildcard configs/*.json))
+	rmdir $(DESTDIR)$(PREFIX)/share/kd/configs $(DESTDIR)$(PREFIX)/share/kd 2>/dev/null || true
 	rmdir $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%))) $(INCDIR)/kd 2>/dev/null || true
 
 clean:

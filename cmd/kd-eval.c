@@ -120,6 +120,8 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
             kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
     const char *whole = validation ? "train" : split;
     if (status == 0) {
+        w->cache.beside = model->path;
+        w->cache.up = KD_RUN_DEPTH + 1;
         w->images = kd_image_cache_get(&w->cache, source, w->o->data_dir, whole, err);
         if (!w->images) status = -1;
     }
@@ -370,7 +372,8 @@ static int evaluate_experiment(struct work *w, struct kd_err *err)
     const struct kd_pick pick = {
         .kinds = KD_PICK_TEACHERS | KD_PICK_STUDENTS, .seed = only, .by_seed = true};
     struct kd_picked picked = {0};
-    struct kd_experiment *x = kd_experiment_open(w->o->experiment, w->o->runs, &w->o->set, err);
+    char *path = kd_experiment_named(w->inv, w->o->experiment, err);
+    struct kd_experiment *x = path ? kd_experiment_open(path, w->o->runs, &w->o->set, err) : NULL;
     struct kd_tasks *tasks =
         x ? kd_tasks_open(x, &(struct kd_tasks_options){.seed = only}, err) : NULL;
     int status = tasks ? kd_tasks_pick(tasks, &pick, &picked, err) : -1;
@@ -382,6 +385,7 @@ static int evaluate_experiment(struct work *w, struct kd_err *err)
     kd_picked_release(&picked);
     kd_tasks_close(tasks);
     kd_experiment_close(x);
+    kd_free(path);
     return status;
 }
 

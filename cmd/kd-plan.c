@@ -69,7 +69,7 @@ static int write_plan(struct kd_invocation *inv, const struct plan *plan, struct
 static int make_plan(struct kd_invocation *inv, struct kd_err *err)
 {
     const struct options *o = inv->options;
-    const char *path = inv->args.operands[0];
+    char *path = kd_experiment_named(inv, inv->args.operands[0], err);
     const uint64_t seed = (uint64_t)inv->common.seed;
     const uint64_t *only = kd_args_has(&inv->args, "seed") ? &seed : NULL;
     const struct plan_options options = {.experiment = path,
@@ -79,9 +79,11 @@ static int make_plan(struct kd_invocation *inv, struct kd_err *err)
                                          .threads = inv->common.threads,
                                          .seed = only};
     struct plan plan = {0};
-    if (strcmp(path, "-") == 0)
+    if (strcmp(inv->args.operands[0], "-") == 0) {
+        kd_free(path);
         return kd_fail_usage(err, "the steps of a plan read the experiment again; give a file");
-    struct kd_experiment *x = kd_experiment_open(path, o->runs, &o->set, err);
+    }
+    struct kd_experiment *x = path ? kd_experiment_open(path, o->runs, &o->set, err) : NULL;
     struct kd_tasks *tasks =
         x ? kd_tasks_open(x, &(struct kd_tasks_options){.seed = only}, err) : NULL;
     int status = tasks ? check(tasks, err) : -1;
@@ -90,6 +92,7 @@ static int make_plan(struct kd_invocation *inv, struct kd_err *err)
     plan_release(&plan);
     kd_tasks_close(tasks);
     kd_experiment_close(x);
+    kd_free(path);
     return status;
 }
 

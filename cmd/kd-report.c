@@ -350,12 +350,16 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
 }
 
 /* An experiment file stands for its run folder. */
-static char *folder_of(const struct options *o, const char *operand, struct kd_err *err)
+static char *folder_of(const struct kd_invocation *inv, const char *operand, struct kd_err *err)
 {
-    if (!ends_with(operand, ".json")) return kd_strdup(operand, err);
-    struct kd_experiment *x = kd_experiment_open(operand, o->runs, &o->set, err);
+    const struct options *o = inv->options;
+    const bool ready = !strchr(operand, '/') && !kd_path_exists(operand);
+    if (!ready && !ends_with(operand, ".json")) return kd_strdup(operand, err);
+    char *path = kd_experiment_named(inv, operand, err);
+    struct kd_experiment *x = path ? kd_experiment_open(path, o->runs, &o->set, err) : NULL;
     char *folder = x ? kd_strdup(x->folder, err) : NULL;
     kd_experiment_close(x);
+    kd_free(path);
     return folder;
 }
 
@@ -376,7 +380,7 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
     int status = folders ? 0 : -1;
     for (size_t i = 0; i < n && status == 0; i++) {
         folders[i] =
-            o->last ? kd_report_newest(o->runs, err) : folder_of(o, inv->args.operands[i], err);
+            o->last ? kd_report_newest(o->runs, err) : folder_of(inv, inv->args.operands[i], err);
         if (!folders[i]) status = -1;
     }
     if (status == 0)

@@ -256,12 +256,15 @@ static int from_tasks(struct work *w, const struct kd_experiment *x, struct kd_e
     return status;
 }
 
-static int from_experiment(struct work *w, const char *path, struct kd_err *err)
+static int from_experiment(struct work *w, const char *named, struct kd_err *err)
 {
     if (w->o->models.n)
-        return kd_fail_usage(err, "%s: give an experiment or --model, not both", path);
-    struct kd_experiment *x = kd_experiment_open(path, w->o->runs, &w->o->set, err);
+        return kd_fail_usage(err, "%s: give an experiment or --model, not both", named);
+    char *path = kd_experiment_named(w->inv, named, err);
+    struct kd_experiment *x = path ? kd_experiment_open(path, w->o->runs, &w->o->set, err) : NULL;
+    kd_free(path);
     if (!x) return -1;
+    w->cache.beside = x->path;
     int status = read_settings(w, x, err);
     if (status == 0) status = from_tasks(w, x, err);
     kd_experiment_close(x);

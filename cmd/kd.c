@@ -34,12 +34,11 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 static const struct {
     const char *what, *command;
 } jobs[] = {
-    {"Train the teacher", "kd train-teacher configs/digits.json --seed 1"},
+    {"Train the teacher", "kd train-teacher digits --seed 1"},
     {"Write its soft targets at various temperatures",
-     "kd soften configs/digits.json --seed 1 --temperature 1,4,20 --probabilities"},
-    {"Train a student without them",
-     "kd train-student configs/digits.json --student plain --seed 1"},
-    {"Train a student with them", "kd train-student configs/digits.json --student kd --seed 1"},
+     "kd soften digits --seed 1 --temperature 1,4,20 --probabilities"},
+    {"Train a student without them", "kd train-student digits --student plain --seed 1"},
+    {"Train a student with them", "kd train-student digits --student kd --seed 1"},
     {"Get the best student of many", "kd report runs/digits --best"},
     {"Read the student's log", "kd report --log runs/digits/students/kd/s1"},
     {"Read the teacher's log", "kd report --log runs/digits/teacher/s1"},

@@ -5,6 +5,7 @@
 #include "kd/base/tensorfile.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
+#include "kd/train/experiment.h"
 #include "program.h"
 #include <errno.h>
 #include <signal.h>
@@ -98,6 +99,14 @@ void kd_say(struct kd_invocation *inv, const char *format, ...)
     vfprintf(stderr, format, list);
     va_end(list);
     fputc('\n', stderr);
+}
+
+char *kd_experiment_named(const struct kd_invocation *inv, const char *named, struct kd_err *err)
+{
+    char *folder = kd_program_folder(inv->program, err);
+    char *path = folder ? kd_experiment_ready(named, folder, err) : NULL;
+    kd_free(folder);
+    return path;
 }
 
 static int output_end(struct kd_err *err)

@@ -72,6 +72,8 @@ struct kd_program {
 };
 extern const struct kd_program kd_program;
 
+/* The file of an experiment that the user named (kd_experiment_ready). Caller frees. */
+char *kd_experiment_named(const struct kd_invocation *inv, const char *named, struct kd_err *err);
 /* A message for people on standard error, "kd-eval: text", unless --quiet; clears the bar first. */
 void kd_say(struct kd_invocation *inv, const char *format, ...) KD_PRINTF(2, 3);
 /* Append a word as a shell, or xargs, reads it back. */

@@ -48,9 +48,6 @@ static const struct kd_option student_rows[] = {
     {"teacher", 't', NULL, KD_OPT_TEXTS, OPTION(teachers), .metavar = "MODEL",
      .help = "learn from this model at hand; repeated: from their mean",
      .more = "A folder stands for the model in it."},
-    {"force", 'f', NULL, KD_OPT_BOOL, OPTION(force),
-     .help = "accept soft targets that do not say which images they were made for",
-     .more = "Row i is taken for image i. Files that do say it are checked all the same."},
     {0},
 };
 #define TEACHER_SECTIONS                                                                           \
@@ -204,8 +201,7 @@ static int prepare(struct training *w, const struct kd_task *task, struct kd_tra
                    struct kd_err *err)
 {
     const struct training_options *o = w->o;
-    const struct kd_targets_given given = {o->soft_targets, o->teachers.n ? &o->teachers : NULL,
-                                           o->force};
+    const struct kd_targets_given given = {o->soft_targets, o->teachers.n ? &o->teachers : NULL};
     return kd_task_prepare(w->tasks, task, &given, &w->cache, t, err);
 }
 
@@ -311,12 +307,7 @@ static int check_options(const struct training *w, const char *path, struct kd_e
     if (o->list && !path) return kd_fail_usage(err, "--list needs an experiment; see configs/");
     if (o->soft_targets && o->teachers.n)
         return kd_fail_usage(err, "give --soft-targets or --teacher, not both");
-    if (check_effects(w, path, err) < 0) return -1;
-    if (path && strcmp(path, "-") != 0 && !kd_path_exists(path))
-        return kd_fail_missing(err, path,
-                               "there is no such experiment, a JSON file as those in configs/ "
-                               "(images are named with --data)");
-    return 0;
+    return check_effects(w, path, err);
 }
 
 /* ---- one invocation ---- */
@@ -386,9 +377,11 @@ int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
 {
     struct training w = {
         .inv = inv, .o = inv->options, .student = student, .cache = {.pool = inv->pool}};
-    const char *path = inv->args.n_operands ? inv->args.operands[0] : NULL;
-    if (check_options(&w, path, err) < 0) return -1;
-    w.x = kd_experiment_open(path, w.o->runs, &w.o->set, err);
+    const char *named = inv->args.n_operands ? inv->args.operands[0] : NULL;
+    if (check_options(&w, named, err) < 0) return -1;
+    char *path = named ? kd_experiment_named(inv, named, err) : NULL;
+    if (path || !named) w.x = kd_experiment_open(path, w.o->runs, &w.o->set, err);
+    w.cache.beside = w.x ? w.x->path : NULL;
     int status = w.x ? write_resolved(&w, err) : -1;
     if (status < 0 && w.x && path) kd_err_context(err, "%s", path);
     if (status == 0) status = expand(&w, err);
@@ -400,5 +393,6 @@ int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
     kd_picked_release(&w.picked);
     kd_tasks_close(w.tasks);
     kd_experiment_close(w.x);
+    kd_free(path);
     return status < 0 ? -1 : 0;
 }

@@ -15,7 +15,6 @@ struct training_options {
     /* students only */
     struct kd_texts students, teachers;
     char *soft_targets;
-    bool force;
 };
 /* Sections of struct training_options. */
 extern const struct kd_program_section training_teacher_sections[], training_student_sections[];

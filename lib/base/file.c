@@ -360,6 +360,25 @@ int kd_file_write(const char *path, const void *data, size_t size, struct kd_err
     return kd_outfile_commit(&f, err);
 }
 
+char *kd_path_find(const char *path, const char *from, unsigned up, struct kd_err *err)
+{
+    const bool elsewhere = from && *path && *path != '/' && strcmp(path, "-") != 0 &&
+                           strcmp(from, "-") != 0 && !kd_path_exists(path);
+    for (unsigned i = 0; elsewhere && i <= up; i++) {
+        const char *slash = strrchr(from, '/');
+        struct kd_bytes at = {0};
+        int status = slash ? kd_bytes_add(&at, from, (size_t)(slash - from) + 1, err) : 0;
+        for (unsigned k = 0; k < i && status == 0; k++) status = kd_bytes_add(&at, "../", 3, err);
+        if (status == 0) status = kd_bytes_add(&at, path, strlen(path), err);
+        if (status < 0 || kd_path_exists(at.data)) {
+            if (status < 0) kd_bytes_release(&at);
+            return at.data;
+        }
+        kd_bytes_release(&at);
+    }
+    return kd_strdup(path, err);
+}
+
 char *kd_program_folder(const char *argv0, struct kd_err *err)
 {
     char path[PATH_MAX];

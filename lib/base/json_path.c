@@ -130,3 +130,20 @@ int kd_json_assign(cJSON *root, const char *assignment, struct kd_err *err)
     kd_free(path);
     return status;
 }
+
+int kd_json_merge(cJSON *under, const cJSON *over, struct kd_err *err)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, over)
+    {
+        cJSON *there = cJSON_GetObjectItemCaseSensitive(under, item->string);
+        if (cJSON_IsObject(there) && cJSON_IsObject(item)) {
+            if (kd_json_merge(there, item, err) < 0) return -1;
+            continue;
+        }
+        cJSON *copy = cJSON_Duplicate(item, 1);
+        if (!copy) return kd_fail_memory(err, "not enough memory for \"%s\"", item->string);
+        if (kd_json_add(under, item->string, copy, err) < 0) return -1;
+    }
+    return 0;
+}

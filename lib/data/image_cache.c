@@ -3,9 +3,11 @@
 
 #include <string.h>
 
-static char *key_of(const char *source, const char *data_dir, const char *split, struct kd_err *err)
+static char *key_of(const struct kd_image_cache *cache, const char *source, const char *data_dir,
+                    const char *split, struct kd_err *err)
 {
-    return kd_format(err, "%s\n%s\n%s", source, data_dir ? data_dir : "", split);
+    return kd_format(err, "%s\n%s\n%s\n%s", source, data_dir ? data_dir : "", split,
+                     cache->beside && strchr(source, ':') ? cache->beside : "");
 }
 
 static void drop(struct kd_image_cache *cache, size_t i)
@@ -31,7 +33,7 @@ const struct kd_images *kd_image_cache_peek(const struct kd_image_cache *cache, 
                                             const char *data_dir, const char *split)
 {
     struct kd_err ignored;
-    char *key = source ? key_of(source, data_dir, split, &ignored) : NULL;
+    char *key = source ? key_of(cache, source, data_dir, split, &ignored) : NULL;
     size_t i = key ? find(cache, key) : KD_IMAGE_CACHE_MOST;
     kd_free(key);
     return i < KD_IMAGE_CACHE_MOST ? &cache->sets[i]->images : NULL;
@@ -65,6 +67,8 @@ const struct kd_images *kd_image_cache_get(struct kd_image_cache *cache, const c
                                            struct kd_err *err)
 {
     const struct kd_images_options options = {.data_dir = data_dir,
+                                              .beside = cache->beside,
+                                              .up = cache->up,
                                               .default_split = split,
                                               .pool = cache->pool,
                                               .progress = cache->progress};
@@ -73,7 +77,7 @@ const struct kd_images *kd_image_cache_get(struct kd_image_cache *cache, const c
                       "no data is given; use --data mnist, --data digits, --data png:DIR, ...");
         return NULL;
     }
-    char *key = key_of(source, data_dir, split, err);
+    char *key = key_of(cache, source, data_dir, split, err);
     size_t i = key ? find(cache, key) : 0;
     if (!key) return NULL;
     if (i < KD_IMAGE_CACHE_MOST) {

@@ -93,12 +93,60 @@ int kd_images_fingerprint(struct kd_images *images, struct kd_err *err)
     return 0;
 }
 
+/* PLACE, or "IMAGES.npy,LABELS.npy", here or beside the file that names it; caller frees. */
+static char *place_beside(const char *place, const struct kd_images_options *o, struct kd_err *err)
+{
+    const char *comma = kd_path_exists(place) ? NULL : strchr(place, ',');
+    if (!comma) return kd_path_find(place, o->beside, o->up, err);
+    char *first = kd_format(err, "%.*s", (int)(comma - place), place), *at = NULL, *second = NULL;
+    if (first) at = kd_path_find(first, o->beside, o->up, err);
+    if (at) second = kd_path_find(comma + 1, o->beside, o->up, err);
+    char *both = second ? kd_format(err, "%s,%s", at, second) : NULL;
+    kd_free(first);
+    kd_free(at);
+    kd_free(second);
+    return both;
+}
+
+char *kd_spec_find(const char *spec, const char *beside, struct kd_err *err)
+{
+    const struct kd_images_options o = {.beside = beside};
+    struct kd_err ignored;
+    char *source = NULL, *split = NULL, *place = NULL, *out = NULL;
+    const char *colon = strchr(spec, ':');
+    if (!colon || kd_spec_parse(spec, &source, &split, &ignored) < 0 || !strchr(source, ':'))
+        out = kd_strdup(spec, err);
+    else if ((place = place_beside(source + (colon - spec) + 1, &o, err)))
+        out = kd_format(err, "%.*s:%s%s%s", (int)(colon - spec), spec, place, split ? ":" : "",
+                        split ? split : "");
+    kd_free(source);
+    kd_free(split);
+    kd_free(place);
+    return out;
+}
+
+static int nowhere(const struct kd_images *images, const char *place,
+                   const struct kd_images_options *o, struct kd_err *err)
+{
+    const char *slash = strrchr(o->beside, '/');
+    return kd_fail(err, "%s: there is no %s here, nor in %.*s%s, beside %s", images->source, place,
+                   slash ? (int)(slash - o->beside) : 1, slash ? o->beside : ".",
+                   o->up ? " or a folder above it" : "", slash ? slash + 1 : o->beside);
+}
+
 static int place_load(const struct kd_source_kind *kind, const struct kd_images_options *options,
                       struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
     char *found = NULL;
     if (kind->place) {
-        load->place = strchr(out->source, ':') + 1;
+        const char *place = strchr(out->source, ':') + 1;
+        load->place = found = place_beside(place, options, err);
+        if (!found) return -1;
+        if (options->beside && strcmp(found, "-") != 0 && !strchr(found, ',') &&
+            !kd_path_exists(found)) {
+            kd_free(found);
+            return nowhere(out, place, options, err);
+        }
     } else if (kind->folders[0]) {
         load->place = found = place_find(kind, options->data_dir, err);
         load->name = kind->name;

@@ -8,7 +8,8 @@
 
 enum { MOST_SEEDS = 10000 };
 
-static const char *const top_keys[] = {"name", "seeds", "data", "teacher", "soften", "students"};
+static const char *const top_keys[] = {"name",   "seeds",    "data",     "teacher",
+                                       "soften", "students", "defaults", "extends"};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -93,7 +94,7 @@ static int read_all(struct kd_experiment *x, const char *path, const char *runs,
                     const struct kd_texts *sets, struct kd_err *err)
 {
     if (path && !(x->path = kd_strdup(path, err))) return -1;
-    x->json = path ? kd_json_read(path, err) : cJSON_CreateObject();
+    x->json = path ? kd_experiment_read(path, err) : cJSON_CreateObject();
     if (!x->json) return path ? -1 : kd_fail_memory(err, "not enough memory for an experiment");
     int status = cJSON_IsObject(x->json) ? 0 : kd_fail_usage(err, "expected an object {...}");
     for (size_t i = 0; sets && i < sets->n && status == 0; i++)
@@ -134,6 +135,11 @@ void kd_experiment_close(struct kd_experiment *x)
 }
 
 /* ---- places ---- */
+
+char *kd_experiment_file(const struct kd_experiment *x, const char *path, struct kd_err *err)
+{
+    return kd_path_find(path, x->path, 0, err);
+}
 
 char *kd_experiment_place(const struct kd_experiment *x, const char *name, bool student,
                           uint64_t seed, struct kd_err *err)

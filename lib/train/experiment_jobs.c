@@ -21,6 +21,35 @@ static int read_section(const struct kd_opt_section *s, const cJSON *object, con
     return kd_opts_from_json(s, item, path, besides, err);
 }
 
+/* A network's file may lie beside the experiment. */
+static int find_network(const struct kd_experiment *x, cJSON *network, struct kd_err *err)
+{
+    if (!cJSON_IsString(network) || !strstr(network->valuestring, ".json")) return 0;
+    char *path = kd_experiment_file(x, network->valuestring, err);
+    bool set = path && cJSON_SetValuestring(network, path);
+    kd_free(path);
+    return set ? 0 : kd_fail_memory(err, "not enough memory for the name of a network");
+}
+
+static int find_source(const struct kd_experiment *x, char **spec, struct kd_err *err)
+{
+    if (!*spec) return 0;
+    char *found = kd_spec_find(*spec, x->path, err);
+    if (!found) return -1;
+    kd_free(*spec);
+    *spec = found;
+    return 0;
+}
+
+/* Data that lie beside the experiment. */
+static int find_sources(const struct kd_experiment *x, struct kd_job *job, struct kd_err *err)
+{
+    if (!x->path || find_source(x, &job->data.source, err) < 0 ||
+        find_source(x, &job->data.test, err) < 0)
+        return x->path ? -1 : 0;
+    return find_source(x, &job->correct.images, err);
+}
+
 static int read_job(const struct kd_experiment *x, const cJSON *object, const char *where,
                     struct kd_job *job, struct kd_err *err)
 {
@@ -28,7 +57,7 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(job, s);
     if (read_section(kd_opts_section(s, "data"), x->json, "", NULL, err) < 0) return -1;
-    if (!object) return 0;
+    if (!object) return find_sources(x, job, err);
     const cJSON *train = cJSON_GetObjectItemCaseSensitive(object, "train");
     char path[400];
     snprintf(path, sizeof path, "%.300s.train", where);
@@ -42,12 +71,13 @@ static int read_job(const struct kd_experiment *x, const cJSON *object, const ch
     const cJSON *network = cJSON_GetObjectItemCaseSensitive(object, "network");
     if (network && !(job->network = cJSON_Duplicate(network, 1)))
         return kd_fail_memory(err, "not enough memory for a network");
+    if (find_network(x, job->network, err) < 0) return -1;
     const cJSON *distill = cJSON_GetObjectItemCaseSensitive(object, "distill");
     job->distilled = distill && !cJSON_IsNull(distill);
     if (job->distilled && !job->distill.from &&
         !(job->distill.from = cJSON_CreateString("teacher")))
         return kd_fail_memory(err, "not enough memory for a teacher's name");
-    return 0;
+    return find_sources(x, job, err);
 }
 
 int kd_experiment_job(const struct kd_experiment *x, const char *name, bool student,

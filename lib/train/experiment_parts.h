@@ -1,9 +1,11 @@
 /* Between the files that read experiments: experiment.c on top, then experiment_jobs.c, students.c,
- * experiment_keys.c. */
+ * experiment_extends.c, experiment_keys.c. */
 #ifndef KD_LIB_TRAIN_EXPERIMENT_PARTS_H
 #define KD_LIB_TRAIN_EXPERIMENT_PARTS_H
 #include "kd/train/experiment.h"
 
+/* The file at this path as JSON, over what it extends. */
+cJSON *kd_experiment_read(const char *path, struct kd_err *err);
 /* Refuses an object's unknown keys, with "did you mean". */
 int kd_experiment_keys(const cJSON *object, const char *where, const char *const *keys, size_t n,
                        struct kd_err *err);

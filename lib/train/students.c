@@ -108,20 +108,48 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
     return 0;
 }
 
+/* The student with what "defaults" says where it says nothing; a corrected one has all from the one
+ * that it corrects. */
+static cJSON *with_defaults(const struct kd_experiment *x, const cJSON *student, struct kd_err *err)
+{
+    const cJSON *defaults = cJSON_GetObjectItemCaseSensitive(x->json, "defaults");
+    const cJSON *correct = cJSON_GetObjectItemCaseSensitive(student, "correct");
+    const bool own = !defaults || (correct && !cJSON_IsNull(correct));
+    cJSON *whole = own ? cJSON_CreateObject() : cJSON_Duplicate(defaults, 1);
+    if (!whole)
+        kd_fail_memory(err, "not enough memory for a student");
+    else if (kd_json_merge(whole, student, err) == 0)
+        return whole;
+    cJSON_Delete(whole);
+    return NULL;
+}
+
+static int read_student(struct kd_experiment *x, const cJSON *student, struct kd_err *err)
+{
+    const char *name = student->string;
+    if (check_student(name, student, err) < 0) return -1;
+    const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
+    if (sweep && !cJSON_IsObject(sweep))
+        return kd_fail_usage(err, "students.%.250s.sweep: expected an object {\"key\": [values]}",
+                             name);
+    cJSON *whole = with_defaults(x, student, err);
+    int status = whole ? expand(x, name, whole, sweep ? sweep->child : NULL, err) : -1;
+    cJSON_Delete(whole);
+    return status;
+}
+
 static int read_students(struct kd_experiment *x, struct kd_err *err)
 {
     const cJSON *students = cJSON_GetObjectItemCaseSensitive(x->json, "students"), *student;
     if (students && !cJSON_IsObject(students))
         return kd_fail_usage(err, "students: expected an object {\"name\": {...}}");
+    const cJSON *defaults = cJSON_GetObjectItemCaseSensitive(x->json, "defaults");
+    if (defaults && kd_experiment_keys(defaults, "defaults", kd_student_keys, KD_TAKEN, err) < 0)
+        return -1;
     cJSON_ArrayForEach(student, students)
     {
-        if (check_student(student->string, student, err) < 0) return -1;
-        const cJSON *sweep = cJSON_GetObjectItemCaseSensitive(student, "sweep");
-        if (sweep && !cJSON_IsObject(sweep))
-            return kd_fail_usage(err,
-                                 "students.%.250s.sweep: expected an object {\"key\": [values]}",
-                                 student->string);
-        if (expand(x, student->string, student, sweep ? sweep->child : NULL, err) < 0) return -1;
+        if (cJSON_IsNull(student)) continue; /* of an experiment that this one extends */
+        if (read_student(x, student, err) < 0) return -1;
     }
     return 0;
 }

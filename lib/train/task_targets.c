@@ -104,7 +104,8 @@ static int find_targets(const struct wanted *w, struct kd_err *err)
     const char *file = soft_file(w);
     struct kd_teachers teachers = {0};
     if (file) {
-        int status = kd_targets_read(file, t->images, task->job, w->given->force, t->targets, err);
+        int status =
+            kd_targets_read(file, t->images, task->job, task->job->distill.force, t->targets, err);
         return status == 0 && file == task->soft ? check_parent(w, err) : status;
     }
     int status = w->given->models ? ask_given(w, &teachers, err) : ask_sources(w, &teachers, err);

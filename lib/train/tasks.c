@@ -138,7 +138,7 @@ static int add_source(const struct expansion *e, struct kd_task *task, size_t se
     s->name = name->valuestring;
     s->weight = weight ? weight->valuedouble : 1;
     s->task = model_of(e, s->name, seed);
-    s->path = kd_strdup(s->task ? s->task->model : s->name, err);
+    s->path = s->task ? kd_strdup(s->task->model, err) : kd_experiment_file(e->t->x, s->name, err);
     return s->path ? 0 : -1;
 }
 
@@ -339,7 +339,8 @@ static int check_sources(const struct kd_task *task, struct kd_err *err)
         if (!s->task && !kd_path_exists(s->path))
             return kd_fail_usage(err,
                                  "distill.from: \"%s\" is neither a student nor the teacher of "
-                                 "this experiment, and there is no such file",
+                                 "this experiment, and there is no such file here or beside the "
+                                 "experiment",
                                  s->name);
     }
     return 0;

@@ -300,3 +300,63 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
         kd-train-student --data idx:set --layers 4 --epochs 1 -S "$p/soft/teacher.safetensors" \
         -o kept
 }
+
+@test "an experiment builds on another one, and its students on defaults" {
+    mkdir beside && cp -r "$BATS_FILE_TMPDIR/set" beside/set
+    cat >beside/base.json <<'EOF'
+{"name": "base", "seeds": 2, "data": {"source": "idx:set", "validation": 40},
+ "defaults": {"network": "net.json", "train": {"epochs": 1, "schedule": {"kind": "step", "every": 3}}},
+ "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
+ "students": {"a": {}, "b": {"distill": {}, "train": {"schedule": {"every": 5}}}}}
+EOF
+    echo '["flatten",{"kind":"dense","units":5},"relu",{"kind":"dense"}]' >beside/net.json
+    cat >beside/x.json <<'EOF'
+{"extends": "base.json", "seeds": 1,
+ "students": {"a": null, "c": {"network": "mlp-3", "distill": {"from": "b"}}}}
+EOF
+    [ "$(kd-train-student beside/x.json --list)" = $'--student b --seed 1\n--student c --seed 1' ]
+    kd-train-teacher beside/x.json --quiet >/dev/null
+    kd-train-student beside/x.json --quiet >/dev/null
+    kd-eval --experiment beside/x.json --quiet >/dev/null
+    jq -e '.name == "x" and (.students | keys) == ["b", "c"] and
+        .students.b.train.schedule.kind == "step" and .students.b.train.schedule.every == 5 and
+        .students.c.train.schedule.every == 3 and .students.c.network == "mlp-3" and
+        .students.b.network[1].units == 5 and (has("defaults") or has("extends") | not)' \
+        runs/x/experiment.json
+    # a model knows where its data were, and they are found from elsewhere
+    (mkdir far && cd far && kd-eval ../runs/x/students/b/s1 --json | jq -e '.n > 0')
+    # what is current stays so
+    [ -z "$(kd-train-student beside/x.json --list --update)" ]
+    # defaults may give all a teacher, and a student may do without
+    kd-train-student beside/x.json --set 'defaults.distill={"alpha":0.5}' \
+        --set students.c.distill=null --set students.b.distill=null --list >/dev/null
+    kd-plan beside/x.json --set 'defaults.distill={}' --set students.c.distill=null --json |
+        jq -e '[.steps[] | select(.name == "c") | .needs] == [[]]'
+}
+
+@test "what is wrong with what an experiment builds on" {
+    echo '{"extends": "loop.json"}' >loop.json
+    refused 2 "loop.json: extends:" "is it a circle?" -- kd-train-student loop.json
+    echo '{"extends": "gone.json"}' >gone-base.json
+    refused 1 "gone-base.json: extends: there is no gone.json, neither here nor beside it" -- \
+        kd-train-student gone-base.json
+    echo '{"extends": 7}' >number.json
+    refused 2 "number.json: extends: expected the file" -- kd-train-student number.json
+    echo '{"defaults": {"sweep": {}}}' >keys.json
+    refused 2 'keys.json: defaults: unknown key "sweep"' -- kd-train-student keys.json
+    echo '{"data": {"source": "idx:nothing"}, "students": {"s": {"network": "mlp-3"}}}' >no.json
+    refused 1 "idx:nothing: there is no nothing here, nor in ., beside no.json" -- \
+        kd-train-student no.json
+}
+
+@test "experiments that come with kd go by name" {
+    [ "$(kd-train-teacher digits --list | wc -l)" -eq 5 ]
+    kd-plan mnist --json | jq -e '.name == "mnist"'
+    refused 1 "digit: there is no such experiment; did you mean digits" -- kd-train-teacher digit
+    refused 1 "configs/digit.json" "did you mean digits" -- kd-train-student configs/digit.json
+    refused 1 "kd-report: runs/digits" -- kd-report digits
+    refused 1 "neither a JSON file nor the name of a ready one" "hinton-mnist" -- kd-plan quux
+    # a file of that name comes first
+    echo '{"students": {"mine": {"network": "mlp-3"}}}' >mnist
+    kd-train-student mnist --list | grep -q -- '--student mine'
+}

@@ -60,6 +60,10 @@ bool kd_path_exists(const char *path);
 char *kd_path_near(const char *typed);
 /* "PATH: WHAT; did you mean NEAR?"; returns -1. */
 int kd_fail_missing(struct kd_err *err, const char *path, const char *what);
+/* Where a relative path is that stands in the file `from`: here, in the folder of `from`, or in one
+ * of the `up` folders above that. The path as it is where it is absolute, "-", or in none of them;
+ * `from` may be NULL. Caller frees. */
+char *kd_path_find(const char *path, const char *from, unsigned up, struct kd_err *err);
 /* The folder that the running program lies in, absolute; argv0 is how it was called. "" where
  * neither the system nor that tells. Caller frees. */
 char *kd_program_folder(const char *argv0, struct kd_err *err);

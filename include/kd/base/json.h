@@ -29,6 +29,9 @@ int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err)
 /* "key=value" as --set has it: value is JSON where it parses as such, else a string; what
  * starts as an object or a list and does not parse is an error. */
 int kd_json_assign(cJSON *root, const char *assignment, struct kd_err *err);
+/* What `over` says, over what `under` says: objects key by key, all else as a whole. `under`
+ * changes; a key of `over` that is null stands in it as null. */
+int kd_json_merge(cJSON *under, const cJSON *over, struct kd_err *err);
 /* Value at a dotted path or NULL. */
 const cJSON *kd_json_get(const cJSON *root, const char *path);
 

@@ -17,7 +17,9 @@ struct kd_image_cache {
     /* given */
     struct kd_pool *pool;               /* may be NULL */
     const struct kd_progress *progress; /* may be NULL */
-    unsigned keep;                      /* sets that stay, 1 to KD_IMAGE_CACHE_MOST; 0: 1 */
+    const char *beside; /* for places that are not here (struct kd_images_options) */
+    unsigned up;        /* may be changed between two calls, as `beside` may */
+    unsigned keep;      /* sets that stay, 1 to KD_IMAGE_CACHE_MOST; 0: 1 */
     /* found out: the newest first */
     struct kd_cached_images {
         char *key;

@@ -34,8 +34,12 @@ struct kd_images {
 struct kd_images_options {
     const char *data_dir;      /* where named sources are found; NULL: $KD_DATA, then ./data */
     const char *default_split; /* where the spec names none; NULL: "train" */
-    size_t byte_limit;         /* refuse decoded data larger than this; 0: kd_read_limit() */
-    struct kd_pool *pool;      /* may be NULL */
+    /* A place that is not here is looked for beside this file, in which the source stands, and in
+     * `up` folders above its own; NULL: nowhere else. */
+    const char *beside;
+    unsigned up;
+    size_t byte_limit;    /* refuse decoded data larger than this; 0: kd_read_limit() */
+    struct kd_pool *pool; /* may be NULL */
     const struct kd_progress *progress; /* may be NULL */
 };
 /* Errors name the file, what was found and what was expected. */
@@ -59,6 +63,10 @@ int kd_spec_parse(const char *spec, char **source, char **split, struct kd_err *
  * split. NULL behind the last. */
 const char *kd_source_name(size_t i, bool *place);
 const char *kd_split_name(size_t i);
+
+/* The spec with its place as it is found from here, where it is not here but beside the file that
+ * names it (kd_path_find); else, and where it is no spec, as it is. Caller frees. */
+char *kd_spec_find(const char *spec, const char *beside, struct kd_err *err);
 
 /* Writing an image set in another form; used by kd-data convert. */
 int kd_images_write_idx(const struct kd_images *images, const char *folder, struct kd_err *err);

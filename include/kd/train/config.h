@@ -64,6 +64,7 @@ struct kd_distill_config { /* "distill" of a student; alpha 0: trained on labels
     cJSON *from;           /* "teacher", a student's name, a model file, or a list of these or of
                               {"from","weight"} */
     double temperature, alpha;
+    bool force;         /* accept soft targets that do not say which images they are for */
     bool fixed_teacher; /* use logits of unaugmented images for an augmented student */
     int average;        /* enum kd_average_of */
 };

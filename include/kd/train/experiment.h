@@ -36,6 +36,10 @@ struct kd_experiment {
     size_t n_students, room;
     struct kd_student **by_name; /* the same, sorted by name */
 };
+/* The file of an experiment as a user names it: a path, "-", or the name of one that comes with kd,
+ * found from the folder that the programs lie in (kd_program_folder). Where there is none the error
+ * says which were meant or are ready. Caller frees. */
+char *kd_experiment_ready(const char *named, const char *programs, struct kd_err *err);
 /* path NULL: an empty experiment named "quick", in which every setting is its default. runs NULL:
  * "runs". */
 struct kd_experiment *kd_experiment_open(const char *path, const char *runs,
@@ -66,6 +70,8 @@ char *kd_experiment_soft(const struct kd_experiment *x, const char *name, uint64
 uint64_t kd_experiment_teacher_seed(const struct kd_experiment *x, uint64_t seed);
 /* The resolved experiment, as experiment.json has it: every job with all its settings. */
 cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err);
+/* A file that the experiment names: here, or beside its own. Caller frees. */
+char *kd_experiment_file(const struct kd_experiment *x, const char *path, struct kd_err *err);
 /* Is it the name of a student (or "teacher") of this experiment? */
 bool kd_experiment_knows(const struct kd_experiment *x, const char *name);
 #endif

@@ -97,7 +97,6 @@ bool kd_task_is_ready(const struct kd_task *task);
 struct kd_targets_given {
     const char *file;              /* or NULL */
     const struct kd_texts *models; /* teachers at hand; or NULL */
-    bool force;                    /* accept a file that does not say which images it is for */
 };
 /* Into *training: job, seed, its place unless it has one, images, and into the struct that
  * training->targets points to soft targets, to be released by the caller; where the job learns from
