@@ -87,6 +87,9 @@ static int correct(struct kd_invocation *inv, struct kd_err *err)
     if (status == 0) status = kd_model_read(inv->args.operands[0], &model, err);
     cache.beside = model.path;
     cache.up = KD_RUN_DEPTH + 1;
+    if (status == 0 && model.net->integers)
+        status = kd_fail_usage(err, "%s is in integers; correct the float model, then quantise it",
+                               model.path);
     for (size_t i = 0; i < o->teachers.n && status == 0; i++)
         status =
             kd_teachers_add(&targets.teachers, o->teachers.v[i], 1.0 / (double)o->teachers.n, err);

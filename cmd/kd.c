@@ -20,6 +20,8 @@ static const struct {
     {"train-student", "train a student network, with or without soft targets",
      "distill student train"},
     {"correct", "correct a student for classes it never saw", "fix"},
+    {"quantize", "turn a float model into 8-bit integers",
+     "quantise int8 integers compress convert"},
     {"eval", "measure models on any data", "evaluate test measure score accuracy"},
     {"report", "compare the models of a run: tables, charts, logs, the best student",
      "show-run compare plot chart log"},

@@ -35,6 +35,7 @@ checked kd-train-student x.json --threads 2
 checked kd-eval --experiment x.json --threads 2
 checked kd-correct runs/x/students/kd/s1 --by balanced --classes 3 --images idx:set -o corrected \
     --threads 2
+checked kd-quantize runs/x/teacher/s1 -o quantised --threads 2
 checked kd-report runs/x
 valgrind --quiet --error-exitcode=9 "$BIN/kd" >/dev/null
 echo "kd: clean"

@@ -34,13 +34,13 @@ static int read_dtype(struct reader *r, const cJSON *info, struct kd_tensor *t)
     const char *dtype = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(info, "dtype"));
     if (!dtype)
         return kd_fail(r->err, "%s: tensor %.200s has no dtype in the header", r->name, t->name);
-    for (int d = KD_F32; d <= KD_I64; d++) {
+    for (int d = KD_F32; d <= KD_I8; d++) {
         if (strcmp(dtype, kd_dtype_name((enum kd_dtype)d)) != 0) continue;
         t->dtype = (enum kd_dtype)d;
         return 0;
     }
     return kd_fail(r->err,
-                   "%s: tensor %.200s has dtype %.40s, and kd reads F32, F16, U8, I32 and I64; "
+                   "%s: tensor %.200s has dtype %.40s, and kd reads F32, F16, U8, I8, I32 and I64; "
                    "convert it and save the file again (in PyTorch: tensor.float())",
                    r->name, t->name, dtype);
 }

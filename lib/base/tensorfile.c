@@ -14,7 +14,7 @@ static const struct {
     size_t size;
 } dtypes[] = {
     [KD_F32] = {"F32", 4}, [KD_F16] = {"F16", 2}, [KD_U8] = {"U8", 1},
-    [KD_I32] = {"I32", 4}, [KD_I64] = {"I64", 8},
+    [KD_I32] = {"I32", 4}, [KD_I64] = {"I64", 8}, [KD_I8] = {"I8", 1},
 };
 
 size_t kd_dtype_size(enum kd_dtype d)

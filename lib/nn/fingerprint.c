@@ -1,5 +1,6 @@
 /* What makes two models the same: parameters by sorted name, network, normalization. */
 #include "kd/base/hash.h"
+#include "kd/nn/integers.h"
 #include "kd/nn/network.h"
 
 #include <stdlib.h>
@@ -27,6 +28,7 @@ int kd_network_fingerprint(const struct kd_network *net, const char *extra, char
         for (unsigned d = 0; d < p->dims; d++) kd_hash_add_u32(h, (uint32_t)p->shape[d]);
         kd_hash_add(h, p->value, p->count * sizeof(float));
     }
+    if (net->integers) kd_int_hash(net->integers, h);
     kd_hash_add(h, text, strlen(text) + 1);
     kd_hash_add(h, extra, strlen(extra) + 1);
     kd_hash_end(h, out);

@@ -1,5 +1,6 @@
 #include "kd/nn/model.h"
 #include "kd/base/file.h"
+#include "kd/nn/integers.h"
 #include "kd/run/places.h"
 
 #include <math.h>
@@ -122,9 +123,12 @@ int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struc
                 out->net->input.c);
         goto done;
     }
-    if (fill_network(out->net, file, err) < 0 ||
-        kd_model_fingerprint(out->net, &out->normalize, out->fingerprint, err) < 0)
+    if (kd_int_is_quantised(file)) {
+        out->net->integers = kd_int_read(out->net, file, &out->normalize, err);
+        if (!out->net->integers) goto done;
+    } else if (fill_network(out->net, file, err) < 0)
         goto done;
+    if (kd_model_fingerprint(out->net, &out->normalize, out->fingerprint, err) < 0) goto done;
     out->metadata = cJSON_Duplicate(file->metadata, 1);
     status = out->metadata ? 0 : kd_fail_memory(err, "not enough memory for its metadata");
 done:
@@ -193,6 +197,7 @@ int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *no
         kd_tensorfile_set(file, "kd.format", KD_FORMAT, err) < 0 ||
         kd_tensorfile_set(file, "kd.version", KD_VERSION, err) < 0)
         return -1;
+    if (net->integers) return kd_int_to_file(net->integers, file, err);
     for (unsigned i = 0; i < net->n_params; i++) {
         const struct kd_param *p = net->params[i];
         if (kd_tensorfile_add(file, p->name, KD_F32, p->dims, p->shape, p->value, err) < 0)

@@ -1,5 +1,7 @@
 /* A network: a chain whose parameters lie in one slab. */
 #include "kd/nn/network.h"
+#include "kd/base/machine.h"
+#include "kd/nn/integers.h"
 
 #include <string.h>
 
@@ -168,6 +170,32 @@ static int plan_gradients(struct kd_network *net, bool training, struct kd_err *
     return 0;
 }
 
+static void forget_integers(struct kd_network *net)
+{
+    kd_int_run_free(net->int_run);
+    kd_free(net->int_out);
+    net->int_run = NULL;
+    net->int_out = NULL;
+}
+
+/* One thread for each that the machine has: what is not used costs address space alone. */
+static int plan_integers(struct kd_network *net, size_t batch, struct kd_err *err)
+{
+    forget_integers(net);
+    net->int_out = kd_alloc(batch * net->classes, sizeof *net->int_out, "logits", err);
+    if (!net->int_out) return -1;
+    net->int_run = kd_int_plan(net->integers, batch, kd_cpus_usable(), err);
+    return net->int_run ? 0 : -1;
+}
+
+static void forward_integers(struct kd_network *net, struct kd_pool *pool, size_t rows)
+{
+    struct kd_int_batch batch = {net->in, rows, net->int_out};
+    kd_int_forward(net->int_run, pool, &batch);
+    for (size_t i = 0; i < rows * net->classes; i++)
+        net->out[i] = (float)net->int_out[i] * net->integers->logit_scale;
+}
+
 int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct kd_err *err)
 {
     if (plan_gradients(net, training, err) < 0) return -1;
@@ -176,7 +204,8 @@ int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct 
     net->in = net->chain.in;
     net->out = net->chain.out;
     net->dout = net->chain.dout;
-    return 0;
+    if (training) forget_integers(net);
+    return net->integers && !training ? plan_integers(net, batch, err) : 0;
 }
 
 size_t kd_network_plan_bytes(const struct kd_network *net)
@@ -186,6 +215,10 @@ size_t kd_network_plan_bytes(const struct kd_network *net)
 
 void kd_network_forward(struct kd_network *net, struct kd_pool *pool, const struct kd_pass *pass)
 {
+    if (net->int_run) {
+        forward_integers(net, pool, pass->rows);
+        return;
+    }
     kd_chain_forward(&net->chain, pool, pass);
 }
 
@@ -198,6 +231,8 @@ void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const str
 void kd_network_free(struct kd_network *net)
 {
     if (!net) return;
+    forget_integers(net);
+    kd_int_free(net->integers);
     kd_chain_release(&net->chain);
     kd_slab_release(&net->values);
     kd_slab_release(&net->gradients);

@@ -121,6 +121,10 @@ torture() {
     torture kd-correct T --by balanced --classes 3 --images idx:set --data idx:set \
         -o out/result.safetensors --quiet --no-provenance
 }
+@test "kd-quantize" {
+    torture kd-quantize T --calibrate idx:set -n 20 -o out/result.safetensors --quiet \
+        --no-provenance
+}
 @test "kd-data" {
     torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json
 }

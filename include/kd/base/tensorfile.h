@@ -15,7 +15,7 @@
 #include "kd/base/json.h"
 #include "kd/base/mem.h"
 
-enum kd_dtype { KD_F32, KD_F16, KD_U8, KD_I32, KD_I64 };
+enum kd_dtype { KD_F32, KD_F16, KD_U8, KD_I32, KD_I64, KD_I8 };
 size_t kd_dtype_size(enum kd_dtype d);      /* bytes of one element */
 const char *kd_dtype_name(enum kd_dtype d); /* "F32", as safetensors has it */
 

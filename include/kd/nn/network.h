@@ -15,6 +15,9 @@
 #include "kd/base/pool.h"
 #include "kd/nn/chain.h"
 
+struct kd_int_network;
+struct kd_int_run;
+
 struct kd_network {
     struct kd_shape input;
     uint32_t classes;
@@ -32,6 +35,11 @@ struct kd_network {
     /* after a plan */
     size_t batch;
     float *in, *out, *dout; /* [batch][C,H,W] the images; [batch][classes] twice */
+    /* Of a quantised model, owned: inference is in integers, and out their logits times the scale.
+     * The float parameters are what the integers stand for. NULL: a float model. */
+    struct kd_int_network *integers;
+    struct kd_int_run *int_run; /* after a plan for inference */
+    int32_t *int_out;           /* [batch][classes] */
 };
 
 /* `spec`: a list of layers, the name of a standard network ("mlp-800-800"), or the path of a JSON

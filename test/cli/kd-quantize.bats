@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# Float models become integers: the same answers on every instruction set, models like any other.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_FILE_TMPDIR"
+    kd-data convert digits:train digits:test --fraction 0.1 --to idx -o set --quiet >/dev/null
+    cat >net.json <<'J'
+[{"kind": "conv2d", "filters": 8, "padding": 1, "bias": false}, "batchnorm", "relu", "maxpool",
+ {"kind": "residual", "body": [{"kind": "conv2d", "filters": 8, "padding": 1}, "relu",
+   {"kind": "conv2d", "filters": 8, "padding": 1}]}, "relu",
+ {"kind": "dropout", "rate": 0.1}, {"kind": "avgpool", "kernel": 3}, "flatten", {"kind": "dense"}]
+J
+    kd-train-teacher --data idx:set --network net.json --epochs 6 --optimizer adam --learning-rate 0.01 --quiet \
+        -o T \
+        >/dev/null
+    kd-quantize T -o Q.safetensors --quiet --no-provenance >table
+}
+setup() { cd "$BATS_FILE_TMPDIR"; }
+
+@test "integers agree with floats, and every instruction set gives the same logits" {
+    kd-eval Q.safetensors --reference T --json >line
+    jq -e '.agreement > 0.97' line
+    for cpu in plain avx2 avx512; do
+        KD_CPU=$cpu kd-soften --model Q.safetensors --data idx:set:test -o "$cpu.safetensors" \
+            --quiet --no-provenance || continue
+        cmp plain.safetensors "$cpu.safetensors"
+    done
+    kd-soften --model Q.safetensors --data idx:set:test -o threads.safetensors --threads 3 \
+        --quiet --no-provenance
+    cmp plain.safetensors threads.safetensors
+}
+
+@test "the file is a quarter of the float one's, and the same each time" {
+    kd-quantize T -o again.safetensors --quiet --no-provenance --threads 2 >/dev/null
+    cmp Q.safetensors again.safetensors
+    meta Q.safetensors kd.quantization | jq -e '.version == 1 and (.parents | length) == 1'
+    meta Q.safetensors kd.network | jq -e '[.layers[] | .kind? // .] | index("batchnorm") == null'
+    [ "$(meta Q.safetensors kd.data)" = "$(meta T/model.safetensors kd.data)" ]
+}
+
+@test "the table has a line a layer; --explain has more columns; --json says the same" {
+    [ "$(grep -c weights table)" -eq 5 ] # four layers and the heading
+    grep -q '^3  *sum' table
+    kd-quantize T -o x.safetensors --explain --json >json
+    jq -e '.layers | length == 6 and all(.agreement_alone > 0.9 and .agreement_without > 0.9)' json
+    jq -e '.logit_snr > 20 and .top1 > 0.5 and .agreement > 0.97' json
+}
+
+@test "it goes through pipes, and a student learns from it" {
+    kd-quantize T -o - --quiet | kd-eval - --json | jq -e '.top1 > 0.5'
+    kd-train-student --data idx:set --layers 20 --epochs 1 --teacher Q.safetensors --quiet -o S
+}
+
+@test "one scale for all channels is told to be worse" {
+    kd-quantize T -o x.safetensors --per-tensor --equalise never --json >coarse
+    kd-quantize T -o x.safetensors --equalise never --json >fine
+    jq -se '.[0].layers[0].weight_snr + 1 < .[1].layers[0].weight_snr' coarse fine
+}
+
+@test "what cannot be: no output, integers again, layers without integers, images that do not fit" {
+    refused 2 "--output" -- kd-quantize T
+    refused 2 "in integers already" "Q.safetensors" -- kd-quantize Q.safetensors -o y
+    refused 2 "--percentile" "--ranges percentile" -- kd-quantize T --percentile 99 -o y
+    refused 1 "not found" -- kd-quantize T --calibrate png:nowhere -o y
+    [ ! -e y ]
+    run -2 --separate-stderr kd-correct Q.safetensors --by balanced --classes 3 -o y
+    [[ "$stderr" == *"integers"* ]]
+}
+
+@test "a damaged integer model is refused" {
+    head -c 3000 Q.safetensors >short.safetensors
+    refused 1 "short.safetensors" -- kd-eval short.safetensors
+}
+
+@test "the manual page has the options of --help" {
+    "$BATS_TEST_DIRNAME/check_manual.sh" kd-quantize "$BATS_TEST_DIRNAME/../../cmd/kd-quantize.1"
+}
