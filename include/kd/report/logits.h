@@ -19,6 +19,4 @@ void kd_logits_release(struct kd_logits *l);
 bool kd_logits_same(const struct kd_logits *a, const struct kd_logits *b);
 /* Class of image i; ties go to the lower class. */
 size_t kd_logits_top(const struct kd_logits *l, size_t i);
-/* p[classes] = softmax(z / t) */
-void kd_soften(const float *z, size_t classes, double t, double *p);
 #endif

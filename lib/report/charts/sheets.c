@@ -2,6 +2,7 @@
 #include "chart.h"
 #include "kd/base/option.h"
 #include "kd/data/batch.h"
+#include "kd/nn/softmax.h"
 #include "kd/report/logits.h"
 #include "plot.h"
 #include "samples.h"
@@ -45,19 +46,14 @@ static bool has_answers(const struct kd_report *report, const struct kd_result *
 static struct wrong *find_wrong(const struct kd_logits *l, size_t *n, struct kd_err *err)
 {
     struct wrong *list = kd_alloc(l->n, sizeof *list, "errors", err);
-    double *p = kd_alloc(l->classes, sizeof *p, "errors", err);
+    double most;
     *n = 0;
-    for (size_t i = 0; list && p && i < l->n; i++) {
+    for (size_t i = 0; list && i < l->n; i++) {
         size_t top = kd_logits_top(l, i);
         if (l->labels[i] < 0 || (int64_t)top == l->labels[i]) continue;
-        kd_soften(l->z + i * l->classes, l->classes, 1, p);
-        list[(*n)++] = (struct wrong){p[top], (uint32_t)i, top};
+        double p = 1 / kd_softmax_sum(l->z + i * l->classes, l->classes, 1, &most);
+        list[(*n)++] = (struct wrong){p, (uint32_t)i, top};
     }
-    if (!p) {
-        kd_free(list);
-        list = NULL;
-    }
-    kd_free(p);
     if (list) qsort(list, *n, sizeof *list, by_confidence);
     return list;
 }

@@ -4,6 +4,8 @@
 #include "chart.h"
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
+#include "kd/nn/metrics.h"
+#include "kd/nn/softmax.h"
 #include "kd/report/figures.h"
 #include "kd/report/logits.h"
 #include "kd/run/places.h"
@@ -58,24 +60,16 @@ static char *first_file(const char *folder, bool deep, struct kd_err *err)
     return first;
 }
 
-/* Softens as kd_soften and returns the second largest share. */
-static double soften(const float *z, size_t classes, double t, double *p)
+/* Probabilities at t; returns the second largest. */
+static float soften(const float *z, size_t classes, double t, float *p)
 {
-    double first = 0, second = 0;
-    kd_soften(z, classes, t, p);
+    float first = 0, second = 0;
+    kd_softmax(z, classes, t, p);
     for (size_t c = 0; c < classes; c++) {
-        second = fmax(second, fmin(first, p[c]));
-        first = fmax(first, p[c]);
+        second = fmaxf(second, fminf(first, p[c]));
+        first = fmaxf(first, p[c]);
     }
     return second;
-}
-
-static size_t top_class(const float *z, size_t classes)
-{
-    size_t top = 0;
-    for (size_t c = 1; c < classes; c++)
-        if (z[c] > z[top]) top = c;
-    return top;
 }
 
 /* Samples that the teacher is sure of (at least `sure` at T = 1), rightly, and yet finds alike to
@@ -83,16 +77,16 @@ static size_t top_class(const float *z, size_t classes)
  * highest few. */
 static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
 {
-    double best[MOST_CLASSES], p[MOST_CLASSES];
+    float best[MOST_CLASSES], p[MOST_CLASSES];
     size_t of[MOST_CLASSES], chosen = 0, classes = a->classes;
     for (size_t c = 0; c < classes; c++) best[c] = -1;
     for (size_t i = 0; i < a->n; i++) {
         const float *row = a->z[0] + i * classes;
-        size_t top = top_class(row, classes);
+        size_t top = kd_argmax(row, classes);
         if (a->labels && a->labels[i] != (int32_t)top) continue;
         soften(row, classes, 1, p);
-        if (!(p[top] >= sure)) continue;
-        double second = soften(row, classes, 4, p);
+        if (!((double)p[top] >= sure)) continue;
+        float second = soften(row, classes, 4, p);
         /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): top is less than
          * classes */
         if (!(second > best[top])) continue;
@@ -113,19 +107,19 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
 
 static void draw_bars(const struct kd_panel *p, const struct answers *a, size_t sample, double t)
 {
-    double step = p->w / (double)a->classes, wide = 0.8 * step / (double)a->models,
-           share[MOST_CLASSES];
-    size_t top = top_class(a->z[0] + sample * a->classes, a->classes);
+    double step = p->w / (double)a->classes, wide = 0.8 * step / (double)a->models;
+    float share[MOST_CLASSES];
+    size_t top = kd_argmax(a->z[0] + sample * a->classes, a->classes);
     char text[400], class[48];
     for (size_t m = 0; m < a->models; m++) {
-        kd_soften(a->z[m] + sample * a->classes, a->classes, t, share);
+        kd_softmax(a->z[m] + sample * a->classes, a->classes, t, share);
         for (size_t c = 0; c < a->classes; c++) {
-            double y = kd_panel_y(p, share[c]);
+            double y = kd_panel_y(p, (double)share[c]);
             int ink = a->models > 1 ? a->ink[m] : KD_INK_SERIES + (c == top ? 1 : 2);
             kd_class_name(a->images, c, class);
             snprintf(text, sizeof text, "%.200s%sclass %s at T = %g: %.2f %%",
                      a->models > 1 ? a->name[m] : "", a->models > 1 ? ", " : "", class, t,
-                     100 * share[c]);
+                     100 * (double)share[c]);
             kd_canvas_rect(p->c, p->x + step * ((double)c + 0.1) + wide * (double)m, y, wide,
                            p->y + p->h - y, (struct kd_pen){.ink = ink}, text);
         }

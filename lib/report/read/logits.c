@@ -1,6 +1,7 @@
 #include "kd/report/logits.h"
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
+#include "kd/nn/metrics.h"
 #include "kd/run/places.h"
 #include <math.h>
 #include <string.h>
@@ -79,17 +80,5 @@ bool kd_logits_same(const struct kd_logits *a, const struct kd_logits *b)
 
 size_t kd_logits_top(const struct kd_logits *l, size_t i)
 {
-    const float *z = l->z + i * l->classes;
-    size_t top = 0;
-    for (size_t c = 1; c < l->classes; c++)
-        if (z[c] > z[top]) top = c;
-    return top;
-}
-
-void kd_soften(const float *z, size_t classes, double t, double *p)
-{
-    double most = -INFINITY, sum = 0;
-    for (size_t c = 0; c < classes; c++) most = fmax(most, (double)z[c]);
-    for (size_t c = 0; c < classes; c++) sum += p[c] = exp(((double)z[c] - most) / t);
-    for (size_t c = 0; c < classes; c++) p[c] /= sum;
+    return kd_argmax(l->z + i * l->classes, l->classes);
 }
