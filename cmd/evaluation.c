@@ -15,7 +15,7 @@ int evaluation_fill(struct kd_evaluation *e, const struct kd_metrics *m, const u
 {
     e->n = (double)m->n;
     e->top1 = m->n ? m->top1 : NAN;
-    e->top5 = m->n ? m->top5 : NAN;
+    e->top5 = m->n && classes > 5 ? m->top5 : NAN; /* of fewer it is always 1 */
     e->errors = m->n ? (double)m->errors : NAN;
     e->nll = m->n ? m->loss : NAN;
     e->ece = m->n ? m->ece : NAN;

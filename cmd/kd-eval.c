@@ -60,7 +60,9 @@ static const struct kd_option rows[] = {
     {"wide", 'w', NULL, KD_OPT_BOOL, O(wide),
      .help = "the whole table, however narrow the terminal is"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
-     .help = "with --experiment: pass over models whose eval.json is of the same model and whole",
+     .help = "with --experiment: pass over models whose eval.json is of the same model, images, "
+             "labels and "
+             "teacher, and whole",
      .more = "Whole means with its logits.safetensors, and with `--time` with its times."},
     {0},
 };
@@ -160,7 +162,7 @@ static int save_logits(const struct work *w, const struct kd_model *model, const
  * about these images, or knows other classes, is an error for a model alone; in a table its cells
  * stay empty, and a note says why. */
 static int compare(struct work *w, const struct kd_model *model, const struct kd_view *view,
-                   const float *logits, double *agreement, struct kd_err *err)
+                   const float *logits, struct kd_evaluation *r, struct kd_err *err)
 {
     const struct kd_asking how = {(enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress};
     const struct kd_model *reference = &w->reference;
@@ -175,7 +177,11 @@ static int compare(struct work *w, const struct kd_model *model, const struct kd
     size_t classes = model->net->classes;
     float *other = kd_alloc(view->n * classes, sizeof *other, "logits", err);
     int status = other ? kd_predict(reference, view, &how, other, err) : -1;
-    if (status == 0) *agreement = kd_agreement(logits, other, view->n, classes);
+    if (status == 0) {
+        r->agreement = kd_agreement(logits, other, view->n, classes);
+        r->reference = kd_strdup(reference->fingerprint, err);
+        status = r->reference ? 0 : -1;
+    }
     kd_free(other);
     return status;
 }
@@ -203,8 +209,7 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
         status = evaluation_fill(r, &metrics, confusion, classes, err);
         if (status == 0 && saving(w) && whole) status = save_logits(w, model, logits, labels, err);
     }
-    if (status == 0 && w->reference.net)
-        status = compare(w, model, &view, logits, &r->agreement, err);
+    if (status == 0 && w->reference.net) status = compare(w, model, &view, logits, r, err);
     struct kd_speed speed = {r->latency_ms, r->throughput};
     if (status == 0 && w->o->timing)
         status = kd_predict_time(model, &view, w->inv->pool, &speed, err);
@@ -227,6 +232,7 @@ static struct kd_evaluation *add_result(struct work *w, struct kd_err *err)
 
 static int evaluate(struct work *w, struct kd_model *model, const char *split, struct kd_err *err)
 {
+    char images[KD_FINGERPRINT];
     struct kd_subset on = {0};
     struct kd_evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
@@ -237,10 +243,14 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
         r->data = kd_strdup(w->images->source, err);
         r->split = kd_strdup(carved ? split : w->images->split, err);
         r->fingerprint = kd_strdup(model->fingerprint, err);
+        r->images = kd_subset_fingerprint(&on, images, err) == 0 ? kd_strdup(images, err) : NULL;
+        if (*w->images->labels_fingerprint)
+            r->labels = kd_strdup(w->images->labels_fingerprint, err);
         if (w->o->tta) r->tta = kd_strdup(kd_tta_name((enum kd_tta)w->o->tta), err);
         r->parameters = (double)model->net->parameters;
         r->macs = (double)model->net->macs;
-        bool whole = r->model && r->data && r->split && r->fingerprint && (r->tta || !w->o->tta);
+        bool whole = r->model && r->data && r->split && r->fingerprint && r->images &&
+                     (r->labels || !*w->images->labels_fingerprint) && (r->tta || !w->o->tta);
         status = whole ? measure(w, model, &on, r, err) : -1;
     }
     if (status == 0 && saving(w)) status = evaluation_add_line(&w->saved, r, w->inv->command, err);
@@ -273,21 +283,43 @@ static int evaluate_operand(struct work *w, const char *operand, struct kd_err *
 
 /* ---- a whole experiment ---- */
 
+/* Is there a line of this model on these images, against this reference? */
+static bool is_saved(struct work *w, const char *path, struct kd_model *model, const char *split)
+{
+    struct kd_err ignored; /* what cannot be found out is done anew, and then says why */
+    struct kd_subset on = {0};
+    char images[KD_FINGERPRINT];
+    bool is = false;
+    if (choose_images(w, model, split, &on, &ignored) == 0 &&
+        kd_subset_fingerprint(&on, images, &ignored) == 0) {
+        const bool compared = w->reference.net &&
+                              kd_models_agree_on_classes(model, &w->reference, &ignored) == 0 &&
+                              kd_pixels_suit(&w->reference, w->images, &ignored) == 0;
+        const struct kd_evaluation_wanted wanted = {
+            .fingerprint = model->fingerprint,
+            .split = split,
+            .images = images,
+            .labels = w->images->labels_fingerprint,
+            .reference = compared ? w->reference.fingerprint : NULL,
+            .tta = w->o->tta ? kd_tta_name((enum kd_tta)w->o->tta) : NULL,
+            .timing = w->o->timing};
+        is = kd_evaluation_is_saved(path, &wanted);
+    }
+    kd_subset_release(&on);
+    return is;
+}
+
 /* On `split`; NULL: on the test split, and on the validation images of a training that has some.
  * The answers to the test images are wanted too. */
-static bool is_evaluated(const struct work *w, const char *model_path, const struct kd_model *model,
+static bool is_evaluated(struct work *w, const char *model_path, struct kd_model *model,
                          const char *split, bool carves)
 {
     struct kd_err ignored;
-    struct kd_evaluation_wanted wanted = {model->fingerprint, split ? split : "test",
-                                          w->o->tta ? kd_tta_name((enum kd_tta)w->o->tta) : NULL,
-                                          w->o->timing};
     char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, &ignored);
     char *logits = kd_place_beside(model_path, KD_FILE_LOGITS, &ignored);
-    bool is = path && logits && kd_evaluation_is_saved(path, &wanted);
-    if (strcmp(wanted.split, "validation") != 0) is = is && kd_path_exists(logits);
-    wanted.split = "validation";
-    if (!split && carves) is = is && kd_evaluation_is_saved(path, &wanted);
+    bool is = path && logits && is_saved(w, path, model, split ? split : "test");
+    if (!split || strcmp(split, "validation") != 0) is = is && kd_path_exists(logits);
+    if (!split && carves) is = is && is_saved(w, path, model, "validation");
     kd_free(path);
     kd_free(logits);
     return is;

@@ -1,4 +1,5 @@
 #include "kd/data/split.h"
+#include "kd/base/hash.h"
 #include "kd/base/rng.h"
 #include <math.h>
 #include <string.h>
@@ -286,6 +287,21 @@ int kd_subset_copy(const struct kd_subset *s, const char *split, struct kd_image
 fail:
     kd_images_release(out);
     return -1;
+}
+
+int kd_subset_fingerprint(const struct kd_subset *s, char out[KD_FINGERPRINT], struct kd_err *err)
+{
+    const char *all = s->images->pixels_fingerprint;
+    if (s->n == s->images->n) { /* ascending, so that all are in their places */
+        memcpy(out, all, KD_FINGERPRINT);
+        return 0;
+    }
+    struct kd_hash *hash = kd_hash_new(err);
+    if (!hash) return -1;
+    kd_hash_add(hash, all, strlen(all));
+    for (uint32_t i = 0; i < s->n; i++) kd_hash_add_u32(hash, s->index[i]);
+    kd_hash_end(hash, out);
+    return 0;
 }
 
 void kd_subset_release(struct kd_subset *s)

@@ -3,6 +3,7 @@
 #include "kd/base/json.h"
 #include "kd/run/places.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,9 @@ static const struct kd_field fields[] = {
     NUMBER(throughput, KD_LEFT_OUT),
     TEXT(tta, KD_LEFT_OUT),
     TEXT(fingerprint, KD_AS_NULL),
+    TEXT(images, KD_LEFT_OUT),
+    TEXT(labels, KD_LEFT_OUT),
+    TEXT(reference, KD_LEFT_OUT),
     TEXT(version, KD_LEFT_OUT),
     TEXT(command, KD_LEFT_OUT),
     MATRIX(confusion),
@@ -138,11 +142,20 @@ bool kd_evaluation_is_saved(const char *path, const struct kd_evaluation_wanted 
     for (size_t i = 0; i < there.n && !found; i++) {
         const struct kd_evaluation *e = &there.of[i];
         found = same_text(e->fingerprint, wanted->fingerprint) &&
-                same_text(e->split, wanted->split) && same_text(e->tta, wanted->tta) && e->bins.v &&
-                (!wanted->timing || e->latency_ms == e->latency_ms);
+                same_text(e->split, wanted->split) && same_text(e->tta, wanted->tta) &&
+                same_text(e->images, wanted->images) && same_text(e->labels, wanted->labels) &&
+                (!wanted->reference || same_text(e->reference, wanted->reference)) && e->bins.v &&
+                (!wanted->timing || !isnan(e->latency_ms));
     }
     kd_evaluations_release(&there);
     return found;
+}
+
+bool kd_evaluations_agree(const struct kd_evaluation *a, const struct kd_evaluation *b)
+{
+    if (!same_text(a->tta, b->tta) || a->n != b->n) return false;
+    if (!a->images || !b->images) return same_text(a->data, b->data);
+    return same_text(a->images, b->images) && same_text(a->labels, b->labels);
 }
 
 /* The next line of *rest, which moves behind it; NULL at the end, and for what is no JSON. *size:
@@ -168,8 +181,9 @@ static bool replaced(const cJSON *old, const char *lines)
     for (const char *rest = lines, *line; *rest && !is;) {
         size_t size;
         cJSON *json = next_line(&rest, &line, &size);
+        const bool images = kd_text_at(old, "images") && same(old, json, "images");
         is = !same(old, json, "fingerprint") || !same(old, json, "tta") ||
-             (same(old, json, "data") && same(old, json, "split"));
+             (same(old, json, "split") && (images || same(old, json, "data")));
         cJSON_Delete(json);
     }
     return is;

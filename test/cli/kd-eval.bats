@@ -31,7 +31,7 @@ setup() {
 @test "--json: one line a model, rates are fractions, figures agree with each other" {
     kd-eval T S --json >lines
     [ "$(wc -l <lines)" -eq 2 ]
-    jq -es 'all(.[]; (keys - ["fingerprint"]) == (["agreement", "data", "ece", "errors", "macs",
+    jq -es 'all(.[]; (keys - ["fingerprint", "images", "labels"]) == (["agreement", "data", "ece", "errors", "macs",
         "model", "n", "nll", "parameters",
         "split", "top1", "top5"]) and .top1 <= .top5 and .top5 <= 1 and .errors == (.n - .n *
         .top1 | round))' lines
@@ -144,6 +144,71 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
         refused 2 "${option%% *} goes with --experiment" -- kd-eval T $option
     done
     refused 2 "--confusion goes with --json" -- kd-eval T --confusion
+}
+
+# An experiment of a teacher and a student, trained and evaluated.
+evaluated_experiment() {
+    cat >x.json <<'JSON'
+{"name": "x", "seeds": 1, "data": {"source": "idx:own"},
+ "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
+ "students": {"s": {"network": "mlp-4", "train": {"epochs": 1}}}}
+JSON
+    cp -RL set own
+    kd-train-teacher x.json -q >/dev/null
+    kd-train-student x.json -q >/dev/null
+    kd-eval -x x.json -q >/dev/null
+    silent kd-eval -x x.json --update -q
+    s=runs/x/students/s/s1 t=runs/x/teacher/s1
+}
+
+@test "--update sees that the teacher was trained anew: agreement is with the one that is there" {
+    evaluated_experiment
+    before=$(jq .agreement $s/eval.json)
+    [ "$(jq -r .reference $s/eval.json)" = "$(jq -r .fingerprint $t/eval.json)" ]
+    kd-train-teacher x.json -q --set teacher.train.epochs=9 >/dev/null
+    [ "$(kd-eval -x x.json --update --json | wc -l)" -eq 2 ]
+    [ "$(jq .agreement $s/eval.json)" = "$(kd-eval $s -r $t --json | jq .agreement)" ]
+    [ "$(jq .agreement $s/eval.json)" != "$before" ]
+    silent kd-eval -x x.json --update -q
+    # a teacher that is gone is nothing to be compared with: what was measured is let be
+    rm $t/model.safetensors
+    silent kd-eval -x x.json --update -q
+}
+
+@test "--update sees that images or labels behind a path are others" {
+    evaluated_experiment
+    kd-data convert digits:train digits:test --fraction 0.04 --to idx -o more -q >/dev/null
+    cp more/t10k* own
+    [ "$(kd-eval -x x.json --update --json | jq .n | sort -u)" = 200 ]
+    [ "$(jq -s length $s/eval.json)" -eq 1 ]
+    [ "$(jq .top1 $s/eval.json)" = "$(kd-eval $s --json | jq .top1)" ]
+    silent kd-eval -x x.json --update -q
+    # the same images, the first with another label
+    printf '\x%02x' $(( ($(od -An -tu1 -j8 -N1 own/t10k-labels-idx1-ubyte) + 1) % 10 )) >label
+    printf "$(cat label)" | dd of=own/t10k-labels-idx1-ubyte bs=1 seek=8 conv=notrunc status=none
+    [ "$(kd-eval -x x.json --update --json | wc -l)" -eq 2 ]
+    silent kd-eval -x x.json --update -q
+}
+
+@test "--update is not content with an evaluation on other images" {
+    evaluated_experiment
+    kd-data convert digits:train digits:test --fraction 0.04 --to idx -o more -q >/dev/null
+    own=$(as_printed $s/eval.json)
+    kd-eval $s --data idx:more:test --save -q >/dev/null
+    [ "$(jq -s 'map(.n)' -c $s/eval.json)" = "[100,200]" ] # of the same model, on both
+    rm $s/eval.json
+    kd-eval $s --data idx:more:test --save -q >/dev/null
+    [ "$(kd-eval -x x.json --update --json | jq -r .model)" = $s/model.safetensors ]
+    [ "$(tail -n 1 $s/eval.json | as_printed)" = "$own" ]
+}
+
+@test "of five classes the first five are no figure" {
+    kd-data convert digits:train digits:test --keep 0,1,2,3,4 --fraction 0.04 --to idx -o five -q \
+        >/dev/null
+    kd-train-teacher --data idx:five --layers 6 --epochs 1 -q -o F >/dev/null
+    [ "$(kd-eval F --json | jq .top5)" = null ]
+    [[ "$(kd-eval F)" != *top-5* ]]
+    [[ "$(kd-eval T)" == *top-5* ]]
 }
 
 @test "eval.json: a line a split; --update wants each, another model replaces all" {

@@ -41,6 +41,8 @@ int kd_subset_all(const struct kd_images *images, struct kd_subset *out, struct 
 /* The subset as an image set of its own, called SOURCE:split, with its own fingerprints. */
 int kd_subset_copy(const struct kd_subset *s, const char *split, struct kd_images *out,
                    struct kd_err *err);
+/* Of the images in it: that of the whole set's pixels where it is the whole set in its order. */
+int kd_subset_fingerprint(const struct kd_subset *s, char out[KD_FINGERPRINT], struct kd_err *err);
 void kd_subset_release(struct kd_subset *s);
 static inline int32_t kd_subset_label(const struct kd_subset *s, uint32_t i)
 {

@@ -35,6 +35,7 @@ struct kd_result { /* one trained model: one seed */
     char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
     char *images;  /* the same without "unlabelled": which images, whatever became of their labels;
                       or NULL */
+    char *pixels;  /* fingerprint of the whole split that it was trained on, or NULL */
     double fraction; /* of the images, as data says */
     bool distilled;
     double temperature, alpha;
@@ -47,6 +48,8 @@ struct kd_result { /* one trained model: one seed */
     char *command, *version, *parents, *fingerprint; /* as the model file says, or NULL */
     char *corrected; /* what its biases were found by (kd-correct): "transfer", ...; NULL: it was
                         trained so */
+    bool elsewhere;  /* it was evaluated on the split, but on other images or in another way than
+                        the rest of its run, which is passed over */
     bool stale;      /* it was trained anew after its evaluation, which is passed over */
 };
 
@@ -63,6 +66,7 @@ struct kd_pair {         /* a distilled student and a plain one to compare it wi
 struct kd_source { /* one run */
     char *folder, *name;
     cJSON *experiment; /* or NULL */
+    size_t first, n;   /* its results: results[first .. first + n - 1] */
 };
 
 struct kd_report {

@@ -27,7 +27,8 @@ double kd_t_tails(double x, double df);
 double kd_t_quantile_95(double df);
 
 struct kd_confidence {
-    double mean, low, high; /* low and high are NaN where there are fewer than two values */
+    double mean, low, high; /* low and high are NaN where there are fewer than two values, or all of
+                               them are the same but for rounding, and not 0 */
 };
 struct kd_confidence kd_confidence_of(const struct kd_stats *s);
 /* Of the difference of two means, a minus b, whose values are not paired (Welch 1947): the degrees

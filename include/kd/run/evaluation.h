@@ -11,6 +11,8 @@ struct kd_evaluation { /* rates are fractions; numbers are NaN, texts NULL where
     double n, parameters, macs, top1, top5, errors, nll, ece, agreement, latency_ms, throughput;
     char *tta;               /* copies of an image that answers are the mean over; NULL: itself */
     char *fingerprint;       /* of the model */
+    char *images, *labels;   /* fingerprints of what it was measured on */
+    char *reference;         /* of the model that agreement is with */
     char *version, *command; /* of kd, and what wrote the line */
     struct kd_matrix confusion; /* [classes][classes] counts, row: true class */
     struct kd_matrix bins;      /* [bins][3]: images, mean confidence, accuracy */
@@ -30,14 +32,19 @@ struct kd_evaluations {
 int kd_evaluations_read(const char *path, struct kd_evaluations *out, struct kd_err *err);
 void kd_evaluations_release(struct kd_evaluations *e);
 
-/* What --update asks for: is there such a line? */
+/* What --update asks for: is there such a line, of this model, these images and labels, against
+ * this reference? */
 struct kd_evaluation_wanted {
-    const char *fingerprint, *split;
-    const char *tta; /* NULL: the image itself */
-    bool timing;     /* with latency and throughput */
+    const char *fingerprint, *split, *images, *labels;
+    const char *reference; /* NULL: none, and whatever it says of one is let be */
+    const char *tta;       /* NULL: the image itself */
+    bool timing;           /* with latency and throughput */
 };
 bool kd_evaluation_is_saved(const char *path, const struct kd_evaluation_wanted *wanted);
-/* Writes lines, those of one model; what the file says of the same model on other data or splits
+/* Were both measured in the same way on the same images, so that they may stand side by side? An
+ * older line does not say which images; it has the name of its source and how many they are. */
+bool kd_evaluations_agree(const struct kd_evaluation *a, const struct kd_evaluation *b);
+/* Writes lines, those of one model; what the file says of the same model on other images or splits
  * stays. */
 int kd_evaluations_save(const char *path, const char *lines, struct kd_err *err);
 #endif

@@ -8,35 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAMED 6 /* models that a note lists by name */
-
-struct list { /* a note in the making */
-    struct kd_bytes text;
-    size_t n;
-};
-
-static int list_add(struct list *list, const char *name, double seed, struct kd_err *err)
-{
-    if (list->n++ >= NAMED) return 0;
-    if (list->n > 1 && kd_bytes_add(&list->text, ", ", 2, err) < 0) return -1;
-    if (isnan(seed)) return kd_bytes_format(&list->text, err, "%.200s", name);
-    return kd_bytes_format(&list->text, err, "%.200s s%.0f", name, seed);
-}
-
-static int list_note(struct kd_report *report, struct list *list, const char *run, const char *what,
-                     struct kd_err *err)
-{
-    int status = 0;
-    if (list->n > NAMED)
-        status = kd_report_note(report, err, "%s: %s: %s and %zu more.", run, what, list->text.data,
-                                list->n - NAMED);
-    else if (list->n)
-        status = kd_report_note(report, err, "%s: %s: %s.", run, what, list->text.data);
-    kd_bytes_release(&list->text);
-    *list = (struct list){0};
-    return status;
-}
-
 static bool has_result(const struct kd_report *report, size_t run, enum kd_role role,
                        const char *name, double seed)
 {
@@ -57,7 +28,7 @@ static int note_absent(struct kd_report *report, size_t run, struct kd_err *err)
     const cJSON *students =
         s->experiment ? cJSON_GetObjectItemCaseSensitive(s->experiment, "students") : NULL;
     const cJSON *student;
-    struct list list = {0};
+    struct kd_note_list list = {0};
     int count =
         cJSON_IsArray(seeds) ? cJSON_GetArraySize(seeds)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsNumber(NULL) is false */
@@ -69,13 +40,13 @@ static int note_absent(struct kd_report *report, size_t run, struct kd_err *err)
             const cJSON *one = cJSON_IsArray(seeds) ? cJSON_GetArrayItem(seeds, k) : NULL;
             double seed = one ? one->valuedouble : k + 1;
             if (has_result(report, run, KD_ROLE_STUDENT, student->string, seed)) continue;
-            if (list_add(&list, student->string, seed, err) < 0) {
+            if (kd_note_list_add(&list, student->string, seed, err) < 0) {
                 kd_bytes_release(&list.text);
                 return -1;
             }
         }
     }
-    return list_note(report, &list, s->name, "not trained yet", err);
+    return kd_note_list_end(report, &list, s->name, "not trained yet", err);
 }
 
 static bool no_model(const struct kd_report *report, const struct kd_result *r)
@@ -85,7 +56,7 @@ static bool no_model(const struct kd_report *report, const struct kd_result *r)
 }
 static bool no_evaluation(const struct kd_report *report, const struct kd_result *r)
 {
-    return r->model && !r->stale && !kd_result_on(r, report->split);
+    return r->model && !r->stale && !r->elsewhere && !kd_result_on(r, report->split);
 }
 static bool is_stale(const struct kd_report *report, const struct kd_result *r)
 {
@@ -113,33 +84,33 @@ static int note_where(struct kd_report *report, size_t run, const char *what,
                       bool (*is)(const struct kd_report *, const struct kd_result *),
                       struct kd_err *err)
 {
-    struct list list = {0};
+    struct kd_note_list list = {0};
     for (size_t i = 0; i < report->n_results; i++) {
         const struct kd_result *r = &report->results[i];
         if (r->run != run || !is(report, r)) continue;
-        if (list_add(&list, r->name, r->seed, err) < 0) {
+        if (kd_note_list_add(&list, r->name, r->seed, err) < 0) {
             kd_bytes_release(&list.text);
             return -1;
         }
     }
-    return list_note(report, &list, report->runs[run].name, what, err);
+    return kd_note_list_end(report, &list, report->runs[run].name, what, err);
 }
 
-static int list_setting(struct list *list, const struct kd_result *r, bool seed, const char *where,
-                        struct kd_err *err)
+static int list_setting(struct kd_note_list *list, const struct kd_result *r, bool seed,
+                        const char *where, struct kd_err *err)
 {
     char text[400];
     if (!seed || isnan(r->seed))
         snprintf(text, sizeof text, "%.200s (%s)", r->name, where);
     else
         snprintf(text, sizeof text, "%.200s s%.0f (%s)", r->name, r->seed, where);
-    return list_add(list, text, NAN, err);
+    return kd_note_list_add(list, text, NAN, err);
 }
 
 /* Entries whose seeds are not of one mind: their mean is of no model. */
 static int note_mixed(struct kd_report *report, size_t run, struct kd_err *err)
 {
-    struct list list = {0};
+    struct kd_note_list list = {0};
     char where[KD_SETTING_NAME];
     int status = 0;
     for (size_t i = 0; i < report->n_entries && status == 0; i++) {
@@ -157,8 +128,9 @@ static int note_mixed(struct kd_report *report, size_t run, struct kd_err *err)
         status = differ == 1 ? list_setting(&list, r, false, where, err) : differ;
     }
     if (status == 0)
-        return list_note(report, &list, report->runs[run].name,
-                         "seeds trained with different settings, which means and spreads mix", err);
+        return kd_note_list_end(
+            report, &list, report->runs[run].name,
+            "seeds trained with different settings, which means and spreads mix", err);
     kd_bytes_release(&list.text);
     return -1;
 }
@@ -188,7 +160,7 @@ static int asked_for(const struct kd_report *report, const struct kd_result *r, 
 
 static int note_other(struct kd_report *report, size_t run, struct kd_err *err)
 {
-    struct list list = {0};
+    struct kd_note_list list = {0};
     char where[KD_SETTING_NAME];
     int status = 0;
     for (size_t i = 0; i < report->n_results && status == 0; i++) {
@@ -203,8 +175,9 @@ static int note_other(struct kd_report *report, size_t run, struct kd_err *err)
         cJSON_Delete(job);
     }
     if (status == 0)
-        return list_note(report, &list, report->runs[run].name,
-                         "trained with other settings than the run's experiment.json has now", err);
+        return kd_note_list_end(
+            report, &list, report->runs[run].name,
+            "trained with other settings than the run's experiment.json has now", err);
     kd_bytes_release(&list.text);
     return -1;
 }

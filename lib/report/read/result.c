@@ -120,6 +120,8 @@ static int read_data(struct kd_result *r, const cJSON *data, struct kd_err *err)
 static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *err)
 {
     cJSON *config = meta_json(meta, "kd.config"), *metrics = meta_json(meta, "kd.metrics");
+    cJSON *images = meta_json(meta, "kd.data");
+    const char *pixels = kd_text_at(images, "pixels");
     const char *name = kd_text_at(config, "student");
     int status = -1;
     r->config = config;
@@ -142,6 +144,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
         r->name = copy;
     }
     if (isnan(r->seed)) r->seed = kd_number_at(config, "seed");
+    if (pixels && !(r->pixels = kd_strdup(pixels, err))) goto end;
     r->planned_epochs = kd_number_at(config, "train.epochs");
     const cJSON *data = config ? cJSON_GetObjectItemCaseSensitive(config, "data") : NULL;
     if (data && read_data(r, data, err) < 0) goto end;
@@ -158,6 +161,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     status = 0;
 end:
     cJSON_Delete(metrics);
+    cJSON_Delete(images);
     return status;
 }
 
@@ -204,7 +208,7 @@ static void drop_stale(struct kd_result *r)
 }
 
 /* What the model file does not say, the evaluations and the log may. */
-static void fill_gaps(struct kd_result *r)
+void kd_result_fill(struct kd_result *r)
 {
     const struct kd_evaluation *v = kd_result_on(r, "validation");
     for (size_t i = 0; i < r->evaluations.n; i++) {
@@ -243,7 +247,6 @@ int kd_result_read(struct kd_report *report, struct kd_result *r, struct kd_err 
     }
     if (kd_path_exists(eval) && read_evaluations(report, r, eval, err) < 0) goto end;
     drop_stale(r);
-    fill_gaps(r);
     status = 0;
 end:
     kd_free(log);
@@ -254,8 +257,8 @@ end:
 void kd_result_release(struct kd_result *r)
 {
     kd_evaluations_release(&r->evaluations);
-    char *texts[] = {r->name,    r->folder,  r->model,   r->network,     r->data,     r->images,
-                     r->command, r->version, r->parents, r->fingerprint, r->corrected};
+    char *texts[] = {r->name,    r->folder,  r->model,   r->network,     r->data,      r->images,
+                     r->command, r->version, r->parents, r->fingerprint, r->corrected, r->pixels};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     cJSON_Delete(r->config);
     kd_log_release(&r->log);

@@ -183,6 +183,8 @@ static int read_run(struct kd_report *report, const char *folder, struct kd_err 
     if (status < 0 || scan(report, folder, KD_RUN_DEPTH, err) < 0) return -1;
     if (report->n_results == first && kd_report_note(report, err, "%s: no models yet.", folder) < 0)
         return -1;
+    run->first = first;
+    run->n = report->n_results - first;
     return sort_results(report, first, run->experiment, err);
 }
 
@@ -268,7 +270,8 @@ int kd_report_read(const char *const *folders, size_t n, const struct kd_config_
     for (size_t i = 0; i < n && status == 0; i++) status = read_operand(report, folders[i], err);
     if (status == 0) {
         report->split = choose_split(report);
-        status = kd_report_pair(report, err);
+        status = kd_report_agree(report, err);
+        if (status == 0) status = kd_report_pair(report, err);
         if (status == 0) status = kd_report_check(report, err);
     }
     if (status < 0) kd_report_release(report);

@@ -98,7 +98,9 @@ double kd_t_quantile_95(double df)
 struct kd_confidence kd_confidence_of(const struct kd_stats *s)
 {
     struct kd_confidence i = {s->mean, NAN, NAN};
-    if (s->n < 2) return i;
+    /* Differences of rates are whole numbers of images: that all are the same is no proof that the
+     * next would be, and no t-interval has an answer. */
+    if (s->n < 2 || s->sd < 1e-9 * fmax(fabs(s->min), fabs(s->max))) return i;
     double half = kd_t_quantile_95((double)s->n - 1) * s->sd / sqrt((double)s->n);
     i.low = s->mean - half;
     i.high = s->mean + half;

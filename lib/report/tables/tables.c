@@ -102,6 +102,8 @@ static void say_verdict(const struct kd_mcnemar *m, const struct kd_confidence *
                  m->p >= 0.05           ? "may be chance"
                  : m->first > m->second ? "better"
                                         : "worse");
+    else if (isnan(d->low))
+        snprintf(out, 96, "equal differences: no interval");
     else if (!kd_confidence_excludes_zero(d))
         snprintf(out, 96, "within the spread");
     else
