@@ -26,6 +26,7 @@ lesson=$home/configs/lesson.json
 runs=${RUNS:-runs}
 run=$runs/lesson
 
+exec 3>&1 4<&0 # commands are shown even where what they print is not; Enter comes from 4
 # The words of a step; Enter goes on.
 step() {
     printf '\n=== %s\n\n' "$1"
@@ -33,12 +34,12 @@ step() {
     echo
     if [ "$ask" = yes ]; then
         printf '[Enter] '
-        read -r line || exit 0
+        read -r line <&4 || exit 0
     fi
 }
 # Shows a command as it can be typed, and runs it.
 try() {
-    printf '$ %s\n' "$*"
+    printf '$ %s\n' "$*" >&3
     "$@"
 }
 
@@ -88,12 +89,14 @@ try kd-report "$run"
 
 step "6 of 7: pictures" <<TEXT
 This draws everything. Open $run/report/report.html in a browser, or look at
-  report/soft-targets.png     teacher and students on the images that are hard to tell apart
-  report/learning-curves.png  who learns faster, and who overfits
-  report/confusion.png        which digits are mistaken for which
-  report/misclassified.png    the images that go wrong
+  report/soft-targets.png          teacher and students on the images that are hard to tell apart
+  report/learning-curves.png       who learns faster, and who overfits
+  report/confusion.png             which digits are mistaken for which
+  report/accuracy-temperature.png  what the temperature does
+  report/misclassified.png         the images that go wrong
 TEXT
-try kd-report "$run" --all --quiet
+try kd-report "$run" --all --quiet >/dev/null
+echo "$run/report/report.html"
 
 step "7 of 7: your turn" <<TEXT
 Things to try. Each line changes the lesson, under a name of its own:
