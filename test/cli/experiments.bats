@@ -305,7 +305,8 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     mkdir beside && cp -r "$BATS_FILE_TMPDIR/set" beside/set
     cat >beside/base.json <<'EOF'
 {"name": "base", "seeds": 2, "data": {"source": "idx:set", "validation": 40},
- "defaults": {"network": "net.json", "train": {"epochs": 1, "schedule": {"kind": "step", "every": 3}}},
+ "defaults": {"network": "net.json", "train": {"epochs": 1, "schedule": {"kind": "step",
+     "every": 3}}},
  "teacher": {"network": "mlp-8", "train": {"epochs": 1}},
  "students": {"a": {}, "b": {"distill": {}, "train": {"schedule": {"every": 5}}}}}
 EOF
