@@ -13,7 +13,8 @@ setup_file() {
    {"kind": "conv2d", "filters": 8, "padding": 1}]}, "relu",
  {"kind": "dropout", "rate": 0.1}, {"kind": "avgpool", "kernel": 3}, "flatten", {"kind": "dense"}]
 J
-    kd-train-teacher --data idx:set --network net.json --epochs 6 --optimizer adam --learning-rate 0.01 --quiet \
+    kd-train-teacher --data idx:set --network net.json --epochs 6 --optimizer adam \
+        --learning-rate 0.01 --quiet \
         -o T \
         >/dev/null
     kd-quantize T -o Q.safetensors --quiet --no-provenance >table

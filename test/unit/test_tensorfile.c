@@ -108,9 +108,8 @@ static void other_dtypes_are_named(void **state)
     (void)state;
     struct kd_tensorfile f;
     assert_int_equal(kd_tensorfile_read(FIXTURES "f64.safetensors", NULL, &f, &err), -1);
-    assert_says(
-        err,
-        "f64.safetensors: tensor x has dtype F64, and kd reads F32, F16, U8, I8, I32 and I64; convert");
+    assert_says(err, "f64.safetensors: tensor x has dtype F64, and kd reads F32, F16, U8, I8, I32 "
+                     "and I64; convert");
     refuse("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "dtype BF16");
     refuse("{\"w\":{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype f32");
     refuse("{\"w\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "no dtype");

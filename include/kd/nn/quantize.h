@@ -17,8 +17,9 @@
 #include "kd/nn/integers.h"
 
 #define KD_RANGES(X)                                                                               \
-    X(KD_RANGES_ERROR, "error") X(KD_RANGES_MINMAX, "minmax") X(KD_RANGES_PERCENTILE, "percentil"  \
-                                                                                      "e")
+    X(KD_RANGES_ERROR, "error")                                                                    \
+    X(KD_RANGES_MINMAX, "minmax")                                                                  \
+    X(KD_RANGES_PERCENTILE, "percentile")
 enum kd_ranges { KD_RANGES(KD_CHOICE_ENUM) };
 #define KD_EQUALISE(X)                                                                             \
     X(KD_EQUALISE_AUTO, "auto") X(KD_EQUALISE_ALWAYS, "always") X(KD_EQUALISE_NEVER, "never")
