@@ -33,14 +33,15 @@ static size_t widest(const struct kd_chain *chain)
  * by the layers that wrote there since the array was fresh. */
 static bool may_overwrite(const struct kd_layer *l, enum kd_keeps kept)
 {
-    if (l->kind->keeps == KD_KEEPS_INPUT) return false;
-    return kept == KD_KEEPS_NOTHING || (kept == KD_KEEPS_SIGN && l->kind->keeps_sign);
+    if (l->kind->elementwise->keeps == KD_KEEPS_INPUT) return false;
+    return kept == KD_KEEPS_NOTHING || (kept == KD_KEEPS_SIGN && l->kind->elementwise->keeps_sign);
 }
 
 /* A layer that needs its input has it in another array. */
 static enum kd_keeps stricter(enum kd_keeps kept, const struct kd_layer *l)
 {
-    enum kd_keeps own = l->kind->keeps == KD_KEEPS_INPUT ? KD_KEEPS_NOTHING : l->kind->keeps;
+    enum kd_keeps own = l->kind->elementwise->keeps == KD_KEEPS_INPUT ? KD_KEEPS_NOTHING
+                                                                      : l->kind->elementwise->keeps;
     return own == KD_KEEPS_NOTHING || kept == KD_KEEPS_OUTPUT ? kept : own;
 }
 
@@ -66,10 +67,10 @@ static size_t find_repeated(struct kd_chain *chain)
     size_t most = 0;
     for (unsigned i = 0; i < chain->n_stages; i++) {
         struct kd_stage *s = &chain->stages[i];
-        s->repeated = chain->training && s->anchor && s->anchor->kind->repeat &&
+        s->repeated = chain->training && s->anchor && s->anchor->kind->anchor->repeat &&
                       i + 1 < chain->n_stages && !chain->stages[i - 1].repeated;
         for (unsigned j = 0; j < s->n_after; j++)
-            if (!kd_layer_is_relu(s->after[j])) s->repeated = false;
+            if (!s->after[j]->kind->elementwise->monotone) s->repeated = false;
         if (s->repeated && stage_bytes(chain, s) > most) most = stage_bytes(chain, s);
     }
     return most;
@@ -114,7 +115,8 @@ static void place_gradients(struct kd_chain *chain, size_t bytes[PLACES])
         s->place = 0;
         while (s->place == above || s->place == late) s->place++;
         if (stage_bytes(chain, s) > bytes[s->place]) bytes[s->place] = stage_bytes(chain, s);
-        late = above < PLACES && chain->stages[i + 1].anchor->kind->gradient ? above : PLACES;
+        late =
+            above < PLACES && chain->stages[i + 1].anchor->kind->anchor->gradient ? above : PLACES;
         above = s->place;
     }
 }
@@ -168,45 +170,40 @@ static void plan_memory(struct kd_chain *chain, struct planner *p)
 
 /* ---- stages ---- */
 
-static struct kd_shape stage_output(const struct kd_layer *anchor)
-{
-    return anchor->kind == &kd_layer_conv2d && anchor->u.conv2d.pool ? anchor->u.conv2d.pool->out
-                                                                     : anchor->out;
-}
-
 static void shape_stage(struct kd_stage *s)
 {
     struct kd_layer *anchor = s->anchor;
-    struct kd_shape out = stage_output(anchor);
+    struct kd_shape out =
+        anchor->kind->anchor->output ? anchor->kind->anchor->output(anchor) : anchor->out;
     s->pixels = anchor->pixels = out.flat ? 1 : kd_shape_pixels(out);
     s->cols = anchor->cols = out.c;
     for (unsigned i = 0; i < s->n_after; i++) s->after[i]->pixels = s->pixels;
 }
 
-/* The stage's convolution pools as well. */
-static void absorb(struct kd_stage *s, struct kd_layer *pool)
+/* Does the stage's anchor do the layer's work along with its own? */
+static bool absorbed(struct kd_stage *s, struct kd_layer *l, bool training)
 {
-    pool->absorbed = true;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the anchor of a stage that pools is its
-     * convolution */
-    s->anchor->u.conv2d.pool = pool;
+    const struct kd_anchor *a = s->anchor ? s->anchor->kind->anchor : NULL;
+    if (!a || !a->absorb || !a->absorb(s, l, training)) return false;
+    l->absorbed = true;
     shape_stage(s);
+    return true;
 }
 
 /* Too few columns to share out, but work enough for two: images are. */
 static bool narrow(const struct kd_layer *anchor)
 {
     double work = anchor->kind->macs ? 100.0 * (double)anchor->kind->macs(anchor) : 0;
-    return anchor->kind->rows_apart && anchor->parts == 1 && work >= 1e6;
+    return anchor->kind->anchor->rows_apart && anchor->parts == 1 && work >= 1e6;
 }
 
 static void add_stage(struct kd_chain *chain, struct kd_layer *anchor, struct kd_layer **after)
 {
-    chain->stages[chain->n_stages] =
-        (struct kd_stage){.anchor = anchor,
-                          .after = after,
-                          .parts = narrow(anchor) ? 2 : anchor->parts,
-                          .by_images = narrow(anchor) || anchor->kind->cut != KD_BY_COLUMNS};
+    chain->stages[chain->n_stages] = (struct kd_stage){
+        .anchor = anchor,
+        .after = after,
+        .parts = narrow(anchor) ? 2 : anchor->parts,
+        .by_images = narrow(anchor) || anchor->kind->anchor->cut != KD_BY_COLUMNS};
     shape_stage(&chain->stages[chain->n_stages++]);
 }
 
@@ -234,18 +231,8 @@ static void forget_stages(struct kd_chain *chain)
     for (unsigned i = 0; i < chain->n_layers; i++) {
         struct kd_layer *l = &chain->layers[i];
         l->absorbed = false;
-        if (l->kind == &kd_layer_conv2d) l->u.conv2d.pool = l->u.conv2d.norm = NULL;
+        if (l->kind->anchor && l->kind->anchor->forget) l->kind->anchor->forget(l);
     }
-}
-
-/* Statistics that run no more: nothing lies between the convolution and what it is to be folded
- * with. */
-static bool folds(const struct kd_chain *chain, const struct kd_stage *last,
-                  const struct kd_layer *l)
-{
-    return !chain->training && l->kind == &kd_layer_batchnorm && last->anchor &&
-           last->anchor->kind == &kd_layer_conv2d && !last->n_after &&
-           !last->anchor->u.conv2d.pool && !last->anchor->u.conv2d.norm;
 }
 
 static int plan_stages(struct kd_chain *chain, struct kd_err *err)
@@ -273,14 +260,9 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
             l->cols = last->cols;
             *next++ = l;
             last->n_after++;
-        } else if (l->kind == &kd_layer_flatten && (still_images || kd_shape_pixels(l->in) == 1)) {
-            images = false; /* a view: the same numbers, seen as flat */
-        } else if (folds(chain, last, l)) {
-            l->absorbed = true;
-            last->anchor->u.conv2d.norm = l;
-        } else if (kd_conv_takes_pool(last->anchor, l)) {
-            absorb(last, l);
-        } else {
+        } else if (l->kind->anchor->is_view && l->kind->anchor->is_view(l, still_images)) {
+            images = false; /* the same numbers, seen as flat */
+        } else if (!absorbed(last, l, chain->training)) {
             if (still_images && several && convert(chain, next, err) < 0) return -1;
             add_stage(chain, l, next);
         }
@@ -317,7 +299,7 @@ int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd
     plan_memory(chain, &take);
     for (unsigned i = 0; i < chain->n_layers; i++) {
         struct kd_layer *l = &chain->layers[i];
-        if (l->kind->plan && l->kind->plan(l, batch, training, err) < 0) return -1;
+        if (l->kind->holder && l->kind->holder->plan(l, batch, training, err) < 0) return -1;
     }
     return 0;
 }
@@ -325,11 +307,9 @@ int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd
 size_t kd_chain_bytes(const struct kd_chain *chain)
 {
     size_t bytes = chain->memory.planned;
-    for (unsigned i = 0; i < chain->n_layers; i++) {
-        const struct kd_layer *l = &chain->layers[i];
-        if (l->kind != &kd_layer_residual) continue;
-        bytes += kd_chain_bytes(l->u.residual.body_chain);
-        if (l->u.residual.shortcut_chain) bytes += kd_chain_bytes(l->u.residual.shortcut_chain);
-    }
+    const struct kd_chain *held;
+    for (unsigned i = 0; i < chain->n_layers; i++)
+        for (unsigned k = 0; (held = kd_layer_chain(&chain->layers[i], k)); k++)
+            bytes += kd_chain_bytes(held);
     return bytes;
 }

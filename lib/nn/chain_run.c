@@ -1,5 +1,5 @@
-/* Forward and backward over the stages. Each region below is one job for the pool; a job's parts do
- * not depend on each other, and the next job starts when all are done. Layers that share out their
+/* Forward and backward over the stages. Each region below is one run of the pool; its parts do
+ * not depend on each other, and the next run starts when all are done. Layers that share out their
  * work themselves are called between. */
 #include "kd/nn/chain.h"
 #include "product.h"
@@ -15,7 +15,7 @@ struct region {
 
 static bool by_itself(const struct kd_stage *s)
 {
-    return s->anchor && s->anchor->kind->cut == KD_BY_ITSELF;
+    return s->anchor && s->anchor->kind->anchor->cut == KD_BY_ITSELF;
 }
 
 static struct kd_tile stage_tile(const struct kd_stage *s, const struct kd_pass *p, unsigned part)
@@ -28,7 +28,8 @@ static struct kd_tile stage_tile(const struct kd_stage *s, const struct kd_pass 
 
 static void do_after(const struct kd_stage *s, const struct kd_pass *pass, struct kd_tile t)
 {
-    for (unsigned i = 0; i < s->n_after; i++) s->after[i]->kind->forward(s->after[i], pass, t);
+    for (unsigned i = 0; i < s->n_after; i++)
+        s->after[i]->kind->elementwise->forward(s->after[i], pass, t);
 }
 
 static void forward_part(void *arg, unsigned part)
@@ -36,7 +37,7 @@ static void forward_part(void *arg, unsigned part)
     const struct region *r = arg;
     struct kd_tile t = stage_tile(r->stage, r->pass, part);
     if (!t.rows || !t.cols) return;
-    if (r->stage->anchor) r->stage->anchor->kind->forward(r->stage->anchor, r->pass, t);
+    if (r->stage->anchor) r->stage->anchor->kind->anchor->forward(r->stage->anchor, r->pass, t);
     do_after(r->stage, r->pass, t);
 }
 
@@ -58,8 +59,8 @@ void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct
         struct region r = {.pass = pass, .stage = &chain->stages[i]};
         struct kd_layer *l = r.stage->anchor;
         if (by_itself(r.stage)) {
-            struct kd_job_of_layer job = {brief ? NULL : pool, pass, NULL, finish_forward, &r};
-            l->kind->run(l, &job);
+            struct kd_layer_call call = {brief ? NULL : pool, pass, NULL, finish_forward, &r};
+            l->kind->anchor->run(l, &call);
         } else if (l || r.stage->n_after)
             (brief ? kd_pool_run_brief : kd_pool_run)(pool, r.stage->parts, forward_part, &r);
     }
@@ -75,13 +76,14 @@ static void repeat_part(void *arg, unsigned part)
     const struct kd_stage *s = r->below;
     struct kd_tile t = kd_tile_of_images(r->pass->rows, s->pixels, s->cols, REPEAT_PARTS, part);
     if (!t.rows) return;
-    s->anchor->kind->repeat(s->anchor, t);
+    s->anchor->kind->anchor->repeat(s->anchor, t);
     do_after(s, r->pass, t);
 }
 
 static void undo_after(const struct kd_stage *s, const struct kd_pass *pass, struct kd_tile t)
 {
-    for (unsigned i = s->n_after; i-- > 0;) s->after[i]->kind->backward(s->after[i], pass, t);
+    for (unsigned i = s->n_after; i-- > 0;)
+        s->after[i]->kind->elementwise->backward(s->after[i], pass, t);
 }
 
 static void undo_part(void *arg, unsigned part)
@@ -103,11 +105,11 @@ static void input_part(const struct region *r, unsigned part)
 {
     struct kd_layer *l = r->stage->anchor;
     size_t pixels = l->in.flat ? 1 : kd_shape_pixels(l->in), cols = l->in.c;
-    struct kd_tile t = l->kind->cut == KD_BY_COLUMNS
+    struct kd_tile t = l->kind->anchor->cut == KD_BY_COLUMNS
                            ? kd_tile_of(r->pass->rows * pixels, cols, r->input_parts, part)
                            : kd_tile_of_images(r->pass->rows, pixels, cols, r->input_parts, part);
     if (!t.rows || !t.cols) return;
-    l->kind->backward(l, r->pass, t);
+    l->kind->anchor->backward(l, r->pass, t);
     if (r->below->dout) undo_after(r->below, r->pass, t);
 }
 
@@ -115,7 +117,7 @@ static void input_part(const struct region *r, unsigned part)
 static void learn_columns(const struct region *r, struct kd_tile t)
 {
     struct kd_layer *l = r->learning->anchor;
-    if (l->kind->gradient) l->kind->gradient(l, r->pass, t);
+    if (l->kind->anchor->gradient) l->kind->anchor->gradient(l, r->pass, t);
     if (!r->sink) return;
     for (unsigned i = 0; i < l->n_params; i++) {
         struct kd_param *p = &l->param[i];
@@ -146,16 +148,17 @@ static void backward_part(void *arg, unsigned part)
 static unsigned input_parts_of(const struct region *r)
 {
     const struct kd_layer *l = r->stage->anchor;
-    bool columns = l->kind->cut == KD_BY_COLUMNS, needed = l->dx || !l->kind->gradient;
+    bool columns = l->kind->anchor->cut == KD_BY_COLUMNS,
+         needed = l->dx || !l->kind->anchor->gradient;
     if (!needed || (!columns && !l->dx)) return 0;
     if (!columns) return l->parts;
-    if (!l->kind->gradient)
+    if (!l->kind->anchor->gradient)
         return l->parts; /* its parameters' gradients come along: the same cut */
     return kd_parts_for(l->in.c, 100.0 * (double)l->in.c * (double)r->stage->cols);
 }
 
 /* The input gradient of stage i-1 needs that of stage i whole, and the weights of stage i may
- * change only after its own input gradient: so each job joins the input gradient of one stage with
+ * change only after its own input gradient: so each run joins the input gradient of one stage with
  * the learning of the stage above it. */
 void kd_chain_backward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass,
                        const struct kd_gradient_sink *sink)
@@ -164,12 +167,12 @@ void kd_chain_backward(struct kd_chain *chain, struct kd_pool *pool, const struc
     r.stage = &chain->stages[chain->n_stages - 1];
     if (r.stage->n_after && r.stage->dout) kd_pool_run(pool, r.stage->parts, undo_part, &r);
     for (unsigned i = chain->n_stages; i-- > 0;) {
-        struct kd_job_of_layer job = {pool, pass, sink, finish_backward, &r};
+        struct kd_layer_call call = {pool, pass, sink, finish_backward, &r};
         r.stage = i ? &chain->stages[i] : NULL;
         r.below = i ? &chain->stages[i - 1] : NULL;
         r.learning = i + 1 < chain->n_stages ? &chain->stages[i + 1] : NULL;
         r.input_parts = r.stage && !by_itself(r.stage) ? input_parts_of(&r) : 0;
-        r.learning_parts = r.learning && r.learning->anchor->kind->cut == KD_BY_COLUMNS
+        r.learning_parts = r.learning && r.learning->anchor->kind->anchor->cut == KD_BY_COLUMNS
                                ? r.learning->anchor->parts
                                : 0;
         if (r.below && r.below->repeated) kd_pool_run(pool, REPEAT_PARTS, repeat_part, &r);
@@ -177,7 +180,7 @@ void kd_chain_backward(struct kd_chain *chain, struct kd_pool *pool, const struc
             kd_pool_run(pool, r.input_parts + r.learning_parts, backward_part, &r);
         if (!r.stage || !by_itself(r.stage)) continue;
         struct kd_layer *l = r.stage->anchor;
-        if (l->kind->run_back) l->kind->run_back(l, &job);
-        if (l->kind->run_gradient) l->kind->run_gradient(l, &job);
+        if (l->kind->anchor->run_back) l->kind->anchor->run_back(l, &call);
+        if (l->kind->anchor->run_gradient) l->kind->anchor->run_gradient(l, &call);
     }
 }

@@ -29,7 +29,7 @@ struct kd_conv { /* one call */
     float *y, *dx, *dweight, *dbias;
     uint8_t *winner; /* [images*pooled pixels][out], NULL where not training */
     float *scratch;
-    const struct kd_job_of_layer *job;
+    const struct kd_layer_call *call;
 };
 size_t kd_conv_gemm_scratch(const struct kd_conv_shape *s, size_t batch,
                             bool training); /* floats */

@@ -57,8 +57,8 @@ static void finish(const struct depthwise *d, unsigned part, size_t pixels)
     size_t from = kd_conv_from(d->c->images, PARTS, part),
            to = kd_conv_from(d->c->images, PARTS, part + 1);
     if (from < to)
-        d->c->job->finish(d->c->job->ctx,
-                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, d->channels});
+        d->c->call->finish(d->c->call->ctx,
+                           (struct kd_tile){from * pixels, (to - from) * pixels, 0, d->channels});
 }
 
 static void forward_step(const struct depthwise *d, unsigned part, size_t to, size_t from,
@@ -86,7 +86,7 @@ static void forward_part(void *arg, unsigned part)
 void kd_conv_depthwise_forward(const struct kd_conv *c)
 {
     struct depthwise d = lay(c, c->scale);
-    kd_pool_run(c->job->pool, PARTS, forward_part, &d);
+    kd_pool_run(c->call->pool, PARTS, forward_part, &d);
 }
 
 static void input_step(const struct depthwise *d, unsigned part, size_t to, size_t from, size_t tap)
@@ -110,7 +110,7 @@ static void input_part(void *arg, unsigned part)
 void kd_conv_depthwise_input(const struct kd_conv *c)
 {
     struct depthwise d = lay(c, NULL);
-    kd_pool_run(c->job->pool, PARTS, input_part, &d);
+    kd_pool_run(c->call->pool, PARTS, input_part, &d);
 }
 
 static void weight_step(const struct depthwise *d, unsigned part, size_t to, size_t from,
@@ -133,7 +133,7 @@ void kd_conv_depthwise_weight(const struct kd_conv *c)
 {
     struct depthwise d = lay(c, NULL);
     size_t n = d.taps * d.channels;
-    kd_pool_run(c->job->pool, PARTS, weight_part, &d);
+    kd_pool_run(c->call->pool, PARTS, weight_part, &d);
     for (unsigned part = 1; part < PARTS; part++)
         kd_kernels()->add(d.partial, d.partial + part * n, n, 1);
     for (size_t i = 0; i < d.channels; i++)

@@ -137,7 +137,7 @@ static void each_image(const struct direct *d, unsigned part,
 
 static void finish(const struct direct *d, size_t image, size_t pixels, size_t cols)
 {
-    d->c->job->finish(d->c->job->ctx, (struct kd_tile){image * pixels, pixels, 0, cols});
+    d->c->call->finish(d->c->call->ctx, (struct kd_tile){image * pixels, pixels, 0, cols});
 }
 
 /* ---- forward ---- */
@@ -191,8 +191,8 @@ static void forward_part(void *arg, unsigned part)
 void kd_conv_direct_forward(const struct kd_conv *c)
 {
     struct direct d = lay(c);
-    kd_pool_run(c->job->pool, (unsigned)d.taps, pack_part, &d);
-    kd_pool_run(c->job->pool, PARTS, forward_part, &d);
+    kd_pool_run(c->call->pool, (unsigned)d.taps, pack_part, &d);
+    kd_pool_run(c->call->pool, PARTS, forward_part, &d);
 }
 
 /* ---- gradients ---- */
@@ -274,8 +274,8 @@ static void back_part(void *arg, unsigned part)
 void kd_conv_direct_back(const struct kd_conv *c)
 {
     struct direct d = lay(c);
-    if (c->dx) kd_pool_run(c->job->pool, (unsigned)d.taps, rotate_part, &d);
-    kd_pool_run(c->job->pool, PARTS, back_part, &d);
+    if (c->dx) kd_pool_run(c->call->pool, (unsigned)d.taps, rotate_part, &d);
+    kd_pool_run(c->call->pool, PARTS, back_part, &d);
 }
 
 /* One tap's share: the parts' sums, and back to PyTorch's order. */
@@ -297,5 +297,5 @@ static void gather_part(void *arg, unsigned tap)
 void kd_conv_direct_weight(const struct kd_conv *c)
 {
     struct direct d = lay(c);
-    kd_pool_run(c->job->pool, (unsigned)d.taps, gather_part, &d);
+    kd_pool_run(c->call->pool, (unsigned)d.taps, gather_part, &d);
 }

@@ -122,8 +122,8 @@ static void finish(const struct gemm *g, unsigned part, size_t pixels, size_t co
     size_t from = kd_conv_from(g->c->images, PARTS, part),
            to = kd_conv_from(g->c->images, PARTS, part + 1);
     if (from < to)
-        g->c->job->finish(g->c->job->ctx,
-                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, cols});
+        g->c->call->finish(g->c->call->ctx,
+                           (struct kd_tile){from * pixels, (to - from) * pixels, 0, cols});
 }
 
 /* ---- forward ---- */
@@ -151,7 +151,7 @@ void kd_conv_gemm_forward(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
     pack_weight(&g, true);
-    kd_pool_run(c->job->pool, PARTS, forward_part, &g);
+    kd_pool_run(c->call->pool, PARTS, forward_part, &g);
 }
 
 /* ---- gradient of the input ---- */
@@ -185,7 +185,7 @@ void kd_conv_gemm_input(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
     pack_weight(&g, false);
-    kd_pool_run(c->job->pool, PARTS, input_part, &g);
+    kd_pool_run(c->call->pool, PARTS, input_part, &g);
 }
 
 /* ---- gradient of the weights ---- */
@@ -212,7 +212,7 @@ void kd_conv_gemm_weight(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
     size_t n = c->s.out * g.depth;
-    kd_pool_run(c->job->pool, PARTS, weight_part, &g);
+    kd_pool_run(c->call->pool, PARTS, weight_part, &g);
     for (unsigned part = 1; part < PARTS; part++)
         kd_kernels()->add(g.partial, g.partial + part * n, n, 1);
     pack(c->dweight, g.partial, c->s.out, c->s.kernel * c->s.kernel, g.cin);

@@ -119,14 +119,14 @@ static void finish_part(void *arg, unsigned part)
     size_t pixels = t->oh * t->ow, from = kd_conv_from(t->c->images, 4, part),
            to = kd_conv_from(t->c->images, 4, part + 1);
     if (from < to)
-        t->c->job->finish(t->c->job->ctx,
-                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, t->out});
+        t->c->call->finish(t->c->call->ctx,
+                           (struct kd_tile){from * pixels, (to - from) * pixels, 0, t->out});
 }
 
 static void run(struct tiny *t)
 {
-    kd_pool_run(t->c->job->pool, (unsigned)t->panels, forward_part, t);
-    kd_pool_run(t->c->job->pool, 4, finish_part, t);
+    kd_pool_run(t->c->call->pool, (unsigned)t->panels, forward_part, t);
+    kd_pool_run(t->c->call->pool, 4, finish_part, t);
 }
 
 void kd_conv_tiny_forward(const struct kd_conv *c)
@@ -186,5 +186,5 @@ static void weight_part(void *arg, unsigned panel)
 void kd_conv_tiny_weight(const struct kd_conv *c)
 {
     struct tiny t = tiny_of(c, false);
-    kd_pool_run(c->job->pool, (unsigned)t.panels, weight_part, &t);
+    kd_pool_run(c->call->pool, (unsigned)t.panels, weight_part, &t);
 }

@@ -242,8 +242,8 @@ static void finish(const struct block *b)
     const struct flow *f = b->f;
     size_t from = b->row0 / f->th, to = (b->row0 + b->rows) / f->th, pixels = f->oh * f->ow;
     if (from < to)
-        f->c->job->finish(f->c->job->ctx,
-                          (struct kd_tile){from * pixels, (to - from) * pixels, 0, f->out});
+        f->c->call->finish(f->c->call->ctx,
+                           (struct kd_tile){from * pixels, (to - from) * pixels, 0, f->out});
 }
 
 /* ---- blocks ---- */
@@ -271,7 +271,7 @@ static void each_far(const struct flow *f, void (*work)(struct kd_pool *pool, st
     size_t end = f->c->images * f->th;
     for (size_t row = 0; row < end; row += f->rows) {
         struct block b = block_of(f, 0, row, end - row < f->rows ? end - row : f->rows);
-        work(f->c->job->pool, &b);
+        work(f->c->call->pool, &b);
     }
 }
 
@@ -364,9 +364,9 @@ static void convolve(struct flow *f, const struct kd_conv *c)
 {
     lay(f, c, false);
     while (next_group(f)) {
-        kd_pool_run(c->job->pool, PARTS, filter_part, f);
+        kd_pool_run(c->call->pool, PARTS, filter_part, f);
         if (f->near)
-            kd_pool_run(c->job->pool, PARTS, near_part, f);
+            kd_pool_run(c->call->pool, PARTS, near_part, f);
         else
             each_far(f, far_convolve);
     }
@@ -453,7 +453,7 @@ void kd_conv_winograd_weight(const struct kd_conv *c)
     lay(&f, c, true);
     f.x = c->x;
     f.dy = c->dy;
-    struct kd_pool *pool = c->job->pool;
+    struct kd_pool *pool = c->call->pool;
     while (next_group(&f)) {
         if (f.near) {
             kd_pool_run(pool, PARTS, near_learn_part, &f);

@@ -2,19 +2,6 @@
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
-int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
-{
-    (void)build;
-    (void)err;
-    l->out = l->in;
-    return 0;
-}
-
-bool kd_layer_is_relu(const struct kd_layer *l)
-{
-    return l->kind == &kd_layer_relu || l->kind == &kd_layer_leaky_relu;
-}
-
 /* Calls BODY with a and b pointing at each run of n contiguous values of the tile: whole rows lie
  * in one piece. */
 #define EACH_RUN(l, t, first, second, BODY)                                                        \
@@ -29,18 +16,27 @@ bool kd_layer_is_relu(const struct kd_layer *l)
         }                                                                                          \
     } while (0)
 
+struct leaky {
+    double slope;
+};
+
+static float slope_of(const struct kd_layer *l)
+{
+    return l->own ? (float)((const struct leaky *)l->own)->slope : 0;
+}
+
 /* relu: y = max(x, 0); leaky: y = x > 0 ? x : slope x (Maas et al. 2013). With slope >= 0 the
  * output's sign tells the slope. */
 static void relu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_RUN(l, t, l->y, l->x, kd_kernels()->relu(a, b, n, (float)l->u.activation.slope));
+    EACH_RUN(l, t, l->y, l->x, kd_kernels()->relu(a, b, n, slope_of(l)));
 }
 
 static void relu_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
-    EACH_RUN(l, t, l->dy, l->y, kd_kernels()->relu_back(a, b, n, (float)l->u.activation.slope));
+    EACH_RUN(l, t, l->dy, l->y, kd_kernels()->relu_back(a, b, n, slope_of(l)));
 }
 
 static void gelu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -70,7 +66,7 @@ static void tanh_backward(struct kd_layer *l, const struct kd_pass *p, struct kd
 static const struct kd_option leaky_rows[] = {
     {.key = "slope",
      .kind = KD_OPT_REAL,
-     .offset = offsetof(struct kd_layer, u.activation.slope),
+     .offset = offsetof(struct leaky, slope),
      .preset = "0.01",
      .min = 0,
      .max = 1,
@@ -79,38 +75,42 @@ static const struct kd_option leaky_rows[] = {
     {0},
 };
 
-const struct kd_layer_kind kd_layer_relu = {
-    .name = "relu",
-    .shape = kd_layer_same_shape,
-    .elementwise = true,
+static const struct kd_elementwise relu_elementwise = {
     .keeps_sign = true,
+    .monotone = true,
     .keeps = KD_KEEPS_SIGN,
     .forward = relu_forward,
     .backward = relu_backward,
+};
+const struct kd_layer_kind kd_layer_relu = {
+    .name = "relu",
+    .shape = kd_layer_same_shape,
+    .elementwise = &relu_elementwise,
 };
 const struct kd_layer_kind kd_layer_leaky_relu = {
     .name = "leaky_relu",
     .rows = leaky_rows,
+    .own_bytes = sizeof(struct leaky),
     .shape = kd_layer_same_shape,
-    .elementwise = true,
-    .keeps_sign = true,
-    .keeps = KD_KEEPS_SIGN,
-    .forward = relu_forward,
-    .backward = relu_backward,
+    .elementwise = &relu_elementwise,
 };
-const struct kd_layer_kind kd_layer_gelu = {
-    .name = "gelu",
-    .shape = kd_layer_same_shape,
-    .elementwise = true,
+static const struct kd_elementwise gelu_elementwise = {
     .keeps = KD_KEEPS_INPUT,
     .forward = gelu_forward,
     .backward = gelu_backward,
 };
-const struct kd_layer_kind kd_layer_tanh = {
-    .name = "tanh",
+const struct kd_layer_kind kd_layer_gelu = {
+    .name = "gelu",
     .shape = kd_layer_same_shape,
-    .elementwise = true,
+    .elementwise = &gelu_elementwise,
+};
+static const struct kd_elementwise tanh_elementwise = {
     .keeps = KD_KEEPS_OUTPUT,
     .forward = tanh_forward,
     .backward = tanh_backward,
+};
+const struct kd_layer_kind kd_layer_tanh = {
+    .name = "tanh",
+    .shape = kd_layer_same_shape,
+    .elementwise = &tanh_elementwise,
 };

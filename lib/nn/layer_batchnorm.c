@@ -8,7 +8,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#define FIELD(f) offsetof(struct kd_layer, u.batchnorm.f)
+struct batchnorm {
+    double momentum, epsilon;
+};
+#define FIELD(f) offsetof(struct batchnorm, f)
 static const struct kd_option rows[] = {
     {.key = "momentum",
      .kind = KD_OPT_REAL,
@@ -26,9 +29,13 @@ static const struct kd_option rows[] = {
      .max = 1,
      .metavar = "E",
      .help = "added to the variance"},
-    KD_FREEZE_ROW,
     {0},
 };
+
+static float epsilon_of(const struct kd_layer *l)
+{
+    return (float)((const struct batchnorm *)l->own)->epsilon;
+}
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
 
@@ -64,8 +71,7 @@ void kd_batchnorm_affine(const struct kd_layer *norm, float *scale, float *shift
 {
     const struct kd_param *p = norm->param;
     for (size_t i = 0; i < norm->in.c; i++) {
-        scale[i] =
-            p[WEIGHT].value[i] / sqrtf(p[RUNNING_VAR].value[i] + (float)norm->u.batchnorm.epsilon);
+        scale[i] = p[WEIGHT].value[i] / sqrtf(p[RUNNING_VAR].value[i] + epsilon_of(norm));
         shift[i] = p[BIAS].value[i] - p[RUNNING_MEAN].value[i] * scale[i];
     }
 }
@@ -82,7 +88,7 @@ static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch, bool 
 static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *mean, float *rstd)
 {
     size_t n = l->in.c;
-    float m = (float)l->u.batchnorm.momentum;
+    float m = (float)((const struct batchnorm *)l->own)->momentum;
     float unbias = t.rows > 1 ? (float)t.rows / (float)(t.rows - 1) : 1.0f;
     kd_kernels()->norm_stats(l->x + t.col0, n, t.rows, t.cols, mean, rstd);
     float *running_mean = l->param[RUNNING_MEAN].value + t.col0;
@@ -90,7 +96,7 @@ static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *m
     for (size_t i = 0; i < t.cols; i++) {
         running_mean[i] += m * (mean[i] - running_mean[i]);
         running_var[i] += m * (rstd[i] * unbias - running_var[i]);
-        rstd[i] = 1.0f / sqrtf(rstd[i] + (float)l->u.batchnorm.epsilon);
+        rstd[i] = 1.0f / sqrtf(rstd[i] + epsilon_of(l));
     }
 }
 
@@ -103,8 +109,7 @@ static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struc
     else
         for (size_t i = 0; i < t.cols; i++) {
             mean[i] = l->param[RUNNING_MEAN].value[t.col0 + i];
-            rstd[i] = 1.0f / sqrtf(l->param[RUNNING_VAR].value[t.col0 + i] +
-                                   (float)l->u.batchnorm.epsilon);
+            rstd[i] = 1.0f / sqrtf(l->param[RUNNING_VAR].value[t.col0 + i] + epsilon_of(l));
         }
     kd_kernels()->norm_apply(l->y + t.col0, l->x + t.col0, n, t.rows, t.cols, mean, rstd,
                              l->param[WEIGHT].value + t.col0, l->param[BIAS].value + t.col0);
@@ -130,14 +135,19 @@ static void batchnorm_backward(struct kd_layer *l, const struct kd_pass *p, stru
                             dbias + t.col0, p->training);
 }
 
-const struct kd_layer_kind kd_layer_batchnorm = {
-    .name = "batchnorm",
-    .statistics = true,
-    .rows = rows,
-    .shape = batchnorm_shape,
-    .init = batchnorm_init,
-    .save_bytes = batchnorm_save_bytes,
+static const struct kd_anchor batchnorm_anchor = {
     .forward = batchnorm_forward,
     .repeat = batchnorm_repeat,
     .backward = batchnorm_backward,
+};
+const struct kd_layer_kind kd_layer_batchnorm = {
+    .name = "batchnorm",
+    .rows = rows,
+    .own_bytes = sizeof(struct batchnorm),
+    .freezes = true,
+    .statistics = true,
+    .shape = batchnorm_shape,
+    .init = batchnorm_init,
+    .save_bytes = batchnorm_save_bytes,
+    .anchor = &batchnorm_anchor,
 };

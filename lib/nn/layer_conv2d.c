@@ -1,5 +1,6 @@
 /* conv2d: cross-correlation with zero padding, as PyTorch's Conv2d; see conv.h for the equation. */
 #include "conv.h"
+#include "kd/nn/chain.h"
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
@@ -7,7 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIELD(f) offsetof(struct kd_layer, u.conv2d.f)
+struct conv2d {
+    int64_t filters, kernel, stride, padding, groups;
+    bool bias;
+    int init; /* KD_CONV_INITS */
+    double max_norm;
+    /* Absorbed, or NULL. norm: in inference the batchnorm behind it, folded into its weights and
+     * bias. pool: the maxpool behind it that it does along with its own work. */
+    const struct kd_layer *norm, *pool;
+};
+#define FIELD(f) offsetof(struct conv2d, f)
 static const struct kd_option rows[] = {
     {.key = "filters",
      .kind = KD_OPT_INT,
@@ -69,13 +79,12 @@ static const struct kd_option rows[] = {
      .max = 1e6,
      .metavar = "LENGTH",
      .help = "keep each filter to this length; 0: off"},
-    KD_FREEZE_ROW,
     {0},
 };
 
 static struct kd_conv_shape conv_shape(const struct kd_layer *l)
 {
-    const struct kd_conv2d *c = &l->u.conv2d;
+    const struct conv2d *c = l->own;
     return (struct kd_conv_shape){l->in.c,           l->out.c,          (size_t)c->groups,
                                   (size_t)c->kernel, (size_t)c->stride, (size_t)c->padding,
                                   l->in.h,           l->in.w,           l->out.h,
@@ -129,7 +138,7 @@ static const struct algorithm *algorithm_of(const struct kd_layer *l)
 
 static int conv_out(const struct kd_layer *l, uint32_t size, uint32_t *out, struct kd_err *err)
 {
-    const struct kd_conv2d *c = &l->u.conv2d;
+    const struct conv2d *c = l->own;
     int64_t room = (int64_t)size + 2 * c->padding - c->kernel;
     if (room < 0)
         return kd_fail_usage(
@@ -142,7 +151,7 @@ static int conv_out(const struct kd_layer *l, uint32_t size, uint32_t *out, stru
 
 static int conv_check(struct kd_layer *l, struct kd_err *err)
 {
-    struct kd_conv2d *c = &l->u.conv2d;
+    struct conv2d *c = l->own;
     if (l->in.flat)
         return kd_fail_usage(
             err, "its input is %u flat features; it wants maps, before \"flatten\"", l->in.c);
@@ -171,7 +180,7 @@ static int conv_check(struct kd_layer *l, struct kd_err *err)
 static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
     (void)build;
-    struct kd_conv2d *c = &l->u.conv2d;
+    struct conv2d *c = l->own;
     if (conv_check(l, err) < 0) return -1;
     l->out = (struct kd_shape){(uint32_t)c->filters, 0, 0, false};
     if (conv_out(l, l->in.h, &l->out.h, err) < 0 || conv_out(l, l->in.w, &l->out.w, err) < 0)
@@ -195,22 +204,23 @@ static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_e
  * their channel on, the others are He's. whiten: He's, until kd_network_whiten. */
 static void conv_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
 {
+    const struct conv2d *c = l->own;
     struct kd_param *w = &l->param[0];
     size_t out = w->shape[0], in = w->shape[1], taps = w->shape[2] * w->shape[3], row = in * taps;
     size_t middle = w->shape[2] / 2 * w->shape[3] + w->shape[3] / 2;
     float he = (float)sqrt(2.0 / (double)row);
-    float glorot = (float)sqrt(6.0 / (double)(row + out / (size_t)l->u.conv2d.groups * taps));
+    float glorot = (float)sqrt(6.0 / (double)(row + out / (size_t)c->groups * taps));
     for (size_t o = 0; o < out; o++) {
         struct kd_rng r = kd_rng_for(seed, KD_FOR_INIT, first_param, (uint32_t)o);
-        bool dirac = l->u.conv2d.init == KD_INIT_DIRAC && o < in;
+        bool dirac = c->init == KD_INIT_DIRAC && o < in;
         for (size_t i = 0; i < row; i++)
             w->value[o * row + i] = dirac ? 0
-                                    : l->u.conv2d.init == KD_INIT_GLOROT
+                                    : c->init == KD_INIT_GLOROT
                                         ? glorot * (2 * kd_rng_uniform(&r) - 1)
                                         : he * kd_rng_normal(&r);
         if (dirac) w->value[o * row + o * taps + middle] = 1;
     }
-    if (l->u.conv2d.bias) memset(l->param[1].value, 0, out * sizeof(float));
+    if (c->bias) memset(l->param[1].value, 0, out * sizeof(float));
 }
 
 static uint64_t conv_macs(const struct kd_layer *l)
@@ -218,21 +228,41 @@ static uint64_t conv_macs(const struct kd_layer *l)
     return (uint64_t)kd_shape_pixels(l->out) * l->param[0].count;
 }
 
-static bool all_relu(const struct kd_layer *l, const struct kd_layer *end)
+/* Statistics that run no more are folded in, where nothing lies between. A pooling to the largest
+ * is done along the way, where what lies between does not change what is largest. */
+static bool conv_absorb(const struct kd_stage *s, struct kd_layer *next, bool training)
 {
-    while (l < end && (l->absorbed || kd_layer_is_relu(l))) l++;
-    return l == end;
+    struct conv2d *c = s->anchor->own;
+    if (c->pool) return false;
+    if (next->kind == &kd_layer_batchnorm && !training && !c->norm && !s->n_after) {
+        c->norm = next;
+        return true;
+    }
+    struct kd_conv_shape shape = conv_shape(s->anchor);
+    if (!kd_maxpool_is_2x2(next) || kd_conv_algorithm(&shape) != KD_CONV_DIRECT) return false;
+    for (unsigned i = 0; i < s->n_after; i++)
+        if (!s->after[i]->kind->elementwise->monotone) return false;
+    c->pool = next;
+    return true;
 }
 
-bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool)
+static void conv_forget(struct kd_layer *l)
 {
-    const struct kd_pooling *p = &pool->u.pooling;
-    if (!conv || conv->kind != &kd_layer_conv2d || pool->kind != &kd_layer_maxpool ||
-        conv->u.conv2d.pool)
-        return false;
-    struct kd_conv_shape s = conv_shape(conv);
-    return p->kernel == 2 && p->stride == 2 && p->padding == 0 && all_relu(conv + 1, pool) &&
-           kd_conv_algorithm(&s) == KD_CONV_DIRECT;
+    struct conv2d *c = l->own;
+    c->norm = c->pool = NULL;
+}
+
+static struct kd_shape conv_output(const struct kd_layer *l)
+{
+    const struct conv2d *c = l->own;
+    return c->pool ? c->pool->out : l->out;
+}
+
+static int conv_init_from_images(struct kd_layer *l, const struct kd_subset *images,
+                                 const struct kd_normalize *normalize, struct kd_err *err)
+{
+    const struct conv2d *c = l->own;
+    return c->init == KD_INIT_WHITEN ? kd_whiten(l, (size_t)c->kernel, images, normalize, err) : 0;
 }
 
 /* Four parts' sums for the bias; scale and bias with a batchnorm folded in, of which a block that
@@ -251,14 +281,16 @@ static size_t conv_scratch_bytes(const struct kd_layer *l, size_t batch, bool tr
 /* What won where the layer pools. */
 static size_t conv_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
-    return training && l->u.conv2d.pool ? batch * kd_shape_size(l->u.conv2d.pool->out) : 0;
+    const struct conv2d *c = l->own;
+    return training && c->pool ? batch * kd_shape_size(c->pool->out) : 0;
 }
 
-static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *job)
+static struct kd_conv call_of(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    bool bias = l->u.conv2d.bias;
+    const struct conv2d *own = l->own;
+    bool bias = own->bias;
     return (struct kd_conv){.s = conv_shape(l),
-                            .images = job->pass->rows,
+                            .images = call->pass->rows,
                             .x = l->x,
                             .y = l->y,
                             .dx = l->dx,
@@ -268,16 +300,17 @@ static struct kd_conv call_of(struct kd_layer *l, const struct kd_job_of_layer *
                             .dweight = l->param[0].grad,
                             .dbias = bias ? l->param[1].grad : NULL,
                             .scratch = (float *)l->scratch + sums_floats(l),
-                            .job = job,
-                            .winner = l->dy && l->u.conv2d.pool ? l->save : NULL};
+                            .call = call,
+                            .winner = l->dy && own->pool ? l->save : NULL};
 }
 
-static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
+static void conv_run(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_conv c = call_of(l, job);
-    if (l->u.conv2d.norm) {
+    struct kd_conv c = call_of(l, call);
+    const struct kd_layer *norm = ((const struct conv2d *)l->own)->norm;
+    if (norm) {
         float *scale = l->scratch, *shift = scale + l->out.c;
-        kd_batchnorm_affine(l->u.conv2d.norm, scale, shift);
+        kd_batchnorm_affine(norm, scale, shift);
         for (size_t i = 0; c.bias && i < l->out.c; i++) shift[i] += scale[i] * c.bias[i];
         c.scale = scale;
         c.bias = shift;
@@ -285,9 +318,9 @@ static void conv_run(struct kd_layer *l, const struct kd_job_of_layer *job)
     algorithm_of(l)->forward(&c);
 }
 
-static void conv_run_back(struct kd_layer *l, const struct kd_job_of_layer *job)
+static void conv_run_back(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_conv c = call_of(l, job);
+    struct kd_conv c = call_of(l, call);
     if (algorithm_of(l)->back)
         algorithm_of(l)->back(&c);
     else if (l->dx)
@@ -296,13 +329,13 @@ static void conv_run_back(struct kd_layer *l, const struct kd_job_of_layer *job)
 
 struct learning {
     struct kd_layer *l;
-    const struct kd_job_of_layer *job;
+    const struct kd_layer_call *call;
 };
 
 static void bias_part(void *arg, unsigned part)
 {
     const struct learning *s = arg;
-    struct kd_tile t = kd_tile_of_images(s->job->pass->rows, s->l->pixels, s->l->cols, 4, part);
+    struct kd_tile t = kd_tile_of_images(s->call->pass->rows, s->l->pixels, s->l->cols, 4, part);
     kd_kernels()->sum_rows((float *)s->l->scratch + part * s->l->cols,
                            s->l->dy + t.row0 * s->l->cols, s->l->cols, t.rows, t.cols);
 }
@@ -315,35 +348,44 @@ static void tell_part(void *arg, unsigned part)
         size_t row = p->count / p->shape[0], from = p->shape[0] * part / 8,
                to = p->shape[0] * (part + 1) / 8;
         if (p->trained && to > from)
-            s->job->sink->ready(s->job->sink->ctx, p, from * row, (to - from) * row);
+            s->call->sink->ready(s->call->sink->ctx, p, from * row, (to - from) * row);
     }
 }
 
-static void conv_run_gradient(struct kd_layer *l, const struct kd_job_of_layer *job)
+static void conv_run_gradient(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_conv c = call_of(l, job);
-    struct learning s = {l, job};
+    struct kd_conv c = call_of(l, call);
+    struct learning s = {l, call};
     if (c.dweight) algorithm_of(l)->weight(&c);
     if (c.dbias) {
         const float *sums = l->scratch;
-        kd_pool_run(job->pool, 4, bias_part, &s);
+        kd_pool_run(call->pool, 4, bias_part, &s);
         memcpy(c.dbias, sums, l->cols * sizeof(float));
         for (unsigned part = 1; part < 4; part++)
             kd_kernels()->add(c.dbias, sums + part * l->cols, l->cols, 1);
     }
-    if (job->sink) kd_pool_run(job->pool, 8, tell_part, &s);
+    if (call->sink) kd_pool_run(call->pool, 8, tell_part, &s);
 }
 
-const struct kd_layer_kind kd_layer_conv2d = {
-    .name = "conv2d",
-    .rows = rows,
-    .shape = conv_shape_of,
-    .init = conv_init,
-    .macs = conv_macs,
-    .save_bytes = conv_save_bytes,
-    .scratch_bytes = conv_scratch_bytes,
+static const struct kd_anchor conv_anchor = {
     .cut = KD_BY_ITSELF,
+    .absorb = conv_absorb,
+    .forget = conv_forget,
+    .output = conv_output,
     .run = conv_run,
     .run_back = conv_run_back,
     .run_gradient = conv_run_gradient,
+};
+const struct kd_layer_kind kd_layer_conv2d = {
+    .name = "conv2d",
+    .rows = rows,
+    .own_bytes = sizeof(struct conv2d),
+    .freezes = true,
+    .shape = conv_shape_of,
+    .init = conv_init,
+    .init_from_images = conv_init_from_images,
+    .macs = conv_macs,
+    .save_bytes = conv_save_bytes,
+    .scratch_bytes = conv_scratch_bytes,
+    .anchor = &conv_anchor,
 };

@@ -10,7 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIELD(f) offsetof(struct kd_layer, u.dense.f)
+struct dense {
+    int64_t units; /* 0 in JSON: the number of classes */
+    bool bias;
+    int init; /* KD_DENSE_INITS */
+    double max_norm;
+};
+#define FIELD(f) offsetof(struct dense, f)
 static const struct kd_option rows[] = {
     {.key = "units",
      .kind = KD_OPT_INT,
@@ -40,38 +46,25 @@ static const struct kd_option rows[] = {
      .max = 1e6,
      .metavar = "LENGTH",
      .help = "keep each unit's incoming weights to this length; 0: off"},
-    KD_FREEZE_ROW,
     {0},
 };
-
-struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t n_rows,
-                                    size_t cols)
-{
-    struct kd_param *p = &l->param[l->n_params++];
-    *p = (struct kd_param){.dims = cols ? 2 : 1,
-                           .shape = {n_rows, cols},
-                           .trained = true,
-                           .role = strcmp(name, "bias") == 0 ? KD_BIAS : KD_WEIGHT,
-                           .count = n_rows * (cols ? cols : 1)};
-    snprintf(p->name, sizeof p->name, "%s.%s", l->name, name);
-    return p;
-}
 
 static int dense_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
     if (!l->in.flat)
         return kd_fail_usage(err, "its input is %ux%ux%u, not flat; put \"flatten\" before it",
                              l->in.c, l->in.h, l->in.w);
-    if (l->u.dense.units == 0) l->u.dense.units = build->classes;
-    l->out = (struct kd_shape){(uint32_t)l->u.dense.units, 1, 1, true};
-    size_t in = kd_shape_size(l->in), out = (size_t)l->u.dense.units;
+    struct dense *d = l->own;
+    if (d->units == 0) d->units = build->classes;
+    l->out = (struct kd_shape){(uint32_t)d->units, 1, 1, true};
+    size_t in = kd_shape_size(l->in), out = (size_t)d->units;
     if ((double)in * (double)out > 4e9)
         return kd_fail_usage(
             err, "%zu inputs times %zu units are more weights than kd allows (4e9)", in, out);
     struct kd_param *w = kd_layer_add_param(l, "weight", out, in);
     w->decays = true;
-    w->max_norm = l->u.dense.max_norm;
-    if (l->u.dense.bias) kd_layer_add_param(l, "bias", out, 0);
+    w->max_norm = d->max_norm;
+    if (d->bias) kd_layer_add_param(l, "bias", out, 0);
     l->parts = kd_parts_for(out, 100.0 * (double)in * (double)out);
     return 0;
 }
@@ -80,16 +73,17 @@ static int dense_shape(struct kd_layer *l, struct kd_build *build, struct kd_err
  * uniform within sqrt(6/(in+out)). Biases start at 0. */
 static void dense_init(struct kd_layer *l, uint64_t seed, uint32_t first_param)
 {
+    const struct dense *d = l->own;
     struct kd_param *w = &l->param[0];
     size_t out = w->shape[0], in = w->shape[1];
     float he = (float)sqrt(2.0 / (double)in), glorot = (float)sqrt(6.0 / (double)(in + out));
     for (size_t o = 0; o < out; o++) {
         struct kd_rng r = kd_rng_for(seed, KD_FOR_INIT, first_param, (uint32_t)o);
         for (size_t i = 0; i < in; i++)
-            w->value[o * in + i] = l->u.dense.init == 0 ? he * kd_rng_normal(&r)
-                                                        : glorot * (2 * kd_rng_uniform(&r) - 1);
+            w->value[o * in + i] = d->init == KD_INIT_HE ? he * kd_rng_normal(&r)
+                                                         : glorot * (2 * kd_rng_uniform(&r) - 1);
     }
-    if (l->u.dense.bias) memset(l->param[1].value, 0, out * sizeof(float));
+    if (d->bias) memset(l->param[1].value, 0, out * sizeof(float));
 }
 
 static uint64_t dense_macs(const struct kd_layer *l)
@@ -123,7 +117,7 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
     (void)p;
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
     const float *w = l->param[0].value + t.col0 * in,
-                *bias = l->u.dense.bias ? l->param[1].value + t.col0 : NULL;
+                *bias = l->n_params > 1 ? l->param[1].value + t.col0 : NULL;
     const float *x = l->x + t.row0 * in;
     float *y = l->y + t.row0 * out + t.col0;
     if (own(t.rows) && (t.cols > FEW_UNITS || in < FEW_INPUTS)) {
@@ -184,18 +178,23 @@ static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, struct k
         kd_matmul_outer(&m);
     } else if (l->param[0].grad)
         kd_gemm_at(t.cols, in, t.rows, dy, out, l->x, in, 0.0f, l->param[0].grad + t.col0 * in, in);
-    if (l->u.dense.bias && l->param[1].grad)
+    if (l->n_params > 1 && l->param[1].grad)
         kd_kernels()->sum_rows(l->param[1].grad + t.col0, dy, out, t.rows, t.cols);
 }
 
-const struct kd_layer_kind kd_layer_dense = {
-    .name = "dense",
-    .rows = rows,
-    .shape = dense_shape,
-    .init = dense_init,
-    .macs = dense_macs,
+static const struct kd_anchor dense_anchor = {
     .rows_apart = true,
     .forward = dense_forward,
     .backward = dense_backward,
     .gradient = dense_gradient,
+};
+const struct kd_layer_kind kd_layer_dense = {
+    .name = "dense",
+    .rows = rows,
+    .own_bytes = sizeof(struct dense),
+    .freezes = true,
+    .shape = dense_shape,
+    .init = dense_init,
+    .macs = dense_macs,
+    .anchor = &dense_anchor,
 };

@@ -5,10 +5,13 @@
 
 #include <string.h>
 
+struct dropout {
+    double rate;
+};
 static const struct kd_option rows[] = {
     {.key = "rate",
      .kind = KD_OPT_REAL,
-     .offset = offsetof(struct kd_layer, u.dropout.rate),
+     .offset = offsetof(struct dropout, rate),
      .preset = "0.5",
      .min = 0,
      .max = 0.999,
@@ -27,7 +30,7 @@ static size_t dropout_save_bytes(const struct kd_layer *l, size_t batch, bool tr
  * a mask does not depend on how the work is cut. */
 static void dropout_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
-    double rate = l->u.dropout.rate;
+    double rate = ((const struct dropout *)l->own)->rate;
     uint32_t threshold = (uint32_t)(rate * 65536 + 0.5);
     size_t padded = (l->cols + 7) / 8 * 8;
     for (size_t r = t.row0; r < t.row0 + t.rows; r++) {
@@ -48,21 +51,25 @@ static void dropout_forward(struct kd_layer *l, const struct kd_pass *p, struct 
 
 static void dropout_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
+    double rate = ((const struct dropout *)l->own)->rate;
     for (size_t r = t.row0; r < t.row0 + t.rows && p->training; r++) {
         size_t at = r * l->cols + t.col0;
         kd_kernels()->dropout_back(l->dy + at, (const uint8_t *)l->save + at, t.cols,
-                                   (float)(1 / (1 - l->u.dropout.rate)));
+                                   (float)(1 / (1 - rate)));
     }
 }
 
-const struct kd_layer_kind kd_layer_dropout = {
-    .name = "dropout",
-    .rows = rows,
-    .shape = kd_layer_same_shape,
-    .save_bytes = dropout_save_bytes,
-    .elementwise = true,
+static const struct kd_elementwise dropout_elementwise = {
     .keeps_sign = true,
     .keeps = KD_KEEPS_NOTHING,
     .forward = dropout_forward,
     .backward = dropout_backward,
+};
+const struct kd_layer_kind kd_layer_dropout = {
+    .name = "dropout",
+    .rows = rows,
+    .own_bytes = sizeof(struct dropout),
+    .shape = kd_layer_same_shape,
+    .save_bytes = dropout_save_bytes,
+    .elementwise = &dropout_elementwise,
 };

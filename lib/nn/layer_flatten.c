@@ -53,16 +53,28 @@ static void channels_last_backward(struct kd_layer *l, const struct kd_pass *p, 
     (void)t; /* the images want no gradient */
 }
 
-const struct kd_layer_kind kd_layer_flatten = {
-    .name = "flatten",
-    .shape = flatten_shape,
+static bool flatten_is_view(const struct kd_layer *l, bool images)
+{
+    return images || kd_shape_pixels(l->in) == 1;
+}
+
+static const struct kd_anchor flatten_anchor = {
     .cut = KD_BY_IMAGES,
+    .is_view = flatten_is_view,
     .forward = flatten_forward,
     .backward = flatten_backward,
 };
-const struct kd_layer_kind kd_layer_channels_last = {
-    .name = "channels_last",
+const struct kd_layer_kind kd_layer_flatten = {
+    .name = "flatten",
+    .shape = flatten_shape,
+    .anchor = &flatten_anchor,
+};
+static const struct kd_anchor channels_last_anchor = {
     .cut = KD_BY_IMAGES,
     .forward = channels_last_forward,
     .backward = channels_last_backward,
+};
+const struct kd_layer_kind kd_layer_channels_last = {
+    .name = "channels_last",
+    .anchor = &channels_last_anchor,
 };

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-#define FIELD(f) offsetof(struct kd_layer, u.pooling.f)
+struct pooling { /* none of the global ones */
+    int64_t kernel, stride, padding;
+};
+#define FIELD(f) offsetof(struct pooling, f)
 static const struct kd_option rows[] = {
     {.key = "kernel",
      .kind = KD_OPT_INT,
@@ -41,8 +44,8 @@ struct window {
 
 static struct window window_of(const struct kd_layer *l)
 {
-    const struct kd_pooling *p = &l->u.pooling;
-    bool global = !l->kind->rows;
+    const struct pooling *p = l->own;
+    bool global = !p;
     return (struct window){global ? l->in.h : (size_t)p->kernel,
                            global ? l->in.w : (size_t)p->kernel,
                            global ? 1 : (size_t)p->stride,
@@ -64,7 +67,7 @@ static int need_maps(const struct kd_layer *l, struct kd_err *err)
 static int pool_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
     (void)build;
-    struct kd_pooling *p = &l->u.pooling;
+    struct pooling *p = l->own;
     if (need_maps(l, err) < 0) return -1;
     if (!p->stride) p->stride = p->kernel;
     if (2 * p->padding > p->kernel)
@@ -108,11 +111,16 @@ static void each_tap(struct kd_layer *l, size_t first, size_t last,
 /* ---- max: save holds the input row that won, [rows][channels]; of 2x2 windows side by side which
  * of the four, in bytes ---- */
 
+bool kd_maxpool_is_2x2(const struct kd_layer *l)
+{
+    const struct pooling *p = l->own;
+    return l->kind == &kd_layer_maxpool && p->kernel == 2 && p->stride == 2 && p->padding == 0;
+}
+
 static bool is_quad(const struct kd_layer *l)
 {
-    const struct kd_pooling *p = &l->u.pooling;
-    return l->kind->rows && p->kernel == 2 && p->stride == 2 && p->padding == 0 &&
-           l->in.c % 16 == 0;
+    const struct pooling *p = l->own;
+    return p && p->kernel == 2 && p->stride == 2 && p->padding == 0 && l->in.c % 16 == 0;
 }
 
 /* Rows [from, to) of the pooled maps of all images. */
@@ -224,35 +232,39 @@ static void avg_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_
     each_tap(l, t.row0 / pixels, (t.row0 + t.rows) / pixels, spread_step);
 }
 
-const struct kd_layer_kind kd_layer_maxpool = {
-    .name = "maxpool",
-    .rows = rows,
-    .shape = pool_shape,
-    .save_bytes = max_save_bytes,
+static const struct kd_anchor max_anchor = {
     .cut = KD_BY_IMAGES,
     .forward = max_forward,
     .backward = max_backward,
 };
-const struct kd_layer_kind kd_layer_avgpool = {
-    .name = "avgpool",
-    .rows = rows,
-    .shape = pool_shape,
+static const struct kd_anchor avg_anchor = {
     .cut = KD_BY_IMAGES,
     .forward = avg_forward,
     .backward = avg_backward,
 };
+const struct kd_layer_kind kd_layer_maxpool = {
+    .name = "maxpool",
+    .rows = rows,
+    .own_bytes = sizeof(struct pooling),
+    .shape = pool_shape,
+    .save_bytes = max_save_bytes,
+    .anchor = &max_anchor,
+};
+const struct kd_layer_kind kd_layer_avgpool = {
+    .name = "avgpool",
+    .rows = rows,
+    .own_bytes = sizeof(struct pooling),
+    .shape = pool_shape,
+    .anchor = &avg_anchor,
+};
 const struct kd_layer_kind kd_layer_global_avgpool = {
     .name = "global_avgpool",
     .shape = global_shape,
-    .cut = KD_BY_IMAGES,
-    .forward = avg_forward,
-    .backward = avg_backward,
+    .anchor = &avg_anchor,
 };
 const struct kd_layer_kind kd_layer_global_maxpool = {
     .name = "global_maxpool",
     .shape = global_shape,
     .save_bytes = max_save_bytes,
-    .cut = KD_BY_IMAGES,
-    .forward = max_forward,
-    .backward = max_backward,
+    .anchor = &max_anchor,
 };

@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIELD(f) offsetof(struct kd_layer, u.residual.f)
+struct residual {
+    cJSON *body, *shortcut; /* layer lists; shortcut NULL: the input itself */
+    struct kd_chain *body_chain, *shortcut_chain;
+};
+#define FIELD(f) offsetof(struct residual, f)
 static const struct kd_option rows[] = {
     {.key = "body",
      .kind = KD_OPT_JSON,
@@ -41,7 +45,7 @@ static bool same(struct kd_shape a, struct kd_shape b)
 
 static int residual_shape(struct kd_layer *l, struct kd_build *build, struct kd_err *err)
 {
-    struct kd_residual *r = &l->u.residual;
+    struct residual *r = l->own;
     if (!cJSON_IsArray(r->body)) return kd_fail_usage(err, "\"body\" is missing: a list of layers");
     if (build_chain(l, r->body, "body", &r->body_chain, build, err) < 0) return -1;
     struct kd_shape out = r->body_chain->output, beside = l->in;
@@ -62,7 +66,7 @@ static int residual_shape(struct kd_layer *l, struct kd_build *build, struct kd_
 
 static void residual_release(struct kd_layer *l)
 {
-    struct kd_residual *r = &l->u.residual;
+    struct residual *r = l->own;
     struct kd_chain *chains[] = {r->body_chain, r->shortcut_chain};
     for (int i = 0; i < 2; i++) {
         if (chains[i]) kd_chain_release(chains[i]);
@@ -75,13 +79,13 @@ static void residual_release(struct kd_layer *l)
 /* save: the shortcut's share of dx, where there is a shortcut. */
 static size_t residual_save_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
-    return training && l->u.residual.shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float)
-                                                    : 0;
+    const struct residual *r = l->own;
+    return training && r->shortcut_chain ? batch * kd_shape_size(l->in) * sizeof(float) : 0;
 }
 
 static size_t residual_scratch_bytes(const struct kd_layer *l, size_t batch, bool training)
 {
-    const struct kd_residual *r = &l->u.residual;
+    const struct residual *r = l->own;
     size_t body = kd_chain_scratch_bytes(r->body_chain, batch, training);
     size_t shortcut =
         r->shortcut_chain ? kd_chain_scratch_bytes(r->shortcut_chain, batch, training) : 0;
@@ -90,7 +94,7 @@ static size_t residual_scratch_bytes(const struct kd_layer *l, size_t batch, boo
 
 static int residual_plan(struct kd_layer *l, size_t batch, bool training, struct kd_err *err)
 {
-    struct kd_residual *r = &l->u.residual;
+    struct residual *r = l->own;
     r->body_chain->scratch = l->scratch;
     r->body_chain->in = l->x;
     r->body_chain->din = training ? l->dx : NULL;
@@ -103,7 +107,7 @@ static int residual_plan(struct kd_layer *l, size_t batch, bool training, struct
 }
 
 struct adding {
-    const struct kd_job_of_layer *job;
+    const struct kd_layer_call *call;
     float *to;
     const float *a, *b;
     size_t pixels, cols;
@@ -112,55 +116,69 @@ struct adding {
 static void add_part(void *arg, unsigned part)
 {
     const struct adding *s = arg;
-    struct kd_tile t = kd_tile_of_images(s->job->pass->rows, s->pixels, s->cols, 4, part);
+    struct kd_tile t = kd_tile_of_images(s->call->pass->rows, s->pixels, s->cols, 4, part);
     size_t at = t.row0 * s->cols, n = t.rows * s->cols;
     if (!n) return;
     if (s->to != s->a) memcpy(s->to + at, s->a + at, n * sizeof(float));
     kd_kernels()->add(s->to + at, s->b + at, n, 1);
-    s->job->finish(s->job->ctx, t);
+    s->call->finish(s->call->ctx, t);
 }
 
-static void residual_run(struct kd_layer *l, const struct kd_job_of_layer *job)
+static void residual_run(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_residual *r = &l->u.residual;
-    kd_chain_forward(r->body_chain, job->pool, job->pass);
-    if (r->shortcut_chain) kd_chain_forward(r->shortcut_chain, job->pool, job->pass);
+    struct residual *r = l->own;
+    kd_chain_forward(r->body_chain, call->pool, call->pass);
+    if (r->shortcut_chain) kd_chain_forward(r->shortcut_chain, call->pool, call->pass);
     struct adding s = {
-        job,       l->y,   r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
+        call,      l->y,   r->body_chain->out, r->shortcut_chain ? r->shortcut_chain->out : l->x,
         l->pixels, l->cols};
-    kd_pool_run(job->pool, 4, add_part, &s);
+    kd_pool_run(call->pool, 4, add_part, &s);
 }
 
-static void residual_run_back(struct kd_layer *l, const struct kd_job_of_layer *job)
+static void residual_run_back(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_residual *r = &l->u.residual;
-    size_t bytes = job->pass->rows * kd_shape_size(l->out) * sizeof(float);
+    struct residual *r = l->own;
+    size_t bytes = call->pass->rows * kd_shape_size(l->out) * sizeof(float);
     struct kd_chain *chains[] = {r->body_chain, r->shortcut_chain};
     for (int i = 0; i < 2; i++) {
         if (!chains[i] || !chains[i]->dout)
             continue; /* elementwise layers alone, on the images: nobody wants gradients */
         memcpy(chains[i]->dout, l->dy, bytes);
-        kd_chain_backward(chains[i], job->pool, job->pass, job->sink);
+        kd_chain_backward(chains[i], call->pool, call->pass, call->sink);
     }
     if (!l->dx) return;
-    struct adding s = {job,
+    struct adding s = {call,
                        l->dx,
                        l->dx,
                        r->shortcut_chain ? (const float *)l->save : l->dy,
                        kd_shape_pixels(l->in),
                        l->in.c};
-    kd_pool_run(job->pool, 4, add_part, &s);
+    kd_pool_run(call->pool, 4, add_part, &s);
 }
 
+static struct kd_chain *residual_chain(const struct kd_layer *l, unsigned i)
+{
+    const struct residual *r = l->own;
+    return i == 0 ? r->body_chain : i == 1 ? r->shortcut_chain : NULL;
+}
+
+static const struct kd_anchor residual_anchor = {
+    .cut = KD_BY_ITSELF,
+    .run = residual_run,
+    .run_back = residual_run_back,
+};
+static const struct kd_holder residual_holder = {
+    .chain = residual_chain,
+    .plan = residual_plan,
+};
 const struct kd_layer_kind kd_layer_residual = {
     .name = "residual",
     .rows = rows,
+    .own_bytes = sizeof(struct residual),
     .shape = residual_shape,
     .release = residual_release,
     .save_bytes = residual_save_bytes,
     .scratch_bytes = residual_scratch_bytes,
-    .plan = residual_plan,
-    .cut = KD_BY_ITSELF,
-    .run = residual_run,
-    .run_back = residual_run_back,
+    .anchor = &residual_anchor,
+    .holder = &residual_holder,
 };

@@ -2,10 +2,13 @@
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
+struct scale {
+    double by;
+};
 static const struct kd_option rows[] = {
     {.key = "by",
      .kind = KD_OPT_REAL,
-     .offset = offsetof(struct kd_layer, u.scale.by),
+     .offset = offsetof(struct scale, by),
      .preset = "1",
      .min = -1e6,
      .max = 1e6,
@@ -17,10 +20,11 @@ static const struct kd_option rows[] = {
 static void scale_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     (void)p;
+    float by = (float)((const struct scale *)l->own)->by;
     for (size_t r = t.row0; r < t.row0 + t.rows; r++) {
         float *y = l->y + r * l->cols + t.col0;
         const float *x = l->x + r * l->cols + t.col0;
-        for (size_t c = 0; c < t.cols; c++) y[c] = (float)l->u.scale.by * x[c];
+        for (size_t c = 0; c < t.cols; c++) y[c] = by * x[c];
     }
 }
 
@@ -28,16 +32,20 @@ static void scale_backward(struct kd_layer *l, const struct kd_pass *p, struct k
 {
     (void)p;
     for (size_t r = t.row0; r < t.row0 + t.rows; r++)
-        kd_kernels()->scale(l->dy + r * l->cols + t.col0, t.cols, (float)l->u.scale.by);
+        kd_kernels()->scale(l->dy + r * l->cols + t.col0, t.cols,
+                            (float)((const struct scale *)l->own)->by);
 }
 
 /* A negative factor would turn the sign that a relu before it is undone by. */
-const struct kd_layer_kind kd_layer_scale = {
-    .name = "scale",
-    .rows = rows,
-    .shape = kd_layer_same_shape,
-    .elementwise = true,
+static const struct kd_elementwise scale_elementwise = {
     .keeps = KD_KEEPS_NOTHING,
     .forward = scale_forward,
     .backward = scale_backward,
+};
+const struct kd_layer_kind kd_layer_scale = {
+    .name = "scale",
+    .rows = rows,
+    .own_bytes = sizeof(struct scale),
+    .shape = kd_layer_same_shape,
+    .elementwise = &scale_elementwise,
 };

@@ -3,10 +3,25 @@
 #define KD_LIB_NN_LAYERS_H
 #include "kd/nn/layer.h"
 
-extern const struct kd_layer_kind kd_layer_dense, kd_layer_relu, kd_layer_leaky_relu, kd_layer_gelu,
-    kd_layer_tanh, kd_layer_dropout, kd_layer_flatten, kd_layer_batchnorm, kd_layer_conv2d,
-    kd_layer_maxpool, kd_layer_avgpool, kd_layer_global_avgpool, kd_layer_global_maxpool,
-    kd_layer_scale, kd_layer_residual;
+/* Every kind that a network can name: kd_layer_NAME in layer_*.c. A new layer is one line here. */
+#define KD_LAYER_KINDS(X)                                                                          \
+    X(dense)                                                                                       \
+    X(relu)                                                                                        \
+    X(leaky_relu)                                                                                  \
+    X(gelu)                                                                                        \
+    X(tanh)                                                                                        \
+    X(dropout)                                                                                     \
+    X(flatten)                                                                                     \
+    X(batchnorm)                                                                                   \
+    X(conv2d)                                                                                      \
+    X(maxpool)                                                                                     \
+    X(avgpool)                                                                                     \
+    X(global_avgpool)                                                                              \
+    X(global_maxpool)                                                                              \
+    X(scale)                                                                                       \
+    X(residual)
+#define KD_DECLARE_LAYER(name) extern const struct kd_layer_kind kd_layer_##name;
+KD_LAYER_KINDS(KD_DECLARE_LAYER)
 /* In no list: chains put it behind images of several channels. */
 extern const struct kd_layer_kind kd_layer_channels_last;
 
@@ -15,22 +30,23 @@ int kd_layer_same_shape(struct kd_layer *l, struct kd_build *build, struct kd_er
 /* Adds a parameter to the layer: "LAYER.NAME" of the given shape, named "bias" a bias, else a
  * weight. */
 struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t rows, size_t cols);
-/* The option of every layer with parameters to train. */
 /* "init" of layers with weights; dense layers know the first two. */
 #define KD_DENSE_INITS(X) X(KD_INIT_HE, "he") X(KD_INIT_GLOROT, "glorot")
 #define KD_CONV_INITS(X)  KD_DENSE_INITS(X) X(KD_INIT_DIRAC, "dirac") X(KD_INIT_WHITEN, "whiten")
 enum { KD_CONV_INITS(KD_CHOICE_ENUM) };
 
-#define KD_FREEZE_ROW                                                                              \
-    {                                                                                              \
-        .key = "freeze", .kind = KD_OPT_TEXTS, .offset = offsetof(struct kd_layer, freeze),        \
-        .metavar = "NAMES", .help = "parameters that are not trained"                              \
-    }
-bool kd_layer_is_relu(const struct kd_layer *l); /* leaky or not */
-/* Does this convolution pool along with its own work, if the layer (a maxpool) comes behind it? */
-bool kd_conv_takes_pool(const struct kd_layer *conv, const struct kd_layer *pool);
+/* Does this layer pool every 2x2 pixels to their largest, without a border? */
+bool kd_maxpool_is_2x2(const struct kd_layer *l);
 /* With running statistics, scale and shift of a batchnorm, [channels] each: y = scale x + shift. */
 void kd_batchnorm_affine(const struct kd_layer *norm, float *scale, float *shift);
+/* From a layer list's item: kind, settings, "freeze". */
+int kd_layer_read(struct kd_layer *l, const cJSON *item, struct kd_err *err);
+/* The item that kd_layer_read would read, every setting spelled out; caller deletes. */
+cJSON *kd_layer_to_json(const struct kd_layer *l, struct kd_err *err);
 /* After shape(): l->freeze told to the parameters. */
 int kd_layer_freeze(struct kd_layer *l, struct kd_err *err);
+void kd_layer_release(struct kd_layer *l);
+/* Filters of a first convolution from the training images' patches (kd/nn/whiten.h). */
+int kd_whiten(struct kd_layer *l, size_t kernel, const struct kd_subset *images,
+              const struct kd_normalize *normalize, struct kd_err *err);
 #endif

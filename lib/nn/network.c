@@ -144,7 +144,7 @@ static void lay_gradients(void *ctx, struct kd_layer *l)
     for (unsigned i = 0; i < l->n_params; i++) {
         struct kd_param *p = &l->param[i];
         if (!p->trained) continue;
-        if (s->net->brief_gradients && l->kind->run_gradient) {
+        if (s->net->brief_gradients && l->kind->anchor && l->kind->anchor->run_gradient) {
             if (s->taking) p->grad = (float *)(void *)s->start + brief;
             brief += padded(p->count);
         } else if (s->taking)

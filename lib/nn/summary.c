@@ -39,11 +39,9 @@ static void add_up(const struct kd_layer *l, size_t *count, uint64_t *macs)
     for (unsigned j = 0; j < l->n_params; j++)
         if (l->param[j].role != KD_STATISTIC) *count += l->param[j].count;
     if (l->kind->macs) *macs += l->kind->macs(l);
-    if (l->kind != &kd_layer_residual) return;
-    const struct kd_chain *chains[] = {l->u.residual.body_chain, l->u.residual.shortcut_chain};
-    for (int i = 0; i < 2; i++)
-        for (unsigned j = 0; chains[i] && j < chains[i]->n_layers; j++)
-            add_up(&chains[i]->layers[j], count, macs);
+    const struct kd_chain *held;
+    for (unsigned i = 0; (held = kd_layer_chain(l, i)); i++)
+        for (unsigned j = 0; j < held->n_layers; j++) add_up(&held->layers[j], count, macs);
 }
 
 int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struct kd_err *err)

@@ -75,12 +75,10 @@ static int collect(struct patches *p, const struct kd_subset *from,
     return 0;
 }
 
-int kd_network_whiten(struct kd_network *net, const struct kd_subset *images,
-                      const struct kd_normalize *normalize, struct kd_err *err)
+int kd_whiten(struct kd_layer *l, size_t kernel, const struct kd_subset *images,
+              const struct kd_normalize *normalize, struct kd_err *err)
 {
-    struct kd_layer *l = &net->chain.layers[0];
-    if (l->kind != &kd_layer_conv2d || l->u.conv2d.init != KD_INIT_WHITEN) return 0;
-    size_t kernel = (size_t)l->u.conv2d.kernel, size = l->in.c * kernel * kernel;
+    size_t size = l->in.c * kernel * kernel;
     if (l->in.h < kernel || l->in.w < kernel)
         return kd_fail_usage(
             err, "network[0] (conv2d): \"init\": \"whiten\" needs images of at least %zux%zu",
@@ -100,4 +98,12 @@ int kd_network_whiten(struct kd_network *net, const struct kd_subset *images,
     }
     kd_free(memory);
     return status;
+}
+
+int kd_network_whiten(struct kd_network *net, const struct kd_subset *images,
+                      const struct kd_normalize *normalize, struct kd_err *err)
+{
+    struct kd_layer *first = &net->chain.layers[0];
+    if (!first->kind->init_from_images) return 0;
+    return first->kind->init_from_images(first, images, normalize, err);
 }

@@ -115,11 +115,10 @@ static struct kd_param *last_bias(const struct kd_model *model, struct kd_err *e
 {
     const struct kd_chain *chain = &model->net->chain;
     struct kd_layer *last = &chain->layers[chain->n_layers - 1];
-    for (unsigned i = 0; strcmp(last->kind->name, "dense") == 0 && i < last->n_params; i++)
+    for (unsigned i = 0; i < last->n_params; i++)
         if (last->param[i].role == KD_BIAS) return &last->param[i];
     kd_fail(err, "%s: its last layer is %s%s; only a dense layer with biases can be corrected",
-            model->path, last->kind->name,
-            strcmp(last->kind->name, "dense") == 0 ? " without biases" : "");
+            model->path, last->kind->name, last->n_params ? " without biases" : "");
     return NULL;
 }
 

@@ -25,7 +25,7 @@ struct fixture {
     double *y0, *dx0, *dw0; /* the definition's */
     uint8_t *winner;
     struct kd_pass pass;
-    struct kd_job_of_layer job;
+    struct kd_layer_call of_layer;
     uint8_t finished[BATCH]; /* how often each image's tile was told */
     size_t pixels;           /* of the tiles to be told */
     struct kd_conv call;
@@ -86,7 +86,7 @@ static void open_shape(struct fixture *f, struct kd_conv_shape s, float grid)
                           .dw0 = calloc(w, sizeof(double)),
                           .winner = calloc(y, 1),
                           .pass = {.training = true, .rows = BATCH}};
-    f->job = (struct kd_job_of_layer){NULL, &f->pass, NULL, told, f};
+    f->of_layer = (struct kd_layer_call){NULL, &f->pass, NULL, told, f};
     for (size_t i = x; i < x + 16; i++) f->dx[i] = NAN; /* beyond its end */
     for (size_t i = 0; grid > 0 && i < x; i++) f->x[i] = grid * rintf(f->x[i] / grid);
     for (size_t i = 0; grid > 0 && i < w; i++) f->weight[i] = grid * rintf(f->weight[i] / grid);
@@ -105,7 +105,7 @@ static void open_shape(struct fixture *f, struct kd_conv_shape s, float grid)
                                .bias = f->bias,
                                .dweight = f->dweight,
                                .winner = f->winner,
-                               .job = &f->job};
+                               .call = &f->of_layer};
 }
 
 static void close_shape(struct fixture *f)
@@ -313,7 +313,7 @@ static void blocks_and_groups(void **state)
     const struct algorithm *list[] = {&gemm, &winograd};
     float *out[2], *dx[2], *dw[2], *xs = filled(x, 1), *dy = filled(y, 2), *weight = filled(w, 3);
     struct fixture f = {.s = s, .pass = {.training = true, .rows = BATCH}, .pixels = s.h * s.w};
-    f.job = (struct kd_job_of_layer){NULL, &f.pass, NULL, told, &f};
+    f.of_layer = (struct kd_layer_call){NULL, &f.pass, NULL, told, &f};
     for (int i = 0; i < 2; i++) {
         float *scratch = filled(list[i]->scratch(&s, BATCH, true), 0);
         out[i] = filled(y, 0);
@@ -328,7 +328,7 @@ static void blocks_and_groups(void **state)
                             .weight = weight,
                             .dweight = dw[i],
                             .scratch = scratch,
-                            .job = &f.job};
+                            .call = &f.of_layer};
         list[i]->forward(&c);
         check_told(&f);
         list[i]->input(&c);

@@ -22,8 +22,8 @@
  * number of threads. Backward, stage s makes the gradient of its input tile by tile, and the
  * elementwise layers of stage s-1 are undone on that same tile.
  *
- * Adding a layer: a file with its kind, a line in lib/nn/layers.c, a member in the union, a
- * gradient test. */
+ * Adding a layer: a file with its kind, a line in lib/nn/layers.h, a section of the manual and a
+ * gradient test. lib/README.md has an example. */
 #ifndef KD_NN_LAYER_H
 #define KD_NN_LAYER_H
 #include "kd/base/mem.h"
@@ -84,7 +84,7 @@ struct kd_gradient_sink {
 /* For layers that share out their work themselves: what they need, and what is to be done to each
  * of their tiles (elementwise layers forward, or those of the stage below backward) once it is
  * written. */
-struct kd_job_of_layer {
+struct kd_layer_call {
     struct kd_pool *pool;
     const struct kd_pass *pass;
     const struct kd_gradient_sink *sink;         /* backward; may be NULL */
@@ -105,41 +105,9 @@ enum kd_keeps { /* what an elementwise layer's backward needs of its arrays */
 };
 
 struct kd_chain;
-struct kd_dense {
-    int64_t units; /* 0 in JSON: the number of classes */
-    bool bias;
-    int init; /* 0 he, 1 glorot */
-    double max_norm;
-};
-struct kd_conv2d {
-    int64_t filters, kernel, stride, padding, groups;
-    bool bias;
-    int init; /* 0 he, 1 glorot, 2 dirac, 3 whiten (kd/nn/whiten.h) */
-    double max_norm;
-    const struct kd_layer
-        *norm; /* inference: the batchnorm behind it, folded into its weights and bias, or NULL */
-    const struct kd_layer
-        *pool; /* the maxpool behind it that it does along with its own work, or NULL */
-};
-struct kd_pooling {
-    int64_t kernel, stride, padding;
-};
-struct kd_dropout {
-    double rate;
-};
-struct kd_activation {
-    double slope; /* leaky_relu */
-};
-struct kd_batchnorm {
-    double momentum, epsilon;
-};
-struct kd_scale {
-    double by;
-};
-struct kd_residual {
-    cJSON *body, *shortcut; /* layer lists; shortcut NULL: the input itself */
-    struct kd_chain *body_chain, *shortcut_chain;
-};
+struct kd_stage;
+struct kd_subset;
+struct kd_normalize;
 
 struct kd_build { /* what is known while layers are made */
     uint32_t classes;
@@ -152,16 +120,7 @@ struct kd_layer {
     unsigned number; /* in order of making, residual bodies included: dropout draws by it */
     char name[64];   /* "3", "4.body.0" */
     struct kd_shape in, out;
-    union {
-        struct kd_dense dense;
-        struct kd_conv2d conv2d;
-        struct kd_pooling pooling;
-        struct kd_dropout dropout;
-        struct kd_activation activation;
-        struct kd_batchnorm batchnorm;
-        struct kd_scale scale;
-        struct kd_residual residual;
-    } u;
+    void *own; /* the settings of its kind, own_bytes of them; the rows' offsets are into it */
     struct kd_param param[4];
     unsigned n_params;
     struct kd_texts freeze; /* names of parameters that stay as they were initialized */
@@ -175,50 +134,83 @@ struct kd_layer {
     void *scratch;       /* scratch_bytes that all layers of the network use in turn */
 };
 
+/* What an elementwise layer does to a tile of the matrix that the anchor before it wrote. */
+struct kd_elementwise {
+    enum kd_keeps keeps;
+    bool keeps_sign; /* y > 0 exactly where x > 0, and dy is not undone to 0 */
+    /* It never turns an order round, and done again on its own output it changes nothing that
+     * backward looks at: a pooling to the largest may come before it, and an anchor that is
+     * repeated may stand behind it. relu and its kin. */
+    bool monotone;
+    void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+    /* dy's tile becomes dx's, in place. */
+    void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+};
+
+/* What an anchor does: a new matrix from the one before. */
+struct kd_anchor {
+    enum kd_cut cut;
+    /* Cut by columns: forward can do some images as well, and is so cut where columns are few. */
+    bool rows_apart;
+    /* Is the output the same numbers in the same order, only seen otherwise? Then it is no stage.
+     * `images`: x is the images themselves, in C,H,W order. NULL: never. */
+    bool (*is_view)(const struct kd_layer *l, bool images);
+    /* May this anchor do the work of `next`, which comes behind its stage, along with its own? It
+     * then remembers the layer (until forget), and `next` has no stage. NULL: never. */
+    bool (*absorb)(const struct kd_stage *s, struct kd_layer *next, bool training);
+    void (*forget)(struct kd_layer *l);                  /* what it absorbed */
+    struct kd_shape (*output)(const struct kd_layer *l); /* with what it absorbed; NULL: out */
+    /* y's tile from x. */
+    void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+    /* y's tile once more, as forward left it (all columns of whole images): a training chain does
+     * not keep the output of a layer that has this, where nothing but monotone layers follow, but
+     * makes it again on the way back. NULL: it is kept. */
+    void (*repeat)(struct kd_layer *l, struct kd_tile t);
+    /* Tile t of dx, and whatever of the parameters' gradients comes with it. */
+    void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+    /* Cut by columns: gradients of the parameters that belong to some output columns, steps of
+     * l->parts' tiles. NULL: backward made them. */
+    void (*gradient)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
+    /* KD_BY_ITSELF: forward; dx; and after dx the parameters' gradients, telling the sink. */
+    void (*run)(struct kd_layer *l, const struct kd_layer_call *call);
+    void (*run_back)(struct kd_layer *l, const struct kd_layer_call *call);
+    void (*run_gradient)(struct kd_layer *l, const struct kd_layer_call *call);
+};
+
+/* What a layer that holds chains (a residual block) tells of them. */
+struct kd_holder {
+    struct kd_chain *(*chain)(const struct kd_layer *l, unsigned i); /* NULL behind the last */
+    /* Once x, y, dx and dy are known: plans the chains. */
+    int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
+};
+
 struct kd_layer_kind {
     const char *name;
-    const struct kd_option *rows; /* JSON keys besides "kind"; offsets into struct kd_layer; NULL:
-                                    none */
+    const struct kd_option *rows; /* JSON keys besides "kind"; NULL: written as a name alone */
+    size_t own_bytes;             /* of l->own */
+    bool freezes;                 /* has parameters that "freeze" can name */
+    bool statistics; /* of the batch, in training: wants two values a channel at least */
     /* out, params (names, shapes) and parts from in. Errors say which layer and which shapes. */
     int (*shape)(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
     /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no
      * parameters. */
     void (*init)(struct kd_layer *l, uint64_t seed, uint32_t first_param);
+    /* For the first layer: parameters that are found from the training images. NULL: none are. */
+    int (*init_from_images)(struct kd_layer *l, const struct kd_subset *images,
+                            const struct kd_normalize *normalize, struct kd_err *err);
     uint64_t (*macs)(const struct kd_layer *l); /* multiply-adds an image; NULL: 0 */
     size_t (*save_bytes)(const struct kd_layer *l, size_t batch, bool training); /* NULL: 0 */
     /* What one call of run, run_back (with the run_gradient behind it) or the like needs for
      * itself. NULL: 0. */
     size_t (*scratch_bytes)(const struct kd_layer *l, size_t batch, bool training);
-    void (*release)(struct kd_layer *l); /* NULL: nothing of its own */
-    /* elementwise only */
-    bool elementwise,
-        keeps_sign; /* keeps_sign: y > 0 exactly where x > 0 and dy is not undone to 0 */
-    enum kd_keeps keeps;
-    bool statistics; /* of the batch, in training: wants two values a channel at least */
-    /* anchors: */
-    enum kd_cut cut;
-    /* Layers that hold chains plan these once x, y, dx and dy are known. NULL: nothing to plan. */
-    int (*plan)(struct kd_layer *l, size_t batch, bool training, struct kd_err *err);
-    /* Cut by columns: forward can do some images as well, and is so cut where columns are few. */
-    bool rows_apart;
-    /* y's tile from x. */
-    void (*forward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* y's tile once more, as forward left it (all columns of whole images): a training chain does
-     * not keep the output of a layer that has this, where nothing but relu follows, but makes it
-     * again on the way back. NULL: it is kept. */
-    void (*repeat)(struct kd_layer *l, struct kd_tile t);
-    /* Elementwise: dy's tile becomes dx's, in place. Anchor: tile t of dx, and whatever of the
-     * parameters' gradients comes with it. */
-    void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* Anchor cut by columns: gradients of the parameters that belong to some output columns, steps
-     * of l->parts' tiles. NULL: backward made them. */
-    void (*gradient)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
-    /* KD_BY_ITSELF: forward; dx; and after dx the parameters' gradients, telling the sink. */
-    void (*run)(struct kd_layer *l, const struct kd_job_of_layer *job);
-    void (*run_back)(struct kd_layer *l, const struct kd_job_of_layer *job);
-    void (*run_gradient)(struct kd_layer *l, const struct kd_job_of_layer *job);
+    void (*release)(struct kd_layer *l);      /* what l->own points to; NULL: nothing */
+    const struct kd_elementwise *elementwise; /* one of these two */
+    const struct kd_anchor *anchor;
+    const struct kd_holder *holder; /* beside anchor; NULL: holds no chains */
 };
 
+/* Chain i that the layer holds, or NULL: for (i = 0; (c = kd_layer_chain(l, i)); i++) */
+struct kd_chain *kd_layer_chain(const struct kd_layer *l, unsigned i);
 /* Kind by name, with "did you mean"; NULL with err. */
 const struct kd_layer_kind *kd_layer_kind_find(const char *name, struct kd_err *err);
 /* Part `part` of `parts` of n columns, in steps of 16: equal to within 16. */
