@@ -63,6 +63,7 @@ ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512)
 
 LIB_SRC    := $(wildcard $(foreach s,base run data nn nn/int train,lib/$(s)/*.c))
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
+EXPORT_SRC := $(wildcard lib/export/*.c)
 REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
 CMD_SHARED := cmd/main.c cmd/complete.c
 CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
@@ -74,15 +75,16 @@ FUZZ_SRC   := $(wildcard test/fuzz/fuzz_*.c)
 TORTURE    := $(if $(filter release leak coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(OUT)/torture/fail.so))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(OUT)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(OUT)/$(i)/%.o))
+EXPORT_OBJ := $(EXPORT_SRC:%.c=$(OUT)/%.o)
 REPORT_OBJ := $(REPORT_SRC:%.c=$(OUT)/%.o)
 SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
 BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
 BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 
-.PHONY: all units needs setup test test-now bench asan tsan fuzz torture valgrind lint format manual \
+.PHONY: all units needs setup test test-now test-device bench asan tsan fuzz torture valgrind lint format manual \
     install uninstall clean help FORCE
 all: $(BINARIES)
-units: $(UNITS) $(TORTURE) $(OUT)/bench/bench
+units: $(UNITS) $(TORTURE) $(OUT)/bench/bench $(OUT)/device/reference
 
 help:
 	@echo 'make                      the programs, in bin/'
@@ -95,6 +97,7 @@ help:
 	@echo 'make format               clang-format over all C files'
 	@echo 'make manual               OPTIONS of the manual pages, from the option tables'
 	@echo 'make lint                 format, clang-tidy and cppcheck: a finding is an error'
+	@echo 'make test-device          exported C on other processors, emulated ones too'
 	@echo 'make asan, make tsan      the tests under AddressSanitizer and UBSan, ThreadSanitizer'
 	@echo 'make valgrind             one small run of each program under valgrind'
 	@echo 'make torture              calls that fail, trainings that are killed (KILLS=200)'
@@ -132,10 +135,16 @@ $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 $(OUT)/embedded/%.inc: lib/report/page/%
 	@mkdir -p $(@D)
 	@od -An -v -tu1 $< | sed 's/\([0-9][0-9]*\)/\1,/g' > $@
-EMBEDDED := $(patsubst lib/report/page/%,$(OUT)/embedded/%.inc,$(wildcard lib/report/page/page.css lib/report/page/page.js))
-$(OUT)/lib/report/page/page.o: $(EMBEDDED)
+$(OUT)/embedded/%.inc: lib/export/c/%
+	@mkdir -p $(@D)
+	@od -An -v -tu1 $< | sed 's/\([0-9][0-9]*\)/\1,/g' > $@
+EMBEDDED := $(patsubst lib/report/page/%,$(OUT)/embedded/%.inc,$(wildcard lib/report/page/page.css lib/report/page/page.js)) \
+    $(patsubst lib/export/c/%,$(OUT)/embedded/%.inc,$(wildcard lib/export/c/*.tmpl))
+$(OUT)/lib/report/page/page.o $(OUT)/lib/export/c.o: $(EMBEDDED)
 
 $(OUT)/libkd.a: $(LIB_OBJ)
+	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
+$(OUT)/libkdexport.a: $(EXPORT_OBJ)
 	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
 $(OUT)/libkdreport.a: $(REPORT_OBJ)
 	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
@@ -151,12 +160,19 @@ $(BIN)/kd-eval: $(OUT)/cmd/evaluation.o
 $(BIN)/kd-plan: $(OUT)/cmd/plan_steps.o $(OUT)/cmd/plan_forms.o
 $(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o
+$(BIN)/kd-export: $(OUT)/cmd/kd-export.o $(SHARED_OBJ) $(OUT)/libkdexport.a $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
 $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
+# What kd computes for an exported model: test/device/README.md.
+$(OUT)/device/reference: $(OUT)/test/device/reference.o $(OUT)/libkd.a
+	@mkdir -p $(@D)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-sanitize=all -fno-builtin -U_FORTIFY_SOURCE -fPIC -shared -o $@ $< -ldl
@@ -172,6 +188,10 @@ test:
 test-now: all $(if $(T),$(patsubst %,$(OUT)/unit/test_%,$(filter $(UNIT_NAMES),$(T))),units) \
     $(if $(filter-out $(UNIT_NAMES),$(T)),units)
 	@MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh $(T)
+# Exported C on other processors, 1,000 images on each emulated one.
+test-device: all units
+	@DEVICE_IMAGES=1000 DEVICE_EMULATED=1000 MODE=$(MODE) BIN=$(abspath $(BIN)) UNIT_DIR=$(OUT)/unit scripts/test.sh \
+	  test/cli/device.bats
 # How fast: test/bench/bench.c. BENCH='W1 W2' chooses workloads, and options go there too.
 BENCH ?= --threads 1,0
 BENCH_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard test/bench/*.c))

@@ -22,6 +22,8 @@ static const struct {
     {"correct", "correct a student for classes it never saw", "fix"},
     {"quantize", "turn a float model into 8-bit integers",
      "quantise int8 integers compress convert"},
+    {"export", "write a model as C for a device, or tell what it would need there",
+     "convert c onnx firmware microcontroller deploy"},
     {"eval", "measure models on any data", "evaluate test measure score accuracy"},
     {"report", "compare the models of a run: tables, charts, logs, the best student",
      "show-run compare plot chart log"},

@@ -2,10 +2,11 @@
 # Finds what kd needs and installs what is missing: as root on Debian and its relatives, by apt-get.
 # Elsewhere it prints the command that installs it. It is silent and quick when nothing is missing.
 #
-# usage: scripts/setup.sh [--check] [build | test | lint]      default: test
+# usage: scripts/setup.sh [--check] [build | test | device | lint]      default: test
 #   build   what the programs need; `make` names it when it is missing
 #   test    that, and what the tests need; `make test` calls this
-#   lint    that, and what `make lint` needs
+#   device  that, and compilers and emulators of other processors, for `make test-device`
+#   lint    what tests need, and what `make lint` needs
 #   --check installs nothing, and fails only where something is missing that cannot be done without
 #   KD_SETUP=no in the environment is --check
 #
@@ -31,6 +32,13 @@ lib:xlsxwriter option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter = =
 lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka
 cmd:bats         test   bats              bats bats bats-core bats-core
 cmd:jq           test   jq                jq jq jq jq
+cmd:clang        device clang             clang clang llvm clang
+cmd:aarch64-linux-gnu-gcc device gcc-aarch64-linux-gnu,libc6-dev-arm64-cross gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc - -
+cmd:arm-linux-gnueabihf-gcc device gcc-arm-linux-gnueabihf,libc6-dev-armhf-cross gcc-arm-linux-gnu - - -
+cmd:riscv64-linux-gnu-gcc device gcc-riscv64-linux-gnu,libc6-dev-riscv64-cross gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc - -
+cmd:arm-none-eabi-gcc device gcc-arm-none-eabi,libnewlib-arm-none-eabi arm-none-eabi-gcc-cs,arm-none-eabi-newlib arm-none-eabi-gcc,arm-none-eabi-newlib arm-none-eabi-gcc -
+cmd:qemu-aarch64 device qemu-user qemu-user qemu-user - -
+cmd:qemu-system-arm device qemu-system-arm qemu-system-arm qemu-system-arm qemu qemu
 cmd:clang-tidy   lint   clang-tidy        clang-tools-extra clang llvm clang-tools
 cmd:clang-format lint   clang-format      clang-tools-extra clang llvm clang-format
 cmd:cppcheck     lint   cppcheck          cppcheck cppcheck cppcheck cppcheck
@@ -49,14 +57,16 @@ case ${KD_SETUP:-yes} in no | NO | 0) install=no ;; esac
 for word; do
     case $word in
     --check) install=no ;;
-    build | test | lint) what=$word ;;
+    build | test | device | lint) what=$word ;;
+    --device) what=device ;;
     -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "setup.sh: $word: expected --check, build, test or lint" >&2; exit 2 ;;
+    *) echo "setup.sh: $word: expected --check, build, test, device or lint" >&2; exit 2 ;;
     esac
 done
 case $what in
 build) needs=build ;;
 test) needs='build test' ;;
+device) needs='build test device' ;;
 lint) needs='build test lint' ;;
 esac
 

@@ -73,7 +73,7 @@ command_at() {
 @test "kd alone lists the jobs, each with a command of kd" {
     run -0 --separate-stderr bin/kd
     [ -z "$stderr" ]
-    for c in train-teacher soften 'train-student configs/digits.json --student plain' eval \
+    for c in train-teacher soften 'train-student digits --student plain' eval \
         'report runs/digits --best' 'report --log runs/digits/teacher/s1'; do
         [[ "$output" == *"kd $c"* ]]
     done

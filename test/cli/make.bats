@@ -106,10 +106,10 @@ bare() {
 @test "setup.sh: --help, and a wrong word" {
     run scripts/setup.sh --help
     [ "$status" -eq 0 ]
-    [[ "$output" == *"usage: scripts/setup.sh [--check] [build | test | lint]"* ]]
+    [[ "$output" == *"usage: scripts/setup.sh [--check] [build | test | device | lint]"* ]]
     run --separate-stderr scripts/setup.sh all
     [ "$status" -eq 2 ]
-    [[ "$stderr" == *"all: expected --check, build, test or lint"* ]]
+    [[ "$stderr" == *"all: expected --check, build, test, device or lint"* ]]
 }
 
 @test "make help names every target that a user may call" {

@@ -1,0 +1,112 @@
+#!/usr/bin/env bats
+# Exported C computes kd's integers, on this and on emulated processors (test/device/README.md).
+# DEVICE_IMAGES and DEVICE_EMULATED: how many images; `make test-device` takes 1,000.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    export DEVICE=$BATS_TEST_DIRNAME/../device
+    [ -x "${UNIT_DIR:-}/../device/reference" ] || return 0
+    REFERENCE=$(cd "$UNIT_DIR/../device" && pwd)/reference
+    export REFERENCE
+    cd "$BATS_FILE_TMPDIR"
+    kd-data convert digits:train digits:test --fraction "${DEVICE_FRACTION:-0.2}" --to idx -o set \
+        --quiet >/dev/null
+    tail -c +17 set/t10k-images-idx3-ubyte >images.raw
+    for net in "$DEVICE"/networks/*.json; do
+        name=$(basename "$net" .json)
+        kd-train-teacher --data idx:set --network "$net" --epochs 1 --optimizer adam \
+            --learning-rate 0.01 -o "$name.float" --quiet >/dev/null
+        kd-quantize "$name.float" -o "$name.safetensors" --quiet -n 128 >/dev/null
+    done
+}
+setup() {
+    [ -n "${REFERENCE:-}" ] || skip "test/device/reference is not built"
+    cd "$BATS_FILE_TMPDIR"
+}
+
+# same NAME LEVELS
+same() {
+    LEVELS=$2 run "$DEVICE/check.sh" "$1.safetensors" images.raw "${DEVICE_IMAGES:-100}" \
+        "${DEVICE_EMULATED:-20}"
+    echo "$output"
+    [ "$status" -eq 0 ] || return 1
+    [[ "$output" == *"ok: "* ]]
+    if [[ "$output" == *"skip: "* ]]; then skip "$(grep '^skip' <<<"$output" | tr '\n' ' ')"; fi
+}
+
+@test "the same integers everywhere: a multilayer perceptron" { same mlp "-O0 -O2 -O3 -Os"; }
+@test "the same integers everywhere: residual blocks" { same residual "-O0 -O2 -O3 -Os"; }
+@test "the same integers everywhere: depthwise layers, a global average" { same separable -O2; }
+@test "the same integers everywhere: tables, groups, relu alone, logits of bytes" { same odd -O2; }
+@test "the same integers everywhere: an average at the end" { same average -O2; }
+
+@test "the files test themselves; pixels interleaved; the caller's arena; floats" {
+    for how in "" "--input interleaved" "--arena caller"; do
+        for model in residual.safetensors residual.float odd.float separable.float mlp.safetensors; do
+            rm -rf out
+            # shellcheck disable=SC2086
+            kd-export $model $how -o out --quiet >/dev/null
+            cc -std=c99 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -DMODEL_SELFTEST \
+                out/model.c -o selftest -lm
+            ./selftest >said
+            grep -q "8 images, 0 logits wrong" said
+        done
+    done
+}
+
+@test "a wrong bias is found by the self-test" {
+    kd-export mlp.safetensors -o out/net.c >/dev/null
+    awk '/^static const int32_t net_bias_5/ {print; getline; sub(/[-0-9]+,/, "99999,")} {print}' \
+        out/net.c >out/wrong.c
+    ! cmp -s out/net.c out/wrong.c
+    cc -O1 -DNET_SELFTEST -Iout out/wrong.c -o wrong
+    run -1 ./wrong
+    [[ "$output" == *"expected"* ]]
+}
+
+@test "no floating point, no allocation, no library but string.h in an integer model" {
+    kd-export residual.safetensors -o out/net.c >/dev/null
+    [ "$(grep -c '^#include' out/net.c)" -le 5 ] # the header, stddef, string; stdio, arm_acle
+    ! grep -nE 'float|double|malloc|<math|<stdlib' out/net.c
+    cc -O2 -c out/net.c -o net.o
+    # shellcheck disable=SC2046
+    [ -z "$(nm -u net.o | grep -vE 'memcpy|memset|_GLOBAL_OFFSET|stack_chk')" ]
+}
+
+@test "constants and arena are what the plan says, code within 15 percent" {
+    command -v arm-none-eabi-gcc >/dev/null || skip "no arm-none-eabi-gcc"
+    for model in residual mlp separable odd average; do
+        kd-export "$model.safetensors" --plan --json >plan
+        kd-export "$model.safetensors" -o out/net.c >/dev/null
+        arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -c out/net.c -o net.o
+        arm-none-eabi-nm -S -t d net.o | awk -v j="$(jq -r '"\(.constants) \(.ram) \(.code)"' plan)" '
+            NF == 4 {size[tolower($3)] += $2}
+            END {
+                split(j, plan, " ")
+                print "constants", size["r"], plan[1], "arena", size["b"], plan[2], "code",
+                    size["t"], plan[3]
+                exit !(size["r"] == plan[1] && size["b"] == plan[2] &&
+                    plan[3] < 1.15 * size["t"] && plan[3] > 0.85 * size["t"])
+            }'
+    done
+}
+
+@test "--plan as a table; limits that are exceeded are errors" {
+    kd-export residual.safetensors --plan --flash 64K --ram 16K >table
+    grep -q "convolution, sum" table
+    grep -q "^flash " table
+    run -1 --separate-stderr kd-export residual.safetensors --plan --ram 8K
+    [[ "$stderr" == *"--ram 8K"* ]]
+    run -1 --separate-stderr kd-export residual.safetensors -o out/net2.c --flash 1K
+    [[ "$stderr" == *"--flash 1K"* ]]
+    [ ! -e out/net2.c ]
+    run -2 kd-export residual.safetensors --plan --ram big
+    run -2 kd-export residual.safetensors
+    run -2 kd-export residual.safetensors -o out --name 9x
+    run -2 kd-export residual.safetensors --plan --name x
+}
+
+@test "the arena of residual blocks is 1.1 times the two largest neighbours at most" {
+    [ "$(kd-export residual.safetensors --plan --json | jq .ram)" -le $((8 * 28 * 28 * 2 * 11 / 10)) ]
+}
