@@ -50,7 +50,8 @@ static const struct kd_option sheet_rows[] = {
 };
 static const struct kd_program_section sections[] = {
     {"data", "Images taken", kd_data_rows, offsetof(struct options, data),
-     "data-dir validation split-seed carve keep omit fraction"},
+     "data-dir validation split-seed carve keep omit fraction size fit filter color background "
+     "bits transpose layout labels-from skip-broken label missing heading"},
     {"convert", "convert", convert_rows, offsetof(struct options, convert), NULL},
     {"sheet", "sheet (random images with --seed)", sheet_rows, offsetof(struct options, sheet),
      NULL},
@@ -93,8 +94,10 @@ static int subset_take(const struct options *o, struct taken *t, struct kd_err *
 static int take(struct kd_invocation *inv, const char *spec, struct taken *t, struct kd_err *err)
 {
     const struct options *o = inv->options;
-    const struct kd_images_options options = {
-        .data_dir = o->data.data_dir, .pool = inv->pool, .progress = &inv->progress};
+    const struct kd_images_options options = {.data_dir = o->data.data_dir,
+                                              .input = &o->data.input,
+                                              .pool = inv->pool,
+                                              .progress = &inv->progress};
     char *source = NULL, *split = NULL, *whole = NULL;
     *t = (struct taken){0};
     int status = kd_spec_parse(spec, &source, &split, err);

@@ -109,6 +109,11 @@ char *kd_experiment_named(const struct kd_invocation *inv, const char *named, st
     return path;
 }
 
+static void say_line(void *run, const char *text)
+{
+    kd_say(run, "%s", text);
+}
+
 static int output_end(struct kd_err *err)
 {
     if (fflush(stdout) != 0) return kd_fail_errno(err, "standard output");
@@ -216,7 +221,11 @@ static int start(struct kd_invocation *inv, int argc, char **argv, struct kd_err
     kd_blas_init(); /* the workers divide the work, whatever the environment says */
     kd_bar_init(&inv->bar, stderr, !inv->common.quiet, kd_program.name);
     inv->progress = (struct kd_progress){.stop = &kd_stopping};
-    if (inv->bar.on) inv->progress = (struct kd_progress){kd_bar_tick, &inv->bar, &kd_stopping};
+    if (inv->bar.on)
+        inv->progress =
+            (struct kd_progress){.tick = kd_bar_tick, .ctx = &inv->bar, .stop = &kd_stopping};
+    inv->progress.say = say_line;
+    inv->progress.say_ctx = inv;
     if (kd_program.computes && held)
         kd_say(inv,
                "OPENBLAS_CORETYPE=%s holds BLAS to %s, but this processor has %s; unset it, it can "

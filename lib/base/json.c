@@ -1,6 +1,7 @@
 #include "kd/base/json.h"
 #include "json_check.h"
 #include "kd/base/file.h"
+#include "kd/base/known_formats.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,7 +101,13 @@ cJSON *kd_json_read(const char *path, struct kd_err *err)
     struct kd_bytes text;
     if (kd_file_read(path, TEXT_LIMIT, &text, err) < 0) return NULL;
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    cJSON *value = kd_json_parse(text.data, text.size, name, err);
+    struct kd_known_format is;
+    cJSON *value = NULL;
+    /* what begins as JSON does, and empty text, the parser knows more about */
+    if (text.size && !strchr("{[\" \n", text.data[0]) && kd_known_format(text.data, text.size, &is))
+        kd_fail(err, "%s: not JSON: this is %s; %s", name, is.name, is.remedy);
+    else
+        value = kd_json_parse(text.data, text.size, name, err);
     kd_bytes_release(&text);
     return value;
 }

@@ -108,30 +108,30 @@ static int dictionary(struct npy *s)
     if (s->p < s->end) return wrong(s, "text behind the }");
     if (!s->has_descr || !s->has_order || !s->has_shape)
         return wrong(s, "descr, fortran_order or shape is missing");
-    if (s->fortran && s->dims > 1)
-        return kd_fail(s->err,
-                       "%s: the array is in Fortran order; save numpy.ascontiguousarray() of it",
-                       s->name);
     return 0;
 }
 
+/* Kind and size as NumPy writes them behind the byte order. */
 static const struct {
     const char *descr;
     enum kd_dtype dtype;
-    bool wide; /* F64 in the file */
-} descrs[] = {{"<f4", KD_F32, false}, {"<f8", KD_F32, true},  {"<f2", KD_F16, false},
-              {"|u1", KD_U8, false},  {"<i4", KD_I32, false}, {"<i8", KD_I64, false}};
+} descrs[] = {{"f4", KD_F32}, {"f8", KD_F64}, {"f2", KD_F16}, {"u1", KD_U8},
+              {"i4", KD_I32}, {"i8", KD_I64}, {"i1", KD_I8},  {"b1", KD_BOOL},
+              {"i2", KD_I16}, {"u2", KD_U16}, {"u4", KD_U32}, {"u8", KD_U64}};
 
-static int find_descr(const struct npy *s, unsigned *row)
+static int find_descr(const struct npy *s, enum kd_dtype *dtype, bool *big)
 {
+    const char order = s->descr[0];
+    *big = order == '>';
     for (unsigned i = 0; i < sizeof descrs / sizeof *descrs; i++) {
-        if (strcmp(s->descr, descrs[i].descr) != 0) continue;
-        *row = i;
+        if (!order || !strchr("<>=|", order) || strcmp(s->descr + 1, descrs[i].descr) != 0)
+            continue;
+        *dtype = descrs[i].dtype;
         return 0;
     }
     return kd_fail(s->err,
-                   "%s: the array's dtype is %s, and kd reads <f2, <f4, <f8, |u1, <i4 and <i8; "
-                   "save array.astype('<f4')",
+                   "%s: the array's dtype is %s, and kd reads floats of 16, 32 and 64 bits, whole "
+                   "numbers and booleans; save the array with astype() to one of these",
                    s->name, s->descr);
 }
 
@@ -169,6 +169,7 @@ static int find_header(struct npy *s, const struct kd_bytes *b, size_t *start)
 static int narrow(const struct npy *s, struct kd_tensor *t)
 {
     char *data = t->data;
+    if (t->dtype != KD_F64) return 0;
     for (size_t i = 0; i < t->count; i++) {
         double wide;
         memcpy(&wide, data + 8 * i, sizeof wide);
@@ -178,19 +179,55 @@ static int narrow(const struct npy *s, struct kd_tensor *t)
         float f = (float)wide;
         memcpy(data + 4 * i, &f, sizeof f);
     }
+    t->dtype = KD_F32;
+    return 0;
+}
+
+static void swap_bytes(struct kd_tensor *t)
+{
+    const size_t size = kd_dtype_size(t->dtype);
+    char *p = t->data;
+    for (size_t i = 0; i < t->count; i++, p += size)
+        for (size_t b = 0; b < size / 2; b++) {
+            const char first = p[b];
+            p[b] = p[size - 1 - b];
+            p[size - 1 - b] = first;
+        }
+}
+
+/* From Fortran order (the first index runs fastest) to C order, by a copy. */
+static int reorder(struct kd_tensor *t, struct kd_err *err)
+{
+    const size_t size = kd_dtype_size(t->dtype);
+    size_t step[KD_MAX_DIMS], at[KD_MAX_DIMS] = {0}, from = 0; /* steps in elements */
+    char *copy = kd_alloc(t->count, size, "an array in C order", err);
+    if (!copy) return -1;
+    for (unsigned d = 0; d < t->dims; d++) step[d] = d ? step[d - 1] * t->shape[d - 1] : 1;
+    for (size_t i = 0; i < t->count; i++) {
+        memcpy(copy + i * size, (const char *)t->data + from * size, size);
+        for (unsigned d = t->dims; d-- > 0;) {
+            from += step[d];
+            if (++at[d] < t->shape[d]) break;
+            from -= step[d] * t->shape[d];
+            at[d] = 0;
+        }
+    }
+    if (t->count) memcpy(t->data, copy, t->count * size);
+    kd_free(copy);
     return 0;
 }
 
 static int take(struct npy *s, struct kd_tensorfile *out)
 {
     size_t start, bytes, count;
-    unsigned row = 0;
-    if (find_header(s, &out->bytes, &start) < 0 || dictionary(s) < 0 || find_descr(s, &row) < 0)
+    enum kd_dtype dtype = KD_F32;
+    bool big = false;
+    if (find_header(s, &out->bytes, &start) < 0 || dictionary(s) < 0 ||
+        find_descr(s, &dtype, &big) < 0)
         return -1;
-    enum kd_dtype stored = descrs[row].wide ? KD_I64 : descrs[row].dtype; /* as wide as F64 */
     /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): find_header sets start
      * where it returns 0 */
-    if (kd_tensor_extent(s->shape, s->dims, stored, &count, &bytes) < 0 || bytes > SIZE_MAX - start)
+    if (kd_tensor_extent(s->shape, s->dims, dtype, &count, &bytes) < 0 || bytes > SIZE_MAX - start)
         return kd_fail(s->err, "%s: the array's shape is larger than memory", s->name);
     if (start + bytes > out->bytes.size)
         return kd_fail(s->err, "%s: cut short: %zu bytes expected, %zu received", s->name,
@@ -201,12 +238,15 @@ static int take(struct npy *s, struct kd_tensorfile *out)
     kd_bytes_settle(&out->bytes, &start);
     struct kd_tensor *t = kd_tensorfile_more(out, "", s->err);
     if (!t) return -1;
-    t->dtype = descrs[row].dtype;
+    t->dtype = dtype;
     t->dims = s->dims;
     memcpy(t->shape, s->shape, sizeof t->shape);
     t->count = count;
     t->data = out->bytes.data + start;
-    return descrs[row].wide ? narrow(s, t) : 0;
+    if (big) swap_bytes(t);
+    if (s->fortran && t->dims > 1 && reorder(t, s->err) < 0)
+        return kd_err_context(s->err, "%s", s->name);
+    return narrow(s, t);
 }
 
 int kd_npy_parse(struct kd_bytes *bytes, const char *name, struct kd_tensorfile *out,
@@ -233,11 +273,13 @@ int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits,
 /* Version 1.0, the data at a multiple of 64 as NumPy has it. */
 static int npy_header(const struct kd_tensor *t, struct kd_bytes *out, struct kd_err *err)
 {
-    const char *descr = NULL;
+    const char *descr = NULL, *order = kd_dtype_size(t->dtype) == 1 ? "|" : "<";
     for (unsigned i = 0; i < sizeof descrs / sizeof *descrs; i++)
-        if (descrs[i].dtype == t->dtype && !descrs[i].wide) descr = descrs[i].descr;
+        if (descrs[i].dtype == t->dtype) descr = descrs[i].descr;
+    if (!descr)
+        return kd_fail(err, "a .npy file does not hold %s numbers", kd_dtype_name(t->dtype));
     kd_bytes_add(out, "\x93NUMPY\x01\0\0\0", 10, err);
-    kd_bytes_format(out, err, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
+    kd_bytes_format(out, err, "{'descr': '%s%s', 'fortran_order': False, 'shape': (", order, descr);
     for (unsigned i = 0; i < t->dims; i++)
         kd_bytes_format(out, err, "%s%zu%s", i ? " " : "", t->shape[i],
                         i + 1 < t->dims || t->dims == 1 ? "," : "");

@@ -1,4 +1,5 @@
 #include "kd/base/progress.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -110,4 +111,17 @@ void kd_bar_clear(struct kd_bar *bar)
     fflush(bar->to);
     bar->visible = false;
     bar->drawn = 0;
+}
+
+void kd_progress_say(const struct kd_progress *p, const char *format, ...)
+{
+    struct kd_err text = {0}; /* makes what comes from outside printable */
+    char line[sizeof text.text];
+    va_list list;
+    if (!p || !p->say) return;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    kd_fail(&text, "%s", line);
+    p->say(p->say_ctx, text.text);
 }

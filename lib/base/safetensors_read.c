@@ -1,6 +1,7 @@
 /* The checks follow the reference reader (safetensors 0.4 and later, tensor.rs): header length, '{'
  * first, spans without hole or overlap that cover the data; names may not repeat on top of that. */
 #include "kd/base/file.h"
+#include "kd/base/known_formats.h"
 #include "kd/base/tensorfile.h"
 #include "tensor_parts.h"
 #include <math.h>
@@ -34,14 +35,14 @@ static int read_dtype(struct reader *r, const cJSON *info, struct kd_tensor *t)
     const char *dtype = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(info, "dtype"));
     if (!dtype)
         return kd_fail(r->err, "%s: tensor %.200s has no dtype in the header", r->name, t->name);
-    for (int d = KD_F32; d <= KD_I8; d++) {
+    for (int d = 0; d < KD_DTYPES; d++) {
         if (strcmp(dtype, kd_dtype_name((enum kd_dtype)d)) != 0) continue;
         t->dtype = (enum kd_dtype)d;
         return 0;
     }
     return kd_fail(r->err,
-                   "%s: tensor %.200s has dtype %.40s, and kd reads F32, F16, U8, I8, I32 and I64; "
-                   "convert it and save the file again (in PyTorch: tensor.float())",
+                   "%s: tensor %.200s has dtype %.40s, which kd does not know; convert it and save "
+                   "the file again (in PyTorch: tensor.float())",
                    r->name, t->name, dtype);
 }
 
@@ -164,9 +165,14 @@ static int header_length(const struct kd_bytes *b, const char *name, size_t *len
                        b->size);
     for (int i = 7; i >= 0; i--) n = n << 8 | (unsigned char)b->data[i];
     if (n < 2 || n > HEADER_LIMIT || (b->size > 8 && b->data[8] != '{')) {
-        const char *hint = kd_other_format(b);
-        return kd_fail(err, "%s: not a safetensors file%s", name,
-                       *hint ? hint : ": bytes 0 to 7 are no length of a header at byte 8");
+        struct kd_known_format is;
+        if (kd_known_format(b->data, b->size, &is))
+            return kd_fail(err, "%s: not a safetensors file: this is %s; %s", name, is.name,
+                           is.remedy);
+        return kd_fail(err,
+                       "%s: not a safetensors file: bytes 0 to 7 are no length of a header at byte "
+                       "8",
+                       name);
     }
     if (n > b->size - 8)
         return kd_fail(err, "%s: cut short: at least %zu bytes expected (the header), %zu received",

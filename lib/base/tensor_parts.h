@@ -29,9 +29,6 @@ struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, 
 /* Move what stands from byte *start on down to a multiple of 8, since headers end anywhere. */
 void kd_bytes_settle(struct kd_bytes *b, size_t *start);
 
-/* ": this is a ..., <remedy>" for the start of a file of another kind, "" where it is unknown. */
-const char *kd_other_format(const struct kd_bytes *b);
-
 /* "-" as messages call it */
 const char *kd_input_name(const char *path);
 size_t kd_limit_of(const struct kd_tensorfile_limits *limits);

@@ -13,8 +13,11 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [KD_F32] = {"F32", 4}, [KD_F16] = {"F16", 2}, [KD_U8] = {"U8", 1},
-    [KD_I32] = {"I32", 4}, [KD_I64] = {"I64", 8}, [KD_I8] = {"I8", 1},
+    [KD_F32] = {"F32", 4},   [KD_F16] = {"F16", 2},         [KD_U8] = {"U8", 1},
+    [KD_I32] = {"I32", 4},   [KD_I64] = {"I64", 8},         [KD_I8] = {"I8", 1},
+    [KD_BOOL] = {"BOOL", 1}, [KD_I16] = {"I16", 2},         [KD_U16] = {"U16", 2},
+    [KD_U32] = {"U32", 4},   [KD_U64] = {"U64", 8},         [KD_BF16] = {"BF16", 2},
+    [KD_F64] = {"F64", 8},   [KD_F8_E4M3] = {"F8_E4M3", 1}, [KD_F8_E5M2] = {"F8_E5M2", 1},
 };
 
 size_t kd_dtype_size(enum kd_dtype d)
@@ -44,24 +47,6 @@ const char *kd_input_name(const char *path)
 size_t kd_limit_of(const struct kd_tensorfile_limits *limits)
 {
     return limits && limits->bytes ? limits->bytes : kd_read_limit();
-}
-
-const char *kd_other_format(const struct kd_bytes *b)
-{
-    static const struct {
-        const char *start, *hint;
-        size_t size;
-    } known[] = {
-        {"\x93NUMPY", ": this is a .npy file, not a .safetensors file", 6},
-        {"PK\x03\x04", ": this is an archive (.npz, PyTorch); save the arrays as .safetensors", 4},
-        {"\x89HDF", ": this is an HDF5 file; save the arrays as .safetensors", 4},
-        {"\x80\x02", ": this is a Python pickle; save the arrays as .safetensors", 2},
-        {"\x1f\x8b", ": this is compressed; unpack it with gunzip first", 2},
-    };
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (b->size >= known[i].size && memcmp(b->data, known[i].start, known[i].size) == 0)
-            return known[i].hint;
-    return "";
 }
 
 void kd_bytes_settle(struct kd_bytes *b, size_t *start)

@@ -7,6 +7,7 @@
 #ifndef KD_DATA_FORMATS_H
 #define KD_DATA_FORMATS_H
 #include "kd/data/images.h"
+#include "kd/data/input.h"
 
 #define KD_MAX_CLASSES 65536
 
@@ -18,8 +19,9 @@ struct kd_load {
                         */
     uint32_t classes;  /* as the source is published; 0: whatever the labels say */
     size_t limit;      /* bytes of decoded pixels */
+    const struct kd_input *input; /* never NULL */
     struct kd_pool *pool;
-    const struct kd_progress *progress;
+    const struct kd_progress *progress; /* may be NULL; also for what people should know */
 };
 
 /* A kind of source: KIND:PLACE, or a name alone. Adding one: a file with a loader and its row, a
@@ -39,11 +41,26 @@ const struct kd_source_kind *kd_source_find(const char *name, size_t size);
 
 /* Set the shape and allocate pixels, [n][c][h][w] of dtype, within the limit. */
 int kd_pixels_alloc(struct kd_images *images, const char *name, size_t limit, struct kd_err *err);
+/* Labels from a tensor [N], [N,1] or one-hot [N,C] of any whole numbers, booleans or whole floats;
+ * -1 and -100 are no label, and where all are, the set has none. classes: 0, or as many as there
+ * are. out->n is set. Sets out->labels and out->classes. */
+int kd_labels_take(const struct kd_tensor *t, const char *name, const struct kd_load *load,
+                   uint32_t classes, struct kd_images *out, struct kd_err *err);
+/* The shape of [N,D], [N,H,W] or [N,C,H,W] (or [N,H,W,C] where the layout says so, or by default
+ * refuses what looks like it) into out; pixels are put in order by kd_pixels_arrange. */
+int kd_shape_take(const struct kd_tensor *t, const char *name, const struct kd_load *load,
+                  struct kd_images *out, struct kd_err *err);
+/* Pixels of a tensor whose shape was taken: out->pixels are t->data where these are bytes or F32,
+ * else new memory. Values that are not finite are refused. */
+int kd_pixels_take(const struct kd_tensor *t, const char *name, struct kd_images *out,
+                   struct kd_err *err);
+/* Pixels as they lie in the file ([N,H,W,C], transposed) into [N,C,H,W]. */
+int kd_pixels_arrange(struct kd_images *images, const struct kd_load *load, struct kd_err *err);
 /* The place has no splits of its own: fail where one but train is wanted and the spec did not say
  * so. */
 int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_err *err);
 
-/* One IDX file in memory, plain or gzip: unsigned bytes, 1 to 4 dimensions. out->data is owned by
+/* One IDX file in memory, plain or gzip: any of its types, 1 to 4 dimensions. out->data is owned by
  * the caller (kd_free). Memory is bounded by the header's claim, the claim by limit and by what
  * `size` compressed bytes can hold. */
 int kd_idx_parse(const void *bytes, size_t size, const char *name, size_t limit,

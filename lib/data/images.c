@@ -152,7 +152,13 @@ static int place_load(const struct kd_source_kind *kind, const struct kd_images_
         load->name = kind->name;
         if (!found) return -1;
     }
+    cJSON *preprocess = NULL;
     int status = kind->load(load, out, err);
+    if (status == 0) status = kd_pixels_arrange(out, load, err);
+    if (status == 0) status = kd_input_preprocess(load->input, &preprocess, err);
+    if (status == 0 && preprocess && !(out->preprocess = kd_json_text(preprocess, false, err)))
+        status = -1;
+    cJSON_Delete(preprocess);
     if (status == 0) status = names_add(kind, out, err);
     if (status == 0) status = kd_images_fingerprint(out, err);
     kd_free(found);
@@ -169,7 +175,9 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): kd_spec_parse sets source where it
      * returns 0 */
     const struct kd_source_kind *kind = kd_source_find(out->source, strcspn(out->source, ":"));
-    struct kd_load load = {.split_named = out->split != NULL,
+    static const struct kd_input plain = {0};
+    struct kd_load load = {.input = options->input ? options->input : &plain,
+                           .split_named = out->split != NULL,
                            .classes = kind->classes,
                            .limit = options->byte_limit ? options->byte_limit : kd_read_limit(),
                            .pool = options->pool,
@@ -201,6 +209,8 @@ void kd_images_release(struct kd_images *images)
     kd_free(images->class_names);
     kd_free(images->labels);
     kd_free(images->source);
+    kd_free(images->preprocess);
+    kd_free(images->columns);
     kd_free(images->split);
     kd_tensorfile_release(&images->keep);
     *images = (struct kd_images){0};
@@ -217,5 +227,20 @@ cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
     kd_put_number(&b, "classes", images->classes);
     kd_put_text(&b, "pixels", images->pixels_fingerprint);
     kd_put_text(&b, "labels", images->labels_fingerprint);
+    if (images->skipped) kd_put_number(&b, "skipped", images->skipped);
     return kd_make_end(&b);
+}
+
+int kd_images_describe(const struct kd_images *images, struct kd_tensorfile *file,
+                       struct kd_err *err)
+{
+    if (images->class_names &&
+        kd_tensorfile_set_json(
+            file, "kd.class_names",
+            cJSON_CreateStringArray((const char *const *)images->class_names, (int)images->classes),
+            err) < 0)
+        return -1;
+    if (images->preprocess && kd_tensorfile_set(file, "kd.preprocess", images->preprocess, err) < 0)
+        return -1;
+    return images->columns ? kd_tensorfile_set(file, "kd.columns", images->columns, err) : 0;
 }

@@ -218,10 +218,10 @@ int kd_model_data(const struct kd_model *model, struct kd_data_config *out, stru
     const struct kd_opt_section s[] = {{"", "", kd_data_rows, out, NULL}, {0}};
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.config");
     if (kd_opts_preset(s, err) < 0) return -1;
-    if (!cJSON_IsString(text)) return 0;
+    if (!cJSON_IsString(text)) return kd_input_from_metadata(&out->input, model->metadata, err);
     cJSON *config = kd_json_parse(text->valuestring, strlen(text->valuestring), "kd.config", err);
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(config, "data");
     int status = !config ? -1 : data ? kd_opts_from_json(s, data, "kd.config.data", NULL, err) : 0;
     cJSON_Delete(config);
-    return status;
+    return status == 0 ? kd_input_from_metadata(&out->input, model->metadata, err) : -1;
 }

@@ -218,7 +218,7 @@ bats_require_minimum_version 1.5.0
     mkdir D
     mv idx D/mnist
     printf '\012' | dd of=D/mnist/train-labels-idx1-ubyte bs=1 seek=9 conv=notrunc status=none
-    refused 1 train-labels-idx1-ubyte "label 10 at byte 9" -- kd-data inspect mnist --data-dir D
+    refused 1 train-labels-idx1-ubyte "label 10 of image 1" -- kd-data inspect mnist --data-dir D
 }
 
 @test "PNG of another size, broken PNG, empty folder, a file that is no PNG" {

@@ -55,6 +55,7 @@ static void arrays_of_numpy_are_read(void **state)
         {FIXTURES "f2.npy", KD_F16},       {FIXTURES "u1.npy", KD_U8},
         {FIXTURES "i4.npy", KD_I32},       {FIXTURES "i8.npy", KD_I64},
         {FIXTURES "version2.npy", KD_F32}, {FIXTURES "version3.npy", KD_F32},
+        {FIXTURES "fortran.npy", KD_F32},  {FIXTURES "big.npy", KD_F32},
     };
     for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
         expect_counting(files[i].path, files[i].dtype, 2, (size_t[]){2, 3});
@@ -78,10 +79,6 @@ static void expect_file_refused(const char *path, const char *says)
 static void other_arrays_are_refused_with_the_remedy(void **state)
 {
     (void)state;
-    expect_file_refused(FIXTURES "fortran.npy", "ascontiguousarray");
-    expect_file_refused(FIXTURES "big.npy", "dtype is >f4");
-    expect_file_refused(FIXTURES "big.npy", "astype('<f4')");
-    expect_file_refused(FIXTURES "bool.npy", "dtype is |b1");
     expect_file_refused(FIXTURES "all.safetensors", "not a .npy file");
     struct kd_tensorfile f;
     struct kd_tensorfile_limits small = {.bytes = 20};

@@ -107,10 +107,10 @@ static void other_dtypes_are_named(void **state)
 {
     (void)state;
     struct kd_tensorfile f;
-    assert_int_equal(kd_tensorfile_read(FIXTURES "f64.safetensors", NULL, &f, &err), -1);
-    assert_says(err, "f64.safetensors: tensor x has dtype F64, and kd reads F32, F16, U8, I8, I32 "
-                     "and I64; convert");
-    refuse("{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "dtype BF16");
+    assert_int_equal(kd_tensorfile_read(FIXTURES "f64.safetensors", NULL, &f, &err), 0);
+    assert_int_equal(f.tensors[0].dtype, KD_F64);
+    kd_tensorfile_release(&f);
+    refuse("{\"w\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "dtype F4");
     refuse("{\"w\":{\"dtype\":\"f32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype f32");
     refuse("{\"w\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "no dtype");
     refuse("{\"w\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "no dtype");
@@ -221,7 +221,7 @@ static void other_formats_are_recognized(void **state)
     expect_refused(b, "archive");
     b = (struct kd_bytes){0};
     kd_bytes_add(&b, text, sizeof text, &err);
-    expect_refused(b, "not a safetensors file: bytes 0 to 7");
+    expect_refused(b, "not a safetensors file: this is JSON text");
     assert_int_equal(kd_tensorfile_read_any(FIXTURES "f4.npy", NULL, &f, &err), 0);
     assert_int_equal(f.n, 1);
     kd_tensorfile_release(&f);

@@ -15,8 +15,12 @@ struct kd_progress {
     void (*tick)(void *ctx, uint64_t done, uint64_t total, const char *note);
     void *ctx;
     const volatile int *stop; /* may be NULL */
+    /* One line that a person should know and that is no error; may be NULL. */
+    void (*say)(void *ctx, const char *text);
+    void *say_ctx;
 };
 void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note);
+void kd_progress_say(const struct kd_progress *p, const char *format, ...) KD_PRINTF(2, 3);
 int kd_progress_go_on(const struct kd_progress *p,
                       struct kd_err *err); /* 0, or -1 where work is to stop */
 

@@ -15,7 +15,24 @@
 #include "kd/base/json.h"
 #include "kd/base/mem.h"
 
-enum kd_dtype { KD_F32, KD_F16, KD_U8, KD_I32, KD_I64, KD_I8 };
+enum kd_dtype {
+    KD_F32,
+    KD_F16,
+    KD_U8,
+    KD_I32,
+    KD_I64,
+    KD_I8,
+    KD_BOOL,
+    KD_I16,
+    KD_U16,
+    KD_U32,
+    KD_U64,
+    KD_BF16,
+    KD_F64,
+    KD_F8_E4M3,
+    KD_F8_E5M2,
+    KD_DTYPES
+};
 size_t kd_dtype_size(enum kd_dtype d);      /* bytes of one element */
 const char *kd_dtype_name(enum kd_dtype d); /* "F32", as safetensors has it */
 
@@ -76,8 +93,8 @@ int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made
 int kd_tensorfile_write(const char *path, const struct kd_tensorfile *f, struct kd_err *err);
 void kd_tensorfile_release(struct kd_tensorfile *f);
 
-/* NumPy .npy, versions 1 to 3: <f4 <f8 (rounded to F32) <f2 |u1 <i4 <i8, C order (Fortran order is
- * refused with the remedy). One tensor named "". Same limits as above. */
+/* NumPy .npy, versions 1 to 3: floats (64 bits are rounded to F32), whole numbers and booleans, of
+ * either byte order, in C or Fortran order. One tensor named "". Same limits as above. */
 int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits,
                 struct kd_tensorfile *out, struct kd_err *err);
 int kd_npy_parse(struct kd_bytes *bytes, const char *name, struct kd_tensorfile *out,
@@ -87,7 +104,12 @@ int kd_npy_write(const char *path, const struct kd_tensor *t, struct kd_err *err
 /* IEEE 754 binary16, round to nearest even. */
 float kd_half_to_float(uint16_t h);
 uint16_t kd_float_to_half(float f);
-/* Elements of an F32 or F16 tensor as float (count of them). */
+/* Elements of a tensor of floats (F32, F16, BF16, F64) as float, count of them; an F64 too large
+ * for that is an error. */
 int kd_tensor_to_float(const struct kd_tensor *t, float *out, struct kd_err *err);
+
+/* Element i of a tensor of whole numbers, booleans, or floats that are whole. -1: it is none, or
+ * beyond int64_t; `what` it then is stands in err. */
+int kd_tensor_whole(const struct kd_tensor *t, size_t i, int64_t *out, struct kd_err *err);
 
 #endif

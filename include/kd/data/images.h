@@ -17,6 +17,7 @@
 #include "kd/base/tensorfile.h"
 #include <stdint.h>
 
+struct kd_input;
 struct kd_images {
     char *source; /* as asked for, without the split: "mnist", "png:photos" */
     char *split;  /* "train" or "test" */
@@ -28,7 +29,11 @@ struct kd_images {
     char **class_names;  /* [classes] or NULL where classes have only numbers */
     char pixels_fingerprint[KD_FINGERPRINT]; /* XXH3-128 of n,c,h,w (u32 LE), dtype name, pixels */
     char labels_fingerprint[KD_FINGERPRINT]; /* of labels as i32 LE; "" without labels */
-    struct kd_tensorfile keep;               /* internal: memory that pixels may point into */
+    uint32_t skipped;                        /* pictures that could not be read, --skip-broken */
+    char *preprocess; /* JSON: how pictures were made input (kd/data/input.h); NULL: as they are */
+    char *columns;    /* JSON: what columns of a table they come from; NULL: from no table */
+    bool channels_last;        /* internal: pixels are [n][h][w][c] until they are put in order */
+    struct kd_tensorfile keep; /* internal: memory that pixels may point into */
 };
 
 struct kd_images_options {
@@ -38,6 +43,7 @@ struct kd_images_options {
      * `up` folders above its own; NULL: nowhere else. */
     const char *beside;
     unsigned up;
+    const struct kd_input *input; /* how pictures and tables are read; NULL: as by default */
     size_t byte_limit;    /* refuse decoded data larger than this; 0: kd_read_limit() */
     struct kd_pool *pool; /* may be NULL */
     const struct kd_progress *progress; /* may be NULL */
@@ -50,6 +56,11 @@ void kd_images_release(struct kd_images *images);
 /* {"source","split","n","shape":[c,h,w],"classes","pixels","labels"}: what kd.data holds. Caller
  * deletes. */
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err);
+
+/* What a file made with these images should tell of them: kd.class_names, kd.preprocess and
+ * kd.columns, each where there is one. */
+int kd_images_describe(const struct kd_images *images, struct kd_tensorfile *file,
+                       struct kd_err *err);
 
 /* Both fingerprints anew, for a set that was put together in memory. */
 int kd_images_fingerprint(struct kd_images *images, struct kd_err *err);

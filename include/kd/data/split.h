@@ -5,6 +5,7 @@
 #define KD_DATA_SPLIT_H
 #include "kd/base/option.h"
 #include "kd/data/images.h"
+#include "kd/data/input.h"
 
 /* Validation is drawn from each class, or is the last images of the source, whatever their classes.
  */
@@ -18,6 +19,7 @@ struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
     int64_t split_seed;         /* of the carving and of fractions */
     int carve;                  /* enum kd_carve */
     struct kd_reals keep, omit; /* classes, by number; apply to the training subset only */
+    struct kd_input input;      /* how pictures and tables are read */
     double
         fraction; /* share of the training subset used, per class, nested (10 % lies within 30 %) */
     bool unlabelled;  /* drop the training subset's labels */

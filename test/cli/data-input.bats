@@ -1,0 +1,183 @@
+#!/usr/bin/env bats
+# Data as people have them: legal files of every form are read, nothing is left out without a word,
+# and what is meant otherwise than kd would take it is refused with a remedy that works.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    unset KD_DATA OPENBLAS_CORETYPE
+    . "$BATS_TEST_DIRNAME/small.bash"
+    printf '\0\0\010\003\0\0\0\006\0\0\0\002\0\0\0\002' >images
+    printf 'abcdefghijklmnopqrstuvwx' >>images
+    printf '\0\0\010\001\0\0\0\006\0\0\0\001\001\001' >labels
+    mkdir idx
+    cp images idx/train-images-idx3-ubyte
+    cp labels idx/train-labels-idx1-ubyte
+    want=$(fingerprints idx:idx)
+}
+
+fingerprints() { kd-data inspect "$@" --json 2>/dev/null | jq -r '.pixels + " " + .labels'; }
+# npy DESCR SHAPE [ORDER]: the header of a .npy file
+npy() {
+    printf '\223NUMPY\001\0\166\0'
+    printf '%-117s\n' "{'descr': '$1', 'fortran_order': ${3:-False}, 'shape': ($2), }"
+}
+# numbers of BYTES bytes, little-endian
+le() {
+    local bytes=$1 n i
+    shift
+    for n; do for ((i = 0; i < bytes; i++)); do printf "\\x$(printf %02x $((n >> 8 * i & 255)))"; done; done
+}
+# says WORD... -- COMMAND: succeeds, with all words on standard error
+says() {
+    local words=() word
+    while [ "$1" != -- ]; do words+=("$1"); shift; done
+    shift
+    run --separate-stderr "$@"
+    echo "status $status: $stderr"
+    [ "$status" -eq 0 ] || return 1
+    for word in "${words[@]}"; do [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }; done
+}
+
+# ---- legal files are read ----
+
+@test ".gz of several members, and with zeros behind it" {
+    head -c 20 images | gzip -c >idx/train-images-idx3-ubyte.gz
+    tail -c +21 images | gzip -c >>idx/train-images-idx3-ubyte.gz
+    head -c 512 /dev/zero >>idx/train-images-idx3-ubyte.gz
+    rm idx/train-images-idx3-ubyte
+    gzip -t idx/train-images-idx3-ubyte.gz 2>/dev/null || true
+    [ "$(fingerprints idx:idx)" = "$want" ]
+    printf 'x' >>idx/train-images-idx3-ubyte.gz
+    refused 1 train-images-idx3-ubyte.gz "trailing bytes" -- kd-data inspect idx:idx
+}
+
+@test "a folder named like the IDX file beside it" {
+    mkdir idx/train-images.idx3-ubyte
+    [ "$(fingerprints idx:idx)" = "$want" ]
+}
+
+@test "names of EMNIST and QMNIST, and two sets in one folder" {
+    mkdir e
+    cp images e/emnist-letters-train-images-idx3-ubyte
+    cp labels e/emnist-letters-train-labels-idx1-ubyte
+    [ "$(fingerprints idx:e)" = "$want" ]
+    cp images e/emnist-digits-train-images-idx3-ubyte
+    cp labels e/emnist-digits-train-labels-idx1-ubyte
+    refused 1 "two sets in one folder" "idx:e/emnist" -- kd-data inspect idx:e
+    [ "$(fingerprints idx:e/emnist-letters)" = "$want" ]
+    mkdir q
+    cp images q/qmnist-train-images-idx3-ubyte
+    { printf '\0\0\014\002\0\0\0\006\0\0\0\010'
+      for l in 0 0 0 1 1 1; do printf "\\0\\0\\0\\$l"; head -c 28 /dev/zero; done; } >q/qmnist-train-labels-idx2-int
+    [ "$(fingerprints idx:q)" = "$want" ]
+}
+
+@test "IDX of other types" {
+    { printf '\0\0\013\003\0\0\0\006\0\0\0\002\0\0\0\002'
+      for ((i = 97; i < 121; i++)); do printf "\\0\\x$(printf %02x $i)"; done; } >idx/train-images-idx3-ubyte
+    [ "$(fingerprints idx:idx)" = "$want" ]
+}
+
+@test "commas in paths" {
+    mkdir -p students/kd,temperature=4
+    kd-data convert idx:idx --to tensors -o students/kd,temperature=4/x.safetensors -q
+    [ "$(fingerprints tensors:students/kd,temperature=4/x.safetensors)" = "$want" ]
+    { npy '|u1' '6, 2, 2'; tail -c 24 images; } >students/kd,temperature=4/x.npy
+    { npy '|u1' '6,'; tail -c 6 labels; } >students/kd,temperature=4/y.npy
+    [ "$(fingerprints tensors:students/kd,temperature=4/x.npy,students/kd,temperature=4/y.npy)" = "$want" ]
+    refused 1 "x.npy,no" -- kd-data inspect tensors:x.npy,no,such.npy
+}
+
+@test "labels of every whole type, booleans, whole floats, columns and one-hot rows" {
+    { npy '|u1' '6, 2, 2'; tail -c 24 images; } >X.NPY
+    for t in '<u2 2' '<i2 2' '<u4 4' '<i4 4' '<u8 8' '<i8 8' '|i1 1' '|b1 1'; do
+        { npy "${t% *}" '6,'; le "${t#* }" 0 0 0 1 1 1; } >y.npy
+        [ "$(fingerprints tensors:X.NPY,y.npy)" = "$want" ] || { echo "$t"; return 1; }
+    done
+    { npy '<f4' '6,'; le 4 0 0 0; for i in 1 2 3; do printf '\0\0\200\077'; done; } >y.npy
+    [ "$(fingerprints tensors:X.NPY,y.npy)" = "$want" ]
+    { npy '<f4' '6,'; le 4 0 0 0; for i in 1 2 3; do printf '\0\0\100\077'; done; } >y.npy
+    refused 1 y.npy "0.75" "not a whole number" -- kd-data inspect tensors:X.NPY,y.npy
+    { npy '>i8' '6, 1'; for l in 0 0 0 1 1 1; do head -c 7 /dev/zero; printf "\\$l"; done; } >y.npy
+    [ "$(fingerprints tensors:X.NPY,y.npy)" = "$want" ]
+    { npy '<i4' '6, 2'; le 4 1 0 1 0 1 0 0 1 0 1 0 1; } >y.npy
+    [ "$(fingerprints tensors:X.NPY,y.npy)" = "$want" ]
+    { npy '<i4' '6, 2'; le 4 1 0 1 0 1 0 1 1 0 1 0 1; } >y.npy
+    refused 1 y.npy "row 3 is not one-hot" -- kd-data inspect tensors:X.NPY,y.npy
+}
+
+@test "Fortran order and other numbers of images" {
+    turned= # the first index runs fastest
+    for x in 0 1; do for y in 0 1; do for i in {0..5}; do
+        turned+=$(printf '\\x%02x' $((97 + 4 * i + 2 * y + x)))
+    done; done; done
+    { npy '|u1' '6, 2, 2' True; printf "$turned"; } >x.npy
+    { npy '|u1' '6,'; tail -c 6 labels; } >y.npy
+    [ "$(fingerprints tensors:x.npy,y.npy)" = "$want" ]
+    { npy '<i8' '6, 2, 2'; le 8 {97..120}; } >x.npy
+    [ "$(fingerprints tensors:x.npy,y.npy)" = "$want" ]
+    { npy '<i8' '6, 2, 2'; le 8 {97..119} 256; } >x.npy
+    refused 1 x.npy 256 "astype" -- kd-data inspect tensors:x.npy,y.npy
+}
+
+@test "a further tensor of any type in a file is passed over with a line" {
+    { tail -c 24 images; tail -c 6 labels; le 2 1 2; printf '\1'; } >data
+    tensors t.safetensors '{"images":{"dtype":"U8","shape":[6,2,2],"data_offsets":[0,24]},"label":{"dtype":"U8","shape":[6],"data_offsets":[24,30]},"w":{"dtype":"I16","shape":[2],"data_offsets":[30,34]},"z":{"dtype":"BOOL","shape":[1],"data_offsets":[34,35]}}' data
+    says 'tensor w' 'labels from label' -- kd-data inspect tensors:t.safetensors
+    [ "$(fingerprints tensors:t.safetensors)" = "$want" ]
+}
+
+# ---- nothing is left out silently ----
+
+@test "labels that are all -1 or -100 are no labels" {
+    { npy '|u1' '6, 2, 2'; tail -c 24 images; } >x.npy
+    { npy '<i8' '6,'; for i in {1..6}; do printf '\234'; head -c 7 /dev/zero | tr '\0' '\377'; done; } >y.npy
+    says 'all 6 labels are unknown' -- kd-data inspect tensors:x.npy,y.npy
+    [[ $output == *"labels    none"* ]]
+    refused 2 "has no labels" -- kd-train-teacher --data tensors:x.npy,y.npy --layers 4 -o m.safetensors -q
+}
+
+@test "labels that begin with 1 are told so, and --labels-from takes them" {
+    printf '\0\0\010\001\0\0\0\006\001\001\001\002\002\002' >idx/train-labels-idx1-ubyte
+    says "--labels-from 1" -- kd-data inspect idx:idx
+    [ "$(fingerprints idx:idx --labels-from 1)" = "$want" ]
+}
+
+# ---- input in another meaning ----
+
+@test "arrays with the channels last" {
+    { npy '|u1' '2, 5, 6, 3'; printf '%180s' '' | tr ' ' a; } >x.npy
+    refused 2 x.npy "[2,5,6,3] looks like [N,H,W,C]" "--layout nhwc" -- kd-data inspect tensors:x.npy
+    [ "$(kd-data inspect tensors:x.npy --layout nhwc --json | jq -c .shape)" = '[3,5,6]' ]
+    [ "$(kd-data inspect tensors:x.npy --layout nchw --json | jq -c .shape)" = '[5,6,3]' ]
+    { npy '|u1' '2, 3, 5, 6'; printf '%180s' '' | tr ' ' a; } >x.npy
+    [ "$(kd-data inspect tensors:x.npy --json | jq -c .shape)" = '[3,5,6]' ]
+}
+
+@test "--transpose turns rows into columns" {
+    { npy '|u1' '1, 2, 3'; printf abcdef; } >x.npy
+    { npy '|u1' '1, 3, 2'; printf adbecf; } >y.npy
+    [ "$(fingerprints tensors:x.npy --transpose)" = "$(fingerprints tensors:y.npy)" ]
+}
+
+# ---- messages say what a file is ----
+
+@test "files of other kinds are called what they are" {
+    while read -r bytes words; do
+        printf "$bytes" >x.npy
+        refused 1 x.npy "$words" -- kd-data inspect tensors:x.npy
+    done <<'EOF'
+\xff\xd8\xff\xe0JFIFxxxxxxxx a JPEG picture
+\x89PNG\r\n\x1a\nxxxxxxxxxxx a PNG picture
+MATLAB\x205.0\x20MAT-file,xxx a MATLAB file
+PAR1xxxxxxxxxxxxxxx a Parquet file
+PK\x03\x04xxxxxxxxxxxxxxx an archive
+a,b,c\n1,2,3\n4,5,6\n a table of text (CSV)
+\x80\x04\x95xxxxxxxxxxxxxx a Python pickle
+EOF
+    printf '\xff\xfe{\0}\0' >e.json
+    refused 1 e.json "text in UTF-16" "UTF-8" -- kd-train-teacher e.json
+    printf '\xef\xbb\xbf{"data":{"source":"digits"}}' >e.json
+    refused 2 e.json "teacher" -- kd-train-teacher e.json
+}
