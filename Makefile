@@ -12,6 +12,8 @@ DESTDIR ?=
 
 OUT := build/$(MODE)-$(notdir $(firstword $(CC)))
 PACKAGES := openblas libcjson libpng zlib
+# Optional: of the library, and of kd-report alone.
+HAVE_LIB := $(shell for p in libturbojpeg; do pkg-config --exists $$p && echo $$p; done 2>/dev/null)
 HAVE := $(shell for p in cairo xlsxwriter; do pkg-config --exists $$p && echo $$p; done 2>/dev/null)
 # What a missing package leaves out here is told by the rule `needs`, before anything is compiled.
 pkg = $(shell pkg-config $(1) 2>/dev/null)
@@ -42,11 +44,11 @@ HARDEN_LINK :=
 endif
 # Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
 CPPFLAGS_ALL := -Iinclude -I$(OUT)/embedded -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
-    $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(call pkg,--cflags $(PACKAGES) $(HAVE)) $(CPPFLAGS)
+    $(foreach h,$(HAVE) $(HAVE_LIB),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(call pkg,--cflags $(PACKAGES) $(HAVE) $(HAVE_LIB)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(HARDEN) $(WARN) -fno-math-errno -ffp-contract=off -pthread \
     $(CFLAGS)
 CPPFLAGS_ALL += -DKD_BUILD='"$(notdir $(CC)) $(OPT_$(MODE))"'
-LDLIBS_ALL := $(call pkg,--libs $(PACKAGES)) -lm
+LDLIBS_ALL := $(call pkg,--libs $(PACKAGES) $(HAVE_LIB)) -lm
 REPORT_LIBS := $(if $(HAVE),$(call pkg,--libs $(HAVE)))
 LDFLAGS_ALL := $(OPT_$(MODE)) $(HARDEN_LINK) -pthread $(LDFLAGS)
 
@@ -234,7 +236,7 @@ wanted = for p in $(1); do command -v $$p >/dev/null || { \
 # at again until it, or a header, changes.
 LINT_SRC   := $(wildcard lib/*/*.c lib/*/*/*.c cmd/*.c)
 LINT_FLAGS := -Iinclude -I$(OUT)/embedded -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
-    $(foreach h,$(HAVE),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
+    $(foreach h,$(HAVE) $(HAVE_LIB),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
 LINT_JOBS  ?= $(shell getconf _NPROCESSORS_ONLN)
 lint: needs
 	@$(call wanted,$(CLANG_FORMAT) clang-tidy cppcheck)
@@ -246,7 +248,7 @@ lint: needs
 	@echo "lint: no finding"
 build/lint/%.clean: %.c .clang-tidy $(EMBEDDED) $(filter %.h,$(C_FILES))
 	@mkdir -p $(@D)
-	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(call pkg,--cflags $(PACKAGES) $(HAVE)) -std=c11 >$@.log 2>&1 || \
+	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(call pkg,--cflags $(PACKAGES) $(HAVE) $(HAVE_LIB)) -std=c11 >$@.log 2>&1 || \
 	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' $@.log; exit 1; }
 	@touch $@
 
@@ -282,7 +284,7 @@ includedir=$${prefix}/include
 Name: kd
 Description: Knowledge distillation: data, networks, training, soft targets
 Version: $(VERSION)
-Requires: $(PACKAGES)
+Requires: $(PACKAGES) $(HAVE_LIB)
 Libs: -L$${libdir} -lkd -lm -pthread
 Cflags: -I$${includedir} -pthread
 endef

@@ -19,7 +19,8 @@ static const struct kd_images *load(const struct correction *q, const struct kd_
         kd_fail_usage(err, "%s does not say what it was trained on; give --data", q->model->path);
         return NULL;
     }
-    const struct kd_images *images = kd_image_cache_get(q->cache, source, q->data_dir, split, err);
+    const struct kd_images *images =
+        kd_image_cache_get(q->cache, source, q->data_dir, split, &own->input, err);
     if (!images || by != KD_BY_TEST || images->labels) return images;
     kd_fail_usage(err, "%s:%s has no labels to tune a bias on", images->source, images->split);
     return NULL;

@@ -64,7 +64,8 @@ static int read_targets(const struct correction *q, const char *path, struct kd_
         status = kd_fail_usage(err, "%s does not say what it was trained on; give --data",
                                q->model->path);
     const struct kd_images *images =
-        status == 0 ? kd_image_cache_get(q->cache, source, q->data_dir, "train", err) : NULL;
+        status == 0 ? kd_image_cache_get(q->cache, source, q->data_dir, "train", &own.input, err)
+                    : NULL;
     status = images ? kd_targets_read(path, images, &job, false, out, err) : -1;
     kd_opts_release(s);
     return status;

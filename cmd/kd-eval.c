@@ -124,7 +124,7 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     if (status == 0) {
         w->cache.beside = model->path;
         w->cache.up = KD_RUN_DEPTH + 1;
-        w->images = kd_image_cache_get(&w->cache, source, w->o->data_dir, whole, err);
+        w->images = kd_image_cache_get(&w->cache, source, w->o->data_dir, whole, &own.input, err);
         if (!w->images) status = -1;
     }
     if (status == 0 && w->o->split && strcmp(w->images->split, whole) != 0)
@@ -158,6 +158,20 @@ static int save_logits(const struct work *w, const struct kd_model *model, const
     return status;
 }
 
+/* Column c of each row becomes what stood in column map[c]. */
+static int columns_order(float *z, size_t n, const uint32_t *map, size_t classes,
+                         struct kd_err *err)
+{
+    float *row = kd_alloc(classes, sizeof *row, "classes", err);
+    if (!row) return -1;
+    for (size_t r = 0; r < n; r++, z += classes) {
+        memcpy(row, z, classes * sizeof *row);
+        for (size_t c = 0; c < classes; c++) z[c] = row[map[c]];
+    }
+    kd_free(row);
+    return 0;
+}
+
 /* Share of images on which the reference gives the same class. A reference that cannot be asked
  * about these images, or knows other classes, is an error for a model alone; in a table its cells
  * stay empty, and a note says why. */
@@ -166,8 +180,10 @@ static int compare(struct work *w, const struct kd_model *model, const struct kd
 {
     const struct kd_asking how = {(enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress};
     const struct kd_model *reference = &w->reference;
-    if (kd_models_agree_on_classes(model, reference, err) < 0 ||
+    uint32_t *map;
+    if (kd_models_classes(model, reference, &map, err) < 0 ||
         kd_pixels_suit(reference, view->images, err) < 0) {
+        kd_free(map);
         kd_err_context(err, "no agreement with the reference");
         if (w->inv->args.n_operands == 1) return -1;
         kd_say(w->inv, "%s: %s", model->path, err->text);
@@ -177,12 +193,14 @@ static int compare(struct work *w, const struct kd_model *model, const struct kd
     size_t classes = model->net->classes;
     float *other = kd_alloc(view->n * classes, sizeof *other, "logits", err);
     int status = other ? kd_predict(reference, view, &how, other, err) : -1;
+    if (status == 0 && map) status = columns_order(other, view->n, map, classes, err);
     if (status == 0) {
         r->agreement = kd_agreement(logits, other, view->n, classes);
         r->reference = kd_strdup(reference->fingerprint, err);
         status = r->reference ? 0 : -1;
     }
     kd_free(other);
+    kd_free(map);
     return status;
 }
 
@@ -197,14 +215,19 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     const bool whole = strcmp(model->path, "-") != 0 && on->n == w->images->n;
     float *logits = kd_alloc(view.n * classes, sizeof *logits, "logits", err);
     int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);
-    int status = logits && labels ? kd_predict(model, &view, &how, logits, err) : -1;
+    uint32_t *map = NULL;
+    int status = logits && labels ? kd_model_classes(model, w->images, &map, err) : -1;
+    if (status == 0) status = kd_predict(model, &view, &how, logits, err);
     if (status == 0) status = kd_logits_check(model->path, logits, on->n, classes, err);
     if (status == 0 && (w->o->confusion || saving(w))) {
         confusion = kd_alloc(classes * classes, sizeof *confusion, "a confusion matrix", err);
         if (!confusion) status = -1;
     }
     if (status == 0) {
-        for (uint32_t i = 0; i < on->n; i++) labels[i] = kd_subset_label(on, i);
+        for (uint32_t i = 0; i < on->n; i++) {
+            const int32_t label = kd_subset_label(on, i);
+            labels[i] = label >= 0 && map ? (int32_t)map[label] : label;
+        }
         kd_metrics_of(logits, labels, on->n, classes, &metrics, confusion);
         status = evaluation_fill(r, &metrics, confusion, classes, err);
         if (status == 0 && saving(w) && whole) status = save_logits(w, model, logits, labels, err);
@@ -215,6 +238,7 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
         status = kd_predict_time(model, &view, w->inv->pool, &speed, err);
     r->latency_ms = speed.latency_ms;
     r->throughput = speed.throughput;
+    kd_free(map);
     kd_free(confusion);
     kd_free(logits);
     kd_free(labels);
@@ -236,7 +260,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
     struct kd_subset on = {0};
     struct kd_evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
-    if (status == 0) status = kd_model_suits(model, w->images, err);
+    if (status == 0) status = kd_pixels_suit(model, w->images, err);
     if (status == 0) {
         bool carved = strcmp(split, "validation") == 0;
         r->model = kd_strdup(model->path, err);

@@ -67,12 +67,14 @@ struct work {
     const struct kd_images *images;
 };
 
-static int load(struct work *w, const char *source, const char *data_dir, struct kd_err *err)
+static int load(struct work *w, const char *source, const struct kd_data_config *own,
+                struct kd_err *err)
 {
+    const char *data_dir = w->o->data_dir ? w->o->data_dir : own->data_dir;
     if (!source)
         return kd_fail_usage(err, "no images are given; use --data mnist:train or an experiment");
-    w->images = kd_image_cache_get(&w->cache, source, w->o->data_dir ? w->o->data_dir : data_dir,
-                                   w->o->soften.split, err);
+    w->images =
+        kd_image_cache_get(&w->cache, source, data_dir, w->o->soften.split, &own->input, err);
     return w->images ? 0 : -1;
 }
 
@@ -215,7 +217,7 @@ static int soften_task(struct work *w, const struct kd_task *task, struct kd_err
                        model, w->inv->args.operands[0], (unsigned long long)task->seed);
     const struct kd_data_config *own = &task->job->data;
     if (kd_teachers_add(&w->teachers, model, 1, err) < 0 ||
-        load(w, w->o->data ? w->o->data : own->source, own->data_dir, err) < 0)
+        load(w, w->o->data ? w->o->data : own->source, own, err) < 0)
         return -1;
     return soften(w, output ? output : task->output, err);
 }
@@ -307,7 +309,15 @@ static int from_models(struct work *w, struct kd_err *err)
         if (kd_teachers_add(&w->teachers, w->o->models.v[i],
                             w->o->weights.n ? w->o->weights.v[i] : 1, err) < 0)
             return -1;
-    if (load(w, w->o->data, NULL, err) < 0) return -1;
+    /* the first teacher says how pictures become its input */
+    struct kd_data_config own = {0};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
+    int status = kd_model_data(&w->teachers.models[0], &own, err);
+    kd_free(own.data_dir);
+    own.data_dir = NULL;
+    if (status == 0) status = load(w, w->o->data, &own, err);
+    kd_opts_release(s);
+    if (status < 0) return -1;
     return soften(w, w->inv->common.output ? w->inv->common.output : "-", err);
 }
 

@@ -15,7 +15,7 @@ set -eu
 
 # how to find it, needed for, package of Debian, dnf, pacman, brew, conda-forge (- is none, = the
 # same as before).
-# `option` builds more of kd where it is there (charts, workbook).
+# `option` builds more of kd where it is there (JPEG images, charts, workbook).
 things() {
     cat <<'TABLE'
 cmd:make         build  make              make make make make
@@ -27,6 +27,7 @@ lib:libcjson     build  libcjson-dev      cjson-devel cjson cjson cjson
 lib:libpng       build  libpng-dev        libpng-devel libpng libpng libpng
 lib:zlib         build  zlib1g-dev        zlib-devel zlib zlib zlib
 lib:libxxhash    build  libxxhash-dev     xxhash-devel xxhash xxhash xxhash
+lib:libturbojpeg option libturbojpeg0-dev libjpeg-turbo-devel libjpeg-turbo jpeg-turbo libjpeg-turbo
 lib:cairo        option libcairo2-dev     cairo-devel cairo cairo cairo
 lib:xlsxwriter option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter = =
 lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka

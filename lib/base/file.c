@@ -133,6 +133,23 @@ int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd
     return status;
 }
 
+int kd_file_start(const char *path, void *out, size_t size, size_t *got, struct kd_err *err)
+{
+    int fd = open_input(path, err);
+    *got = 0;
+    if (fd < 0) return -1;
+    int status = 0;
+    while (*got < size) {
+        const ssize_t n = read(fd, (char *)out + *got, size - *got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) status = kd_fail_errno(err, "%s: cannot read", path);
+        if (n <= 0) break;
+        *got += (size_t)n;
+    }
+    close(fd);
+    return status;
+}
+
 /* ---- names ---- */
 
 bool kd_path_exists(const char *path)

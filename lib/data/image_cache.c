@@ -1,13 +1,22 @@
 #include "kd/data/image_cache.h"
+#include "kd/base/json.h"
 #include "kd/base/mem.h"
+#include "kd/data/input.h"
 
 #include <string.h>
 
 static char *key_of(const struct kd_image_cache *cache, const char *source, const char *data_dir,
-                    const char *split, struct kd_err *err)
+                    const char *split, const struct kd_input *input, struct kd_err *err)
 {
-    return kd_format(err, "%s\n%s\n%s\n%s", source, data_dir ? data_dir : "", split,
-                     cache->beside && strchr(source, ':') ? cache->beside : "");
+    cJSON *how = NULL;
+    if (input && kd_input_preprocess(input, &how, err) < 0) return NULL;
+    char *text = how ? kd_json_text_of(how, err) : kd_strdup("", err);
+    char *key = text ? kd_format(err, "%s\n%s\n%s\n%s\n%s\n%s", source, data_dir ? data_dir : "",
+                                 split, cache->beside && strchr(source, ':') ? cache->beside : "",
+                                 text, input && input->columns ? input->columns : "")
+                     : NULL;
+    kd_free(text);
+    return key;
 }
 
 static void drop(struct kd_image_cache *cache, size_t i)
@@ -30,10 +39,11 @@ static size_t find(const struct kd_image_cache *cache, const char *key)
 }
 
 const struct kd_images *kd_image_cache_peek(const struct kd_image_cache *cache, const char *source,
-                                            const char *data_dir, const char *split)
+                                            const char *data_dir, const char *split,
+                                            const struct kd_input *input)
 {
     struct kd_err ignored;
-    char *key = source ? key_of(cache, source, data_dir, split, &ignored) : NULL;
+    char *key = source ? key_of(cache, source, data_dir, split, input, &ignored) : NULL;
     size_t i = key ? find(cache, key) : KD_IMAGE_CACHE_MOST;
     kd_free(key);
     return i < KD_IMAGE_CACHE_MOST ? &cache->sets[i]->images : NULL;
@@ -64,20 +74,21 @@ static struct kd_cached_images *load(char *key, const char *source,
 
 const struct kd_images *kd_image_cache_get(struct kd_image_cache *cache, const char *source,
                                            const char *data_dir, const char *split,
-                                           struct kd_err *err)
+                                           const struct kd_input *input, struct kd_err *err)
 {
     const struct kd_images_options options = {.data_dir = data_dir,
                                               .beside = cache->beside,
                                               .up = cache->up,
                                               .default_split = split,
+                                              .input = input,
                                               .pool = cache->pool,
                                               .progress = cache->progress};
     if (!source) {
         kd_fail_usage(err,
-                      "no data is given; use --data mnist, --data digits, --data png:DIR, ...");
+                      "no data is given; use --data mnist, --data digits, --data images:DIR, ...");
         return NULL;
     }
-    char *key = key_of(cache, source, data_dir, split, err);
+    char *key = key_of(cache, source, data_dir, split, input, err);
     size_t i = key ? find(cache, key) : 0;
     if (!key) return NULL;
     if (i < KD_IMAGE_CACHE_MOST) {

@@ -134,6 +134,19 @@ static int nowhere(const struct kd_images *images, const char *place,
                    o->up ? " or a folder above it" : "", slash ? slash + 1 : o->beside);
 }
 
+/* F32 pixels are used as they are: their range tells what they are. */
+static void range_find(struct kd_images *m)
+{
+    const float *p = m->pixels;
+    const size_t n = (size_t)m->n * m->c * m->h * m->w;
+    if (m->dtype != KD_F32) return;
+    m->low = m->high = p[0];
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] < m->low) m->low = p[i];
+        if (p[i] > m->high) m->high = p[i];
+    }
+}
+
 static int place_load(const struct kd_source_kind *kind, const struct kd_images_options *options,
                       struct kd_load *load, struct kd_images *out, struct kd_err *err)
 {
@@ -143,7 +156,7 @@ static int place_load(const struct kd_source_kind *kind, const struct kd_images_
         load->place = found = place_beside(place, options, err);
         if (!found) return -1;
         if (options->beside && strcmp(found, "-") != 0 && !strchr(found, ',') &&
-            !kd_path_exists(found)) {
+            !kd_path_exists(found) && !(kind->is_mine && kind->is_mine(found))) {
             kd_free(found);
             return nowhere(out, place, options, err);
         }
@@ -160,6 +173,7 @@ static int place_load(const struct kd_source_kind *kind, const struct kd_images_
         status = -1;
     cJSON_Delete(preprocess);
     if (status == 0) status = names_add(kind, out, err);
+    if (status == 0) range_find(out);
     if (status == 0) status = kd_images_fingerprint(out, err);
     kd_free(found);
     return status;
@@ -234,12 +248,13 @@ cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err)
 int kd_images_describe(const struct kd_images *images, struct kd_tensorfile *file,
                        struct kd_err *err)
 {
-    if (images->class_names &&
-        kd_tensorfile_set_json(
-            file, "kd.class_names",
-            cJSON_CreateStringArray((const char *const *)images->class_names, (int)images->classes),
-            err) < 0)
-        return -1;
+    struct kd_maker b = kd_make_object(err);
+    kd_put_text(&b, "type", kd_dtype_name(images->dtype));
+    if (images->dtype == KD_F32) {
+        kd_put_number(&b, "low", (double)images->low);
+        kd_put_number(&b, "high", (double)images->high);
+    }
+    if (kd_tensorfile_set_json(file, "kd.pixels", kd_make_end(&b), err) < 0) return -1;
     if (images->preprocess && kd_tensorfile_set(file, "kd.preprocess", images->preprocess, err) < 0)
         return -1;
     return images->columns ? kd_tensorfile_set(file, "kd.columns", images->columns, err) : 0;

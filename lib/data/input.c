@@ -80,42 +80,40 @@ static const struct {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static int field_add(cJSON *o, const struct kd_input *input, unsigned f, struct kd_err *err)
+static void field_put(struct kd_maker *b, const struct kd_input *input, unsigned f)
 {
     const char *at = (const char *)input + fields[f].offset, *key = fields[f].key;
     switch (fields[f].kind) {
     case TEXT: {
         const char *text = *(char *const *)(const void *)at;
-        return text ? kd_json_add_text(o, key, text, err) : 0;
+        if (text) kd_put_text(b, key, text);
+        break;
     }
     case CHOICE: {
         const int v = *(const int *)(const void *)at;
-        return v ? kd_json_add_text(o, key, fields[f].choices[v], err) : 0;
+        if (v) kd_put_text(b, key, fields[f].choices[v]);
+        break;
     }
     case WHOLE: {
         const int64_t v = *(const int64_t *)(const void *)at;
-        return v ? kd_json_add_number(o, key, (double)v, err) : 0;
-    }
-    case FLAG:
+        if (v) kd_put_number(b, key, (double)v);
         break;
     }
-    return *(const bool *)(const void *)at ? kd_json_attach(o, key, cJSON_CreateTrue(), err) : 0;
+    case FLAG:
+        if (*(const bool *)(const void *)at) kd_put_bool(b, key, true);
+        break;
+    }
 }
 
 int kd_input_preprocess(const struct kd_input *input, cJSON **out, struct kd_err *err)
 {
+    struct kd_maker b = kd_make_object(err);
+    for (unsigned f = 0; f < FIELDS; f++) field_put(&b, input, f);
+    *out = kd_make_end(&b);
+    if (!*out) return -1;
+    if ((*out)->child) return 0;
+    cJSON_Delete(*out);
     *out = NULL;
-    cJSON *o = cJSON_CreateObject();
-    if (!o) return kd_fail_memory(err, "not enough memory for kd.preprocess");
-    for (unsigned f = 0; f < FIELDS; f++)
-        if (field_add(o, input, f, err) < 0) {
-            cJSON_Delete(o);
-            return -1;
-        }
-    if (o->child)
-        *out = o;
-    else
-        cJSON_Delete(o);
     return 0;
 }
 

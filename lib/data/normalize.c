@@ -36,6 +36,13 @@ static void normalize_compute(struct kd_normalize *n, const struct kd_images *im
     }
 }
 
+bool kd_normalize_is_none(const struct kd_normalize *n)
+{
+    for (uint32_t c = 0; c < n->channels; c++)
+        if (n->mean[c] < 0 || n->mean[c] > 0 || n->std[c] < 1 || n->std[c] > 1) return false;
+    return true;
+}
+
 static int numbers_read(const cJSON *list, const char *where, const char *key, float *out,
                         uint32_t *n, struct kd_err *err)
 {

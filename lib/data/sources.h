@@ -11,7 +11,9 @@
     X(cifar100)                                                                                    \
     X(digits)                                                                                      \
     X(idx)                                                                                         \
+    X(images)                                                                                      \
     X(png)                                                                                         \
+    X(csv)                                                                                         \
     X(tensors)
 
 #define KD_SOURCE_ROW(name) extern const struct kd_source_kind kd_source_##name;

@@ -1,6 +1,7 @@
 #include "kd/data/split.h"
 #include "kd/base/hash.h"
 #include "kd/base/rng.h"
+#include "kd/data/classes.h"
 #include <math.h>
 #include <string.h>
 
@@ -307,12 +308,9 @@ int kd_subset_copy(const struct kd_subset *s, const char *split, struct kd_image
     out->split = kd_strdup(split, err);
     out->pixels = kd_alloc(s->n, one, "images", err);
     if (!out->source || !out->split || !out->pixels) goto fail;
-    if (from->class_names) {
-        out->class_names = kd_alloc(out->classes, sizeof(char *), "class names", err);
-        if (!out->class_names) goto fail;
-        for (uint32_t k = 0; k < out->classes; k++)
-            if (!(out->class_names[k] = kd_strdup(from->class_names[k], err))) goto fail;
-    }
+    if (from->class_names &&
+        !(out->class_names = kd_class_names_copy(from->class_names, NULL, out->classes, err)))
+        goto fail;
     if (s->labelled && !(out->labels = kd_alloc(s->n, sizeof *out->labels, "labels", err)))
         goto fail;
     for (uint32_t i = 0; i < s->n; i++) {

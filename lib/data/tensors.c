@@ -1,6 +1,7 @@
 /* Images and labels as tensors: one .safetensors file, or one or two .npy files. What a file is is
  * told by its first bytes, not by its name. */
 #include "kd/base/file.h"
+#include "kd/data/classes.h"
 #include "sources.h"
 #include <string.h>
 #include <strings.h>
@@ -36,7 +37,6 @@ static int classes_take(const struct kd_tensorfile *f, const char *name, struct 
                         uint32_t *classes, struct kd_err *err)
 {
     const char *count = kd_tensorfile_meta(f, "kd.classes");
-    const char *names = kd_tensorfile_meta(f, "kd.class_names");
     *classes = 0;
     for (const char *p = count ? count : ""; *p; p++) {
         if (*p < '0' || *p > '9' || *classes > KD_MAX_CLASSES)
@@ -47,29 +47,11 @@ static int classes_take(const struct kd_tensorfile *f, const char *name, struct 
     if (count && (*classes < 1 || *classes > KD_MAX_CLASSES))
         return kd_fail(err, "%s: kd.classes is '%s', expected 1 to %d", name, count,
                        KD_MAX_CLASSES);
-    if (!names || !*classes) return 0;
-    cJSON *list = kd_json_parse(names, strlen(names), name, err);
-    if (!list) return kd_err_context(err, "kd.class_names");
-    int status = -1;
-    if (!cJSON_IsArray(list) || (uint32_t)cJSON_GetArraySize(list) != *classes) {
-        kd_fail(err, "%s: kd.class_names is no list of %u names", name, *classes);
-        goto done;
-    }
-    out->class_names = kd_alloc(*classes, sizeof(char *), "class names", err);
-    out->classes = *classes;
-    if (!out->class_names) goto done;
-    uint32_t k = 0;
-    for (const cJSON *v = list->child; v; v = v->next, k++) {
-        if (!cJSON_IsString(v)) {
-            kd_fail(err, "%s: kd.class_names[%u] is no text", name, k);
-            goto done;
-        }
-        if (!(out->class_names[k] = kd_strdup(v->valuestring, err))) goto done;
-    }
-    status = 0;
-done:
-    cJSON_Delete(list);
-    return status;
+    if (!*classes) return 0;
+    if (kd_class_names_read(f->metadata, *classes, &out->class_names, err) < 0)
+        return kd_err_context(err, "%s", name);
+    if (out->class_names) out->classes = *classes;
+    return 0;
 }
 
 /* ---- files ---- */

@@ -1,5 +1,6 @@
 /* An image set as one .safetensors file. */
 #include "formats.h"
+#include "kd/data/classes.h"
 
 static char *identity_text(const struct kd_images *images, struct kd_err *err)
 {
@@ -20,7 +21,7 @@ static int meta_add(struct kd_tensorfile *f, const struct kd_images *images, con
         kd_tensorfile_set(f, "kd.version", KD_VERSION, err) < 0 ||
         kd_tensorfile_set(f, "kd.data", identity, err) < 0 ||
         kd_tensorfile_set(f, "kd.classes", classes, err) < 0 ||
-        kd_images_describe(images, f, err) < 0 ||
+        kd_class_names_put(f, images->class_names, images->classes, err) < 0 ||
         (command && *command && kd_tensorfile_set(f, "kd.command", command, err) < 0))
         goto done;
     status = 0;

@@ -1,10 +1,39 @@
 #include "kd/nn/predict.h"
+#include "kd/base/json.h"
+#include "kd/data/classes.h"
 #include "predicting.h"
 
 #include <math.h>
 #include <string.h>
 
 /* ---- what suits what ---- */
+
+/* Bytes count as 0 to 1, floats as they are. Ranges that differ as 0 to 255 does from 0 to 1 are
+ * two kinds of numbers. (Older models do not tell theirs.) */
+static int numbers_suit(const struct kd_model *model, const struct kd_images *images,
+                        struct kd_err *err)
+{
+    enum { APART = 16 };
+    const char *text =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.pixels"));
+    cJSON *json = text ? kd_json_parse(text, strlen(text), "kd.pixels", err) : NULL;
+    if (text && !json) return kd_err_context(err, "%s", model->path);
+    const cJSON *high = cJSON_GetObjectItemCaseSensitive(json, "high");
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "type");
+    const bool bytes = cJSON_IsString(type) && strcmp(type->valuestring, "U8") == 0;
+    const double learnt = bytes ? 1 : cJSON_IsNumber(high) ? high->valuedouble : 0;
+    const double given = images->dtype == KD_U8 ? 1 : (double)images->high;
+    cJSON_Delete(json);
+    if (!text || learnt <= 0 || given <= 0) return 0;
+    if (given <= APART * learnt && (learnt <= APART * given || images->dtype != KD_U8)) return 0;
+    return kd_fail(err,
+                   "%s learnt from %s up to %g, and %s:%s has %s up to %g: other kinds of numbers; "
+                   "give it what it learnt from%s",
+                   model->path, bytes ? "bytes, which count as 0 to 1:" : "floats", learnt,
+                   images->source, images->split,
+                   images->dtype == KD_U8 ? "bytes, which count as 0 to 1:" : "floats", given,
+                   bytes ? " (numpy: array.astype('u1'), or array / 255)" : "");
+}
 
 int kd_pixels_suit(const struct kd_model *model, const struct kd_images *images, struct kd_err *err)
 {
@@ -13,6 +42,7 @@ int kd_pixels_suit(const struct kd_model *model, const struct kd_images *images,
         return kd_fail(err, "%s takes images of %ux%ux%u, %s:%s has %ux%ux%u", model->path,
                        net->input.c, net->input.h, net->input.w, images->source, images->split,
                        images->c, images->h, images->w);
+    if (numbers_suit(model, images, err) < 0) return -1;
     if (model->normalize.channels != images->c)
         return kd_fail(err, "%s normalizes %u channels, %s:%s has %u", model->path,
                        model->normalize.channels, images->source, images->split, images->c);
@@ -36,6 +66,38 @@ int kd_model_suits(const struct kd_model *model, const struct kd_images *images,
 {
     if (kd_pixels_suit(model, images, err) < 0) return -1;
     return kd_classes_suit(model->path, model->net->classes, images, err);
+}
+
+int kd_model_classes(const struct kd_model *model, const struct kd_images *images, uint32_t **map,
+                     struct kd_err *err)
+{
+    const uint32_t n = model->net->classes;
+    char **names;
+    *map = NULL;
+    if (kd_class_names_read(model->metadata, n, &names, err) < 0)
+        return kd_err_context(err, "%s", model->path);
+    const struct kd_classes own = {model->path, names, n};
+    const struct kd_classes data = {images->source, images->class_names, images->classes};
+    int status = kd_classes_match(&own, &data, map, err);
+    if (status == 0 && !*map) status = kd_classes_suit(model->path, n, images, err);
+    kd_class_names_free(names, n);
+    return status;
+}
+
+int kd_models_classes(const struct kd_model *model, const struct kd_model *other, uint32_t **map,
+                      struct kd_err *err)
+{
+    const uint32_t n = model->net->classes;
+    char **own = NULL, **others = NULL;
+    *map = NULL;
+    int status = kd_models_agree_on_classes(model, other, err);
+    if (status == 0) status = kd_class_names_read(model->metadata, n, &own, err);
+    if (status == 0) status = kd_class_names_read(other->metadata, n, &others, err);
+    const struct kd_classes asked = {other->path, others, n}, wanted = {model->path, own, n};
+    if (status == 0) status = kd_classes_match(&asked, &wanted, map, err);
+    kd_class_names_free(own, n);
+    kd_class_names_free(others, n);
+    return status;
 }
 
 int kd_models_agree_on_classes(const struct kd_model *a, const struct kd_model *b,

@@ -144,12 +144,27 @@ static int find_bias(struct kd_correction *c, const struct kd_subset *on, struct
     return status;
 }
 
+/* Biases are found by the model's numbers: the images' must be the same. */
+static int same_classes(const struct kd_correction *c, struct kd_err *err)
+{
+    uint32_t *map;
+    if (kd_model_classes(c->model, c->images, &map, err) < 0) return -1;
+    const bool same = map == NULL;
+    kd_free(map);
+    return same ? 0
+                : kd_fail(err,
+                          "%s and %s:%s number their classes differently; give the images in "
+                          "the model's order",
+                          c->model->path, c->images->source, c->images->split);
+}
+
 int kd_correct(struct kd_correction *c, struct kd_err *err)
 {
     struct kd_subset on = {0};
     struct kd_param *bias = last_bias(c->model, err);
     memcpy(c->of, c->model->fingerprint, sizeof c->of);
     int status = bias && find_unseen(c, err) == 0 ? kd_model_suits(c->model, c->images, err) : -1;
+    if (status == 0) status = same_classes(c, err);
     if (status == 0) status = choose_images(c, &on, err);
     if (status == 0 && !on.n)
         status = kd_fail(err, "%s: of %s:%s no image is left to find biases by%s", c->model->path,

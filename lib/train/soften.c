@@ -1,5 +1,6 @@
 /* Writing soft targets. */
 #include "kd/base/json.h"
+#include "kd/data/classes.h"
 #include "kd/nn/model.h"
 #include "kd/nn/softmax.h"
 #include "kd/train/targets.h"
@@ -37,6 +38,8 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
                           kd_choice_name(KD_CHOICES(KD_AVERAGES), teachers->average), err) < 0 ||
         kd_tensorfile_set_json(f, "kd.data", kd_images_identity(images, err), err) < 0 ||
         kd_tensorfile_set_json(f, "kd.parents", kd_teachers_parents(teachers, err), err) < 0)
+        return -1;
+    if (kd_class_names_put(f, teachers->class_names, teachers->models[0].net->classes, err) < 0)
         return -1;
     if (weighted(teachers) &&
         kd_tensorfile_set_json(

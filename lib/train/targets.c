@@ -1,6 +1,7 @@
 /* Reading soft targets, and holding them against the student's data. */
 #include "kd/train/targets.h"
 #include "kd/base/json.h"
+#include "kd/data/classes.h"
 
 #include <math.h>
 #include <string.h>
@@ -30,6 +31,21 @@ static int check_identity(const cJSON *made_for, const struct kd_images *images,
     return 0;
 }
 
+/* Labels that were numbered otherwise when the teacher was asked: unless names say how. */
+static int check_labels(const cJSON *made_for, const struct kd_images *images, bool named,
+                        struct kd_err *err)
+{
+    const char *labels = text_of(made_for, "labels");
+    if (named || strcmp(labels, "?") == 0 || !*labels || !*images->labels_fingerprint ||
+        strcmp(labels, images->labels_fingerprint) == 0)
+        return 0;
+    return kd_fail(err,
+                   "made when %s:%s had other labels (fingerprints %s and %s): were its classes "
+                   "numbered anew? make soft targets again with kd-soften, or take these all the "
+                   "same with --force",
+                   images->source, images->split, labels, images->labels_fingerprint);
+}
+
 static int check_data(const struct kd_tensorfile *f, const struct kd_images *images, bool force,
                       struct kd_err *err)
 {
@@ -46,7 +62,9 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
                        images->source, images->split);
     }
     cJSON *json = kd_json_parse(data, strlen(data), "kd.data", err);
+    const bool named = kd_tensorfile_meta(f, "kd.class_names") && images->class_names;
     int status = json ? check_identity(json, images, err) : -1;
+    if (status == 0 && !force) status = check_labels(json, images, named, err);
     cJSON_Delete(json);
     return status;
 }
@@ -137,6 +155,56 @@ static int take_values(const struct kd_tensor *t, size_t slice, double temperatu
     return 0;
 }
 
+/* Probabilities under the name of logits: a softmax of them would be all but even. */
+static int check_logits(const struct kd_targets *t, struct kd_err *err)
+{
+    const size_t rows = t->views * t->n;
+    if (t->probabilities || t->classes < 2) return 0;
+    for (size_t r = 0; r < rows; r++) {
+        double sum = 0;
+        for (size_t c = 0; c < t->classes; c++) {
+            const float v = t->values[r * t->classes + c];
+            if (v < 0) return 0;
+            sum += (double)v;
+        }
+        if (fabs(sum - 1) > SUM_TOLERANCE) return 0;
+    }
+    return kd_fail(err,
+                   "every row of it is not negative and sums to 1: these are probabilities, not "
+                   "logits; save their logarithm, which serves as logits (numpy: numpy.log(p + "
+                   "1e-9)), or a tensor named probabilities with kd.temperature");
+}
+
+/* Columns into the order of the images' classes, by name. */
+static int match_classes(const struct kd_tensorfile *f, const struct kd_images *images,
+                         struct kd_targets *out, struct kd_err *err)
+{
+    const uint32_t n = (uint32_t)out->classes;
+    char **names;
+    uint32_t *map = NULL, *order = NULL;
+    if (kd_class_names_read(f->metadata, n, &names, err) < 0) return -1;
+    const struct kd_classes file = {"the soft targets", names, n};
+    const struct kd_classes data = {images->source, images->class_names, images->classes};
+    int status = images->classes <= n ? kd_classes_match(&file, &data, &map, err) : 0;
+    if (status == 0) status = kd_classes_order(&file, map, images->classes, &order, err);
+    float *row = order ? kd_alloc(n, sizeof *row, "classes", err) : NULL;
+    if (order && !row) status = -1;
+    for (size_t r = 0; row && r < out->views * out->n; r++) {
+        float *z = out->values + r * n;
+        for (uint32_t c = 0; c < n; c++) row[c] = z[order[c]];
+        memcpy(z, row, n * sizeof *z);
+    }
+    char *const *known = names ? names : images->classes == n ? images->class_names : NULL;
+    if (status == 0 && known &&
+        !(out->class_names = kd_class_names_copy(known, names ? order : NULL, n, err)))
+        status = -1;
+    kd_free(row);
+    kd_free(map);
+    kd_free(order);
+    kd_class_names_free(names, n);
+    return status;
+}
+
 /* Views are replayed: the student must be asked for the same augmentation. */
 static int check_views(const struct kd_tensorfile *f, const struct kd_job *job,
                        struct kd_targets *out, struct kd_err *err)
@@ -186,7 +254,8 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images,
     if (check_data(f, images, force, err) < 0 ||
         choose(f, job->distill.temperature, &tensor, &slice, out, err) < 0 ||
         check_shape(tensor, images, out, err) < 0 || check_views(f, job, out, err) < 0 ||
-        take_values(tensor, slice, job->distill.temperature, out, err) < 0)
+        take_values(tensor, slice, job->distill.temperature, out, err) < 0 ||
+        check_logits(out, err) < 0 || match_classes(f, images, out, err) < 0)
         return -1;
     const char *parents = kd_tensorfile_meta(f, "kd.parents");
     out->parents =
@@ -228,6 +297,9 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
     if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err)))
         goto fail;
     out->classes = t->models[0].net->classes;
+    if (t->class_names && !(out->class_names = kd_class_names_copy(t->class_names, NULL,
+                                                                   (uint32_t)out->classes, err)))
+        goto fail;
     struct kd_view plain = {.images = images, .n = out->n};
     if (kd_augment_active(&job->augment) && !job->distill.fixed_teacher) {
         if (kd_teachers_plan(t, (size_t)job->train.batch, err) == 0) return 0;
@@ -248,6 +320,7 @@ fail:
 void kd_targets_release(struct kd_targets *t)
 {
     kd_free(t->values);
+    kd_class_names_free(t->class_names, (uint32_t)t->classes);
     kd_teachers_release(&t->teachers);
     cJSON_Delete(t->parents);
     *t = (struct kd_targets){0};

@@ -127,8 +127,8 @@ int kd_task_prepare(const struct kd_tasks *tasks, const struct kd_task *task,
     training->seed = task->seed;
     training->experiment = tasks->x->name;
     if (!training->output) training->output = task->output;
-    training->images =
-        kd_image_cache_get(cache, job->data.source, job->data.data_dir, "train", err);
+    training->images = kd_image_cache_get(cache, job->data.source, job->data.data_dir, "train",
+                                          &job->data.input, err);
     if (!training->images) return -1;
     kd_targets_release(training->targets);
     if (job->distilled) return find_targets(&w, err);

@@ -319,7 +319,9 @@ static int check_network(const struct kd_job *job, const struct kd_image_cache *
 {
     cJSON *layers = kd_network_layers(job->network, err);
     const struct kd_images *im =
-        cache ? kd_image_cache_peek(cache, job->data.source, job->data.data_dir, "train") : NULL;
+        cache ? kd_image_cache_peek(cache, job->data.source, job->data.data_dir, "train",
+                                    &job->data.input)
+              : NULL;
     int status = layers ? kd_job_check(job, err) : -1;
     if (status == 0 && im) {
         struct kd_shape input = {im->c, im->h, im->w, false};
@@ -356,7 +358,8 @@ int kd_tasks_check(const struct kd_tasks *tasks, const struct kd_picked *picked,
         if (i && job == picked->v[i - 1]->job) continue; /* another seed */
         if (!looked && job->data.source) {
             looked = true;
-            if (!kd_image_cache_get(cache, job->data.source, job->data.data_dir, "train", err))
+            if (!kd_image_cache_get(cache, job->data.source, job->data.data_dir, "train",
+                                    &job->data.input, err))
                 return -1;
         }
         int status = check_network(job, cache, err);

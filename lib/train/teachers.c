@@ -1,3 +1,4 @@
+#include "kd/data/classes.h"
 #include "kd/nn/softmax.h"
 #include "kd/train/targets.h"
 
@@ -25,8 +26,20 @@ int kd_teachers_add(struct kd_teachers *t, const char *path, double weight, stru
     return 0;
 }
 
+static void classes_forget(struct kd_teachers *t)
+{
+    for (size_t i = 0; t->order && i < t->n; i++) kd_free(t->order[i]);
+    kd_free(t->order);
+    kd_free(t->row);
+    if (t->class_names) kd_class_names_free(t->class_names, t->models[0].net->classes);
+    t->order = NULL;
+    t->row = NULL;
+    t->class_names = NULL;
+}
+
 void kd_teachers_release(struct kd_teachers *t)
 {
+    classes_forget(t);
     for (size_t i = 0; i < t->n; i++) kd_model_release(&t->models[i]);
     kd_free(t->models);
     kd_free(t->weights);
@@ -34,11 +47,58 @@ void kd_teachers_release(struct kd_teachers *t)
     *t = (struct kd_teachers){0};
 }
 
+/* Where each of model i's outputs belongs; its names, in that order, are kept of the first that has
+ * any. */
+static int classes_match(struct kd_teachers *t, size_t i, const struct kd_images *images,
+                         struct kd_err *err)
+{
+    const struct kd_model *m = &t->models[i];
+    const uint32_t n = m->net->classes;
+    char **names, *const *known;
+    uint32_t *map = NULL;
+    if (kd_class_names_read(m->metadata, n, &names, err) < 0)
+        return kd_err_context(err, "%s", m->path);
+    const struct kd_classes model = {m->path, names, n};
+    const struct kd_classes data = {images->source, images->class_names, images->classes};
+    int status = kd_classes_match(&model, &data, &map, err);
+    if (status == 0 && !map) status = kd_classes_suit(m->path, n, images, err);
+    if (status == 0) status = kd_classes_order(&model, map, images->classes, &t->order[i], err);
+    known = names ? names : images->classes == n ? images->class_names : NULL;
+    if (status == 0 && !t->class_names && known &&
+        !(t->class_names = kd_class_names_copy(known, names ? t->order[i] : NULL, n, err)))
+        status = -1;
+    kd_free(map);
+    kd_class_names_free(names, n);
+    return status;
+}
+
+static int classes_plan(struct kd_teachers *t, const struct kd_images *images, struct kd_err *err)
+{
+    classes_forget(t);
+    t->order = kd_alloc(t->n, sizeof *t->order, "classes", err);
+    t->row = kd_alloc(t->models[0].net->classes, sizeof *t->row, "classes", err);
+    if (!t->order || !t->row) return -1;
+    for (size_t i = 0; i < t->n; i++)
+        if (classes_match(t, i, images, err) < 0) return -1;
+    return 0;
+}
+
+/* Rows of model i's logits into the common order. */
+static void rows_order(const struct kd_teachers *t, size_t i, size_t n, float *z)
+{
+    const size_t classes = t->models[0].net->classes;
+    const uint32_t *order = t->order ? t->order[i] : NULL;
+    for (size_t r = 0; order && r < n; r++, z += classes) {
+        for (size_t c = 0; c < classes; c++) t->row[c] = z[order[c]];
+        memcpy(z, t->row, classes * sizeof *z);
+    }
+}
+
 int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, struct kd_err *err)
 {
     double sum = 0;
     for (size_t i = 0; i < t->n; i++) {
-        if (kd_model_suits(&t->models[i], images, err) < 0) return -1;
+        if (kd_pixels_suit(&t->models[i], images, err) < 0) return -1;
         if (kd_models_agree_on_classes(&t->models[i], &t->models[0], err) < 0) return -1;
         if (!(t->weights[i] > 0))
             return kd_fail_usage(err, "%s: weight %g; weights must be above 0", t->models[i].path,
@@ -46,7 +106,7 @@ int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, str
         sum += t->weights[i];
     }
     for (size_t i = 0; i < t->n; i++) t->weights[i] /= sum;
-    return 0;
+    return classes_plan(t, images, err);
 }
 
 int kd_teachers_plan(struct kd_teachers *t, size_t rows, struct kd_err *err)
@@ -78,6 +138,7 @@ int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, doubl
     for (size_t i = 0; i < t->n && status == 0; i++) {
         status = kd_predict(&t->models[i], view, &each, one, err);
         if (status == 0) status = kd_logits_check(t->models[i].path, one, n, classes, err);
+        if (status == 0) rows_order(t, i, n, one);
         if (single || status < 0) break;
         for (size_t r = 0; t->average && r < n; r++)
             kd_softmax(one + r * classes, classes, temperature, one + r * classes);

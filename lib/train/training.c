@@ -2,6 +2,7 @@
 #include "kd/base/file.h"
 #include "kd/base/json.h"
 #include "kd/base/lock.h"
+#include "kd/data/classes.h"
 #include "kd/nn/model.h"
 #include "kd/nn/whiten.h"
 #include "kd/train/checkpoint.h"
@@ -125,6 +126,17 @@ static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *c
     return kd_make_end(&b);
 }
 
+/* Names of the outputs: of the soft targets, else of the images. */
+static int names_put(const struct session *s, struct kd_tensorfile *f, struct kd_err *err)
+{
+    const struct kd_images *im = s->t->images;
+    const uint32_t n = s->trainer.net->classes;
+    char *const *names = s->t->targets && s->t->targets->class_names ? s->t->targets->class_names
+                         : im->classes == n                          ? im->class_names
+                                                                     : NULL;
+    return kd_class_names_put(f, names, n, err);
+}
+
 static int write_file(struct session *s, const char *path, const struct kd_epoch_log *metrics,
                       bool checkpoint, struct kd_err *err)
 {
@@ -135,6 +147,8 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
     if (status == 0) status = kd_model_to_file(s->trainer.net, &s->normalize, &f, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.config", s->texts.config, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.data", s->texts.data, err);
+    if (status == 0) status = kd_images_describe(s->t->images, &f, err);
+    if (status == 0) status = names_put(s, &f, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.parents", s->texts.parents, err);
     if (status == 0 && *s->texts.soft)
         status = kd_tensorfile_set(&f, "kd.soft_targets", s->texts.soft, err);
@@ -295,6 +309,39 @@ static int build(struct session *s, struct kd_err *err)
     return kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err);
 }
 
+enum { WIDE = 50 }; /* range of floats that networks seldom learn from */
+
+/* What is allowed, and yet is seldom meant. */
+static void doubts_tell(const struct session *s)
+{
+    const struct kd_training *t = s->t;
+    const struct kd_targets *targets = t->targets;
+    const struct kd_images *im = t->images;
+    char text[400];
+    double right, chance;
+    if (im->dtype == KD_F32 && im->high - im->low > WIDE && kd_normalize_is_none(&s->normalize)) {
+        snprintf(text, sizeof text,
+                 "the numbers of %.200s go from %g to %g and are learnt as they are; standardise "
+                 "them (numpy: (x - x.mean(0)) / x.std(0)), or give --normalize with mean and std",
+                 im->source, (double)im->low, (double)im->high);
+        t->on_note(t->ctx, text);
+    }
+    if (!targets) return;
+    if (targets->classes > t->images->classes) {
+        snprintf(text, sizeof text,
+                 "the soft targets have %zu outputs, %.200s has %u classes: the student gets %zu "
+                 "outputs too",
+                 targets->classes, t->images->source, t->images->classes, targets->classes);
+        t->on_note(t->ctx, text);
+    }
+    if (!kd_targets_doubtful(targets, &s->train, &right, &chance)) return;
+    snprintf(text, sizeof text,
+             "the soft targets name the label of %.1f %% of the training images, no more than "
+             "chance (%.1f %%): do teacher, labels and images belong together?",
+             100 * right, 100 * chance);
+    t->on_note(t->ctx, text);
+}
+
 static int open_session(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
@@ -318,6 +365,7 @@ static int open_session(struct session *s, struct kd_err *err)
     r->progress = t->progress;
     s->plain_times = !t->command[0];
     if (kd_trainer_open(r, err) < 0 || occupy(s, err) < 0 || restore(s, err) < 0) return -1;
+    if (t->on_note) doubts_tell(s);
     if (t->on_start) t->on_start(t->ctx, r);
     return 0;
 }

@@ -26,7 +26,9 @@ npy() {
 le() {
     local bytes=$1 n i
     shift
-    for n; do for ((i = 0; i < bytes; i++)); do printf "\\x$(printf %02x $((n >> 8 * i & 255)))"; done; done
+    for n; do
+        for ((i = 0; i < bytes; i++)); do printf "\\x$(printf %02x $((n >> 8 * i & 255)))"; done
+    done
 }
 # says WORD... -- COMMAND: succeeds, with all words on standard error
 says() {
@@ -36,7 +38,9 @@ says() {
     run --separate-stderr "$@"
     echo "status $status: $stderr"
     [ "$status" -eq 0 ] || return 1
-    for word in "${words[@]}"; do [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }; done
+    for word in "${words[@]}"; do
+        [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }
+    done
 }
 
 # ---- legal files are read ----
@@ -68,14 +72,18 @@ says() {
     [ "$(fingerprints idx:e/emnist-letters)" = "$want" ]
     mkdir q
     cp images q/qmnist-train-images-idx3-ubyte
-    { printf '\0\0\014\002\0\0\0\006\0\0\0\010'
-      for l in 0 0 0 1 1 1; do printf "\\0\\0\\0\\$l"; head -c 28 /dev/zero; done; } >q/qmnist-train-labels-idx2-int
+    {
+        printf '\0\0\014\002\0\0\0\006\0\0\0\010'
+        for l in 0 0 0 1 1 1; do printf "\\0\\0\\0\\$l"; head -c 28 /dev/zero; done
+    } >q/qmnist-train-labels-idx2-int
     [ "$(fingerprints idx:q)" = "$want" ]
 }
 
 @test "IDX of other types" {
-    { printf '\0\0\013\003\0\0\0\006\0\0\0\002\0\0\0\002'
-      for ((i = 97; i < 121; i++)); do printf "\\0\\x$(printf %02x $i)"; done; } >idx/train-images-idx3-ubyte
+    {
+        printf '\0\0\013\003\0\0\0\006\0\0\0\002\0\0\0\002'
+        for ((i = 97; i < 121; i++)); do printf "\\0\\x$(printf %02x $i)"; done
+    } >idx/train-images-idx3-ubyte
     [ "$(fingerprints idx:idx)" = "$want" ]
 }
 
@@ -85,7 +93,9 @@ says() {
     [ "$(fingerprints tensors:students/kd,temperature=4/x.safetensors)" = "$want" ]
     { npy '|u1' '6, 2, 2'; tail -c 24 images; } >students/kd,temperature=4/x.npy
     { npy '|u1' '6,'; tail -c 6 labels; } >students/kd,temperature=4/y.npy
-    [ "$(fingerprints tensors:students/kd,temperature=4/x.npy,students/kd,temperature=4/y.npy)" = "$want" ]
+    cd students
+    [ "$(fingerprints tensors:kd,temperature=4/x.npy,kd,temperature=4/y.npy)" = "$want" ]
+    cd ..
     refused 1 "x.npy,no" -- kd-data inspect tensors:x.npy,no,such.npy
 }
 
@@ -123,7 +133,10 @@ says() {
 
 @test "a further tensor of any type in a file is passed over with a line" {
     { tail -c 24 images; tail -c 6 labels; le 2 1 2; printf '\1'; } >data
-    tensors t.safetensors '{"images":{"dtype":"U8","shape":[6,2,2],"data_offsets":[0,24]},"label":{"dtype":"U8","shape":[6],"data_offsets":[24,30]},"w":{"dtype":"I16","shape":[2],"data_offsets":[30,34]},"z":{"dtype":"BOOL","shape":[1],"data_offsets":[34,35]}}' data
+    tensor() { printf '"%s":{"dtype":"%s","shape":[%s],"data_offsets":[%s]}' "$@"; }
+    header=$(tensor images U8 6,2,2 0,24),$(tensor label U8 6 24,30)
+    header+=,$(tensor w I16 2 30,34),$(tensor z BOOL 1 34,35)
+    tensors t.safetensors "{$header}" data
     says 'tensor w' 'labels from label' -- kd-data inspect tensors:t.safetensors
     [ "$(fingerprints tensors:t.safetensors)" = "$want" ]
 }
@@ -132,10 +145,12 @@ says() {
 
 @test "labels that are all -1 or -100 are no labels" {
     { npy '|u1' '6, 2, 2'; tail -c 24 images; } >x.npy
-    { npy '<i8' '6,'; for i in {1..6}; do printf '\234'; head -c 7 /dev/zero | tr '\0' '\377'; done; } >y.npy
+    { npy '<i8' '6,'
+        for i in {1..6}; do printf '\234'; head -c 7 /dev/zero | tr '\0' '\377'; done; } >y.npy
     says 'all 6 labels are unknown' -- kd-data inspect tensors:x.npy,y.npy
     [[ $output == *"labels    none"* ]]
-    refused 2 "has no labels" -- kd-train-teacher --data tensors:x.npy,y.npy --layers 4 -o m.safetensors -q
+    refused 2 "has no labels" \
+        -- kd-train-teacher --data tensors:x.npy,y.npy --layers 4 -o m.safetensors -q
 }
 
 @test "labels that begin with 1 are told so, and --labels-from takes them" {
@@ -148,7 +163,8 @@ says() {
 
 @test "arrays with the channels last" {
     { npy '|u1' '2, 5, 6, 3'; printf '%180s' '' | tr ' ' a; } >x.npy
-    refused 2 x.npy "[2,5,6,3] looks like [N,H,W,C]" "--layout nhwc" -- kd-data inspect tensors:x.npy
+    refused 2 x.npy "[2,5,6,3] looks like [N,H,W,C]" "--layout nhwc" \
+        -- kd-data inspect tensors:x.npy
     [ "$(kd-data inspect tensors:x.npy --layout nhwc --json | jq -c .shape)" = '[3,5,6]' ]
     [ "$(kd-data inspect tensors:x.npy --layout nchw --json | jq -c .shape)" = '[5,6,3]' ]
     { npy '|u1' '2, 3, 5, 6'; printf '%180s' '' | tr ' ' a; } >x.npy
@@ -159,6 +175,51 @@ says() {
     { npy '|u1' '1, 2, 3'; printf abcdef; } >x.npy
     { npy '|u1' '1, 3, 2'; printf adbecf; } >y.npy
     [ "$(fingerprints tensors:x.npy --transpose)" = "$(fingerprints tensors:y.npy)" ]
+}
+
+@test "rows that are probabilities, given as logits" {
+    small_set
+    { npy '<f4' '240, 10'; for ((i = 0; i < 240; i++)); do
+        printf '\0\0\0\077\0\0\0\077'; head -c 32 /dev/zero; done; } >p.npy
+    refused 1 p.npy "these are probabilities" "numpy.log" \
+        -- kd-train-student --data idx:set -S p.npy --force --layers 4 -e 1 -o out -q
+    { npy '<f4' '240, 10'; for ((i = 0; i < 240; i++)); do
+        printf '\0\0\0\077\0\0\200\077'; head -c 32 /dev/zero; done; } >z.npy
+    kd-train-student --data idx:set -S z.npy --force --layers 4 -e 1 -o out -q
+}
+
+@test "a teacher that knows nothing of its transfer set is told of, and one that does is not" {
+    small_set
+    kd-train-teacher --data idx:set --layers 32 --epochs 10 -o t -q
+    kd-soften --model t --data idx:set -o soft -q
+    run --separate-stderr kd-train-student --data idx:set -S soft --layers 8 -e 1 -o out
+    [[ $stderr != *chance* ]]
+    # rows of zeros name the first class alone
+    { npy '<f4' '240, 12'; head -c 11520 /dev/zero; } >z.npy
+    says "no more than chance" "12 outputs, idx:set has 10 classes" \
+        -- kd-train-student --data idx:set -S z.npy --force --layers 4 -e 1 -o out2
+}
+
+@test "a model of bytes is not given floats of 0 to 255, but is those of 0 to 1" {
+    kd-train-teacher --data idx:idx --layers 4 --epochs 1 -o t.safetensors -q
+    { npy '|u1' '6,'; tail -c 6 labels; } >y.npy
+    { npy '<f4' '6, 2, 2'; for ((i = 0; i < 24; i++)); do printf '\0\0\310\102'; done; } >x.npy
+    refused 1 "learnt from bytes" "up to 100" "array / 255" \
+        -- kd-eval t.safetensors --data tensors:x.npy,y.npy:test
+    { npy '<f4' '6, 2, 2'; for ((i = 0; i < 24; i++)); do printf '\0\0\0\077'; done; } >x.npy
+    kd-eval t.safetensors --data tensors:x.npy,y.npy:test
+}
+
+@test "raw features of a wide range are told of" {
+    { npy '|u1' '6,'; tail -c 6 labels; } >y.npy
+    { npy '<f4' '6, 4'; for ((i = 0; i < 12; i++)); do printf '\0\0\310\102\0\0\0\0'; done; } >x.npy
+    says "go from 0 to 100" "standardise" \
+        -- kd-train-teacher --data tensors:x.npy,y.npy --layers 4 -e 1 -o t.safetensors
+    { npy '<f4' '6, 4'; for ((i = 0; i < 12; i++)); do printf '\0\0\0\077\0\0\0\0'; done; } >x.npy
+    run --separate-stderr \
+        kd-train-teacher --data tensors:x.npy,y.npy --layers 4 -e 1 -o u.safetensors
+    [ "$status" -eq 0 ]
+    [[ $stderr != *standardise* ]]
 }
 
 # ---- messages say what a file is ----

@@ -4,17 +4,23 @@
 bats_require_minimum_version 1.5.0
 load small.bash
 
-# set_of NAME CHANNELS SIDE CLASSES: 30 images for training and as many for tests, in ./NAME
+# set_of NAME CHANNELS SIDE CLASSES [NAMES [FIRST]]: 30 images for training and as many for tests,
+# in ./NAME; names of classes are separated by spaces; FIRST is the label of the first image
 set_of() {
-    local n=30 values end label
+    local n=30 values label names=$5 first=${6:-0} about= end
     values=$((n * $2 * $3 * $3)) end=$((n * $2 * $3 * $3 + n))
     mkdir -p "$1"
     {
         seq "$values" | head -c "$values"
-        for ((label = 0; label < n; label++)); do printf "\\x0$((label % $4))"; done
+        for ((label = 0; label < n; label++)); do printf "\\x0$(((label + first) % $4))"; done
     } >"$1/data"
-    tensors "$1/set.safetensors" "$(printf '{"images":{"dtype":"U8","shape":[%d,%d,%d,%d],%s},%s}' \
-        $n "$2" "$3" "$3" "\"data_offsets\":[0,$values]" \
+    if [ -n "$names" ]; then
+        names=$(jq -cn --arg n "$names" '$n | split(" ") | tojson')
+        about="\"__metadata__\":{\"kd.classes\":\"$4\",\"kd.class_names\":$names},"
+    fi
+    tensors "$1/set.safetensors" "$(printf \
+        '{%s"images":{"dtype":"U8","shape":[%d,%d,%d,%d],%s},%s}' "$about" $n "$2" "$3" "$3" \
+        "\"data_offsets\":[0,$values]" \
         "\"labels\":{\"dtype\":\"U8\",\"shape\":[$n],\"data_offsets\":[$values,$end]}")" \
         "$1/data"
 }
@@ -26,7 +32,11 @@ setup_file() {
     set_of shape 1 12 3   # other height and width
     set_of channels 3 8 3 # other channels
     set_of classes 1 8 5  # more classes
-    for s in own shape channels classes; do
+    set_of named 1 8 3 "ape bee cat"     # the same, with names
+    set_of order 1 8 3 "cat ape bee" 1   # the same classes in another order, numbered so
+    set_of names 1 8 3 "ape bee dog"     # another class
+    set_of labels 1 8 3 "" 1             # the same images under other labels
+    for s in own shape channels classes named order names labels; do
         cp "$s/set.safetensors" "$s.safetensors"
         kd-train-teacher --data "tensors:$s.safetensors" --layers 6 -e 1 --quiet -o "$s-model" \
             >/dev/null
@@ -40,23 +50,26 @@ setup() {
 
 # try ROW OTHER: the command of a row, with the other set, model or soft targets in their place
 try() {
-    local own=tensors:own.safetensors other=tensors:$2.safetensors
+    local base=own other=tensors:$2.safetensors
+    case $2 in order | names) base=named ;; esac # what has names is held against what has names
+    local own=tensors:$base.safetensors
     local student=(kd-train-student --layers 4 -e 1 --quiet -o out)
     case $1 in
-    "kd-eval: images") kd-eval own-model --data "$other:test" --json ;;
+    "kd-eval: images") kd-eval "$base-model" --data "$other:test" --json ;;
     "kd-eval: --reference")
-        kd-eval own-model --reference "$2-model" --data "$own:test" --json ;;
-    "kd-soften: images") kd-soften --model own-model --data "$other" -o out.soft ;;
+        kd-eval "$base-model" --reference "$2-model" --data "$own:test" --json ;;
+    "kd-soften: images") kd-soften --model "$base-model" --data "$other" -o out.soft ;;
     "kd-soften: second teacher")
-        kd-soften --model own-model --model "$2-model" --data "$own" -o out.soft ;;
+        kd-soften --model "$base-model" --model "$2-model" --data "$own" -o out.soft ;;
     "kd-train-student: --teacher") "${student[@]}" --data "$own" --teacher "$2-model" ;;
     "kd-train-student: --soft-targets") "${student[@]}" --data "$own" --soft-targets "$2-soft" ;;
     "kd-correct: images")
-        kd-correct own-model --classes 1 --by balanced --images "$other" -o out.corrected ;;
+        kd-correct "$base-model" --classes 1 --by balanced --images "$other" -o out.corrected ;;
     "kd-correct: --teacher")
-        kd-correct own-model --classes 1 --data "$own" --teacher "$2-model" -o out.corrected ;;
+        kd-correct "$base-model" --classes 1 --data "$own" --teacher "$2-model" -o out.corrected ;;
     "kd-correct: --soft-targets")
-        kd-correct own-model --classes 1 --data "$own" --soft-targets "$2-soft" -o out.corrected ;;
+        kd-correct "$base-model" --classes 1 --data "$own" --soft-targets "$2-soft" \
+            -o out.corrected ;;
     *) echo "no command for this row" && return 99 ;;
     esac
 }
@@ -111,4 +124,22 @@ try() {
     [ "$(jq -s '.[0].agreement' <<<"$output")" = 1 ]
     [ "$(jq -s '.[1].agreement' <<<"$output")" = null ]
     [[ "$stderr" == *"shape-model"*"no agreement with the reference"*"takes images of 1x8x8"* ]]
+}
+
+@test "classes in another order are mapped by name, in every program" {
+    figures() { kd-eval "$1" --data "tensors:$2.safetensors:test" --json | jq -c '[.top1, .nll]'; }
+    [ "$(figures named-model order)" = "$(figures named-model named)" ]
+    kd-eval named-model --reference named-model --data tensors:order.safetensors:test --json |
+        jq -e '.agreement == 1'
+    # soft targets come in the images' order, and a student has its data's
+    kd-soften --model named-model --data tensors:order.safetensors -o mapped.soft --quiet
+    [ "$(meta mapped.soft kd.class_names)" = '["cat","ape","bee"]' ]
+    for set in named order; do
+        kd-train-student --layers 4 -e 2 --quiet --data tensors:named.safetensors -o "from-$set" \
+            --soft-targets "$([ $set = named ] && echo named-soft || echo mapped.soft)" >/dev/null
+    done
+    [ "$(figures from-named named)" = "$(figures from-order named)" ]
+    kd-train-student --layers 4 -e 1 --quiet --data tensors:order.safetensors \
+        --teacher named-model -o by-order >/dev/null
+    [ "$(meta by-order/model.safetensors kd.class_names)" = '["cat","ape","bee"]' ]
 }

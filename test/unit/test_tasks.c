@@ -204,21 +204,21 @@ static void images_are_loaded_once(void **state)
 {
     (void)state;
     struct kd_image_cache one = {0}, two = {.keep = KD_IMAGE_CACHE_MOST};
-    const struct kd_images *train = kd_image_cache_get(&two, "digits", NULL, "train", &err);
-    const struct kd_images *test = kd_image_cache_get(&two, "digits", NULL, "test", &err);
+    const struct kd_images *train = kd_image_cache_get(&two, "digits", NULL, "train", NULL, &err);
+    const struct kd_images *test = kd_image_cache_get(&two, "digits", NULL, "test", NULL, &err);
     assert_true(train && test && train != test);
     assert_string_equal(test->split, "test");
-    assert_ptr_equal(kd_image_cache_get(&two, "digits", NULL, "train", &err), train);
-    assert_ptr_equal(kd_image_cache_peek(&two, "digits", NULL, "test"), test);
-    kd_image_cache_get(&two, "digits:test", NULL, "train", &err); /* the older one goes */
-    assert_null(kd_image_cache_peek(&two, "digits", NULL, "test"));
-    assert_ptr_equal(kd_image_cache_peek(&two, "digits", NULL, "train"), train);
-    assert_null(kd_image_cache_get(&two, NULL, NULL, "train", &err));
+    assert_ptr_equal(kd_image_cache_get(&two, "digits", NULL, "train", NULL, &err), train);
+    assert_ptr_equal(kd_image_cache_peek(&two, "digits", NULL, "test", NULL), test);
+    kd_image_cache_get(&two, "digits:test", NULL, "train", NULL, &err); /* the older one goes */
+    assert_null(kd_image_cache_peek(&two, "digits", NULL, "test", NULL));
+    assert_ptr_equal(kd_image_cache_peek(&two, "digits", NULL, "train", NULL), train);
+    assert_null(kd_image_cache_get(&two, NULL, NULL, "train", NULL, &err));
     assert_int_equal(err.kind, KD_ERR_USAGE);
-    assert_null(kd_image_cache_get(&two, "idx:nowhere", NULL, "train", &err));
-    assert_non_null(kd_image_cache_get(&one, "digits", NULL, "train", &err));
-    assert_non_null(kd_image_cache_get(&one, "digits", NULL, "test", &err));
-    assert_null(kd_image_cache_peek(&one, "digits", NULL, "train"));
+    assert_null(kd_image_cache_get(&two, "idx:nowhere", NULL, "train", NULL, &err));
+    assert_non_null(kd_image_cache_get(&one, "digits", NULL, "train", NULL, &err));
+    assert_non_null(kd_image_cache_get(&one, "digits", NULL, "test", NULL, &err));
+    assert_null(kd_image_cache_peek(&one, "digits", NULL, "train", NULL));
     kd_image_cache_release(&one);
     kd_image_cache_release(&two);
 }

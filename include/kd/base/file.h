@@ -22,6 +22,9 @@ const char *kd_read_limit_remedy(size_t limit);
 /* Whole file (or standard input for "-", once per process) into out (owned by the caller). */
 int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err);
 
+/* The first `size` bytes of a file, or as many as it has. */
+int kd_file_start(const char *path, void *out, size_t size, size_t *got, struct kd_err *err);
+
 struct kd_outfile {
     int fd;
     char *path, *temporary;

@@ -7,7 +7,7 @@
 #define KD_DATA_BATCH_H
 #include "kd/data/split.h"
 
-#define KD_MAX_CHANNELS 64
+#define KD_MAX_CHANNELS 4096 /* a column of a table is a channel */
 struct kd_normalize {
     uint32_t channels;
     float mean[KD_MAX_CHANNELS], std[KD_MAX_CHANNELS];
@@ -17,6 +17,7 @@ struct kd_normalize {
  * std 1. */
 int kd_normalize_init(struct kd_normalize *n, const cJSON *config, const struct kd_images *images,
                       struct kd_err *err);
+bool kd_normalize_is_none(const struct kd_normalize *n); /* mean 0, std 1 */
 cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err);
 int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char *where,
                            struct kd_err *err);

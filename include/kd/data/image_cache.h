@@ -1,7 +1,8 @@
 /* Images that are loaded once for several pieces of work that come one after the other.
  *
  *     struct kd_image_cache cache = {.pool = pool, .keep = 1};
- *     const struct kd_images *train = kd_image_cache_get(&cache, "mnist", NULL, "train", &err);
+ *     const struct kd_images *train = kd_image_cache_get(&cache, "mnist", NULL, "train", NULL,
+ * &err);
  *     ...
  *     kd_image_cache_release(&cache);
  *
@@ -28,13 +29,14 @@ struct kd_image_cache {
 };
 
 /* Images of `source` (kd/data/images.h), whose split is `split` where it names none; data_dir as in
- * struct kd_images_options. They are the cache's: good until `keep` others have been asked for. A
- * NULL for `source` is an error of usage. */
+ * struct kd_images_options, and `input` too (NULL: as by default). They are the cache's: good until
+ * `keep` others have been asked for. A NULL for `source` is an error of usage. */
 const struct kd_images *kd_image_cache_get(struct kd_image_cache *cache, const char *source,
                                            const char *data_dir, const char *split,
-                                           struct kd_err *err);
+                                           const struct kd_input *input, struct kd_err *err);
 /* The same images if they are there already; else NULL, and nothing is loaded. */
 const struct kd_images *kd_image_cache_peek(const struct kd_image_cache *cache, const char *source,
-                                            const char *data_dir, const char *split);
+                                            const char *data_dir, const char *split,
+                                            const struct kd_input *input);
 void kd_image_cache_release(struct kd_image_cache *cache);
 #endif

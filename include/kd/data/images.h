@@ -29,6 +29,7 @@ struct kd_images {
     char **class_names;  /* [classes] or NULL where classes have only numbers */
     char pixels_fingerprint[KD_FINGERPRINT]; /* XXH3-128 of n,c,h,w (u32 LE), dtype name, pixels */
     char labels_fingerprint[KD_FINGERPRINT]; /* of labels as i32 LE; "" without labels */
+    float low, high;                         /* of F32 pixels; 0 and 0 of bytes */
     uint32_t skipped;                        /* pictures that could not be read, --skip-broken */
     char *preprocess; /* JSON: how pictures were made input (kd/data/input.h); NULL: as they are */
     char *columns;    /* JSON: what columns of a table they come from; NULL: from no table */
@@ -44,8 +45,8 @@ struct kd_images_options {
     const char *beside;
     unsigned up;
     const struct kd_input *input; /* how pictures and tables are read; NULL: as by default */
-    size_t byte_limit;    /* refuse decoded data larger than this; 0: kd_read_limit() */
-    struct kd_pool *pool; /* may be NULL */
+    size_t byte_limit;            /* refuse decoded data larger than this; 0: kd_read_limit() */
+    struct kd_pool *pool;         /* may be NULL */
     const struct kd_progress *progress; /* may be NULL */
 };
 /* Errors name the file, what was found and what was expected. */
@@ -57,8 +58,8 @@ void kd_images_release(struct kd_images *images);
  * deletes. */
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err);
 
-/* What a file made with these images should tell of them: kd.class_names, kd.preprocess and
- * kd.columns, each where there is one. */
+/* What a file made with these images should tell of how they became input: kd.pixels (their type,
+ * and the range of floats), and kd.preprocess and kd.columns where there are any. */
 int kd_images_describe(const struct kd_images *images, struct kd_tensorfile *file,
                        struct kd_err *err);
 

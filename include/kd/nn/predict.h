@@ -50,6 +50,14 @@ int kd_model_suits(const struct kd_model *model, const struct kd_images *images,
 /* Do two models have the same classes, so that their answers can be compared or averaged? */
 int kd_models_agree_on_classes(const struct kd_model *a, const struct kd_model *b,
                                struct kd_err *err);
+/* Which output of the model is each class of the images: map [images->classes], NULL where the
+ * numbers are the same; caller frees. By name where both have names; else labels must be within the
+ * model's classes. */
+int kd_model_classes(const struct kd_model *model, const struct kd_images *images, uint32_t **map,
+                     struct kd_err *err);
+/* Which output of the other is each of the model's: map [classes] or NULL. */
+int kd_models_classes(const struct kd_model *model, const struct kd_model *other, uint32_t **map,
+                      struct kd_err *err);
 
 /* logits [view->n][classes] in evaluation mode, in batches of the network's plan; plans it for
  * inference if it has no plan. Fails before anything is computed where the images do not suit

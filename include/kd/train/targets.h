@@ -17,11 +17,15 @@ struct kd_teachers { /* models whose outputs are averaged with weights that sum 
     int tta;        /* enum kd_tta: of each model */
     float *scratch; /* [rows][classes], after kd_teachers_plan */
     size_t rows;
+    /* after kd_teachers_check: outputs are the images' classes in their order, then the rest */
+    uint32_t **order;   /* [n] lists [classes]: a model's number of each; NULL: as they are */
+    float *row;         /* [classes] scratch */
+    char **class_names; /* [classes], or NULL */
 };
 int kd_teachers_add(struct kd_teachers *t, const char *path, double weight, struct kd_err *err);
 void kd_teachers_release(struct kd_teachers *t);
-/* All teachers suit the images and know the same number of classes; weights are scaled to sum to 1.
- */
+/* All teachers suit the images and know the same number of classes, those of the images among them
+ * by name where both sides have names; weights are scaled to sum to 1. */
 int kd_teachers_check(struct kd_teachers *t, const struct kd_images *images, struct kd_err *err);
 /* Memory for `rows` images at a time is laid out once; predictions of so many or fewer then
  * allocate nothing (tta does). */
@@ -42,12 +46,14 @@ struct kd_targets {
     struct kd_augment augment;
     uint64_t seed; /* of the views */
     struct kd_teachers teachers;
+    char **class_names;               /* [classes], those of the images first; NULL: none */
     cJSON *parents;                   /* JSON list of fingerprints */
     char fingerprint[KD_FINGERPRINT]; /* of values; "" where there are none */
 };
-/* From a file (or "-"). Refused: other data (which fingerprints differ), another shape, values that
- * are not finite, an augmented student without views (unless fixed_teacher), other views than the
- * student's augmentation. Without a fingerprint: only with force. */
+/* From a file (or "-"). Its classes are put into the images' order by name. Refused: other data
+ * (which fingerprints differ), another shape, values that are not finite, an augmented student
+ * without views (unless fixed_teacher), other views than the student's augmentation. Without a
+ * fingerprint: only with force. */
 int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job,
                     bool force, struct kd_targets *out, struct kd_err *err);
 /* From teachers (taken over). Where the student sees plain images, or fixed_teacher is set, they
@@ -55,6 +61,14 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
 int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_images *images,
                              const struct kd_job *job, const struct kd_asking *how,
                              struct kd_targets *out, struct kd_err *err);
+/* Do logits [images][classes] name the labels of these images no more often than chance would,
+ * which is one class in all? right, chance: both shares. false also where too few have labels to
+ * tell. */
+bool kd_logits_doubtful(const float *z, size_t classes, const struct kd_subset *on, double *right,
+                        double *chance);
+/* The same of stored targets, by their first view. */
+bool kd_targets_doubtful(const struct kd_targets *t, const struct kd_subset *on, double *right,
+                         double *chance);
 void kd_targets_release(struct kd_targets *t);
 
 struct kd_soften { /* what to write */

@@ -1,6 +1,7 @@
 #include "samples.h"
 #include "kd/base/json.h"
 #include "kd/data/batch.h"
+#include "kd/data/split.h"
 #include "plot.h"
 #include <math.h>
 #include <stdio.h>
@@ -52,10 +53,16 @@ const struct kd_images *kd_samples_load(const struct kd_report *report, const st
     cJSON *data = r->data ? kd_json_parse(r->data, strlen(r->data), "kd.config", &ignored) : NULL;
     const char *test = kd_text_at(data, "test"), *source = kd_text_at(data, "source");
     const char *folder = report->data_dir ? report->data_dir : kd_text_at(data, "data_dir");
-    const struct kd_images_options o = {.data_dir = folder, .default_split = split};
+    struct kd_data_config own = {0};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
+    if (kd_opts_preset(s, &ignored) == 0 && data)
+        kd_opts_from_json(s, data, "kd.config.data", NULL, &ignored);
+    const struct kd_images_options o = {
+        .data_dir = folder, .default_split = split, .input = &own.input};
     if (test && strcmp(split, "test") == 0) source = test;
     const struct kd_images *images =
         source ? load(set, strcmp(split, "train") != 0, source, &o) : NULL;
+    kd_opts_release(s);
     cJSON_Delete(data);
     return images;
 }

@@ -1,0 +1,162 @@
+#!/usr/bin/env bats
+# images:DIR: folders of pictures as people have them.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    unset KD_DATA OPENBLAS_CORETYPE
+    export KD_CACHE=no
+    . "$BATS_TEST_DIRNAME/small.bash"
+    pictures=$BATS_TEST_DIRNAME/../fixtures/pictures
+}
+
+# jpeg: skips a test where this kd has none
+jpeg() {
+    mkdir -p try/a && cp "$pictures/rgb.jpg" try/a
+    if kd-data inspect images:try 2>&1 | grep -q "without libjpeg-turbo"; then skip "no JPEG"; fi
+    rm -r try
+}
+# photos: two classes of two photos each in ./p
+photos() {
+    mkdir -p p/cat p/dog
+    cp "$pictures/rgb.jpg" p/cat/1.jpg
+    cp "$pictures/turned-6.jpg" p/cat/2.JPG
+    cp "$pictures/gray.jpg" p/dog/1.jpeg
+    cp "$pictures/scene.png" p/dog/2.png
+}
+fact() { kd-data inspect "$@" --json 2>/dev/null; }
+# png FILE DIGIT: a picture of the built-in digits
+png() { cp "$digits/$2" "$1"; }
+digits_made() {
+    kd-data convert digits:test --fraction 0.004 --to png -o made -q >/dev/null
+    digits=$PWD/made/test/
+}
+says() {
+    local words=() word
+    while [ "$1" != -- ]; do words+=("$1"); shift; done
+    shift
+    run --separate-stderr "$@"
+    echo "status $status: $stderr"
+    [ "$status" -eq 0 ] || return 1
+    for word in "${words[@]}"; do
+        [[ $stderr == *"$word"* ]] || { echo "not said: $word"; return 1; }
+    done
+}
+
+@test "JPEG and PNG of several sizes, turned and gray, become one size" {
+    jpeg
+    photos
+    refused 2 "one size" "--size 32" -- kd-data inspect images:p
+    fact images:p --size 32 |
+        jq -e '.n == 4 and .shape == [3,32,32] and .class_names == ["cat","dog"]'
+    [ "$(fact images:p --size 48x64 --color gray | jq -c .shape)" = '[1,48,64]' ]
+    want=$(fact images:p --size 32 | jq .pixels)
+    [ "$(fact images:p --size 32 --threads 1 | jq .pixels)" = "$want" ]
+    for how in "--fit contain" "--fit stretch" "--filter lanczos"; do
+        [ "$(fact images:p --size 32 $how | jq .pixels)" != "$want" ]
+    done
+    refused 2 "data.size" "48x" -- kd-data inspect images:p --size 48x
+    refused 2 "data.background" -- kd-data inspect images:p --size 8 --background blue
+}
+
+@test "rubbish is passed over with one line, broken pictures are named, or passed over when told" {
+    jpeg
+    photos
+    mkdir p/.git p/cat/@eaDir p/__MACOSX p/empty
+    : >p/cat/Thumbs.db
+    touch p/dog/desktop.ini p/dog/.hidden p/cat/@eaDir/x.jpg
+    echo hello >p/cat/notes.txt
+    says "passed over 1 files" "notes.txt" "p/empty: no pictures" \
+        -- kd-data inspect images:p --size 32
+    [ "${#stderr_lines[@]}" -eq 2 ]
+    [ "$(fact images:p --size 32 | jq .n)" -eq 4 ]
+    rmdir p/empty
+    rm p/cat/notes.txt
+    head -c 300 "$pictures/rgb.jpg" >p/cat/3.jpg
+    head -c 40 "$pictures/scene.png" >p/dog/3.png
+    touch p/dog/4.png
+    printf 'GIF89axxxxxxxxxxxx' >p/dog/5.gif
+    refused 1 "p/dog/4.png" "it is empty" "p/dog/5.gif" "a GIF picture" "--skip-broken" \
+        -- kd-data inspect images:p --size 32
+    rm p/dog/4.png p/dog/5.gif
+    refused 1 "2 pictures" "p/cat/3.jpg: broken JPEG" "p/dog/3.png: broken PNG" \
+        -- kd-data inspect images:p --size 32
+    [ "$(fact images:p --size 32 --skip-broken | jq -c '[.n, .skipped]')" = '[4,2]' ]
+}
+
+@test "what a picture is called does not matter, what it is does" {
+    jpeg
+    photos
+    want=$(fact images:p --size 32 | jq .pixels)
+    mv p/cat/1.jpg p/cat/1.png
+    [ "$(fact images:p --size 32 | jq .pixels)" = "$want" ]
+    mv p/dog/2.png p/dog/2.JPEG
+    [ "$(fact images:p --size 32 | jq .pixels)" = "$want" ]
+}
+
+@test "pictures in folders of a class, links to files, links to nothing" {
+    digits_made
+    mkdir -p n/a/deep/er n/b
+    cp "$(ls made/test/0/*.png | head -1)" n/a/deep/er/1.png
+    cp "$(ls made/test/1/*.png | head -1)" n/b/1.png
+    ln -s "$PWD/n/b/1.png" n/b/2.png
+    [ "$(fact images:n | jq -c '[.n, .counts]')" = '[3,[1,2]]' ]
+    ln -s nowhere n/c
+    refused 1 "n/c: a link to nothing" -- kd-data inspect images:n
+    rm n/c
+    ln -s nowhere n/b/3.png
+    refused 1 n/b/3.png -- kd-data inspect images:n
+}
+
+@test "splits as people name them" {
+    digits_made
+    for split in training Testing; do mkdir -p s/$split; cp -r made/test/{0,1} s/$split; done
+    [ "$(fact images:s:test | jq -c '[.split, .classes]')" = '["test",2]' ]
+    [ "$(fact images:s | jq -r .split)" = train ]
+    mv s/Testing s/val
+    says "s/val is not used" -- kd-data inspect images:s
+    says "s/val is taken for it" -- kd-data inspect images:s:test
+    [ "$(fact images:s/val:test | jq .n)" -gt 0 ]
+    mv s/val s/other
+    mv s/training s/one
+    refused 1 "one and other hold the same folders" -- kd-data inspect images:s
+}
+
+@test "folders whose names are numbers are sorted as numbers" {
+    digits_made
+    mkdir f
+    for i in 0 1 2 10 11; do
+        mkdir f/$i
+        png f/$i/1.png "$((i % 10))/$(ls made/test/$((i % 10)) | head -1)"
+    done
+    [ "$(fact images:f | jq -c .class_names)" = '["0","1","2","10","11"]' ]
+    mv f/2 f/x
+    [ "$(fact images:f | jq -c .class_names)" = '["0","1","10","11","x"]' ]
+}
+
+@test "the cache: the same pixels, at once, and anew when a file has changed" {
+    digits_made
+    export KD_CACHE=$PWD/cache
+    want=$(fact images:made/test | jq .pixels)
+    [ "$(ls cache | wc -l)" -eq 1 ]
+    [ "$(fact images:made/test | jq .pixels)" = "$want" ]
+    # what is in the cache is what is taken
+    cp "$(ls made/test/1/*.png | head -1)" "$(ls made/test/0/*.png | head -1)"
+    [ "$(fact images:made/test | jq .pixels)" != "$want" ]
+    [ "$(ls cache | wc -l)" -eq 2 ]
+    for f in cache/*; do head -c 100 "$f" >cut; cp cut "$f"; done
+    [ "$(fact images:made/test | jq .n)" -gt 0 ]
+}
+
+@test "a model keeps how pictures become its input, and every program applies it" {
+    digits_made
+    kd-train-teacher --data images:made/test:train --size 12 --color rgb --layers 4 --epochs 1 \
+        -o t.safetensors -q
+    [ "$(meta t.safetensors kd.preprocess)" = '{"size":"12","color":"rgb"}' ]
+    [ "$(meta t.safetensors kd.class_names | jq length)" -eq 10 ]
+    kd-eval t.safetensors --data images:made/test:test --json | jq -e '.n > 0'
+    kd-soften -m t.safetensors --data images:made/test:train -o s.safetensors -q
+    kd-train-student --data images:made/test:train --size 12 --color rgb -S s.safetensors \
+        --layers 4 --epochs 1 -o student.safetensors -q
+    [ "$(meta student.safetensors kd.preprocess)" = '{"size":"12","color":"rgb"}' ]
+}
