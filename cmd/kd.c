@@ -274,6 +274,7 @@ static int complete(const char *folder, int n, char **words)
 int main(int argc, char **argv)
 {
     struct kd_err err = {0};
+    kd_descriptors_reserve();
     if (argc < 2) return show_jobs();
     const char *name = argv[1], *folder = kd_program_folder(argv[0], &err);
     if (!folder) return fail(1, &err);

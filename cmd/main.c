@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { HELP_WIDTH = 80 };
@@ -67,17 +68,28 @@ static void on_stop(int signal_number)
     kd_stopping = signal_number;
 }
 
+/* The reader is gone: an end, as usual, but without leaving half-written files. */
+static void on_pipe(int signal_number)
+{
+    kd_outfile_abandon_all();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+/* A lost terminal and a batch system's limit end a program as a request does. */
 static void signals_set(void)
 {
-    static const int stops[] = {SIGINT, SIGTERM};
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU};
     struct sigaction action = {.sa_handler = on_stop}, old;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
         if (sigaction(stops[i], NULL, &old) == 0 &&
             old.sa_handler != SIG_IGN) /* nohup and the like */
             sigaction(stops[i], &action, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    action.sa_handler = on_pipe;
+    sigaction(SIGPIPE, &action, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond `ulimit -f` is then an error of write() */
+    kd_stop_watch(&kd_stopping);
 }
 
 int kd_print(struct kd_err *err, const char *format, ...)
@@ -278,9 +290,19 @@ static struct kd_opt_section *sections_make(struct kd_invocation *inv, struct kd
     return s;
 }
 
+/* Under a limit of address space OpenBLAS may have fewer threads than it believes, for which its
+ * exit handler then waits for ever. */
+static int leave(int status)
+{
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) _exit(status);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct kd_err err = {0};
+    kd_descriptors_reserve();
     struct kd_invocation inv = {.program = argc > 0 ? argv[0] : ""};
     struct kd_opt_section *sections = sections_make(&inv, &err);
     int status = sections ? work(&inv, sections, argc, argv, &err) : -1;
@@ -293,6 +315,9 @@ int main(int argc, char **argv)
     if (sections) kd_opts_release(sections);
     kd_free(sections);
     kd_free(inv.options);
-    if (kd_stopping) return 128 + kd_stopping;
-    return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;
+    fflush(stderr);
+    return leave(kd_stopping                ? 128 + kd_stopping
+                 : status == 0              ? 0
+                 : err.kind == KD_ERR_USAGE ? 2
+                                            : 1);
 }

@@ -19,16 +19,80 @@ static const char *shown(const char *path, const char *instead)
     return strcmp(path, "-") == 0 ? instead : path;
 }
 
+void kd_descriptors_reserve(void)
+{
+    /* The other way round: reading what is to be written, and so on, is an error. */
+    static const int ways[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            int got = open("/dev/null", ways[fd]);
+            if (got >= 0 && got != fd) close(got); /* cannot be: the lowest is given */
+        }
+}
+
 /* ---- reading ---- */
+
+static const volatile int *_Atomic stop_flag;
+
+void kd_stop_watch(const volatile int *flag)
+{
+    atomic_store(&stop_flag, flag);
+}
+
+bool kd_stop_asked(void)
+{
+    const volatile int *flag = atomic_load(&stop_flag);
+    return flag && *flag;
+}
+
+/* Waits until a pipe is ready, by short waits, since a signal may come between a look at the flag
+ * and the wait. False, with errno EINTR, where the program is asked to stop. */
+static bool wait_ready(int fd, short events)
+{
+    enum { A_WHILE = 100 };
+    struct pollfd p = {.fd = fd, .events = events};
+    for (;;) {
+        if (kd_stop_asked()) {
+            errno = EINTR;
+            return false;
+        }
+        int n = poll(&p, 1, A_WHILE);
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return true; /* what is wrong the call itself says */
+    }
+}
 
 /* True where the call that set errno is to be made again: it was interrupted, or the descriptor is
  * non-blocking (a pipe shared with an event loop) and is ready by now. */
 static bool again(int fd, short events)
 {
-    if (errno == EINTR) return true;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return false;
-    struct pollfd p = {.fd = fd, .events = events};
-    return poll(&p, 1, -1) > 0 || errno == EINTR;
+    if (errno == EINTR) return !kd_stop_asked();
+    return (errno == EAGAIN || errno == EWOULDBLOCK) && wait_ready(fd, events);
+}
+
+static bool is_pipe(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static bool is_fifo(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* A named pipe without its other end makes a blocking open() wait. */
+static int open_waiting(const char *path, int flags)
+{
+    int fd;
+    for (;;) {
+        fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 || (errno != EINTR && errno != ENXIO)) return fd;
+        if (errno == ENXIO && !is_fifo(path)) return fd;
+        if (kd_stop_asked()) return -1;
+        if (errno == ENXIO) poll(NULL, 0, 50); /* no reader yet */
+    }
 }
 
 static int room_for(struct kd_bytes *b, size_t room, const char *name, struct kd_err *err)
@@ -71,6 +135,7 @@ static int read_all(int fd, const char *name, size_t expected, size_t limit, str
                     struct kd_err *err)
 {
     size_t room = expected + 2 < 65536 ? 65536 : expected + 2;
+    const bool pipe = is_pipe(fd);
     if (room_for(out, room, name, err) < 0) return -1;
     for (;;) {
         if (out->room - out->size < 2) {
@@ -78,6 +143,7 @@ static int read_all(int fd, const char *name, size_t expected, size_t limit, str
             if (room_for(out, more, name, err) < 0) return -1;
         }
         size_t want = out->room - out->size - 1;
+        if (pipe && !wait_ready(fd, POLLIN)) return kd_fail(err, "%s: stopped while reading", name);
         ssize_t got = read(fd, out->data + out->size, want < PIECE ? want : PIECE);
         if (got < 0 && again(fd, POLLIN)) continue;
         if (got < 0) return kd_fail_errno(err, "%s: cannot read at byte %zu", name, out->size);
@@ -99,9 +165,7 @@ static int open_input(const char *path, struct kd_err *err)
         return STDIN_FILENO;
     }
     if (!*path) return kd_fail_usage(err, "the name of a file to read is empty");
-    int fd;
-    do fd = open(path, O_RDONLY | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
+    const int fd = open_waiting(path, O_RDONLY);
     if (fd >= 0) return fd;
     if (errno == ENOENT) return kd_fail_missing(err, path, "there is no such file");
     return kd_fail_errno(err, "%s: cannot open for reading", path);
@@ -217,7 +281,10 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
                            KD_TEMPORARIES);
         }
         f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->fd >= 0) return 0;
+        if (f->fd >= 0) {
+            kd_temporary_lock(f->fd);
+            return 0;
+        }
         int why = errno;
         kd_temporary_forget(f->temporary);
         f->temporary = NULL;
@@ -235,8 +302,7 @@ static int open_over(struct kd_outfile *f, const struct stat *st, struct kd_err 
     if (access(f->path, W_OK) < 0)
         return kd_fail_errno(err, "%s: cannot replace this file", f->path);
     if (!S_ISREG(st->st_mode)) {
-        do f->fd = open(f->path, O_WRONLY | O_CLOEXEC);
-        while (f->fd < 0 && errno == EINTR);
+        f->fd = open_waiting(f->path, O_WRONLY);
         return f->fd < 0 ? kd_fail_errno(err, "%s: cannot open for writing", f->path) : 0;
     }
     char *real = realpath(f->path, NULL);
@@ -284,8 +350,13 @@ int kd_outfile_open(struct kd_outfile *f, const char *path, struct kd_err *err)
 int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct kd_err *err)
 {
     const char *p = data;
+    /* What a pipe has room for when it is ready; a longer write could wait for its reader. */
+    const bool pipe = is_pipe(f->fd);
+    const size_t piece = pipe ? PIPE_BUF : PIECE;
     while (size > 0) {
-        ssize_t n = write(f->fd, p, size < PIECE ? size : PIECE);
+        if (pipe && !wait_ready(f->fd, POLLOUT))
+            return kd_fail(err, "%s: stopped while writing", f->path);
+        ssize_t n = write(f->fd, p, size < piece ? size : piece);
         if (n < 0 && again(f->fd, POLLOUT)) continue;
         if (n < 0) return kd_fail_errno(err, "%s: cannot write", f->path);
         p += n;
@@ -296,6 +367,7 @@ int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct
 
 int kd_file_write_part(const char *path, const void *data, size_t size, struct kd_err *err)
 {
+    if (kd_stop_asked()) return kd_fail(err, "%s: stopped before it was written", path);
     struct kd_outfile f = {.fd = -1, .path = kd_strdup(path, err)};
     if (!f.path) return -1;
     do f.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

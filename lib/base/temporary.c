@@ -4,10 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,37 +46,39 @@ void kd_outfile_abandon_all(void)
     errno = saved;
 }
 
-/* Folders may be shared by machines, whose processes one cannot ask after: names hold the machine's
- * (FNV-1a). */
-static unsigned machine(void)
-{
-    char name[256] = "";
-    unsigned hash = 2166136261u;
-    if (gethostname(name, sizeof name - 1) < 0) name[0] = '\0';
-    for (const char *p = name; *p; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
-    return hash;
-}
-
 char *kd_temporary_name(const char *folder, struct kd_err *err)
 {
     struct timespec now = {0};
     clock_gettime(CLOCK_REALTIME, &now);
-    return kd_format(err, "%s.kd-%ld-%llx%08lx%08x.tmp", folder, (long)getpid(),
-                     (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec, machine());
+    return kd_format(err, "%s.kd-%ld-%llx%08lx.tmp", folder, (long)getpid(),
+                     (unsigned long long)now.tv_sec, (unsigned long)now.tv_nsec);
 }
 
-/* The process in a name that kd_temporary_name gave on this machine, or 0 for any other name. */
-static long writer_of(const char *name)
+/* A name as kd_temporary_name gives them, or gave them before. */
+static bool is_temporary(const char *name)
 {
-    long writer = 0;
-    if (strncmp(name, ".kd-", 4) != 0) return 0;
-    const char *p = name + 4;
-    for (; *p >= '0' && *p <= '9' && writer < 1000000000L; p++) writer = 10 * writer + (*p - '0');
-    if (*p != '-') return 0;
-    char end[16];
-    size_t hex = strspn(p + 1, "0123456789abcdef");
-    snprintf(end, sizeof end, "%08x.tmp", machine());
-    return hex > 16 && strcmp(p + 1 + hex - 8, end) == 0 ? writer : 0;
+    if (strncmp(name, ".kd-", 4) != 0) return false;
+    const size_t digits = strspn(name + 4, "0123456789");
+    if (digits == 0 || name[4 + digits] != '-') return false;
+    const char *p = name + 4 + digits + 1;
+    const size_t hex = strspn(p, "0123456789abcdef");
+    return hex > 8 && strcmp(p + hex, ".tmp") == 0;
+}
+
+/* Who writes holds a lock on the temporary itself, whatever machine or container it is on; the
+ * kernel takes it away with the process. Without locks (some network disks) nothing is removed. */
+int kd_temporary_lock(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB);
+}
+
+/* Open, and locked by us: nobody writes it. -1: somebody does, or it cannot be told. */
+static int take_leaving(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || kd_temporary_lock(fd) == 0) return fd;
+    close(fd);
+    return -1;
 }
 
 enum { DEPTH = 3 }; /* of folders in a temporary one */
@@ -96,9 +98,39 @@ static void remove_tree(const char *folder, unsigned depth)
     rmdir(folder);
 }
 
+/* Temporary folders and what locks them, until they are in place or gone. */
+static struct {
+    char *_Atomic name;
+    int fd;
+} folders[8];
+
+static void folder_lock(char *name)
+{
+    const int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    kd_temporary_lock(fd);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *none = NULL;
+        if (!atomic_compare_exchange_strong(&folders[i].name, &none, name)) continue;
+        folders[i].fd = fd;
+        return;
+    }
+    close(fd); /* more at once than kd makes: without a lock, then */
+}
+
+static void folder_unlock(const char *name)
+{
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (atomic_load(&folders[i].name) == name) {
+            close(folders[i].fd);
+            atomic_store(&folders[i].name, NULL);
+        }
+}
+
 void kd_folder_discard(const char *temporary)
 {
     remove_tree(temporary, DEPTH);
+    folder_unlock(temporary);
 }
 
 char *kd_folder_begin(const char *beside, struct kd_err *err)
@@ -110,32 +142,44 @@ char *kd_folder_begin(const char *beside, struct kd_err *err)
         *folder && kd_folders_make(folder, err) < 0 ? NULL : kd_temporary_name(folder, err);
     if (name) kd_leftovers_sweep(folder);
     kd_free(folder);
-    if (!name || mkdir(name, 0777) == 0) return name;
+    if (!name) return NULL;
+    if (mkdir(name, 0777) == 0) {
+        folder_lock(name);
+        return name;
+    }
     kd_fail_errno(err, "%s: cannot make this folder", name);
     kd_free(name);
     return NULL;
 }
 
 /* All its files at once: an fsync for each of thousands would take minutes. */
-static void sync_all(const char *folder)
+static int sync_all(const char *folder, struct kd_err *err)
 {
 #ifdef __linux__
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || syncfs(fd) < 0) sync();
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = fd < 0 ? -1 : syncfs(fd);
+    if (status < 0 && fd >= 0 && errno == ENOSYS) {
+        sync();
+        status = 0;
+    }
+    if (status < 0) kd_fail_errno(err, "%s: cannot write", folder);
     if (fd >= 0) close(fd);
+    return status;
 #else
-    (void)folder;
+    (void)folder, (void)err;
     sync();
+    return 0;
 #endif
 }
 
 int kd_folder_commit(const char *temporary, const char *path, struct kd_err *err)
 {
-    sync_all(temporary);
-    if (rename(temporary, path) == 0) return 0;
-    kd_fail_errno(err, "%s: cannot put the new folder in place", path);
-    kd_folder_discard(temporary);
-    return -1;
+    int status = sync_all(temporary, err);
+    if (status == 0 && rename(temporary, path) < 0)
+        status = kd_fail_errno(err, "%s: cannot put the new folder in place", path);
+    if (status < 0) kd_folder_discard(temporary);
+    folder_unlock(temporary);
+    return status;
 }
 
 /* Once for each folder that is written to, or nearly: the one before is remembered. Own files,
@@ -160,13 +204,14 @@ void kd_leftovers_remove(const char *folder, time_t until)
     struct kd_err ignored;
     struct stat st;
     while (dir && (entry = readdir(dir))) {
-        long writer = writer_of(entry->d_name);
-        if (!writer || (writer != getpid() && (kill((pid_t)writer, 0) == 0 || errno != ESRCH)))
-            continue;
+        if (!is_temporary(entry->d_name)) continue;
         char *path = kd_path_join(&ignored, folder, entry->d_name);
-        if (path && lstat(path, &st) == 0 && st.st_mtime <= until) {
+        const int fd =
+            path && lstat(path, &st) == 0 && st.st_mtime <= until ? take_leaving(path) : -1;
+        if (fd >= 0) {
             if (S_ISREG(st.st_mode)) unlink(path);
             if (S_ISDIR(st.st_mode)) kd_folder_discard(path);
+            close(fd);
         }
         kd_free(path);
     }

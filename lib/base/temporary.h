@@ -12,6 +12,9 @@ void kd_temporary_forget(char *name);
 /* A name in `folder` ("" or with its last slash) that no other process and no other moment gives.
  */
 char *kd_temporary_name(const char *folder, struct kd_err *err);
+/* Marks the open temporary as being written, as long as this process lives. 0, or -1 where somebody
+ * else has it or there are no locks. */
+int kd_temporary_lock(int fd);
 /* Before a file is made in a folder: what killed processes left there goes. */
 void kd_leftovers_sweep(const char *folder);
 #endif

@@ -25,6 +25,16 @@ int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd
 /* The first `size` bytes of a file, or as many as it has. */
 int kd_file_start(const char *path, void *out, size_t size, size_t *got, struct kd_err *err);
 
+/* First of all in a program: descriptors 0, 1 and 2, where they are closed, are taken, so that no
+ * file gets them and finds in it what was printed. Reading and printing through them fails. */
+void kd_descriptors_reserve(void);
+
+/* The flag that a program's signal handler sets. Once it is set, waiting for a pipe (for data, for
+ * a reader, for the other end of a named one) ends with an error, as does the writing of a folder's
+ * files. One program, one flag. */
+void kd_stop_watch(const volatile int *flag);
+bool kd_stop_asked(void);
+
 struct kd_outfile {
     int fd;
     char *path, *temporary;
@@ -52,7 +62,8 @@ void kd_folder_discard(const char *temporary);
  * is about to end the process. */
 void kd_outfile_abandon_all(void);
 /* Removes the temporaries, files and folders, that killed processes left in a folder ("": this
- * one): last written by then, with the name kd gives them, and their process no longer there. */
+ * one): last written by then, with the name kd gives them, and locked by nobody, since whoever
+ * writes a temporary holds a lock on it. */
 void kd_leftovers_remove(const char *folder, time_t until);
 
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */

@@ -1,0 +1,145 @@
+#!/usr/bin/env bats
+# What must hold whatever a shell, a terminal, a batch system or another process does: closed
+# descriptors, signals while a program waits, what killed processes left, little memory.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    unset OPENBLAS_CORETYPE
+    cd "$BATS_FILE_TMPDIR"
+    kd-data convert digits:train digits:test --fraction 0.02 --to idx -o set --quiet >/dev/null
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet --no-provenance -o T >/dev/null
+    kd-soften --model T --data idx:set -o soft --quiet --no-provenance >/dev/null
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_TEST_TMPDIR"
+    for f in set T soft; do cp -r "$BATS_FILE_TMPDIR/$f" .; done
+}
+
+@test "closed descriptors: files are whole, and a result that cannot be printed is an error" {
+    # closed DESCRIPTORS COMMAND...: runs it with these closed; its status
+    closed() {
+        local which=$1 status=0
+        shift
+        (
+            [[ $which != *0* ]] || exec 0<&-
+            [[ $which != *1* ]] || exec 1>&-
+            [[ $which != *2* ]] || exec 2>&-
+            exec "$@"
+        ) || status=$?
+        echo "$status" >status
+    }
+    for which in 0 1 2 01 02 12 012; do
+        rm -rf out
+        mkdir out
+        closed $which kd-soften --model T --data idx:set -o out/s --quiet --no-provenance >printed
+        cmp out/s soft
+        closed $which kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet \
+            --no-provenance -o out/T >>printed
+        [[ $which == *1* ]] && [ "$(cat status)" -eq 1 ] || [ "$(cat status)" -eq 0 ]
+        cmp out/T/model.safetensors T/model.safetensors
+        for command in 'kd-eval T --data idx:set:test' 'kd-data inspect idx:set' 'kd --help' \
+            'kd-report --log T' 'kd-eval --version' 'kd-correct --help'; do
+            closed $which $command >>printed 2>said
+            [[ $which == *1* ]] && [ "$(cat status)" -eq 1 ] || [ "$(cat status)" -eq 0 ] ||
+                { echo "$which: $command: $(cat status) $(cat said)" >&2; false; }
+            [[ $which != 1 ]] || grep -q 'standard output: ' said
+        done
+    done
+}
+
+
+# Processes in the background ignore INT and QUIT: env gives these back.
+# ends SIGNAL PID: within two seconds after it, with the status that tells it
+ends() {
+    local status=0 from
+    kill -"$1" "$2"
+    from=$(date +%s%N)
+    wait "$2" || status=$?
+    [ $((($(date +%s%N) - from) / 1000000)) -lt 2000 ] || { echo "$1: slow" >&2; return 1; }
+    [ "$status" -eq $((128 + $(kill -l "$1"))) ] || { echo "$1: status $status" >&2; false; }
+}
+
+@test "one signal ends a program that waits for a pipe, with nothing left" {
+    env --default-signal=INT true 2>/dev/null || skip "env(1) cannot give signals back"
+    mkfifo fifo
+    for signal in HUP INT QUIT TERM XCPU; do
+        for command in "kd-eval fifo" "kd-soften --model fifo --data idx:set -o out" \
+            "kd-soften --model T --data idx:set -o fifo" "kd-train-teacher fifo" \
+            "kd-data inspect tensors:fifo"; do
+            env --default-signal=INT,QUIT $command >/dev/null 2>said &
+            sleep 0.15
+            ends $signal $!
+            [ "$(wc -l <said)" -le 1 ]
+        done
+        mkfifo held # somebody has it open and says nothing
+        sleep 20 >held &
+        holder=$!
+        env --default-signal=INT,QUIT kd-eval - <held >/dev/null 2>said &
+        sleep 0.15
+        ends $signal $!
+        kill $holder
+        wait $holder || true
+        rm held
+    done
+    rm fifo said
+    [ "$(ls -A)" = $'T\nset\nsoft' ]
+}
+
+@test "a lost terminal, a batch limit and a quit end a training as a request does" {
+    for signal in HUP XCPU QUIT TERM; do
+        env --default-signal=INT,QUIT kd-train-teacher --data idx:set --layers 64 \
+            --epochs 100000 --quiet -o out >/dev/null &
+        for _ in $(seq 100); do [ -s out/log.jsonl ] && break; sleep 0.05; done
+        ends $signal $!
+        [ -s out/checkpoint.safetensors ] # and it can be gone on with
+        [ ! -e out/.kd-lock ]
+        [ -z "$(find out -name '.kd-*')" ]
+        rm -r out
+    done
+}
+
+@test "a reader that goes away leaves no temporary files" {
+    status=0
+    (
+        trap - PIPE
+        kd-soften --model T --data idx:set -o - --quiet | true
+        exit "${PIPESTATUS[0]}"
+    ) || status=$?
+    [ "$status" -eq 141 ] || [ "$status" -eq 0 ]
+    [ -z "$(find . -name '.kd-*')" ]
+}
+
+@test "what killed writers left goes, whoever they were; what is being written stays" {
+    mkdir out
+    # of another process, another machine, another time: their names say nothing that counts
+    touch -d '1 hour ago' out/.kd-1-65670000000000000000000012345678.tmp
+    touch -d '1 hour ago' out/.kd-$$-656700000000000000000001.tmp
+    mkdir out/.kd-99999-656700000000000000000002.tmp
+    touch out/.kd-99999-656700000000000000000002.tmp/part
+    touch -d '1 hour ago' out/.kd-99999-656700000000000000000002.tmp
+    touch -d '1 hour ago' out/.kd-mine.tmp out/.kd-1-held.tmp out/notes.tmp
+    touch -d '1 hour ago' out/.kd-1-656700000000000000000003.tmp
+    # a writer, alive in whatever namespace, has its lock
+    exec 9>>out/.kd-1-656700000000000000000003.tmp
+    touch -d '1 hour ago' out/.kd-1-656700000000000000000003.tmp
+    flock -n 9
+    kd-soften --model T --data idx:set -o out/s --quiet >/dev/null
+    [ "$(cd out && ls -A | sort)" = "$(printf '%s\n' .kd-1-656700000000000000000003.tmp \
+        .kd-1-held.tmp .kd-mine.tmp notes.tmp s | sort)" ]
+    exec 9>&-
+    kd-soften --model T --data idx:set -o out/s --quiet >/dev/null
+    [ ! -e out/.kd-1-656700000000000000000003.tmp ]
+}
+
+@test "with little address space programs end all the same" {
+    [ -z "${SANITIZED:-}" ] && case $KD_BIN in *asan* | *tsan* | *leak*) skip "sanitizers" ;; esac
+    for kb in 100000 130000 160000 200000; do
+        for command in 'kd-eval --version' 'kd-data inspect idx:set' 'kd-report --log T'; do
+            status=0
+            (ulimit -v $kb && exec timeout 10 $command) >/dev/null 2>&1 || status=$?
+            [ "$status" -le 2 ] || [ "$status" -eq 127 ] ||
+                { echo "$kb: $command: $status" >&2; false; }
+        done
+    done
+}
