@@ -269,7 +269,7 @@ BINDIR := $(DESTDIR)$(PREFIX)/bin
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include
 MANDIR := $(DESTDIR)$(PREFIX)/share/man
-HEADERS := $(filter-out include/kd/report/%,$(wildcard include/kd/*/*.h))
+HEADERS := include/kd/kd.h include/kd/base/err.h
 PAGES   := $(wildcard cmd/*.[1357])
 # Shells find the completion of a command in a file of its name.
 BASHDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions

@@ -34,33 +34,6 @@ setup() {
     [ "$(find "$DEST" -type f | grep -cv "^$DEST$PREFIX/")" -eq 0 ]
 }
 
-@test "a program is compiled against the library by pkg-config alone" {
-    cat >use.c <<'C'
-#include <kd/nn/model.h>
-#include <stdio.h>
-int main(int argc, char **argv)
-{
-    struct kd_err err = {0};
-    struct kd_model model;
-    if (argc != 2 || kd_model_read(argv[1], &model, &err) < 0)
-        return fprintf(stderr, "%s\n", err.text), 1;
-    printf("%zu %s\n", model.net->parameters, model.fingerprint);
-    kd_model_release(&model);
-}
-C
-    export PKG_CONFIG_PATH="$DEST$PREFIX/lib/pkgconfig"
-    [ "$(pkg-config --modversion kd)" = "$(cat "$SOURCE/VERSION")" ]
-    [ "$(pkg-config --variable=prefix kd)" = "$PREFIX" ]
-    flags=$(pkg-config --define-variable=prefix="$DEST$PREFIX" --cflags --libs kd)
-    cc -std=c11 -Wall -Werror use.c $flags -o use
-    kd-train-teacher --data digits --fraction 0.02 --layers 4 --epochs 1 --quiet --json \
-        -o m.safetensors >line
-    [ "$(./use m.safetensors)" = "3190 $(jq -r .fingerprint line)" ]
-    run --separate-stderr ./use missing
-    [ "$status" -eq 1 ]
-    [ "$stderr" = "missing: there is no such file" ]
-}
-
 @test "every installed header can be included by itself" {
     flags=$(PKG_CONFIG_PATH="$DEST$PREFIX/lib/pkgconfig" pkg-config \
         --define-variable=prefix="$DEST$PREFIX" --cflags kd)

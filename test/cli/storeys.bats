@@ -21,13 +21,15 @@ allowed() {
 breaches() {
     local file storey line name s
     cd "$1"
-    find lib include/kd -name '*.[ch]' | sort | while read -r file; do
+    # The public face, kd/kd.h, stands before the storeys: only its own file in nn/ knows it.
+    find lib include/kd -name '*.[ch]' | grep -vx 'include/kd/kd.h' | sort | while read -r file; do
         storey=${file#lib/} storey=${storey#include/kd/} storey=${storey%%/*}
         [ -n "$(allowed "$storey")" ] || echo "$file: no storey of this name"
         grep -hoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+' "$file" |
             sed 's/.*["<]//' |
             while read -r name; do
                 case $name in
+                kd/kd.h) [ "$file" = lib/nn/predictor.c ] || echo "$file: $name is for users" ;;
                 kd/*)
                     s=${name#kd/} s=${s%%/*}
                     [[ " $(allowed "$storey") " == *" $s "* ]] ||
