@@ -48,8 +48,8 @@ static const struct {
     {"Read the teacher's log", "kd report --log runs/digits/teacher/s1"},
     {"Make a student on the spot and test it",
      "kd train-student --data digits --layers 32 --epochs 5 "
-     "--soft-targets runs/digits/soft/s1/teacher.safetensors && kd eval runs/quick"},
-    {"Read its log", "kd report --log runs/quick"},
+     "--soft-targets runs/digits/soft/s1/teacher.safetensors && kd eval runs/latest"},
+    {"Read its log", "kd report --log runs/latest"},
     {"Make a spreadsheet with analysis", "kd report runs/digits --csv -o digits.csv"},
 };
 

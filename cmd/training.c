@@ -5,6 +5,7 @@
 #include "kd/train/tasks.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define OPTION(field) offsetof(struct training_options, field)
 static const struct kd_option rows[] = {
@@ -30,6 +31,8 @@ static const struct kd_option rows[] = {
      .help = "pass over models that are there and were made from the same configuration, data and "
              "teachers",
      .also = "skip-existing incremental"},
+    {"overwrite", 0, NULL, KD_OPT_BOOL, OPTION(overwrite),
+     .help = "replace models that are there and were made otherwise"},
     {"list", 0, NULL, KD_OPT_BOOL, OPTION(list),
      .help = "print the options of each training, one a line, parents first, and train nothing",
      .more = "Words are quoted as the shell and `xargs`(1) read them."},
@@ -188,6 +191,7 @@ static struct kd_training begin(struct training *w, const struct kd_task *task)
                                 .targets = &w->targets,
                                 .command = w->inv->command,
                                 .resume = w->o->resume,
+                                .replace = w->o->update || w->o->overwrite,
                                 .pool = w->inv->pool,
                                 .stop = &kd_stopping,
                                 .progress = &w->inv->progress,
@@ -228,8 +232,13 @@ static int correct(struct training *w, const struct kd_task *task, bool only_ask
             err, "%s: not there yet; train it with kd-train-student %s --student %s --seed %llu",
             from, w->x->path, job->correct.of, (unsigned long long)task->seed);
     if (status == 0) status = kd_model_read(from, &model, err);
-    if (status == 0 && w->o->update)
-        status = kd_correct_is_current(path, &model, job->name, &job->correct) ? 1 : 0;
+    const bool ask = w->o->update || (!only_ask && !w->o->overwrite && kd_path_exists(path));
+    const bool current =
+        status == 0 && ask && kd_correct_is_current(path, &model, job->name, &job->correct);
+    if (status == 0 && current && w->o->update) status = 1;
+    if (status == 0 && ask && !current && !w->o->update)
+        status = kd_fail(
+            err, "%s: is there and was made otherwise; --update or --overwrite replaces it", path);
     if (status == 0 && !only_ask && job->correct.by == KD_BY_TRANSFER && job->distilled) {
         status = prepare(w, task, &t, err);
         q.targets = t.targets;
@@ -240,23 +249,100 @@ static int correct(struct training *w, const struct kd_task *task, bool only_ask
     return kd_task_context(w->tasks, task, status, err);
 }
 
+/* ---- what is there already ---- */
+
+/* A model that was made otherwise stays, unless the command says that it may go. 1: there is
+ * nothing to do. */
+static int spare(struct training *w, struct kd_training *t, struct kd_err *err)
+{
+    int current = kd_training_is_current(t, err);
+    if (current < 0 || w->o->update || w->o->overwrite)
+        return w->o->update ? current : current < 0 ? -1 : 0;
+    const bool goes_on = w->o->resume && (current || t->why[0]) && t->at.checkpoint;
+    int interrupted = goes_on ? kd_training_is_interrupted(t, err) : 0;
+    if (interrupted) return interrupted < 0 ? -1 : 0;
+    if (current && w->o->resume) {
+        kd_say(w->inv, "%s: its training has ended; --overwrite trains anew", t->at.model);
+        return 1;
+    }
+    if (!t->why[0]) return 0;
+    return kd_fail(err,
+                   "%s: is there and was made otherwise: %s; --resume goes on with a training that "
+                   "was stopped, --update or --overwrite replaces it, another -o keeps both",
+                   t->at.model, t->why);
+}
+
+/* What is made on the spot gets a place of its own: runs/quick, or the first of runs/quick-2 ...
+ * that is free, or holds what is asked for. *place is the caller's. */
+static int find_quick(struct training *w, struct kd_training *t, char **place, struct kd_err *err)
+{
+    const char *below = t->output + strlen(w->x->folder); /* "" or "/teacher/s1" */
+    char *at = kd_strdup(t->output, err);
+    for (unsigned n = 2; at; n++) {
+        t->output = at;
+        int mine = kd_training_is_current(t, err);
+        if (mine == 0 && w->o->resume && (mine = kd_training_is_interrupted(t, err)) == 0)
+            mine = !t->why[0] && t->at.checkpoint && !kd_path_exists(t->at.checkpoint);
+        else if (mine == 0)
+            mine = !t->why[0];
+        if (mine) {
+            *place = at;
+            return mine < 0 ? -1 : 0;
+        }
+        kd_free(at);
+        at = kd_format(err, "%s-%u%s", w->x->folder, n, below);
+    }
+    return -1;
+}
+
+/* runs/latest, for whoever goes on with what was just made. A folder without links is no reason to
+ * fail. */
+static int name_latest(const struct training *w, const char *place, struct kd_err *err)
+{
+    const size_t head = strlen(w->x->folder) - strlen(w->x->name);
+    const char *run = place + head;
+    char *link_to = kd_format(err, "%.*s", (int)strcspn(run, "/"), run);
+    char *path = link_to ? kd_format(err, "%.*s%s", (int)head, place, KD_RUN_LATEST) : NULL;
+    char *made = path ? kd_format(err, "%s.%ld", path, (long)getpid()) : NULL;
+    if (made && symlink(link_to, made) == 0 && rename(made, path) < 0) unlink(made);
+    int status = made ? 0 : -1;
+    kd_free(link_to);
+    kd_free(path);
+    kd_free(made);
+    return status;
+}
+
+/* ---- a training ---- */
+
+static int run_training(struct training *w, struct kd_training *t, struct kd_err *err)
+{
+    int status = kd_training_run(t, err);
+    if (status == 0) status = tell_result(w, t, err);
+    if (status == 1 && t->at.checkpoint)
+        kd_say(w->inv, "stopped; the same command with --resume goes on from %s", t->at.checkpoint);
+    else if (status == 1)
+        kd_say(w->inv, "stopped; of a model for standard output nothing is kept");
+    return status;
+}
+
 /* 1 where there is nothing to do, or it was stopped. */
 static int train(struct training *w, const struct kd_task *task, bool only_ask, struct kd_err *err)
 {
     if (task->job->corrected) return correct(w, task, only_ask, err);
     struct kd_training t = begin(w, task);
+    const bool quick = !w->x->path && !w->inv->common.output;
+    char *place = NULL;
     int status = prepare(w, task, &t, err);
-    if (status == 0 && w->o->update) status = kd_training_is_current(&t, err);
-    if (status == 0 && !only_ask) {
-        status = kd_training_run(&t, err);
-        if (status == 0) status = tell_result(w, &t, err);
-        if (status == 1 && t.at.checkpoint)
-            kd_say(w->inv, "stopped; the same command with --resume goes on from %s",
-                   t.at.checkpoint);
-        else if (status == 1)
-            kd_say(w->inv, "stopped; of a model for standard output nothing is kept");
-    }
+    if (status == 0 && quick && !only_ask && !w->o->overwrite && !w->o->update)
+        status = find_quick(w, &t, &place, err);
+    if (status == 0)
+        status = only_ask && w->o->update ? kd_training_is_current(&t, err)
+                 : only_ask               ? 0
+                                          : spare(w, &t, err);
+    if (status == 0 && !only_ask) status = run_training(w, &t, err);
+    if (status == 0 && quick && !only_ask) status = name_latest(w, t.output, err);
     kd_training_release(&t);
+    kd_free(place);
     return kd_task_context(w->tasks, task, status, err);
 }
 

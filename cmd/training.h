@@ -10,7 +10,7 @@ struct training_options {
     struct kd_reals layers;
     struct kd_texts set;
     char *runs;
-    bool resume, update, list, ready;
+    bool resume, update, overwrite, list, ready;
     struct kd_job job; /* what the flags say alone, over defaults */
     /* students only */
     struct kd_texts students, teachers;

@@ -5,11 +5,13 @@
 #include "kd/data/classes.h"
 #include "kd/nn/model.h"
 #include "kd/nn/whiten.h"
+#include "kd/run/settings.h"
 #include "kd/train/checkpoint.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,31 +70,107 @@ static bool same(const struct kd_tensorfile *f, const char *key, const char *tex
     return there && strcmp(there, text) == 0;
 }
 
-/* Is the file of this training? 1, 0, or -1. Older files do not say what the soft targets were. */
-static int is_ours(const struct kd_tensorfile *f, const struct texts *x, struct kd_err *err)
+static int because(char why[KD_TRAINING_WHY], const char *text)
 {
-    if (!same(f, "kd.data", x->data) || !same(f, "kd.parents", x->parents)) return 0;
+    snprintf(why, KD_TRAINING_WHY, "%s", text);
+    return 0;
+}
+
+/* The first setting that differs, as "train.epochs is 5 there and 3 here". */
+static int tell_setting(const cJSON *there, const cJSON *here, const char *first,
+                        char why[KD_TRAINING_WHY], struct kd_err *err)
+{
+    const cJSON *a = kd_json_get(there, first), *b = kd_json_get(here, first);
+    char *was = a ? kd_json_text(a, false, err) : kd_strdup("not said", err);
+    char *is = b ? kd_json_text(b, false, err) : kd_strdup("not said", err);
+    if (was && is && strlen(was) < 60 && strlen(is) < 60)
+        snprintf(why, KD_TRAINING_WHY, "%.60s is %s there and %s here", first, was, is);
+    else
+        snprintf(why, KD_TRAINING_WHY, "%.60s is another one there", first);
+    int status = was && is ? 0 : -1;
+    kd_free(was);
+    kd_free(is);
+    return status;
+}
+
+/* 1, 0 with why filled, or -1. */
+static int config_is_ours(const char *there, const char *here, char why[KD_TRAINING_WHY],
+                          struct kd_err *err)
+{
+    struct kd_err unreadable; /* then it is none that kd wrote */
+    char first[KD_SETTING_NAME];
+    if (!there) return because(why, "it does not say what it was made with");
+    cJSON *a = kd_json_parse(there, strlen(there), "kd.config", &unreadable);
+    cJSON *b = kd_json_parse(here, strlen(here), "kd.config", err);
+    int differ = b ? kd_configs_differ(a, b, kd_job_parts, KD_SAME_TRAINING, first, err) : -1;
+    if (differ == 1 && tell_setting(a, b, first, why, err) < 0) differ = -1;
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+    return differ < 0 ? -1 : !differ;
+}
+
+/* Is the file of this training? 1; 0, and why not; or -1. Older files do not say what the soft
+ * targets were. */
+static int is_ours(const struct kd_tensorfile *f, const struct texts *x, char why[KD_TRAINING_WHY],
+                   struct kd_err *err)
+{
+    *why = '\0';
+    int status = config_is_ours(kd_tensorfile_meta(f, "kd.config"), x->config, why, err);
+    if (status != 1) return status;
+    if (!same(f, "kd.data", x->data)) return because(why, "its images are others");
+    if (!same(f, "kd.parents", x->parents)) return because(why, "its teacher is another one");
     if (*x->soft && kd_tensorfile_meta(f, "kd.soft_targets") &&
         !same(f, "kd.soft_targets", x->soft))
-        return 0;
-    return kd_config_same(kd_tensorfile_meta(f, "kd.config"), x->config, err);
+        return because(why, "its soft targets are others");
+    return 1;
+}
+
+/* The same for the file at a path; what cannot be read is none of this training. */
+static int file_is_ours(const char *path, const struct texts *x, char why[KD_TRAINING_WHY],
+                        struct kd_err *err)
+{
+    struct kd_tensorfile f;
+    struct kd_err damaged;
+    if (kd_tensorfile_read(path, NULL, &f, &damaged) < 0)
+        return because(why, "it cannot be read as a model");
+    int status = is_ours(&f, x, why, err);
+    kd_tensorfile_release(&f);
+    return status;
+}
+
+/* A device or a pipe holds no result. */
+static bool is_file(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode);
 }
 
 int kd_training_is_current(struct kd_training *t, struct kd_err *err)
 {
     struct texts x;
+    t->why[0] = '\0';
     if (places_find(t, err) < 0) return -1;
-    if (strcmp(t->at.model, "-") == 0 || !kd_path_exists(t->at.model)) return 0;
+    if (strcmp(t->at.model, "-") == 0 || !is_file(t->at.model)) return 0;
     if (texts_make(t, &x, err) < 0) return -1;
-    struct kd_tensorfile f;
-    struct kd_err damaged; /* what cannot be read has to be made anew */
-    int current = 0;
-    if (kd_tensorfile_read(t->at.model, NULL, &f, &damaged) == 0) {
-        current = is_ours(&f, &x, err);
-        kd_tensorfile_release(&f);
-    }
+    int current = file_is_ours(t->at.model, &x, t->why, err);
     texts_release(&x);
     return current;
+}
+
+int kd_training_is_interrupted(struct kd_training *t, struct kd_err *err)
+{
+    struct texts x;
+    char why[KD_TRAINING_WHY];
+    if (places_find(t, err) < 0) return -1;
+    const char *path = !t->at.checkpoint                  ? NULL
+                       : kd_path_exists(t->at.checkpoint) ? t->at.checkpoint
+                       : kd_path_exists(t->at.previous)   ? t->at.previous
+                                                          : NULL;
+    if (!path) return 0;
+    if (texts_make(t, &x, err) < 0) return -1;
+    int ours = file_is_ours(path, &x, why, err);
+    texts_release(&x);
+    return ours;
 }
 
 /* ---- a training under way ---- */
@@ -224,6 +302,52 @@ static int open_checkpoint(struct session *s, const char **path, struct kd_tenso
     return s->previous_ours = true;
 }
 
+/* More epochs than the checkpoint's training was to have: what it has done so far is the same where
+ * the rate at a step does not depend on how many there will be. */
+static bool only_longer(const struct session *s, const struct kd_tensorfile *f)
+{
+    const struct kd_train_config *c = &s->t->job->train;
+    const char *there = kd_tensorfile_meta(f, "kd.config");
+    const bool open = c->schedule.kind == KD_CONSTANT || c->schedule.kind == KD_STEP ||
+                      c->schedule.kind == KD_EXPONENTIAL;
+    char why[KD_TRAINING_WHY];
+    struct kd_err ignored;
+    cJSON *config =
+        there && open ? kd_json_parse(there, strlen(there), "kd.config", &ignored) : NULL;
+    const cJSON *epochs = kd_json_get(config, "train.epochs");
+    bool longer =
+        cJSON_IsNumber(epochs) && epochs->valuedouble < (double)c->epochs &&
+        kd_json_set(config, "train.epochs", cJSON_CreateNumber((double)c->epochs), &ignored) == 0;
+    char *text = longer ? kd_json_text(config, false, &ignored) : NULL;
+    longer = text && same(f, "kd.data", s->texts.data) && same(f, "kd.parents", s->texts.parents) &&
+             config_is_ours(text, s->texts.config, why, &ignored) == 1;
+    kd_free(text);
+    cJSON_Delete(config);
+    return longer;
+}
+
+/* May this checkpoint be gone on from? 1; 0: start afresh; -1. */
+static int admit(struct session *s, const struct kd_tensorfile *f, const char *path,
+                 struct kd_err *err)
+{
+    struct kd_training *t = s->t;
+    char why[KD_TRAINING_WHY], note[KD_TRAINING_WHY + 400];
+    if (kd_format_check(f, err) < 0) return kd_err_context(err, "%s", path);
+    int ours = is_ours(f, &s->texts, why, err);
+    if (ours == 0 && only_longer(s, f)) return 1;
+    if (ours != 0) return ours;
+    if (!t->replace)
+        return kd_fail(err,
+                       "%s: it belongs to another training: %s; --update or --overwrite starts "
+                       "afresh in its place",
+                       path, why);
+    snprintf(note, sizeof note, "%.300s belongs to another training (%s); starting afresh", path,
+             why);
+    if (t->on_note) t->on_note(t->ctx, note);
+    s->newest_ours = s->previous_ours = false;
+    return 0;
+}
+
 static int restore(struct session *s, struct kd_err *err)
 {
     const char *path;
@@ -231,18 +355,11 @@ static int restore(struct session *s, struct kd_err *err)
     char *log = NULL;
     int status = s->t->resume && s->t->at.checkpoint ? open_checkpoint(s, &path, &f, err) : 0;
     if (status <= 0) return status;
-    status = kd_format_check(&f, err) < 0 ? kd_err_context(err, "%s", path) : 0;
-    int ours = status == 0 ? is_ours(&f, &s->texts, err) : -1;
-    if (ours < 0) status = -1;
-    if (ours == 0)
-        status =
-            kd_fail(err,
-                    "%s: it belongs to a training with another configuration, data or teacher; "
-                    "remove it, or start afresh without --resume",
-                    path);
-    if (status == 0 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
+    int may = admit(s, &f, path, err);
+    status = may < 0 ? -1 : 0;
+    if (may == 1 && kd_checkpoint_restore(&f, &s->trainer, &log, err) < 0)
         status = kd_err_context(err, "%s", path);
-    if (status == 0) {
+    if (may == 1 && status == 0) {
         status = kd_bytes_add(&s->log, log, strlen(log), err);
         s->t->resumed = true;
     }

@@ -18,7 +18,7 @@ setup() {
     cp -r "$BATS_FILE_TMPDIR/set" "$BATS_FILE_TMPDIR/kept" .
     head -c 8 /dev/zero >zeros
 }
-train() { kd-train-student --layers 4 --epochs 1 --quiet -o kept "$@"; }
+train() { kd-train-student --layers 4 --epochs 1 --quiet --overwrite -o kept "$@"; }
 experiment() {
     printf '%s\n' "$1" >x.json
     kd-train-student x.json --quiet -o kept
@@ -59,7 +59,7 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     { printf "\0\0\010\001\0\0\0\360"; head -c 239 /dev/zero; printf "\377"; } \
         >set/train-labels-idx1-ubyte
     refused 1 "idx:set:train: image 239 has label 255, which makes 256 classes" -- \
-        train --data idx:set
+        train --data idx:set --overwrite
     refused 1 "the soft targets: classes 0 to 9 are known" \
         "image 239 of idx:set:train has label 255" -- \
         train --data idx:set -S kept/soft.safetensors
@@ -301,9 +301,10 @@ cifar() {
 @test "batch norm on a batch of one" {
     local norm='["flatten", {"kind": "dense", "units": 4}, "batchnorm", "relu", "dense"]'
     refused 2 "layer 2 (batchnorm)" "--batch" "one image" -- kd-train-teacher --data idx:set \
-        --network "$norm" --batch 1 --quiet -o kept
+        --network "$norm" --batch 1 --quiet --overwrite -o kept
     refused 2 "train.batch=239: of 240 training images one is left" "layer 2 (batchnorm)" -- \
-        kd-train-teacher --data idx:set --network "$norm" --batch 239 --quiet -o kept
+        kd-train-teacher --data idx:set --network "$norm" --batch 239 --quiet \
+        --overwrite -o kept
     # two are enough
     kd-train-teacher --data idx:set --network "$norm" --batch 238 --epochs 1 --quiet -o two
     # as are two pixels

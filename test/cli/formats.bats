@@ -40,10 +40,10 @@ setup() {
     [ "$(meta checkpoint kd.config | jq -c '.train.optimizer.nesterov, .train.ema, .train.batch' |
         xargs)" = "null null 4" ]
     mkdir kept && cp checkpoint kept/checkpoint.safetensors
-    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" \
+    refused 1 "kept/checkpoint.safetensors: it belongs to another training" \
         -- \
         kd-train-teacher $again --network "$net" -o kept --resume --optimizer sgd --nesterov
-    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" \
+    refused 1 "kept/checkpoint.safetensors: it belongs to another training" \
         -- \
         kd-train-teacher $again --network "$net" -o kept --resume --ema-decay 0.5
     kd-train-teacher $again --network "$net" -o kept --resume

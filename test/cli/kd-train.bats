@@ -137,7 +137,7 @@ config() { meta "$1" kd.config | jq -c "$2"; }
     [ "$(kd-train-student other.json --list --update --set 'students.later.train.batch=7' |
         wc -l)" -eq 2 ]
     # another teacher makes its students out of date, and theirs alone
-    kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2
+    kd-train-teacher x.json -q --seed 3 --set teacher.train.epochs=2 --update
     kd-train-student x.json --list --update --set teacher.train.epochs=2 >todo
     [ "$(grep -c 'kd,temperature=.* --seed 3$' todo)" -eq 4 ]
     [ "$(wc -l <todo)" -eq 4 ]
@@ -207,7 +207,7 @@ config() { meta "$1" kd.config | jq -c "$2"; }
         --no-provenance -o without
     cmp with-file/model.safetensors without/model.safetensors
     mv away runs/x/soft
-    kd-train-teacher x.json -q --seed 1 --set teacher.train.epochs=2
+    kd-train-teacher x.json -q --seed 1 --set teacher.train.epochs=2 --overwrite
     refused 1 "runs/x/soft/s1/teacher.safetensors: made by another teacher" \
         " than runs/x/teacher/s1/model.safetensors" \
         "kd-soften x.json" -- kd-train-student x.json -q --seed 1 \
@@ -334,8 +334,8 @@ stopped() {
 @test "--resume refuses another configuration, and starts afresh where there is no checkpoint" {
     stopped TERM
     mkdir kept && cp cut/* kept
-    refused 1 "kept/checkpoint.safetensors: it belongs to a training with another configuration" \
-        -- \
+    refused 1 "kept/checkpoint.safetensors: it belongs to another training" \
+        "train.learning_rate is 0.001 there and 0.5 here" "--update or --overwrite" -- \
         kd-train-teacher $long --resume -o kept --learning-rate 0.5
     refused 1 "kept/checkpoint.safetensors" -- kd-train-teacher $long --resume -o kept --seed 2
     rm -f kept/checkpoint.previous.safetensors
@@ -406,4 +406,64 @@ JSON
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'students.kd: network[0] (conv2d): its input is 1x28x28'* ]]
     [ ! -e runs/whole/teacher ]
+}
+
+@test "a model that was made otherwise stays, unless the command says that it may go" {
+    train --seed 1 -o kept >/dev/null
+    first=$(cksum kept/model.safetensors)
+    refused 1 "kept/model.safetensors: is there and was made otherwise" \
+        "train.learning_rate is 0.001 there and 0.01 here" "--resume" "--update" "--overwrite" -- \
+        train -l 0.01 -o kept
+    refused 1 "seed is 1 there and 2 here" -- train --seed 2 -o kept
+    refused 1 "made otherwise" -- train --seed 2 --resume -o kept
+    train --seed 1 -o kept >/dev/null # the same again is no loss
+    run --separate-stderr kd-train-student --data idx:set --layers 8 --epochs 1 --resume -o kept
+    [[ $status -eq 0 && -z $output && $stderr == *"its training has ended"* ]]
+    train -l 0.01 --overwrite -o kept >/dev/null
+    [ "$(config kept/model.safetensors .train.learning_rate)" = 0.01 ]
+    train -l 0.02 --update -o kept >/dev/null
+    [ "$(config kept/model.safetensors .train.learning_rate)" = 0.02 ]
+    echo "no model" >kept/model.safetensors
+    refused 1 "it cannot be read as a model" -- train -o kept
+}
+
+@test "what is made on the spot is numbered, and runs/latest names the last" {
+    [ "$(train)" = runs/quick/model.safetensors ]
+    [ "$(train --seed 2)" = runs/quick-2/model.safetensors ]
+    [ "$(readlink runs/latest)" = quick-2 ]
+    [ "$(train)" = runs/quick/model.safetensors ] # made so already
+    [ "$(readlink runs/latest)" = quick ]
+    [ "$(train --seed 3)" = runs/quick-3/model.safetensors ]
+    [ "$(kd-eval runs/latest --json | jq -r .fingerprint)" = \
+        "$(kd-eval runs/quick-3 --json | jq -r .fingerprint)" ]
+    [ "$(kd-train-teacher --data idx:set --layers 4 -e 1 -q)" = \
+        runs/quick/teacher/s1/model.safetensors ]
+    [ "$(kd-train-teacher --data idx:set --layers 5 -e 1 -q)" = \
+        runs/quick-2/teacher/s1/model.safetensors ]
+    [ "$(train --seed 2 --overwrite)" = runs/quick/model.safetensors ]
+    # the newest run goes by its own name
+    [[ $(kd-report --log --last) == *"(runs/quick)"* ]]
+}
+
+@test "--resume with more epochs goes on where the schedule does not depend on their number" {
+    flags="--data idx:set --layers 8 --quiet --checkpoint-every 1epoch --no-provenance"
+    for schedule in constant cosine; do
+        set -m
+        kd-train-student $flags --schedule $schedule --epochs 100000 -o "$schedule" &
+        set +m
+        wait_for [ -s "$schedule/checkpoint.safetensors" ]
+        kill -TERM $!
+        wait $! || true
+    done
+    epoch=$(wc -l <constant/log.jsonl)
+    set -m
+    kd-train-student $flags --schedule constant --epochs 200000 --resume -o constant &
+    set +m
+    wait_for eval '[ "$(wc -l <constant/log.jsonl)" -gt "$epoch" ]'
+    kill -TERM $!
+    wait $! || true
+    [ "$(jq -s 'map(.epoch) == [range(1; length + 1)]' constant/log.jsonl)" = true ]
+    mkdir kept && cp cosine/* kept
+    refused 1 "train.epochs is 100000 there and 200000 here" -- \
+        kd-train-student $flags --schedule cosine --epochs 200000 --resume -o kept
 }

@@ -523,9 +523,9 @@ static void checkpoints_refused(void **state)
     job_make(&job, false, sgd);
     job_make(&other, false, adam);
     assert_int_equal(train(&job, &r), 1);
-    resume_refused(&other, &r, "another configuration");
+    resume_refused(&other, &r, "it belongs to another training");
     struct run seed = {.name = "cut", .seed = 2};
-    resume_refused(&job, &seed, "another configuration");
+    resume_refused(&job, &seed, "it belongs to another training");
     static const struct {
         const char *text, *without, *what;
     } cases[] = {

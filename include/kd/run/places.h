@@ -33,8 +33,9 @@
 #define KD_FOLDER_STUDENTS  "students"
 #define KD_FOLDER_SOFT      "soft"
 #define KD_FOLDER_REPORT    "report"
-#define KD_RUNS             "runs"  /* the folder of runs where nothing else is said */
-#define KD_RUN_QUICK        "quick" /* the run of what is made on the spot */
+#define KD_RUNS             "runs"   /* the folder of runs where nothing else is said */
+#define KD_RUN_QUICK        "quick"  /* the run of what is made on the spot; quick-2, quick-3 ... */
+#define KD_RUN_LATEST       "latest" /* a link to the last of those */
 #define KD_RUN_DEPTH        4 /* folders from RUNS/NAME's parent down to a model's: see above */
 
 /* Whose folder in a run: the teacher of a seed, or a student. */

@@ -11,6 +11,7 @@
 #include "kd/run/places.h"
 #include "kd/train/trainer.h"
 
+enum { KD_TRAINING_WHY = 256 };
 struct kd_training {
     /* given, all borrowed */
     const struct kd_job *job;
@@ -20,6 +21,7 @@ struct kd_training {
     struct kd_targets *targets;     /* NULL: labels alone */
     const char *output, *command;   /* command "": leave it out, and times too */
     bool resume;
+    bool replace; /* a checkpoint of another training is no reason to stop */
     struct kd_pool *pool;
     const volatile int *stop;
     const struct kd_progress *progress;
@@ -32,12 +34,15 @@ struct kd_training {
     struct kd_outputs at; /* its files */
     struct kd_epoch_log chosen;
     char fingerprint[KD_FINGERPRINT];
-    bool resumed; /* it went on from a checkpoint */
+    char why[KD_TRAINING_WHY]; /* after kd_training_is_current: the model there is another one */
+    bool resumed;              /* it went on from a checkpoint */
 };
 int kd_training_run(struct kd_training *t,
                     struct kd_err *err); /* 0 finished, 1 stopped, -1 failed */
 void kd_training_release(struct kd_training *t);
 /* Is the model at t->output what this training would make: same configuration, data, teachers? 1,
- * 0, or -1. */
+ * 0, or -1. After 0 t->why says what differs, and is "" where there is no model. */
 int kd_training_is_current(struct kd_training *t, struct kd_err *err);
+/* Is there a checkpoint of this training? 1, 0, or -1. */
+int kd_training_is_interrupted(struct kd_training *t, struct kd_err *err);
 #endif

@@ -167,7 +167,7 @@ char *kd_report_newest(const char *runs, struct kd_err *err)
     }
     for (struct dirent *e; (e = readdir(dir));) {
         struct timespec latest = {0, 0};
-        if (e->d_name[0] == '.') continue;
+        if (e->d_name[0] == '.' || strcmp(e->d_name, KD_RUN_LATEST) == 0) continue;
         char *path = kd_path_join(err, runs, e->d_name);
         if (path) newest_below(path, KD_RUN_DEPTH, &latest);
         if (path && (latest.tv_sec > when.tv_sec ||
