@@ -39,6 +39,10 @@ setup_file() {
     line lib/data/sources.h '^#define KD_SOURCES(X)' '    X(stripes) \'
     manual cmd/kd-data.1 '^.BI idx: DIR$' "$HERE/source/manual"
 
+    cp "$HERE/layer/layer_clip.c" lib/nn/
+    line lib/nn/layers.h '^#define KD_LAYER_KINDS(X)' '    X(clip) \'
+    manual cmd/kd-formats.5 '^scale|by|' "$HERE/layer/manual"
+
     cp "$HERE/chart/tally.c" lib/report/charts/
     line lib/report/charts/chart.h '^#define KD_CHART_KINDS(X)' '    X(tally) \'
     manual cmd/kd-report.1 '^.B misclassified$' "$HERE/chart/manual"
@@ -70,6 +74,26 @@ setup() {
     [[ "$stderr" == *'stripes'* ]]
 }
 
+@test "a layer: trained, its value held, its gradient stopped where it is, its key checked" {
+    # behind the last dense layer it is what kd-soften prints: no logit is beyond the limit
+    net='["flatten", {"kind": "dense", "units": 16}, "relu", "dense", {"kind": "clip", "limit": 0.5}]'
+    kd-train-teacher --data digits --fraction 0.05 --epochs 3 --network "$net" -q -o m >/dev/null
+    kd-soften --model m --data digits:test --show 1 --json -q >shown
+    jq -e '[.. | .logits? // empty | .[]?] | length == 10 and all(fabs <= 0.5) and any(fabs == 0.5)' \
+        shown
+    head -1 m/log.jsonl | jq '.train.loss' >first
+    tail -1 m/log.jsonl | jq --slurpfile first first -e '.train.loss < $first[0]'
+    run --separate-stderr kd-train-teacher --data digits --network '["flatten", "dense",
+        {"kind": "clip", "limits": 1}]' -o n
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'did you mean limit?'* ]]
+    # all is clipped: nothing can be learnt any more, so the gradient is that of the clipped form
+    kd-train-teacher --data digits --fraction 0.05 --epochs 2 --validation 0 -q -o z --network \
+        '["flatten", "dense", {"kind": "scale", "by": 1e6}, {"kind": "clip", "limit": 0.001}]' \
+        >/dev/null
+    jq -es '.[0].train_eval.loss == .[1].train_eval.loss' z/log.jsonl
+}
+
 @test "a chart: written with the others, and on the page" {
     "$BATS_TEST_DIRNAME/../fixtures/make_run.sh" run 2 "1 2 3" 4 30
     kd-report run --charts -o charts >/dev/null
@@ -82,6 +106,7 @@ setup() {
 @test "the sections of the manual are there" {
     grep -qx '.B stripes' "$COPY/cmd/kd-data.1"
     grep -qx '.B tally' "$COPY/cmd/kd-report.1"
+    grep -q '^clip|limit|' "$COPY/cmd/kd-formats.5"
 }
 
 @test "an option: parsed, told by --help, near enough to be suggested" {
