@@ -16,8 +16,9 @@ set -eu
 # how to find it, needed for, package of Debian, dnf, pacman, brew, conda-forge (- is none, = the
 # same as before).
 # `option` builds more of kd where it is there (JPEG images, charts, workbook).
+# A line that begins with a space belongs to the one before.
 things() {
-    cat <<'TABLE'
+    sed -e :more -e '$!N; s/\n  *\([^ ]\)/ \1/; t more' -e 'P; D' <<'TABLE'
 cmd:make         build  make              make make make make
 cmd:cc           build  gcc,libc6-dev     gcc gcc - c-compiler
 cmd:ar           build  binutils          binutils binutils - binutils
@@ -34,10 +35,15 @@ lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka
 cmd:bats         test   bats              bats bats bats-core bats-core
 cmd:jq           test   jq                jq jq jq jq
 cmd:clang        device clang             clang clang llvm clang
-cmd:aarch64-linux-gnu-gcc device gcc-aarch64-linux-gnu,libc6-dev-arm64-cross gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc - -
-cmd:arm-linux-gnueabihf-gcc device gcc-arm-linux-gnueabihf,libc6-dev-armhf-cross gcc-arm-linux-gnu - - -
-cmd:riscv64-linux-gnu-gcc device gcc-riscv64-linux-gnu,libc6-dev-riscv64-cross gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc - -
-cmd:arm-none-eabi-gcc device gcc-arm-none-eabi,libnewlib-arm-none-eabi arm-none-eabi-gcc-cs,arm-none-eabi-newlib arm-none-eabi-gcc,arm-none-eabi-newlib arm-none-eabi-gcc -
+cmd:aarch64-linux-gnu-gcc device gcc-aarch64-linux-gnu,libc6-dev-arm64-cross gcc-aarch64-linux-gnu
+    aarch64-linux-gnu-gcc - -
+cmd:arm-linux-gnueabihf-gcc device gcc-arm-linux-gnueabihf,libc6-dev-armhf-cross gcc-arm-linux-gnu
+    - - -
+cmd:riscv64-linux-gnu-gcc device gcc-riscv64-linux-gnu,libc6-dev-riscv64-cross
+    gcc-riscv64-linux-gnu riscv64-linux-gnu-gcc - -
+cmd:arm-none-eabi-gcc device gcc-arm-none-eabi,libnewlib-arm-none-eabi
+    arm-none-eabi-gcc-cs,arm-none-eabi-newlib arm-none-eabi-gcc,arm-none-eabi-newlib
+    arm-none-eabi-gcc -
 cmd:qemu-aarch64 device qemu-user qemu-user qemu-user - -
 cmd:qemu-system-arm device qemu-system-arm qemu-system-arm qemu-system-arm qemu qemu
 cmd:clang-tidy   lint   clang-tidy        clang-tools-extra clang llvm clang-tools

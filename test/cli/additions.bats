@@ -76,10 +76,12 @@ setup() {
 
 @test "a layer: trained, its value held, its gradient stopped where it is, its key checked" {
     # behind the last dense layer it is what kd-soften prints: no logit is beyond the limit
-    net='["flatten", {"kind": "dense", "units": 16}, "relu", "dense", {"kind": "clip", "limit": 0.5}]'
+    net='["flatten", {"kind": "dense", "units": 16}, "relu", "dense", {"kind": "clip",
+        "limit": 0.5}]'
     kd-train-teacher --data digits --fraction 0.05 --epochs 3 --network "$net" -q -o m >/dev/null
     kd-soften --model m --data digits:test --show 1 --json -q >shown
-    jq -e '[.. | .logits? // empty | .[]?] | length == 10 and all(fabs <= 0.5) and any(fabs == 0.5)' \
+    jq -e '[.. | .logits? // empty | .[]?] | length == 10 and all(fabs <= 0.5) and any(fabs ==
+        0.5)' \
         shown
     head -1 m/log.jsonl | jq '.train.loss' >first
     tail -1 m/log.jsonl | jq --slurpfile first first -e '.train.loss < $first[0]'

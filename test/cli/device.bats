@@ -43,7 +43,8 @@ same() {
 
 @test "the files test themselves; pixels interleaved; the caller's arena; floats" {
     for how in "" "--input interleaved" "--arena caller"; do
-        for model in residual.safetensors residual.float odd.float separable.float mlp.safetensors; do
+        for model in residual.safetensors residual.float odd.float separable.float \
+            mlp.safetensors; do
             rm -rf out
             # shellcheck disable=SC2086
             kd-export $model $how -o out --quiet >/dev/null
@@ -80,7 +81,8 @@ same() {
         kd-export "$model.safetensors" --plan --json >plan
         kd-export "$model.safetensors" -o out/net.c >/dev/null
         arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -c out/net.c -o net.o
-        arm-none-eabi-nm -S -t d net.o | awk -v j="$(jq -r '"\(.constants) \(.ram) \(.code)"' plan)" '
+        arm-none-eabi-nm -S -t d net.o |
+            awk -v j="$(jq -r '"\(.constants) \(.ram) \(.code)"' plan)" '
             NF == 4 {size[tolower($3)] += $2}
             END {
                 split(j, plan, " ")
@@ -108,5 +110,6 @@ same() {
 }
 
 @test "the arena of residual blocks is 1.1 times the two largest neighbours at most" {
-    [ "$(kd-export residual.safetensors --plan --json | jq .ram)" -le $((8 * 28 * 28 * 2 * 11 / 10)) ]
+    [ "$(kd-export residual.safetensors --plan --json | jq .ram)" \
+        -le $((8 * 28 * 28 * 2 * 11 / 10)) ]
 }

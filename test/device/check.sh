@@ -2,9 +2,9 @@
 # check.sh MODEL IMAGES COUNT [EMULATED]: the same integers everywhere.
 #
 # MODEL is a model in integers, IMAGES a file of raw images, COUNT how many of them go through each
-# program; EMULATED (default COUNT) through those on an emulated Cortex-M. Prints a line for each way
-# of computing: ok, or skip with what is missing; fails at the first difference. REFERENCE is the
-# program made from reference.c.
+# program; EMULATED (default COUNT) through those on an emulated Cortex-M. Prints a line for each
+# way of computing: ok, or skip with what is missing; fails at the first difference. REFERENCE is
+# the program made from reference.c.
 set -eu
 model=$1 images=$2 count=$3 emulated=${4:-$3}
 here=$(cd "$(dirname "$0")" && pwd)
