@@ -63,8 +63,9 @@ ISA_avx2   := -mavx2 -mfma -mf16c -mprefer-vector-width=256
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512)
 
-LIB_SRC    := $(wildcard $(foreach s,base run data nn nn/int train,lib/$(s)/*.c))
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
+LIB_SRC    := $(filter-out $(KERNEL_SRC), \
+                $(wildcard $(foreach s,base run data nn train,lib/$(s)/*.c lib/$(s)/*/*.c)))
 EXPORT_SRC := $(wildcard lib/export/*.c)
 REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
 CMD_SHARED := cmd/main.c cmd/complete.c

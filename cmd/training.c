@@ -371,7 +371,8 @@ static int check_effects(const struct training *w, const char *path, struct kd_e
     const bool file = o->soft_targets, models = o->teachers.n > 0;
     const bool alone = !path && !file && !models && !kd_args_has(&w->inv->args, "from");
     const struct kd_idle rules[] = {
-        {alone, "temperature alpha fixed-teacher average force",
+        {alone,
+         "temperature alpha loss weight label-weight ramp confidence fixed-teacher average force",
          "is for soft targets, but none are given; add --soft-targets FILE or --teacher MODEL"},
         {!o->list, "ready", "goes with --list"},
         {!path, "student", "chooses one of an experiment's, but none is given"},
@@ -459,8 +460,31 @@ static int check(struct training *w, struct kd_err *err)
     return status;
 }
 
+/* --loss '?' */
+static int asked_for_losses(const struct kd_invocation *inv, bool *asked, struct kd_err *err)
+{
+    struct kd_distill_config d;
+    const struct kd_opt_section s[] = {{"distill", "", kd_distill_rows, &d, NULL}, {0}};
+    int status = kd_opts_preset(s, err) == 0 ? kd_args_put(&inv->args, s, err) : -1;
+    *asked = status == 0 && cJSON_IsString(d.loss) && strcmp(d.loss->valuestring, "?") == 0;
+    kd_opts_release(s);
+    return status;
+}
+
+static int print_losses(struct kd_err *err)
+{
+    struct kd_bytes text = {0};
+    int status = kd_loss_list(&text, err);
+    if (status == 0) status = kd_print(err, "%s", text.data);
+    kd_bytes_release(&text);
+    return status;
+}
+
 int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
 {
+    bool losses = false;
+    if (student && asked_for_losses(inv, &losses, err) < 0) return -1;
+    if (losses) return print_losses(err);
     struct training w = {
         .inv = inv, .o = inv->options, .student = student, .cache = {.pool = inv->pool}};
     const char *named = inv->args.n_operands ? inv->args.operands[0] : NULL;

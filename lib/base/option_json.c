@@ -1,5 +1,6 @@
 #include "kd/base/mem.h"
 #include "option_value.h"
+#include <math.h>
 #include <string.h>
 
 struct reader {
@@ -159,12 +160,18 @@ cJSON *kd_option_preset(const struct kd_option *row, struct kd_err *err)
     return value;
 }
 
+static bool is_left_out(const struct kd_option *row, const void *field)
+{
+    if (row->optional && isnan(*(const double *)field)) return true;
+    return row->later && is_zero(row, field);
+}
+
 cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
 {
     cJSON *root = cJSON_CreateObject();
     if (!root) kd_fail(err, "configuration: out of memory");
     for (const struct kd_option *row = NULL; root && (row = kd_opt_next(section, row));) {
-        if (!row->key || (row->later && is_zero(row, kd_opt_field(section, row)))) continue;
+        if (!row->key || is_left_out(row, kd_opt_field(section, row))) continue;
         cJSON *value = kd_opt_get_json(row, kd_opt_field(section, row), err);
         if (!value || kd_json_set(root, row->key, value, err) < 0) {
             cJSON_Delete(root);

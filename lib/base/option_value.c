@@ -382,7 +382,7 @@ void kd_opt_clear(const struct kd_option *row, void *field)
         *(int64_t *)field = 0;
         break;
     case KD_OPT_REAL:
-        *(double *)field = 0;
+        *(double *)field = row->optional ? NAN : 0;
         break;
     case KD_OPT_CHOICE:
         *(int *)field = 0;

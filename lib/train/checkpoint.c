@@ -23,6 +23,24 @@ static void metrics_fields(struct field *f, const char *const names[5], struct k
     f[4] = (struct field){names[4], &m->ece};
 }
 
+/* Terms of the loss beyond the first, which has keys of its own: nothing where there are none. */
+static void put_terms(struct kd_maker *b, const char *key, const double *values, size_t n)
+{
+    if (n > 1) kd_put_numbers(b, key, values, n);
+}
+
+/* `first` where the file says no more. */
+static void terms_in(const cJSON *o, const char *key, double first, double *values)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, key), *item;
+    unsigned n = 0;
+    values[0] = first;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (n < KD_LOSS_TERMS) values[n++] = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    }
+}
+
 /* Whole numbers go through `whole`: epoch, step, train_eval.n, valid.n */
 static void log_fields(struct field f[LOG_FIELDS], struct kd_epoch_log *log, double whole[4])
 {
@@ -51,6 +69,9 @@ static cJSON *log_out(const struct kd_epoch_log *log, struct kd_err *err)
     log_fields(f, &copy, whole);
     struct kd_maker b = kd_make_object(err);
     for (int i = 0; i < LOG_FIELDS; i++) kd_put_number(&b, f[i].name, *f[i].value);
+    double values[KD_LOSS_TERMS];
+    for (size_t i = 0; i < log->terms.n; i++) values[i] = log->terms.of[i].value;
+    put_terms(&b, "terms", values, log->terms.n);
     return kd_make_end(&b);
 }
 
@@ -65,9 +86,9 @@ static uint64_t whole_number(double v)
     return v >= 0 && v < 9e15 ? (uint64_t)v : 0;
 }
 
-static void log_in(const cJSON *o, struct kd_epoch_log *log)
+static void log_in(const cJSON *o, const struct kd_trainer *t, struct kd_epoch_log *log)
 {
-    double whole[4] = {0};
+    double whole[4] = {0}, values[KD_LOSS_TERMS] = {0};
     struct field f[LOG_FIELDS];
     log_fields(f, log, whole);
     for (int i = 0; i < LOG_FIELDS; i++) *f[i].value = number(o, f[i].name);
@@ -75,6 +96,8 @@ static void log_in(const cJSON *o, struct kd_epoch_log *log)
     log->step = whole_number(whole[1]);
     log->train_eval.n = whole_number(whole[2]);
     log->valid.n = whole_number(whole[3]);
+    terms_in(o, "terms", log->soft, values);
+    kd_trainer_log_terms(t, values, 1, log);
 }
 
 static cJSON *state_out(const struct kd_trainer *t, struct kd_err *err)
@@ -86,13 +109,14 @@ static cJSON *state_out(const struct kd_trainer *t, struct kd_err *err)
         {"optimizer_steps", &(double){(double)t->optimizer.t}},
         {"sum_loss", &(double){t->sums.loss}},
         {"sum_hard", &(double){t->sums.hard}},
-        {"sum_soft", &(double){t->sums.soft}},
+        {"sum_soft", &(double){t->sums.term[0]}},
         {"correct", &(double){(double)t->sums.correct}},
         {"labelled", &(double){(double)t->sums.labelled}},
         {"rows", &(double){(double)t->sums.rows}},
     };
     struct kd_maker b = kd_make_object(err);
     for (size_t i = 0; i < sizeof f / sizeof *f; i++) kd_put_number(&b, f[i].name, *f[i].value);
+    put_terms(&b, "sum_terms", t->sums.term, t->loss.n);
     kd_put_json(&b, "best", log_out(&t->best, err));
     kd_put_json(&b, "last", log_out(&t->last, err));
     return kd_make_end(&b);
@@ -106,13 +130,13 @@ static void state_in(const cJSON *o, struct kd_trainer *t)
     t->sums = (struct kd_loss_sums){
         .loss = number(o, "sum_loss"),
         .hard = number(o, "sum_hard"),
-        .soft = number(o, "sum_soft"),
         .correct = whole_number(number(o, "correct")),
         .labelled = whole_number(number(o, "labelled")),
         .rows = whole_number(number(o, "rows")),
     };
-    log_in(cJSON_GetObjectItemCaseSensitive(o, "best"), &t->best);
-    log_in(cJSON_GetObjectItemCaseSensitive(o, "last"), &t->last);
+    terms_in(o, "sum_terms", number(o, "sum_soft"), t->sums.term);
+    log_in(cJSON_GetObjectItemCaseSensitive(o, "best"), t, &t->best);
+    log_in(cJSON_GetObjectItemCaseSensitive(o, "last"), t, &t->last);
 }
 
 /* ---- tensors: what is saved beside the parameters, in one list for writing and reading ---- */

@@ -97,26 +97,6 @@ const struct kd_option kd_train_rows[] = {
     {0},
 };
 
-#define D(field) offsetof(struct kd_distill_config, field)
-const struct kd_option kd_distill_rows[] = {
-    {"from", 0, "from", KD_OPT_JSON, D(from), .metavar = "NAME",
-     .help = "whose soft targets: teacher, a student, a model file, or a weighted list",
-     .more = "A file of soft targets may be named too. A list with weights is JSON."},
-    {"temperature", 'T', "temperature", KD_OPT_REAL, D(temperature), .preset = "4", .min = 0.01,
-     .max = 1e4, .metavar = "T", .help = "temperature of the soft targets", .also = "temp tau t"},
-    {"alpha", 'a', "alpha", KD_OPT_REAL, D(alpha), .preset = "0.9", .min = 0, .max = 1,
-     .metavar = "A", .help = "weight of the soft term; 1 needs no labels, 0 uses labels alone"},
-    {"force", 'f', "force", KD_OPT_BOOL, D(force), .later = true, .aside = true,
-     .help = "accept soft targets that do not say which images they were made for",
-     .more = "Row i is taken for image i. Files that do say it are checked all the same."},
-    {"fixed-teacher", 0, "fixed_teacher", KD_OPT_BOOL, D(fixed_teacher),
-     .help = "accept soft targets of plain images for an augmented student"},
-    {"average", 0, "average", KD_OPT_CHOICE, D(average), .preset = "logits",
-     .choices = KD_CHOICES(KD_AVERAGES), .metavar = "WHAT",
-     .help = "what of several teachers is averaged"},
-    {0},
-};
-
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS])
 {
     const struct kd_opt_section list[KD_JOB_SECTIONS] = {
@@ -165,6 +145,11 @@ void kd_job_release(struct kd_job *job)
     *job = (struct kd_job){0};
 }
 
+int kd_job_resolve(struct kd_job *job, struct kd_err *err)
+{
+    return job->distilled ? kd_distill_resolve(&job->distill, err) : 0;
+}
+
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
 {
     struct kd_job copy = *job; /* sections want something they could write to */
@@ -203,13 +188,9 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");
-    if (job->data.unlabelled && !job->distilled)
-        return kd_fail_usage(
-            err, "data.unlabelled: only a student with soft targets can learn without labels");
-    if (job->data.unlabelled && job->distill.alpha < 1)
-        return kd_fail_usage(err,
-                             "data.unlabelled: without labels only soft targets can be learnt; "
-                             "set distill.alpha to 1 and give a teacher or soft targets");
+    if (job->data.unlabelled && kd_distill_check_unlabelled(job->distilled ? &job->distill : NULL,
+                                                            "data.unlabelled", err) < 0)
+        return -1;
     return 0;
 }
 

@@ -148,8 +148,9 @@ static cJSON *job_json(const struct kd_experiment *x, const char *name, bool stu
                        struct kd_err *err)
 {
     struct kd_job job = {0};
-    cJSON *json =
-        kd_experiment_job(x, name, student, &job, err) == 0 ? kd_job_to_json(&job, err) : NULL;
+    int status = kd_experiment_job(x, name, student, &job, err);
+    if (status == 0) status = kd_job_resolve(&job, err);
+    cJSON *json = status == 0 ? kd_job_to_json(&job, err) : NULL;
     cJSON_DeleteItemFromObjectCaseSensitive(json, "name");
     for (size_t i = 0; job.corrected && i < KD_TAKEN; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(json, kd_student_keys[i]);

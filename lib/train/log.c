@@ -18,6 +18,7 @@ struct kd_epoch kd_epoch_log_record(const struct kd_epoch_log *log)
         .loss = log->loss,
         .hard = log->hard,
         .soft = log->soft,
+        .terms = log->terms,
         .top1 = log->top1,
         .train = score(&log->train_eval),
         .valid = score(&log->valid),

@@ -70,10 +70,11 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
 }
 
 /* Which tensor serves: logits at any temperature, else probabilities at exactly the student's. */
-static int choose(const struct kd_tensorfile *f, double temperature,
+static int choose(const struct kd_tensorfile *f, const struct kd_distill_config *distill,
                   const struct kd_tensor **tensor, size_t *slice, struct kd_targets *out,
                   struct kd_err *err)
 {
+    double temperature = distill->temperature;
     *slice = 0;
     *tensor = kd_tensorfile_find(f, "logits");
     if (!*tensor && f->n == 1 && !kd_tensorfile_meta(f, "kd.kind") &&
@@ -82,6 +83,7 @@ static int choose(const struct kd_tensorfile *f, double temperature,
     if (*tensor) return 0;
     *tensor = kd_tensorfile_find(f, "probabilities");
     if (!*tensor) return kd_fail(err, "it has neither \"logits\" nor \"probabilities\"");
+    if (kd_distill_check_probabilities(distill, err) < 0) return -1;
     const char *text = kd_tensorfile_meta(f, "kd.temperature");
     cJSON *list = text ? kd_json_parse(text, strlen(text), "kd.temperature", err) : NULL;
     const cJSON *item;
@@ -252,7 +254,7 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images,
     const struct kd_tensor *tensor;
     size_t slice;
     if (check_data(f, images, force, err) < 0 ||
-        choose(f, job->distill.temperature, &tensor, &slice, out, err) < 0 ||
+        choose(f, &job->distill, &tensor, &slice, out, err) < 0 ||
         check_shape(tensor, images, out, err) < 0 || check_views(f, job, out, err) < 0 ||
         take_values(tensor, slice, job->distill.temperature, out, err) < 0 ||
         check_logits(out, err) < 0 || match_classes(f, images, out, err) < 0)
@@ -294,6 +296,7 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
     struct kd_teachers *t = &out->teachers;
     t->average = job->distill.average;
     out->probabilities = t->average == KD_AVERAGE_PROBABILITIES;
+    if (out->probabilities && kd_distill_check_probabilities(&job->distill, err) < 0) goto fail;
     if (kd_teachers_check(t, images, err) < 0 || !(out->parents = kd_teachers_parents(t, err)))
         goto fail;
     out->classes = t->models[0].net->classes;

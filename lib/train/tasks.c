@@ -29,7 +29,8 @@ static int add_job(struct kd_tasks *t, const char *name, bool student,
     struct kd_job *job = &t->jobs[t->n_jobs++];
     if (kd_experiment_job(t->x, name, student, job, err) < 0)
         return t->x->path ? kd_err_context(err, "%s", t->x->path) : -1;
-    return o->adjust ? o->adjust(o->ctx, job, err) : 0;
+    if (o->adjust && o->adjust(o->ctx, job, err) < 0) return -1;
+    return kd_job_resolve(job, err) < 0 ? in_experiment(t->x, job, err) : 0;
 }
 
 /* Jobs of the teacher, if there is one, and then of the students. */

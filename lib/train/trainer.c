@@ -32,7 +32,7 @@ static void lay(struct kd_trainer *t, bool taking)
     t->batch_index = piece(t, taking, batch * sizeof *t->batch_index);
     t->labels = piece(t, taking, batch * sizeof *t->labels);
     t->teacher_rows = piece(t, taking, batch * classes * sizeof(float));
-    t->loss_scratch = piece(t, taking, kd_loss_scratch(batch, classes) * sizeof(double));
+    t->loss_scratch = piece(t, taking, kd_loss_scratch(&t->loss, batch, classes) * sizeof(double));
     t->eval_index = piece(t, taking, t->n_train_eval * sizeof *t->eval_index);
     t->eval_labels = piece(t, taking, evals * sizeof *t->eval_labels);
     t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
@@ -80,7 +80,9 @@ static int check(const struct kd_trainer *t, struct kd_err *err)
 int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
 {
     const struct kd_train_config *c = &t->job->train;
-    if (check(t, err) < 0) return -1;
+    if (check(t, err) < 0 ||
+        kd_loss_init(&t->loss, t->targets ? &t->job->distill : NULL, c->label_smoothing, err) < 0)
+        return -1;
     t->n_train_eval = t->train->n < c->train_eval ? t->train->n : (uint32_t)c->train_eval;
     if (c->keep == KD_BEST && t->valid->n) {
         t->best_values = kd_alloc(t->net->n_params, sizeof *t->best_values, "the best epoch", err);
@@ -121,6 +123,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
 
 void kd_trainer_close(struct kd_trainer *t)
 {
+    kd_loss_release(&t->loss);
     kd_optimizer_release(&t->optimizer);
     kd_average_release(&t->average);
     kd_slab_release(&t->slab);
@@ -223,17 +226,16 @@ static int step(struct kd_trainer *t, struct kd_err *err)
                            .sample = t->batch_index,
                            .rows = rows};
     kd_network_forward(t->net, t->pool, &pass);
-    struct kd_loss_spec spec = {t->job->distill.alpha, t->job->distill.temperature,
-                                t->job->train.label_smoothing};
+    uint32_t steps = kd_trainer_steps(t);
     struct kd_loss_batch batch = {rows,
                                   t->net->classes,
                                   t->net->out,
                                   t->labels,
                                   t->targets ? t->teacher_rows : NULL,
-                                  t->targets && t->targets->probabilities};
-    kd_loss(&spec, &batch, t->net->dout, t->loss_scratch, &t->sums);
+                                  t->targets && t->targets->probabilities,
+                                  t->epoch + (double)t->step / steps};
+    kd_loss_run(&t->loss, &batch, t->net->dout, t->loss_scratch, &t->sums);
     if (!isfinite(t->sums.loss)) return fail_numbers(t, t->step + 1, broken_parameter(t), err);
-    uint32_t steps = kd_trainer_steps(t);
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
     kd_network_backward(t->net, t->pool, &pass, kd_optimizer_begin(&t->optimizer, rate));
     kd_optimizer_finish(&t->optimizer, t->pool);
@@ -279,6 +281,14 @@ static void remember_best(struct kd_trainer *t)
                t->net->params[i]->count * sizeof(float));
 }
 
+void kd_trainer_log_terms(const struct kd_trainer *t, const double *values, double rows,
+                          struct kd_epoch_log *log)
+{
+    log->terms = (struct kd_terms){0};
+    for (unsigned i = 0; i < t->loss.n; i++)
+        kd_terms_add(&log->terms, t->loss.term[i].name, values[i] / rows);
+}
+
 static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
 {
     const struct kd_loss_sums *s = &t->sums;
@@ -292,11 +302,12 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
         .lr = t->optimizer.rate,
         .loss = s->loss / rows,
         .hard = labelled > 0 ? s->hard / labelled : NAN,
-        .soft = t->targets ? s->soft / rows : NAN,
+        .soft = t->targets ? s->term[0] / rows : NAN,
         .top1 = labelled > 0 ? (double)s->correct / labelled : NAN,
         .seconds = pace > 0 ? rows / pace : seconds,
         .images_per_second = pace,
     };
+    kd_trainer_log_terms(t, s->term, rows, &t->last);
     kd_average_swap(&t->average);
     uint32_t shown = t->train->labelled ? t->n_train_eval
                                         : 0; /* labels that are to be unknown are not looked at */

@@ -194,6 +194,9 @@ static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *c
     static const char *const keys[] = {"train", "train_eval", "valid"};
     cJSON *line = kd_epoch_log_to_json(chosen, err);
     if (!line) return NULL;
+    if (chosen->terms.n == 1) /* it is "soft" */
+        cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(line, "train"),
+                                                "terms");
     struct kd_maker b = kd_make_object(err);
     kd_put_number(&b, "epoch", chosen->epoch);
     for (int i = 0; i < 3; i++)
@@ -409,10 +412,12 @@ static int build(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
     const struct kd_images *im = t->images;
-    if (!im->labels && (!t->targets || t->job->distill.alpha < 1))
-        return kd_fail_usage(err,
-                             "%s:%s has no labels: only soft targets can be learnt, with --alpha 1",
-                             im->source, im->split);
+    if (!im->labels) {
+        char what[300];
+        snprintf(what, sizeof what, "%.200s:%.60s has no labels", im->source, im->split);
+        if (kd_distill_check_unlabelled(t->targets ? &t->job->distill : NULL, what, err) < 0)
+            return -1;
+    }
     uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
     if (!t->targets && check_labels(im, err) < 0) return -1;
     if (kd_classes_suit("the soft targets", classes, im, err) < 0) return -1;

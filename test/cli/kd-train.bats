@@ -70,13 +70,14 @@ config() { meta "$1" kd.config | jq -c "$2"; }
 @test "log.jsonl has a line an epoch with every key" {
     train --validation 40 -e 3 --teacher T -o m
     jq -es 'length == 3 and [.[].epoch] == [1, 2, 3] and [.[].step] == [2, 4, 6]' m/log.jsonl
-    jq -es 'all(.[]; (.lr > 0) and (.train | keys) == ["hard", "loss", "soft", "top1"] and
+    jq -es 'all(.[]; (.lr > 0) and (.train | keys) == ["hard", "loss", "soft", "terms", "top1"] and
+        .train.terms == {kl: .train.soft} and
         (.train_eval | keys) == ["loss", "top1", "top5"] and (.valid | keys) == ["loss", "top1",
         "top5"] and
         (.seconds > 0) and (.images_per_second > 0) and
         ((.train.loss - 0.9 * .train.soft - 0.1 * .train.hard) | fabs) < 1e-6)' m/log.jsonl
     train -e 1 -o plain
-    jq -e '.valid == null and .train.soft == null and .train.loss == .train.hard' plain/log.jsonl
+    jq -e '.valid == null and .train.soft == null and (.train | has("terms") | not) and .train.loss == .train.hard' plain/log.jsonl
 }
 
 @test "default < experiment < --set < option, as kd.config has it" {

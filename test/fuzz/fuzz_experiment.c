@@ -18,7 +18,7 @@ static void job(const struct kd_experiment *x, const char *name, bool student)
 {
     struct kd_err err = {0};
     struct kd_job j = {0};
-    if (kd_experiment_job(x, name, student, &j, &err) == 0) {
+    if (kd_experiment_job(x, name, student, &j, &err) == 0 && kd_job_resolve(&j, &err) == 0) {
         /* a network in a file is not looked for: the names come from the fuzzer */
         if (!cJSON_IsString(j.network) || !strstr(j.network->valuestring, ".json")) {
             cJSON *layers = kd_network_layers(j.network, &err);

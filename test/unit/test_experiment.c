@@ -57,6 +57,7 @@ static struct kd_job job_of(const struct kd_experiment *x, const char *name)
     struct kd_job job = {0};
     if (kd_experiment_job(x, name, strcmp(name, "teacher") != 0, &job, &err) < 0)
         fail_msg("%s: %s", name, err.text);
+    if (kd_job_resolve(&job, &err) < 0) fail_msg("%s: %s", name, err.text);
     return job;
 }
 

@@ -1,5 +1,6 @@
-/* kd_loss against the same equations in long double, against differences of itself, and at its
- * limits. */
+/* kd_loss_run with the labels and kl against the same equations in long double, against differences
+ * of itself, and at its limits. */
+#include "kd/base/mem.h"
 #include "kd/base/rng.h"
 #include "kd/train/loss.h"
 
@@ -17,6 +18,10 @@
 
 enum { N = 6, MOST_CLASSES = 100 };
 
+struct spec { /* of kl */
+    double alpha, temperature, smoothing;
+};
+
 struct rows { /* a batch's arrays */
     float z[N * MOST_CLASSES], t[N * MOST_CLASSES], d[N * MOST_CLASSES];
     int32_t labels[N];
@@ -24,10 +29,24 @@ struct rows { /* a batch's arrays */
 
 static double *scratch;
 
+static void open_loss(struct kd_loss *loss, const struct spec *spec)
+{
+    struct kd_err err = {0};
+    struct kd_distill_config d = {.temperature = spec->temperature,
+                                  .alpha = spec->alpha,
+                                  .weight = NAN,
+                                  .label_weight = NAN,
+                                  .ramp = NAN};
+    if (kd_loss_init(loss, &d, spec->smoothing, &err) < 0) fail_msg("%s", err.text);
+}
+
 static int make_scratch(void **state)
 {
     (void)state;
-    scratch = calloc(kd_loss_scratch(N, MOST_CLASSES), sizeof *scratch);
+    struct kd_loss loss;
+    open_loss(&loss, &(struct spec){1, 1, 0});
+    scratch = calloc(kd_loss_scratch(&loss, N, MOST_CLASSES), sizeof *scratch);
+    kd_loss_release(&loss);
     return scratch ? 0 : -1;
 }
 
@@ -48,12 +67,15 @@ static void fill(struct rows *r, size_t classes, float scale)
     for (unsigned i = 0; i < N; i++) r->labels[i] = (int32_t)kd_rng_below(&g, (uint32_t)classes);
 }
 
-static struct kd_loss_sums loss_of(const struct kd_loss_spec *spec, struct rows *r, size_t n,
+static struct kd_loss_sums loss_of(const struct spec *spec, struct rows *r, size_t n,
                                    size_t classes, bool teacher, bool probabilities)
 {
-    struct kd_loss_batch b = {n, classes, r->z, r->labels, teacher ? r->t : NULL, probabilities};
+    struct kd_loss_batch b = {n, classes, r->z, r->labels, teacher ? r->t : NULL, probabilities, 0};
     struct kd_loss_sums sums = {0};
-    kd_loss(spec, &b, r->d, scratch, &sums);
+    struct kd_loss loss;
+    open_loss(&loss, spec);
+    kd_loss_run(&loss, &b, r->d, scratch, &sums);
+    kd_loss_release(&loss);
     return sums;
 }
 
@@ -80,7 +102,7 @@ struct expected {
     long double hard, soft, d[MOST_CLASSES];
 };
 
-static void expect(const struct kd_loss_spec *s, const float *z, const float *t, int32_t label,
+static void expect(const struct spec *s, const float *z, const float *t, int32_t label,
                    size_t classes, bool probabilities, struct expected *e)
 {
     long double p[MOST_CLASSES], q[MOST_CLASSES], u[MOST_CLASSES];
@@ -104,8 +126,8 @@ static void expect(const struct kd_loss_spec *s, const float *z, const float *t,
     }
 }
 
-static void check(const struct kd_loss_spec *s, struct rows *r, size_t n, size_t classes,
-                  bool teacher, bool probabilities, double tolerance)
+static void check(const struct spec *s, struct rows *r, size_t n, size_t classes, bool teacher,
+                  bool probabilities, double tolerance)
 {
     struct kd_loss_sums got = loss_of(s, r, n, classes, teacher, probabilities);
     double hard = 0, soft = 0, alpha = teacher ? s->alpha : 0;
@@ -126,7 +148,7 @@ static void check(const struct kd_loss_spec *s, struct rows *r, size_t n, size_t
         }
     }
     near("hard", got.hard, hard, 1e-12 * fabs(hard) + 1e-12);
-    near("soft", got.soft, soft, 1e-12 * fabs(soft) + tolerance);
+    near("soft", got.term[0], soft, 1e-12 * fabs(soft) + tolerance);
     near("loss", got.loss, alpha * soft + (1 - alpha) * hard, 1e-12 * fabs(got.loss) + tolerance);
     assert_int_equal(got.rows, n);
     assert_int_equal(got.labelled, labelled);
@@ -146,7 +168,7 @@ static void closed_form(void **state)
     (void)state;
     static struct rows r;
     for (unsigned i = 0; i < 6 * 3 * 4 * 2; i++) {
-        struct kd_loss_spec s = {alphas[i % 3], temperatures[i / 3 % 6], i / 72 ? 0.1 : 0};
+        struct spec s = {alphas[i % 3], temperatures[i / 3 % 6], i / 72 ? 0.1 : 0};
         size_t classes = class_counts[i / 18 % 4];
         fill(&r, classes, 3);
         check(&s, &r, N, classes, true, false, rounding(s.temperature));
@@ -165,7 +187,7 @@ static void differences(void **state)
     static struct rows r;
     enum { CLASSES = 10 };
     for (unsigned i = 0; i < 6 * 3 * 2; i++) {
-        struct kd_loss_spec s = {alphas[i % 3], temperatures[i / 3 % 6], i / 18 ? 0.2 : 0};
+        struct spec s = {alphas[i % 3], temperatures[i / 3 % 6], i / 18 ? 0.2 : 0};
         float d[N * CLASSES];
         fill(&r, CLASSES, 1);
         r.labels[2] = -1;
@@ -189,7 +211,7 @@ static void huge_logits(void **state)
     (void)state;
     static struct rows r;
     for (unsigned i = 0; i < 6 * 3; i++) {
-        struct kd_loss_spec s = {alphas[i % 3], temperatures[i / 3], 0.1};
+        struct spec s = {alphas[i % 3], temperatures[i / 3], 0.1};
         fill(&r, 10, 1);
         for (unsigned j = 0; j < N * 10; j++) {
             r.z[j] = j % 3 ? 1e4f : -1e4f;
@@ -205,7 +227,7 @@ static void given_probabilities(void **state)
     (void)state;
     static struct rows r;
     for (unsigned i = 0; i < 6 * 3; i++) {
-        struct kd_loss_spec s = {alphas[i % 3], temperatures[i / 3], 0};
+        struct spec s = {alphas[i % 3], temperatures[i / 3], 0};
         fill(&r, 10, 2);
         for (unsigned j = 0; j < N; j++) {
             float sum = 0;
@@ -224,7 +246,7 @@ static void probabilities_and_logits_agree(void **state)
 {
     (void)state;
     static struct rows a, b;
-    struct kd_loss_spec s = {0.7, 2.5, 0};
+    struct spec s = {0.7, 2.5, 0};
     fill(&a, 10, 2);
     b = a;
     for (unsigned i = 0; i < N; i++) {
@@ -245,9 +267,9 @@ static void large_temperature(void **state)
     (void)state;
     static struct rows r;
     enum { CLASSES = 10 };
-    struct kd_loss_spec s = {1, 1e4, 0};
+    struct spec s = {1, 1e4, 0};
     fill(&r, CLASSES, 1);
-    double limit = 0, got = loss_of(&s, &r, N, CLASSES, true, false).soft;
+    double limit = 0, got = loss_of(&s, &r, N, CLASSES, true, false).term[0];
     for (unsigned i = 0; i < N; i++) {
         double mean = 0;
         for (unsigned c = 0; c < CLASSES; c++)
@@ -265,7 +287,7 @@ static void missing_labels(void **state)
 {
     (void)state;
     static struct rows r;
-    struct kd_loss_spec s = {0.5, 1, 0};
+    struct spec s = {0.5, 1, 0};
     fill(&r, 10, 1);
     for (unsigned i = 1; i < N; i++) r.labels[i] = -1;
     struct kd_loss_sums sums = loss_of(&s, &r, N, 10, false, false);
@@ -280,7 +302,7 @@ static void missing_labels(void **state)
     s.alpha = 1;
     sums = loss_of(&s, &r, N, 10, true, false);
     assert_true(sums.hard == 0 && sums.labelled == 0 && sums.correct == 0);
-    near("all of it is soft", sums.loss, sums.soft, 0);
+    near("all of it is soft", sums.loss, sums.term[0], 0);
 }
 
 /* A student that agrees with its teacher has nothing to learn from it. */
@@ -289,13 +311,13 @@ static void same_logits(void **state)
     (void)state;
     static struct rows r;
     for (unsigned i = 0; i < 6; i++) {
-        struct kd_loss_spec s = {1, temperatures[i], 0};
+        struct spec s = {1, temperatures[i], 0};
         fill(&r, 10, 5);
         for (unsigned j = 0; j < N * 10; j++)
             r.t[j] = r.z[j] + (float)(j / 10); /* but for a constant */
         for (unsigned j = 0; j < N * 10; j++) r.z[j] = r.t[j] - (float)(j / 10);
         struct kd_loss_sums sums = loss_of(&s, &r, N, 10, true, false);
-        near("soft", sums.soft, 0, 1e-5);
+        near("soft", sums.term[0], 0, 1e-5);
         for (unsigned j = 0; j < N * 10; j++) near("gradient", (double)r.d[j], 0, 1e-5);
     }
 }
@@ -304,15 +326,19 @@ static void counts(void **state)
 {
     (void)state;
     struct rows r = {.z = {1, 2, 3, 3, 2, 1, 2, 2, 0, 0, 0, 5}, .labels = {2, 1, 0, -1}};
-    struct kd_loss_spec s = {0, 1, 0};
-    struct kd_loss_batch b = {4, 3, r.z, r.labels, NULL, 0};
+    struct spec s = {0, 1, 0};
+    struct kd_loss loss;
+    struct kd_loss_batch b = {4, 3, r.z, r.labels, NULL, 0, 0};
     struct kd_loss_sums sums = {
-        .loss = 10, .hard = 20, .soft = 30, .correct = 4, .labelled = 5, .rows = 6};
-    kd_loss(&s, &b, NULL, scratch, &sums); /* no gradient wanted; a tie goes to the lower class */
+        .loss = 10, .hard = 20, .term = {30}, .correct = 4, .labelled = 5, .rows = 6};
+    open_loss(&loss, &s);
+    kd_loss_run(&loss, &b, NULL, scratch,
+                &sums); /* no gradient wanted; a tie goes to the lower class */
+    kd_loss_release(&loss);
     assert_int_equal(sums.correct, 4 + 2);
     assert_int_equal(sums.labelled, 5 + 3);
     assert_int_equal(sums.rows, 6 + 4);
-    assert_true(sums.soft == 30 && sums.loss > 10);
+    assert_true(sums.term[0] == 30 && sums.loss > 10);
     near("loss", sums.loss - 10, sums.hard - 20, 1e-12);
 }
 

@@ -1,5 +1,6 @@
 /* One answer to "is this the same configuration?": of the comparison itself, of the trainer that
  * asks whether a model is current, and of the report that names models of other settings. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -119,7 +120,7 @@ static void change(const struct kd_option *row, void *field)
         *(int64_t *)field += 1;
         break;
     case KD_OPT_REAL:
-        *(double *)field += 0.0625;
+        *(double *)field = isnan(*(double *)field) ? 0.5 : *(double *)field + 0.0625;
         break;
     case KD_OPT_CHOICE:
         *(int *)field = !*(int *)field;

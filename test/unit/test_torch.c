@@ -25,7 +25,7 @@ struct fixture {
     const char *name;
     struct kd_tensorfile file;
     struct kd_network *net;
-    struct kd_loss_spec spec;
+    struct kd_loss loss;
     struct kd_pass pass;
     double *scratch;
     uint32_t samples[BATCH];
@@ -93,9 +93,14 @@ static void open_fixture(struct fixture *f, const char *name)
     if (!f->net) fail_msg("%s: %s", name, err.text);
     cJSON_Delete(json);
     net_plan(f->net, BATCH, true);
-    f->spec =
-        (struct kd_loss_spec){number(f, "alpha"), number(f, "temperature"), number(f, "smoothing")};
-    f->scratch = calloc(kd_loss_scratch(BATCH, f->net->classes), sizeof *f->scratch);
+    struct kd_distill_config distill = {.alpha = number(f, "alpha"),
+                                        .temperature = number(f, "temperature"),
+                                        .weight = NAN,
+                                        .label_weight = NAN,
+                                        .ramp = NAN};
+    if (kd_loss_init(&f->loss, &distill, number(f, "smoothing"), &err) < 0)
+        fail_msg("%s: %s", name, err.text);
+    f->scratch = calloc(kd_loss_scratch(&f->loss, BATCH, f->net->classes), sizeof *f->scratch);
     f->pass =
         (struct kd_pass){.training = strcmp(kd_tensorfile_meta(&f->file, "mode"), "train") == 0,
                          .sample = f->samples,
@@ -106,6 +111,7 @@ static void close_fixture(struct fixture *f)
 {
     kd_network_free(f->net);
     kd_tensorfile_release(&f->file);
+    kd_loss_release(&f->loss);
     free(f->scratch);
 }
 
@@ -117,10 +123,10 @@ static double forward(struct fixture *f)
     assert_true(labels && labels->dtype == KD_I32 && labels->count == BATCH);
     memcpy(f->net->in, values(f, "x", in), in * sizeof(float));
     kd_network_forward(f->net, NULL, &f->pass);
-    struct kd_loss_batch b = {BATCH,        f->net->classes,           f->net->out,
-                              labels->data, values(f, "teacher", out), 0};
+    struct kd_loss_batch b = {
+        BATCH, f->net->classes, f->net->out, labels->data, values(f, "teacher", out), 0, 0};
     struct kd_loss_sums sums = {0};
-    kd_loss(&f->spec, &b, f->net->dout, f->scratch, &sums);
+    kd_loss_run(&f->loss, &b, f->net->dout, f->scratch, &sums);
     return sums.loss / BATCH;
 }
 

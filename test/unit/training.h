@@ -49,7 +49,8 @@ static inline void job_make(struct kd_job *job, bool student, const char *const 
     struct kd_texts texts = {(char **)(uintptr_t)sets, 0};
     while (sets[texts.n]) texts.n++;
     struct kd_experiment *x = kd_experiment_open(NULL, NULL, &texts, &e);
-    if (!x || kd_experiment_job(x, student ? "s" : "teacher", student, job, &e) < 0)
+    if (!x || kd_experiment_job(x, student ? "s" : "teacher", student, job, &e) < 0 ||
+        kd_job_resolve(job, &e) < 0)
         fail_msg("%s", e.text);
     kd_experiment_close(x);
 }

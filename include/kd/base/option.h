@@ -77,6 +77,7 @@ struct kd_option {
                    false or NULL (its default), so that those stay what the same settings give */
     bool aside; /* changes nothing of what is made: not looked at where configurations are compared
                  */
+    bool optional; /* REAL without preset: NAN where it is not given, and not in JSON then */
 };
 
 /* X is called with an enumerator and its name. */

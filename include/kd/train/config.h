@@ -16,13 +16,15 @@
     X(KD_ONE_CYCLE, "one_cycle")                                                                   \
     X(KD_TRIANGULAR, "triangular")
 #define KD_CHOICES_OF_EPOCH(X) X(KD_BEST, "best") X(KD_LAST, "last")
-
+#define KD_CONFIDENCES(X)                                                                          \
+    X(KD_CONFIDENCE_NONE, "none") X(KD_CONFIDENCE_TOP, "top") X(KD_CONFIDENCE_LABEL, "label")
 #define KD_AVERAGES(X) X(KD_AVERAGE_LOGITS, "logits") X(KD_AVERAGE_PROBABILITIES, "probabilities")
 #define KD_CORRECT_BYS(X)                                                                          \
     X(KD_BY_TRANSFER, "transfer") X(KD_BY_BALANCED, "balanced") X(KD_BY_TEST, "test")
 enum kd_optimizer_kind { KD_OPTIMIZERS(KD_CHOICE_ENUM) };
 enum kd_schedule_kind { KD_SCHEDULES(KD_CHOICE_ENUM) };
 enum kd_choice_of_epoch { KD_CHOICES_OF_EPOCH(KD_CHOICE_ENUM) };
+enum kd_confident_of { KD_CONFIDENCES(KD_CHOICE_ENUM) };
 enum kd_average_of { KD_AVERAGES(KD_CHOICE_ENUM) }; /* what of several teachers is averaged */
 enum kd_correct_by { KD_CORRECT_BYS(KD_CHOICE_ENUM) };
 
@@ -60,15 +62,27 @@ struct kd_train_config { /* "train" */
 };
 extern const struct kd_option kd_train_rows[];
 
-struct kd_distill_config { /* "distill" of a student; alpha 0: trained on labels alone */
+struct kd_distill_config { /* "distill" of a student */
     cJSON *from;           /* "teacher", a student's name, a model file, or a list of these or of
                               {"from","weight"} */
-    double temperature, alpha;
+    cJSON *loss;           /* a name, {"kind", its parameters}, or a list of these; NULL: kl */
+    double temperature, alpha, weight, label_weight, ramp; /* NAN: not given, the loss's own */
     bool force;         /* accept soft targets that do not say which images they are for */
     bool fixed_teacher; /* use logits of unaugmented images for an augmented student */
     int average;        /* enum kd_average_of */
+    int confidence;     /* enum kd_confident_of: what an image's loss is multiplied by */
 };
 extern const struct kd_option kd_distill_rows[];
+/* Everything that was not given gets its value, and what can be said in two ways its one form:
+ * alpha where the weights add up to 1. Once all flags are applied; a second time changes nothing.
+ */
+int kd_distill_resolve(struct kd_distill_config *distill, struct kd_err *err);
+/* Can this be learnt from images without a label (NULL: no distillation)? `what` is what has none.
+ */
+int kd_distill_check_unlabelled(const struct kd_distill_config *distill, const char *what,
+                                struct kd_err *err);
+/* Can it be learnt from probabilities in place of logits? */
+int kd_distill_check_probabilities(const struct kd_distill_config *distill, struct kd_err *err);
 
 struct kd_correct_config {   /* "correct" of a student, which has no training of its own then */
     char *of;                /* the student that is corrected */
@@ -96,8 +110,11 @@ struct kd_job {
 enum { KD_JOB_SECTIONS = 6 };
 void kd_job_sections(struct kd_job *job, struct kd_opt_section out[KD_JOB_SECTIONS]);
 void kd_job_release(struct kd_job *job);
-/* The resolved configuration: {"name", "network", "data", "train", "distill", "correct"}, the last
- * two where there are any. A network given as a file stands in it as its layers. */
+/* Options that follow from others get their value, once experiment and flags are applied. */
+int kd_job_resolve(struct kd_job *job, struct kd_err *err);
+/* The resolved configuration of a resolved job: {"name", "network", "data", "train", "distill",
+ * "correct"}, the last two where there are any. A network given as a file stands in it as its
+ * layers. */
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err);
 /* What a model was trained on: "data" of its kd.config, over defaults, which are all there is where
  * it says nothing. */

@@ -1,35 +1,64 @@
-/* Loss and its gradient from logits, in one go through log-sum-exp, in double inside.
+/* The loss of a training, and its gradient from logits: the cross-entropy of the labels and a list
+ * of weighted terms, each of which compares student and teacher.
  *
- *     loss = alpha T^2 KL(q_teacher || q_student) + (1 - alpha) CE(labels),   q = softmax(z / T)
+ *     loss = label_weight CE(labels) + sum over terms of weight value,   averaged over the batch
  *
- * averaged over the batch (Hinton, Vinyals and Dean 2015, section 2; their T^2). Per row, with p =
- * softmax(z), y = (1-s) onehot(label) + s/C:
+ * never over batch x classes. Label smoothing touches CE alone: y = (1-s) onehot(label) + s/C. A
+ * row without label (-1) loses its CE, and the terms that need a label; the divisor stays the batch
+ * size. Without a teacher it is plain CE.
  *
- *     dloss/dz = alpha T (q_student - q_teacher) + (1 - alpha) (p - y),  divided by the batch size
+ *     struct kd_loss loss;
+ *     kd_loss_init(&loss, &job->distill, smoothing, &err)     NULL for a training without teacher
+ *     kd_loss_run(&loss, &batch, dlogits, scratch, &sums)     adds to sums
+ *     kd_loss_release(&loss)
  *
- * A row without label (-1) loses its CE term; the divisor stays. With alpha 0 and no teacher it is
- * plain CE. */
+ * Kinds of terms have a file each under lib/train/loss/; kind.h there says how one is added. */
 #ifndef KD_TRAIN_LOSS_H
 #define KD_TRAIN_LOSS_H
-#include <stddef.h>
-#include <stdint.h>
+#include "kd/run/record.h"
+#include "kd/train/config.h"
 
-struct kd_loss_spec {
-    double alpha, temperature, smoothing;
+enum { KD_LOSS_TERMS = KD_MOST_TERMS }; /* most in one loss */
+
+struct kd_loss_kind;
+struct kd_loss_term {
+    const struct kd_loss_kind *kind;
+    char name[24];      /* in logs: its kind, and a number from the second of a kind on */
+    void *params;       /* the kind's own; owned */
+    double temperature; /* NAN: the kind has none */
+    double weight;      /* once the ramp is over */
+    double ramp;        /* epochs over which the weight rises linearly from 0; 0: none */
+    unsigned needs;     /* lib/train/loss/kind.h */
 };
+struct kd_loss {
+    double smoothing, label_weight;
+    int confidence; /* enum kd_confident_of */
+    struct kd_loss_term term[KD_LOSS_TERMS];
+    unsigned n;
+};
+/* Reads what "distill" says of the loss and fills in what the kinds were published with. */
+int kd_loss_init(struct kd_loss *loss, const struct kd_distill_config *distill, double smoothing,
+                 struct kd_err *err);
+void kd_loss_release(struct kd_loss *loss);
+
 struct kd_loss_batch {
     size_t n, classes;
     const float *logits;   /* [n][classes] */
     const int32_t *labels; /* [n], -1: none */
     const float *teacher; /* [n][classes] logits, or probabilities at the temperature; NULL: none */
-    int teacher_is_probabilities;
+    bool teacher_is_probabilities;
+    double epoch; /* epochs done, with the share of the one under way: for the ramp */
 };
-struct kd_loss_sums {        /* over rows, not yet divided */
-    double loss, hard, soft; /* soft includes T^2; both unweighted */
+struct kd_loss_sums {           /* over rows, not yet divided */
+    double loss, hard;          /* hard: CE, unweighted */
+    double term[KD_LOSS_TERMS]; /* unweighted; KL includes T^2 */
     uint64_t correct, labelled, rows;
 };
-size_t kd_loss_scratch(size_t n, size_t classes); /* doubles needed */
+size_t kd_loss_scratch(const struct kd_loss *loss, size_t n, size_t classes); /* doubles needed */
 /* dlogits [n][classes], may be NULL; adds to sums. */
-void kd_loss(const struct kd_loss_spec *spec, const struct kd_loss_batch *batch, float *dlogits,
-             double *scratch, struct kd_loss_sums *sums);
+void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *batch, float *dlogits,
+                 double *scratch, struct kd_loss_sums *sums);
+
+/* The kinds with what they are and where they come from: what --loss ? prints. */
+int kd_loss_list(struct kd_bytes *out, struct kd_err *err);
 #endif

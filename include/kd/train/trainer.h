@@ -24,6 +24,7 @@ struct kd_epoch_log { /* what log.jsonl has a line of */
     double lr;        /* of the last step */
     double loss, hard, soft,
         top1; /* over the training images as they were learnt; soft NAN without a teacher */
+    struct kd_terms terms;               /* of the loss beside the labels': the first is `soft` */
     struct kd_metrics train_eval, valid; /* n == 0: not evaluated */
     double seconds, images_per_second;
 };
@@ -46,6 +47,7 @@ struct kd_trainer {
     const struct kd_progress *progress;
 
     /* state: what a checkpoint holds */
+    struct kd_loss loss;
     struct kd_optimizer optimizer;
     struct kd_average average; /* what is evaluated, remembered and saved, where there is one */
     uint32_t epoch;            /* from 0: the one under way */
@@ -68,6 +70,9 @@ struct kd_trainer {
 int kd_trainer_open(struct kd_trainer *t, struct kd_err *err);
 int kd_trainer_run(struct kd_trainer *t, struct kd_err *err);
 void kd_trainer_choose(struct kd_trainer *t); /* the epoch that job->train.keep names into net */
+/* The terms of the loss into a log; values [loss.n] are sums over `rows`. */
+void kd_trainer_log_terms(const struct kd_trainer *t, const double *values, double rows,
+                          struct kd_epoch_log *log);
 const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t);
 void kd_trainer_close(struct kd_trainer *t);
 uint32_t kd_trainer_steps(const struct kd_trainer *t); /* an epoch's */

@@ -2,6 +2,7 @@
 #include "kd/base/json.h"
 #include "kd/base/text.h"
 #include "kd/run/places.h"
+#include "kd/run/weights.h"
 #include "read.h"
 #include <errno.h>
 #include <math.h>
@@ -95,13 +96,13 @@ static void read_distillation(struct kd_result *r, const cJSON *config, bool has
     const cJSON *d = config ? cJSON_GetObjectItemCaseSensitive(config, "distill") : NULL;
     if (!cJSON_IsObject(d)) return;
     const cJSON *from = cJSON_GetObjectItemCaseSensitive(d, "from");
-    double alpha = kd_number_at(d, "alpha");
+    struct kd_weights weights = kd_weights_read(d);
     bool named =
         from && !cJSON_IsNull(from) && !(cJSON_IsString(from) && from->valuestring[0] == '\0');
-    r->distilled = (has_parents || named || !from) && alpha != 0.0;
+    r->distilled = (has_parents || named || !from) && weights.soft != 0.0;
     if (!r->distilled) return;
     r->temperature = kd_number_at(d, "temperature");
-    r->alpha = alpha;
+    r->alpha = kd_weights_alpha(weights);
 }
 
 /* The section as it is, and without what became of the labels. */

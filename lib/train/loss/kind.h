@@ -1,0 +1,88 @@
+/* A kind of distillation loss is a row: its name and paper, its own parameters, what it needs, the
+ * settings it was published with, and its value with the gradient. Each kind has a file of its own
+ * in this folder and a line in list.c; nothing else asks which kind it has before it. A training's
+ * loss is a list of weighted terms of these kinds beside the cross-entropy of the labels
+ * (kd/train/loss.h).
+ *
+ * z are logits [n][classes], u = z / T, q = softmax(u); s the student's, t the teacher's. The value
+ * of a row is not weighted and not divided by the batch size; loss.c divides the whole gradient
+ * once. Everything is computed in double. No gradient flows into the teacher. */
+#ifndef KD_TRAIN_LOSS_KIND_H
+#define KD_TRAIN_LOSS_KIND_H
+#include "kd/train/loss.h"
+
+/* For a matrix of logits: log q and q, both [n][classes]. */
+struct kd_softmax {
+    double *log_q, *q;
+};
+
+struct kd_loss_call { /* one term over one batch */
+    size_t n, classes;
+    double temperature;
+    const void *params;             /* the kind's own struct, where it has rows */
+    const float *student, *teacher; /* logits [n][classes] */
+    bool probabilities;    /* teacher holds softmax(z / T): only with KD_LOSS_TAKES_PROBABILITIES */
+    const int32_t *labels; /* [n], -1: none */
+    struct kd_softmax plain; /* of the student at T = 1, to be read */
+    const double *weight;    /* [n] factor of each row's gradient */
+    double *value;           /* [n], to be written: unweighted; 0 where the row has nothing */
+    double *gradient;        /* [n][classes], to be added to: weight times d value / d student */
+    double *scratch;         /* doubles, as many as the kind's scratch says */
+};
+
+enum {                           /* what a kind needs and takes */
+       KD_LOSS_NEEDS_LABELS = 1, /* rows without one are passed over */
+       KD_LOSS_TAKES_PROBABILITIES = 2,
+       KD_LOSS_OVER_BATCH =
+           4, /* rows are compared with each other: a row has no value of its own */
+};
+
+/* What "distill" has where nothing is said. */
+struct kd_loss_usual {
+    double temperature; /* NAN: the loss has none */
+    double weight, label_weight;
+    double ramp; /* epochs */
+    unsigned needs;
+};
+
+struct kd_loss_kind {
+    const char *name;
+    const char *paper; /* who, when, where */
+    const char *about; /* one line for --loss ? */
+    struct kd_loss_usual usual;
+    const struct kd_option *rows; /* of `params`, without flags; NULL: it has none */
+    size_t size;                  /* of the struct that the rows' offsets refer to */
+    /* May be NULL. Where a parameter makes a variant with settings of its own: fills parameters
+     * that were not given, and changes `usual`. */
+    void (*variant)(void *params, struct kd_loss_usual *usual);
+    size_t (*scratch)(size_t n, size_t classes); /* may be NULL: none */
+    void (*run)(const struct kd_loss_call *call);
+};
+
+extern const struct kd_loss_kind
+    *const kd_loss_kinds[]; /* ends with NULL; the first is the default */
+
+/* s = log softmax and softmax of z / T, for all rows. */
+void kd_softmax_rows(struct kd_softmax s, const float *z, size_t n, size_t classes,
+                     double temperature);
+/* The same where s.log_q holds what is to be normalized. */
+void kd_softmax_finish(struct kd_softmax s, size_t n, size_t classes);
+/* The same over the classes that are not skipped (skip [n][classes]); of skipped ones log q and q
+ * are 0. lse [n]: log-sum-exp of the others, -HUGE_VAL where none is left. */
+void kd_softmax_masked(struct kd_softmax s, double *lse, const float *z, const unsigned char *skip,
+                       size_t n, size_t classes, double temperature);
+/* Both sides under one mask; scratch has room for kd_masked_scratch(n, classes) doubles. Lay, write
+ * `skip` (it is 0 then), and run. */
+struct kd_masked {
+    struct kd_softmax s, t;
+    double *lse_s, *lse_t; /* [n] */
+    unsigned char *skip;   /* [n][classes] */
+};
+size_t kd_masked_scratch(size_t n, size_t classes);
+void kd_masked_lay(struct kd_masked *m, const struct kd_loss_call *call, double *scratch);
+void kd_masked_run(const struct kd_masked *m, const struct kd_loss_call *call, double temperature);
+/* KL of two-way distributions (p, 1 - p) with p = 1 / (1 + exp(-d)), and its slope by d_s. */
+double kd_binary_kl(double d_t, double d_s, double *slope);
+/* Probabilities that a file brought: log 0 counts for nothing, since 0 log 0 = 0. */
+void kd_softmax_given(struct kd_softmax s, const float *p, size_t n, size_t classes);
+#endif
