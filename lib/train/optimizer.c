@@ -34,6 +34,8 @@ static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_
         .rate = (float)(rate / (1 - pow(c->optimizer.beta1, t))),
         .beta1 = (float)c->optimizer.beta1,
         .beta2 = (float)c->optimizer.beta2,
+        .rest1 = (float)(1 - c->optimizer.beta1),
+        .rest2 = (float)(1 - c->optimizer.beta2),
         .epsilon = (float)c->optimizer.epsilon,
         .unbias2 = (float)(1 / sqrt(1 - pow(c->optimizer.beta2, t))),
         .decay = decoupled ? 0 : (float)decay,

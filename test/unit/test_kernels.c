@@ -417,6 +417,8 @@ static void adam_steps(void **state)
         struct kd_adam_step s = {.rate = 0.01f,
                                  .beta1 = 0.9f,
                                  .beta2 = 0.999f,
+                                 .rest1 = 0.1f,
+                                 .rest2 = 0.001f,
                                  .epsilon = 1e-8f,
                                  .unbias2 = 3,
                                  .decay = l % 2 ? 0.1f : 0,
@@ -434,8 +436,8 @@ static void adam_steps(void **state)
         k->adam(w, m, v, g, n, &s);
         for (size_t i = 0; i < n; i++) {
             double d = (double)g[i] + (double)s.decay * (double)w0[i];
-            double a = (double)s.beta1 * (double)m0[i] + (1 - (double)s.beta1) * d;
-            double b = (double)s.beta2 * (double)v0[i] + (1 - (double)s.beta2) * d * d;
+            double a = (double)s.beta1 * (double)m0[i] + (double)s.rest1 * d;
+            double b = (double)s.beta2 * (double)v0[i] + (double)s.rest2 * d * d;
             near("m", i, (double)m[i], a, 1e-6);
             near("v", i, (double)v[i], b, 1e-6 * (1 + b));
             near("w", i, (double)w[i],

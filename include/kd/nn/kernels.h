@@ -25,6 +25,8 @@ struct kd_adam_step { /* Kingma and Ba 2015, algorithm 1; decoupled: Loshchilov 
                          algorithm 2 */
     float rate;       /* learning rate / (1 - beta1^t) */
     float beta1, beta2, epsilon;
+    float rest1,
+        rest2;     /* 1 - beta1, 1 - beta2, taken in double: near 1 a float has few digits left */
     float unbias2; /* 1 / sqrt(1 - beta2^t) */
     float decay;   /* added to the gradient */
     float shrink;  /* w *= shrink before the step: 1 - learning rate * decoupled decay */

@@ -41,8 +41,8 @@ static void adam(float *w, float *m, float *v, const float *g, size_t n,
     const struct kd_adam_step a = *s;
     for (size_t i = 0; i < n; i++) {
         float d = g[i] + a.decay * w[i];
-        float first = a.beta1 * m[i] + (1 - a.beta1) * d;
-        float second = a.beta2 * v[i] + (1 - a.beta2) * d * d;
+        float first = a.beta1 * m[i] + a.rest1 * d;
+        float second = a.beta2 * v[i] + a.rest2 * d * d;
         m[i] = first;
         v[i] = second;
         w[i] = a.shrink * w[i] - a.rate * first / (__builtin_sqrtf(second) * a.unbias2 + a.epsilon);
