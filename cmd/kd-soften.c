@@ -87,9 +87,10 @@ static const char *class_name(const struct kd_images *im, size_t c, char *room, 
     return room;
 }
 
-static int print_header(const struct kd_reals *t, struct kd_err *err)
+static int print_header(bool logits, const struct kd_reals *t, struct kd_err *err)
 {
-    if (kd_print(err, "%-10s %10s", "class", "logit") < 0) return -1;
+    if (kd_print(err, "%-10s", "class") < 0 || (logits && kd_print(err, " %10s", "logit") < 0))
+        return -1;
     for (size_t k = 0; k < t->n; k++) {
         char head[32];
         snprintf(head, sizeof head, "T=%g", t->v[k]);
@@ -98,17 +99,17 @@ static int print_header(const struct kd_reals *t, struct kd_err *err)
     return kd_print(err, "\n");
 }
 
+/* logits: NULL where probabilities were averaged, which have none. */
 static int print_table(const struct work *w, const float *logits, const float *q, size_t classes,
                        const struct kd_reals *t, struct kd_err *err)
 {
     char room[24];
     const struct kd_images *im = w->images;
     int32_t label = im->labels ? im->labels[w->o->show] : -1;
-    if (print_header(t, err) < 0) return -1;
+    if (print_header(logits, t, err) < 0) return -1;
     for (size_t c = 0; c < classes; c++) {
-        if (kd_print(err, "%-10s %10.4f", class_name(im, c, room, sizeof room), (double)logits[c]) <
-            0)
-            return -1;
+        if (kd_print(err, "%-10s", class_name(im, c, room, sizeof room)) < 0) return -1;
+        if (logits && kd_print(err, " %10.4f", (double)logits[c]) < 0) return -1;
         for (size_t k = 0; k < t->n; k++)
             if (kd_print(err, " %10.6f", (double)q[k * classes + c]) < 0) return -1;
         if (kd_print(err, "%s\n", (int32_t)c == label ? "  <- label" : "") < 0) return -1;
@@ -124,7 +125,7 @@ static int print_json(const struct work *w, const float *logits, const float *q,
     kd_put_text(&all, "split", w->images->split);
     kd_put_number(&all, "image", (double)w->o->show);
     if (w->images->labels) kd_put_number(&all, "label", w->images->labels[w->o->show]);
-    kd_put_floats(&all, "logits", logits, classes);
+    if (logits) kd_put_floats(&all, "logits", logits, classes);
     for (size_t k = 0; k < t->n; k++) {
         struct kd_maker one = kd_make_object(err);
         kd_put_number(&one, "temperature", t->v[k]);
@@ -154,14 +155,16 @@ static int show(struct work *w, struct kd_err *err)
     float *logits = kd_alloc((t.n + 1) * classes, sizeof *logits, "soft targets", err);
     if (!logits) return -1;
     float *q = logits + classes;
-    int status = kd_teachers_predict(&w->teachers, &view, 1, &how, logits, err);
+    int status =
+        w->teachers.average ? 0 : kd_teachers_predict(&w->teachers, &view, 1, &how, logits, err);
     for (size_t k = 0; k < t.n && status == 0; k++)
         if (w->teachers.average)
             status = kd_teachers_predict(&w->teachers, &view, t.v[k], &how, q + k * classes, err);
         else
             kd_softmax(logits, classes, t.v[k], q + k * classes);
+    const float *shown = w->teachers.average ? NULL : logits;
     if (status == 0)
-        status = (w->inv->common.json ? print_json : print_table)(w, logits, q, classes, &t, err);
+        status = (w->inv->common.json ? print_json : print_table)(w, shown, q, classes, &t, err);
     kd_free(logits);
     return status;
 }

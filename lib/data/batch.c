@@ -26,7 +26,9 @@ const struct kd_option kd_augment_rows[] = {
              "view."},
     {"cutout", 0, "cutout", KD_OPT_INT, A(cutout), .preset = "0", .min = 0, .max = 1024,
      .metavar = "PIXELS", .help = "blank a square of this side at a random place",
-     .more = "The square becomes the mean of the training images."},
+     .more =
+         "The square becomes 0 in the normalized image: the mean of the training images, or raw "
+         "0 with normalize none."},
     {0},
 };
 

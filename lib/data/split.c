@@ -75,7 +75,9 @@ const struct kd_option kd_data_rows[] = {
      .more = "It needs soft targets with alpha 1."},
     {"normalize", 0, "normalize", KD_OPT_JSON, FIELD(normalize), .metavar = "JSON",
      .help = "none, or {\"mean\":[..],\"std\":[..]} by channel; computed from train if not given",
-     .more = "Numbers are for pixels from 0 to 1. Images stored as F32 are left as they are where "
+     .more = "It is computed from all images of the training split, those included that are carved "
+             "for validation, left out by class or not in the fraction. Numbers are for pixels "
+             "from 0 to 1. Images stored as F32 are left as they are where "
              "it is not given."},
     {0},
 };

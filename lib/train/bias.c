@@ -33,6 +33,18 @@ static size_t top(const float *z, size_t classes, const bool *unseen, bool which
 
 /* ---- transfer images ---- */
 
+/* An image flips where the bias is above its margin: the `allowed` smallest do, and the next one
+ * must not, also after bias and logits have been rounded to float. Images that cannot be told apart
+ * by that stay together. */
+static double bias_between(const double *margin, size_t allowed, double largest)
+{
+    double rounding = 1e-6 * fmax(1, fmax(largest, fabs(margin[allowed])));
+    size_t below = allowed;
+    while (below > 0 && margin[allowed] - margin[below - 1] <= 2 * rounding) below--;
+    if (below < allowed) return margin[below] - rounding;
+    return margin[allowed] - rounding;
+}
+
 int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const bool *unseen,
                         double flips, double *bias, struct kd_err *err)
 {
@@ -42,8 +54,9 @@ int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const boo
     if (allowed >= n)
         return kd_fail_usage(err, "correct.flips: %g of %zu images may flip, which is all of them",
                              flips, n);
-    double *margin = kd_alloc(n, sizeof *margin, "margins", err);
+    double *margin = kd_alloc(n, sizeof *margin, "margins", err), largest = 0;
     if (!margin) return -1;
+    for (size_t i = 0; i < n * classes; i++) largest = fmax(largest, fabs((double)logits[i]));
     for (size_t k = 0; k < classes; k++) {
         bias[k] = 0;
         if (!unseen[k]) continue;
@@ -52,8 +65,8 @@ int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const boo
             margin[i] = (double)z[top(z, classes, unseen, false)] - (double)z[k];
         }
         qsort(margin, n, sizeof *margin, ascending);
-        /* An image flips where the bias is above its margin: the `allowed` smallest do. */
-        bias[k] = fmax(0, margin[allowed]); /* a class that is there is not made rarer */
+        bias[k] =
+            fmax(0, bias_between(margin, allowed, largest)); /* what is there is not made rarer */
     }
     kd_free(margin);
     return 0;

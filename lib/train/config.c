@@ -52,7 +52,10 @@ const struct kd_option kd_train_rows[] = {
      .also = "smoothing", .more = "Soft targets are not touched."},
     {"schedule", 0, "schedule.kind", KD_OPT_CHOICE, T(schedule.kind), .preset = "cosine",
      .choices = KD_CHOICES(KD_SCHEDULES), .metavar = "KIND",
-     .help = "how the learning rate changes", .also = "scheduler lr-schedule lr-scheduler"},
+     .help = "how the learning rate changes", .also = "scheduler lr-schedule lr-scheduler",
+     .more =
+         "`one_cycle` rises from 1/25 of the rate over the first 30 % of the steps and falls to "
+         "1/250000 of it, each along half a cosine (Smith and Topin 2018)."},
     {"warmup", 0, "schedule.warmup", KD_OPT_REAL, T(schedule.warmup), .preset = "0", .min = 0,
      .max = 1e6, .metavar = "EPOCHS",
      .help = "linear rise of the learning rate before the schedule",

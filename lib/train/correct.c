@@ -23,8 +23,9 @@ const struct kd_option kd_correct_rows[] = {
      .help = "the unseen classes; default: those that the model's own training left out",
      .more = "Classes are given by number."},
     {"images", 0, "images", KD_OPT_TEXT, C(images), .metavar = "SOURCE",
-     .help = "by balanced: unlabelled images of all classes; default: the training images, none "
-             "left out"},
+     .help =
+         "by balanced: unlabelled images of all classes; default: the training images, no class "
+         "left out"},
     {0},
 };
 
@@ -100,7 +101,6 @@ static int choose_images(const struct kd_correction *c, struct kd_subset *out, s
     if (other || strcmp(c->images->split, "train") != 0) {
         if (kd_subset_all(c->images, out, err) < 0) return -1;
     } else {
-        if (c->config->by == KD_BY_BALANCED) all.fraction = 1;
         if (c->config->by == KD_BY_BALANCED || !c->images->labels) all.keep.n = all.omit.n = 0;
         if (kd_split_train(c->images, &all, out, &rest, err) < 0) return -1;
         kd_subset_release(&rest);

@@ -23,6 +23,14 @@ static double triangular(const struct kd_train_config *c, double share)
     return c->learning_rate * (peak < 1 ? 1 + (final - 1) * (share - peak) / (1 - peak) : 1);
 }
 
+/* How many whole intervals t holds. Both are quotients, which may fall short of a whole number by
+ * their rounding alone. */
+static double intervals(double t, double every)
+{
+    double whole = t / every, nearest = round(whole);
+    return fabs(whole - nearest) <= 1e-9 * fmax(1, nearest) ? nearest : floor(whole);
+}
+
 double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uint64_t per_epoch)
 {
     double rate = config->learning_rate, warmup = config->schedule.warmup;
@@ -36,7 +44,7 @@ double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uin
     case KD_CONSTANT:
         return rate;
     case KD_STEP:
-        return rate * pow(config->schedule.gamma, floor(t / config->schedule.every));
+        return rate * pow(config->schedule.gamma, intervals(t, config->schedule.every));
     case KD_EXPONENTIAL:
         return rate * pow(config->schedule.gamma, t);
     case KD_COSINE:

@@ -59,6 +59,13 @@ errors() { kd-eval "$@" --json | jq .errors; }
     [ "$(errors transfer.safetensors)" -lt "$(errors S)" ]
 }
 
+@test "balanced images are of the share that the student was trained on" {
+    kd-train-student --data idx:set --layers 8 --epochs 1 --fraction 0.5 --omit 3 --quiet -o half
+    kd-correct half --by balanced -o b.safetensors --json >line
+    n=$(kd-data inspect idx:set:train --json | jq .n)
+    jq -e --argjson n "$n" '.used > 0.45 * $n and .used < 0.55 * $n' line
+}
+
 @test "only the last layer's biases change" {
     kd-correct S --by balanced --no-provenance -o c --quiet
     kd-eval S c --confusion --json >both

@@ -117,6 +117,12 @@ shapes() {
     [ "$(shapes averaged)" = '{"probabilities":["F32",[1,240,10]]}' ]
     tail -c 9600 averaged | od -An -v -tf4 -w40 | sed -n 4p | jq -sc . >row
     near "$(cat row)" "$(mean 1 1)"
+    # averaged probabilities come from no logits, and none are shown
+    soften -m T1 -m T2 --average probabilities -T 2 --show 3 --json >shown
+    near "$(jq -c '.soft_targets[0].probabilities' shown)" "$(mean 1 1)"
+    jq -e 'has("logits") | not' shown
+    soften -m T1 -m T2 --average probabilities -T 2 --show 3 >table
+    grep -qE '^class +T=2$' table
     refused 1 "temperatures [2]" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S averaged \
         -T 4 -o kept
     refused 2 "--weights has 1 numbers for 2 models" -- soften -m T1 -m T2 -w 1 -o kept/x

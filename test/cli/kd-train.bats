@@ -77,7 +77,8 @@ config() { meta "$1" kd.config | jq -c "$2"; }
         (.seconds > 0) and (.images_per_second > 0) and
         ((.train.loss - 0.9 * .train.soft - 0.1 * .train.hard) | fabs) < 1e-6)' m/log.jsonl
     train -e 1 -o plain
-    jq -e '.valid == null and .train.soft == null and (.train | has("terms") | not) and .train.loss == .train.hard' plain/log.jsonl
+    jq -e '.valid == null and .train.soft == null and (.train | has("terms") | not) and
+        .train.loss == .train.hard' plain/log.jsonl
 }
 
 @test "default < experiment < --set < option, as kd.config has it" {

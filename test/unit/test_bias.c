@@ -45,6 +45,21 @@ static size_t taken_for(size_t n, const double *bias, size_t k)
     return count;
 }
 
+/* As a network with that bias has it: in float, and of equal logits the first wins. */
+static size_t taken_in_float(size_t n, const double *bias, size_t k)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t best = 0;
+        float z[C];
+        for (size_t c = 0; c < C; c++) z[c] = logits[i * C + c] + (float)bias[c];
+        for (size_t c = 1; c < C; c++)
+            if (z[c] > z[best]) best = c;
+        count += best == k;
+    }
+    return count;
+}
+
 static size_t errors_with(double added, const bool *unseen)
 {
     size_t errors = 0;
@@ -68,9 +83,9 @@ static void test_transfer_counts_flips(void **state)
         assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, (allowed + 0.5) / N, bias, &err),
                          0);
         for (size_t k = 0; k < C; k++) assert_true(unseen[k] || bias[k] == 0);
-        bias[2] -= 1e-5; /* just below the bias the allowed ones flip, just above one more */
         assert_int_equal(taken_for(N, bias, 2), allowed);
-        bias[2] += 2e-5;
+        assert_int_equal(taken_in_float(N, bias, 2), allowed);
+        bias[2] += 5e-5; /* a little above one more flips */
         assert_int_equal(taken_for(N, bias, 2), allowed + 1);
     }
     /* Where too many flip already it is left as it is. */
@@ -79,8 +94,23 @@ static void test_transfer_counts_flips(void **state)
     assert_true(bias[1] == 0 && bias[0] == 0);
     /* Never none: a share too small for one image allows one. */
     assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, 0, bias, &err), 0);
-    bias[2] -= 1e-5;
-    assert_int_equal(taken_for(N, bias, 2), 1);
+    assert_int_equal(taken_in_float(N, bias, 2), 1);
+}
+
+/* Images that flip together are taken together or not at all. */
+static void test_transfer_of_equal_images(void **state)
+{
+    enum { ALIKE = 10 };
+    float z[ALIKE * C] = {0};
+    double bias[C];
+    (void)state;
+    for (int i = 0; i < ALIKE; i++) z[i * C] = i < 5 ? 1 : 3;
+    assert_int_equal(kd_bias_by_transfer(z, ALIKE, C, (const bool[C]){[1] = true}, 0.3, bias, &err),
+                     0);
+    assert_true(bias[1] < 1 && bias[1] > 0.999);
+    assert_int_equal(kd_bias_by_transfer(z, ALIKE, C, (const bool[C]){[1] = true}, 0.5, bias, &err),
+                     0);
+    assert_true(bias[1] < 3 && bias[1] > 2.999);
 }
 
 static void test_transfer_of_several_is_each_by_itself(void **state)
@@ -92,7 +122,7 @@ static void test_transfer_of_several_is_each_by_itself(void **state)
     assert_true(together[4] > together[2]);
     for (size_t k = 2; k <= 4; k += 2) {
         double alone[C] = {0};
-        for (size_t j = 0; j < C; j++) alone[j] = j == k ? together[k] - 1e-5 : both[j] ? -1e9 : 0;
+        for (size_t j = 0; j < C; j++) alone[j] = j == k ? together[k] : both[j] ? -1e9 : 0;
         assert_int_equal(taken_for(N, alone, k), N / 100);
     }
 }
@@ -194,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transfer_counts_flips),
+        cmocka_unit_test(test_transfer_of_equal_images),
         cmocka_unit_test(test_transfer_of_several_is_each_by_itself),
         cmocka_unit_test(test_balance_gives_each_its_share),
         cmocka_unit_test(test_balance_comes_from_afar),

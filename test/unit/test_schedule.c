@@ -42,6 +42,12 @@ static void steps(void **state)
     c.schedule.every = 2.5;
     is(&c, 24, 0.5);
     is(&c, 25, 0.05);
+    /* three epochs of ten steps, a drop at each step */
+    c.schedule.every = 0.1;
+    c.schedule.gamma = 0.9;
+    for (uint64_t s = 0; s < 30; s++) is(&c, s, 0.5 * pow(0.9, (double)s));
+    c.schedule.every = 0.3;
+    for (uint64_t s = 0; s < 200; s++) is(&c, s, 0.5 * pow(0.9, (double)(s / 3)));
 }
 
 static void exponential(void **state)
