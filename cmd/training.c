@@ -372,7 +372,8 @@ static int check_effects(const struct training *w, const char *path, struct kd_e
     const bool alone = !path && !file && !models && !kd_args_has(&w->inv->args, "from");
     const struct kd_idle rules[] = {
         {alone,
-         "temperature alpha loss weight label-weight ramp confidence fixed-teacher average force",
+         "temperature alpha loss weight label-weight ramp confidence certainty fixed-teacher "
+         "average force",
          "is for soft targets, but none are given; add --soft-targets FILE or --teacher MODEL"},
         {!o->list, "ready", "goes with --list"},
         {!path, "student", "chooses one of an experiment's, but none is given"},

@@ -3,6 +3,7 @@
 #include "kd/nn/model.h"
 #include "kd/nn/network.h"
 
+#include <math.h>
 #include <string.h>
 
 #define T(field) offsetof(struct kd_train_config, field)
@@ -63,6 +64,11 @@ const struct kd_option kd_train_rows[] = {
     {"step-every", 0, "schedule.every", KD_OPT_REAL, T(schedule.every), .preset = "10",
      .min = 0.001, .max = 1e6, .metavar = "EPOCHS",
      .help = "epochs between the drops of schedule step"},
+    {"milestones", 0, "schedule.milestones", KD_OPT_REALS, T(schedule.milestones), .min = 0,
+     .max = 1e6, .metavar = "EPOCH,...", .later = true,
+     .help = "epochs after which schedule step drops, instead of every so many",
+     .more = "They count from the start of the training. The usual ones of 240 epochs on CIFAR are "
+             "150,180,210."},
     {"gamma", 0, "schedule.gamma", KD_OPT_REAL, T(schedule.gamma), .preset = "0.1", .min = 0,
      .max = 1, .metavar = "FACTOR",
      .help = "factor of each drop (step) or each epoch (exponential)"},
@@ -191,6 +197,11 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");
+    const cJSON *from = job->distill.from;
+    if (job->distilled && !isnan(job->distill.certainty) &&
+        !(cJSON_IsString(from) && strcmp(from->valuestring, KD_FROM_LABELS) == 0))
+        return kd_fail_usage(err, "distill.certainty: goes with distill.from=labels (--from "
+                                  "labels), the virtual teacher; another teacher has its own");
     if (job->data.unlabelled && kd_distill_check_unlabelled(job->distilled ? &job->distill : NULL,
                                                             "data.unlabelled", err) < 0)
         return -1;

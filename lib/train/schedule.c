@@ -31,6 +31,17 @@ static double intervals(double t, double every)
     return fabs(whole - nearest) <= 1e-9 * fmax(1, nearest) ? nearest : floor(whole);
 }
 
+/* Drops of schedule step: at milestones, which count from the training's start, or at intervals
+ * behind the warm-up. */
+static double drops(const struct kd_train_config *c, double epochs, double behind_warmup)
+{
+    const struct kd_reals *m = &c->schedule.milestones;
+    double passed = 0;
+    if (!m->n) return intervals(behind_warmup, c->schedule.every);
+    for (size_t i = 0; i < m->n; i++) passed += epochs >= m->v[i] * (1 - 1e-12);
+    return passed;
+}
+
 double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uint64_t per_epoch)
 {
     double rate = config->learning_rate, warmup = config->schedule.warmup;
@@ -44,7 +55,8 @@ double kd_schedule_rate(const struct kd_train_config *config, uint64_t step, uin
     case KD_CONSTANT:
         return rate;
     case KD_STEP:
-        return rate * pow(config->schedule.gamma, intervals(t, config->schedule.every));
+        return rate *
+               pow(config->schedule.gamma, drops(config, (double)step / (double)per_epoch, t));
     case KD_EXPONENTIAL:
         return rate * pow(config->schedule.gamma, t);
     case KD_COSINE:

@@ -320,6 +320,28 @@ fail:
     return -1;
 }
 
+int kd_targets_from_labels(const struct kd_images *images, const struct kd_job *job,
+                           struct kd_targets *out, struct kd_err *err)
+{
+    double p = isnan(job->distill.certainty) ? 0.9 : job->distill.certainty;
+    size_t classes = images->classes;
+    *out = (struct kd_targets){.views = 1, .n = images->n, .classes = classes};
+    if (!images->labels || job->data.unlabelled || classes < 2)
+        return kd_fail_usage(err, "distill.from=labels: %s:%s has no labels to learn from",
+                             images->source, images->split);
+    out->values = kd_alloc(out->n * classes, sizeof(float), "soft targets", err);
+    out->parents = out->values ? cJSON_CreateArray() : NULL;
+    if (!out->parents) {
+        kd_targets_release(out);
+        return kd_fail_memory(err, "not enough memory for soft targets");
+    }
+    float label = (float)log(p * (double)(classes - 1) / (1 - p));
+    for (size_t i = 0; i < out->n; i++)
+        if (images->labels[i] >= 0) out->values[i * classes + (size_t)images->labels[i]] = label;
+    remember(out);
+    return 0;
+}
+
 void kd_targets_release(struct kd_targets *t)
 {
     kd_free(t->values);

@@ -101,6 +101,8 @@ static int find_targets(const struct wanted *w, struct kd_err *err)
 {
     const struct kd_task *task = w->task;
     struct kd_training *t = w->training;
+    if (task->virtual_teacher && !w->given->file && !w->given->models)
+        return kd_targets_from_labels(t->images, task->job, t->targets, err);
     const char *file = soft_file(w);
     struct kd_teachers teachers = {0};
     if (file) {

@@ -166,11 +166,20 @@ static bool soft_serve(const struct kd_tasks *t, const struct kd_job *job)
                  : t->soften.views == 0;
 }
 
+/* "labels": a teacher that knows the labels alone, unless a student has that name. */
+static bool is_virtual(const struct expansion *e, const cJSON *from)
+{
+    return cJSON_IsString(from) && strcmp(from->valuestring, KD_FROM_LABELS) == 0 &&
+           !kd_experiment_find(e->t->x, KD_FROM_LABELS);
+}
+
 static int connect(const struct expansion *e, struct kd_task *task, size_t seed, struct kd_err *err)
 {
     const struct kd_job *job = task->job;
     if (job->corrected) task->corrects = model_of(e, job->correct.of, seed);
     if (!job->distilled || e->o->sources_elsewhere) return 0;
+    task->virtual_teacher = is_virtual(e, job->distill.from);
+    if (task->virtual_teacher) return 0;
     if (find_sources(e, task, seed, err) < 0) return in_experiment(e->t->x, job, err);
     const struct kd_source *one = cJSON_IsArray(job->distill.from) ? NULL : task->sources;
     if (!one || !one->task) return 0;

@@ -88,6 +88,26 @@ JSON
         --teacher T --teacher T --average probabilities --loss dkd
 }
 
+@test "a virtual teacher knows the labels alone" {
+    student() { kd-train-student --data idx:set --layers 8 --epochs 2 --quiet --from labels "$@"; }
+    student -o v
+    [ "$(distill v/model.safetensors .from)" = '"labels"' ]
+    [ "$(meta v/model.safetensors kd.parents)" = '[]' ]
+    # at T = 1 and alpha 1 it is the cross-entropy with smoothed labels, but for what the targets
+    # themselves have of it: 0.9 and nine times 0.1 / 9 is smoothing 1/9
+    student -T 1 --alpha 1 --no-provenance -o soft
+    kd-train-student --data idx:set --layers 8 --epochs 2 --quiet --no-provenance \
+        --label-smoothing 0.1111111111111111 -o smooth
+    jq -n --slurpfile a soft/log.jsonl --slurpfile b smooth/log.jsonl \
+        '($a[1].valid.loss // $a[1].train_eval.loss) - $b[1].train_eval.loss | fabs' >gap
+    jq -e '. < 1e-4' gap
+    student --certainty 0.99 --loss dkd --shift 1 -o sure
+    [ "$(distill sure/model.safetensors .certainty)" = 0.99 ]
+    refused 2 "distill.certainty" "--from labels" -- \
+        kd-train-student --data idx:set --layers 8 -S soft.safetensors --certainty 0.9
+    refused 2 "has no labels to learn from" -- student --unlabelled --alpha 1
+}
+
 @test "several terms: logged each, and the same model when resumed" {
     terms='["kl", {"kind": "mse", "weight": 0.5}, {"kind": "dist", "weight": 1, "ramp": 1}]'
     train --loss "$terms" --epochs 4 -o whole

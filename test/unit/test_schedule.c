@@ -50,6 +50,24 @@ static void steps(void **state)
     for (uint64_t s = 0; s < 200; s++) is(&c, s, 0.5 * pow(0.9, (double)(s / 3)));
 }
 
+/* As the literature has it: 150, 180 and 210 of 240 epochs; warm-up does not move them. */
+static void milestones(void **state)
+{
+    (void)state;
+    double at[] = {15, 18, 2.5};
+    for (int warm = 0; warm < 2; warm++) {
+        struct kd_train_config c = config(KD_STEP, warm);
+        c.schedule.milestones = (struct kd_reals){at, 3};
+        is(&c, 10, 0.5);
+        is(&c, 24, 0.5);
+        is(&c, 25, 0.05);
+        is(&c, 149, 0.05);
+        is(&c, 150, 0.005);
+        is(&c, 180, 0.0005);
+        is(&c, 199, 0.0005);
+    }
+}
+
 static void exponential(void **state)
 {
     (void)state;
@@ -162,9 +180,9 @@ static void intervals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(constant), cmocka_unit_test(steps),     cmocka_unit_test(exponential),
-        cmocka_unit_test(cosine),   cmocka_unit_test(one_cycle), cmocka_unit_test(triangular),
-        cmocka_unit_test(warmup),   cmocka_unit_test(intervals),
+        cmocka_unit_test(constant),   cmocka_unit_test(steps),  cmocka_unit_test(exponential),
+        cmocka_unit_test(milestones), cmocka_unit_test(cosine), cmocka_unit_test(one_cycle),
+        cmocka_unit_test(triangular), cmocka_unit_test(warmup), cmocka_unit_test(intervals),
     };
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
 }

@@ -43,13 +43,14 @@ struct kd_train_config { /* "train" */
     double clip_norm;    /* longest gradient over all parameters; 0: off */
     double label_smoothing;
     struct {
-        int kind;      /* enum kd_schedule_kind */
-        double warmup; /* epochs of linear rise before it */
-        double every;  /* epochs between steps */
-        double gamma;  /* factor of a step, or of an epoch */
-        double final;  /* last rate as a share of the largest: cosine, triangular */
-        double start;  /* first rate as a share of the largest: triangular */
-        double peak;   /* share of the training in which it rises: triangular */
+        int kind;                   /* enum kd_schedule_kind */
+        double warmup;              /* epochs of linear rise before it */
+        double every;               /* epochs between steps */
+        struct kd_reals milestones; /* epochs after which it steps, instead of every so many */
+        double gamma;               /* factor of a step, or of an epoch */
+        double final;               /* last rate as a share of the largest: cosine, triangular */
+        double start;               /* first rate as a share of the largest: triangular */
+        double peak;                /* share of the training in which it rises: triangular */
     } schedule;
     struct {
         double decay;   /* 0: off */
@@ -68,11 +69,13 @@ struct kd_distill_config { /* "distill" of a student */
     cJSON *loss;           /* a name, {"kind", its parameters}, or a list of these; NULL: kl */
     double temperature, alpha, weight, label_weight, ramp; /* NAN: not given, the loss's own */
     bool force;         /* accept soft targets that do not say which images they are for */
+    double certainty;   /* from labels: what that teacher gives the label */
     bool fixed_teacher; /* use logits of unaugmented images for an augmented student */
     int average;        /* enum kd_average_of */
     int confidence;     /* enum kd_confident_of: what an image's loss is multiplied by */
 };
 extern const struct kd_option kd_distill_rows[];
+#define KD_FROM_LABELS "labels" /* as distill.from: no model, but what the labels say */
 /* Everything that was not given gets its value, and what can be said in two ways its one form:
  * alpha where the weights add up to 1. Once all flags are applied; a second time changes nothing.
  */

@@ -69,6 +69,10 @@ bool kd_logits_doubtful(const float *z, size_t classes, const struct kd_subset *
 /* The same of stored targets, by their first view. */
 bool kd_targets_doubtful(const struct kd_targets *t, const struct kd_subset *on, double *right,
                          double *chance);
+/* A virtual teacher: logits whose softmax gives the label `certainty`, and the other classes equal
+ * shares of the rest; of an image without label all alike. */
+int kd_targets_from_labels(const struct kd_images *images, const struct kd_job *job,
+                           struct kd_targets *out, struct kd_err *err);
 void kd_targets_release(struct kd_targets *t);
 
 struct kd_soften { /* what to write */

@@ -39,7 +39,8 @@ struct kd_task {
     size_t n_sources;
     const struct kd_task *corrects; /* a corrected student: the one whose biases it changes */
     char *soft; /* where the soft targets of its one source lie, should they be written; or NULL */
-    bool soft_serve; /* those that the experiment writes suit this student's images */
+    bool virtual_teacher; /* distill.from is "labels" */
+    bool soft_serve;      /* those that the experiment writes suit this student's images */
 };
 
 struct kd_tasks_options {

@@ -10,7 +10,14 @@
 const struct kd_option kd_distill_rows[] = {
     {"from", 0, "from", KD_OPT_JSON, D(from), .metavar = "NAME",
      .help = "whose soft targets: teacher, a student, a model file, or a weighted list",
-     .more = "A file of soft targets may be named too. A list with weights is JSON."},
+     .more = "A file of soft targets may be named too. A list with weights is JSON. `labels` is a "
+             "virtual teacher, which knows the labels alone: the control that a comparison should "
+             "have (Yuan et al. 2020, Revisiting Knowledge Distillation via Label Smoothing "
+             "Regularization)."},
+    {"certainty", 0, "certainty", KD_OPT_REAL, D(certainty), .min = 0.01, .max = 0.99999,
+     .metavar = "P", .optional = true,
+     .help = "what a teacher `from` labels gives the label, the others sharing the rest (default "
+             "0.9)"},
     {"temperature", 'T', "temperature", KD_OPT_REAL, D(temperature), .min = 0.01, .max = 1e4,
      .metavar = "T", .optional = true, .also = "temp tau t",
      .help = "temperature of the soft targets (default the loss's own: 4 for kl)"},
