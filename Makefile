@@ -123,9 +123,10 @@ $(OUT)/flags: FORCE | needs
 	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL) $(ISAS)' | cmp -s - $@ || \
 	echo '$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS_ALL) $(ISAS)' > $@
 
+$(OUT)/lib/train/loss/%.o: CFLAGS_MORE := $(if $(filter release,$(MODE)),-O3)
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(CFLAGS_MORE) -MMD -MP -c $< -o $@
 
 define isa_rule
 $(OUT)/$(1)/%.o: %.c $(OUT)/flags

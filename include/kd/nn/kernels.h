@@ -125,6 +125,9 @@ struct kd_kernels {
                     size_t pixels, size_t cols);
     void (*exp_double)(double *x,
                        size_t n); /* in place; relative error below 4e-16, 0 below -708 */
+    /* log_q [n][classes] to its log softmax, row by row, and the softmax to q; log_q must be finite
+     */
+    void (*softmax_double)(double *log_q, double *q, size_t n, size_t classes);
 };
 
 /* The table in force. Chosen at the first call; kd_kernels_init tells of a bad KD_CPU. */

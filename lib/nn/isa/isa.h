@@ -20,6 +20,7 @@ void KD_HERE(kd_tanh_back)(float *dy, const float *y, size_t n);
 void KD_HERE(kd_gelu)(float *y, const float *x, size_t n);
 void KD_HERE(kd_gelu_back)(float *dy, const float *x, size_t n);
 void KD_HERE(kd_exp_double)(double *x, size_t n);
+void KD_HERE(kd_softmax_double)(double *log_q, double *q, size_t n, size_t classes);
 void KD_HERE(kd_dropout)(float *y, const float *x, uint8_t *mask, size_t first, size_t n,
                          const struct kd_dropout_draw *draw, uint32_t threshold, float scale);
 void KD_HERE(kd_dropout_back)(float *dy, const uint8_t *mask, size_t n, float scale);

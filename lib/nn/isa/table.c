@@ -113,4 +113,5 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
     .pool2 = KD_HERE(kd_pool2),
     .unpool2 = KD_HERE(kd_unpool2),
     .exp_double = KD_HERE(kd_exp_double),
+    .softmax_double = KD_HERE(kd_softmax_double),
 };

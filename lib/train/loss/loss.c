@@ -28,10 +28,8 @@ static double hard_term(const double *log_p, const double *p, size_t classes, in
                         double smoothing, double weight, double *gradient)
 {
     double loss = -(1 - smoothing) * log_p[label], spread = smoothing / (double)classes;
-    for (size_t c = 0; c < classes; c++) {
-        loss -= spread * log_p[c];
-        gradient[c] += weight * (p[c] - spread);
-    }
+    for (size_t c = 0; c < classes && spread > 0; c++) loss -= spread * log_p[c];
+    for (size_t c = 0; c < classes; c++) gradient[c] += weight * (p[c] - spread);
     gradient[label] -= weight * (1 - smoothing);
     return loss;
 }

@@ -6,24 +6,7 @@
 
 void kd_softmax_finish(struct kd_softmax s, size_t n, size_t classes)
 {
-    for (size_t r = 0; r < n; r++) {
-        double *u = s.log_q + r * classes, most = -HUGE_VAL;
-        for (size_t c = 0; c < classes; c++)
-            if (u[c] > most) most = u[c];
-        for (size_t c = 0; c < classes; c++) u[c] -= most;
-    }
-    memcpy(s.q, s.log_q, n * classes * sizeof *s.q);
-    kd_kernels()->exp_double(s.q, n * classes);
-    for (size_t r = 0; r < n; r++) {
-        double *u = s.log_q + r * classes, *q = s.q + r * classes, sum = 0;
-        for (size_t c = 0; c < classes; c++) sum += q[c];
-        /* cppcheck-suppress invalidFunctionArg ; there are classes, and the largest adds 1 */
-        double lse = log(sum), scale = 1 / sum;
-        for (size_t c = 0; c < classes; c++) {
-            u[c] -= lse;
-            q[c] *= scale;
-        }
-    }
+    kd_kernels()->softmax_double(s.log_q, s.q, n, classes);
 }
 
 void kd_softmax_rows(struct kd_softmax s, const float *z, size_t n, size_t classes,
