@@ -475,8 +475,8 @@ const struct kd_program kd_program = {
     .summary = "Look at image data, convert it, draw contact sheets.",
     .details =
         "SOURCE is NAME[:SPLIT] or KIND:PLACE[:SPLIT]: mnist, fashion, cifar10, cifar100, digits\n"
-        "(built in), idx:DIR, png:DIR, tensors:FILE, tensors:IMAGES.npy,LABELS.npy. SPLIT is\n"
-        "train (where none is given), test, or validation together with --validation N.\n"
+        "(built in), idx:DIR, images:DIR, csv:FILE, tensors:FILE, tensors:IMAGES.npy,LABELS.npy.\n"
+        "SPLIT is train (where none is given), test, or validation together with --validation N.\n"
         "\n"
         "Examples:\n"
         "  kd-data inspect mnist:train mnist:test\n"

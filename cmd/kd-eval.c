@@ -109,6 +109,29 @@ static int tell(struct work *w, bool end, struct kd_err *err)
 
 /* ---- what to evaluate on ---- */
 
+/* Validation images are carved by place: from other images than the model was trained on, training
+ * images would be among them. */
+static int same_data_check(const struct work *w, const struct kd_model *model, struct kd_err *err)
+{
+    const char *text =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.data"));
+    if (!text) return 0;
+    cJSON *data = kd_json_parse(text, strlen(text), "kd.data", err);
+    if (!data) return kd_err_context(err, "%s", model->path);
+    const char *pixels = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "pixels"));
+    int status = 0;
+    if (pixels && strcmp(pixels, w->images->pixels_fingerprint) != 0)
+        status =
+            kd_fail(err,
+                    "%s: %s:%s has changed since this model was trained (pixel fingerprints %s "
+                    "and %s): its validation images cannot be carved again; evaluate it on "
+                    "test images, or train it anew",
+                    model->path, w->images->source, w->images->split, pixels,
+                    w->images->pixels_fingerprint);
+    cJSON_Delete(data);
+    return status;
+}
+
 static int choose_images(struct work *w, const struct kd_model *model, const char *split,
                          struct kd_subset *out, struct kd_err *err)
 {
@@ -135,7 +158,7 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
         struct kd_subset rest = {0};
         if (own.validation <= 0)
             status = kd_fail_usage(err, "%s was trained without validation images", model->path);
-        else
+        else if ((status = same_data_check(w, model, err)) == 0)
             status = kd_split_train(w->images, &own, &rest, out, err);
         kd_subset_release(&rest);
     } else if (status == 0)

@@ -11,7 +11,8 @@ struct options {
     struct kd_reals weights;
     char *data, *data_dir, *runs;
     int average;
-    bool update, logits;
+    bool update, no_logits;
+    char *from; /* --logits */
     int64_t show;
     struct kd_soften_config soften;
     struct kd_augment augment;
@@ -35,8 +36,10 @@ static const struct kd_option rows[] = {
      .also = "dataset input images source", .more = "See `kd-data`(1)."},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
-    {"logits", 0, NULL, KD_OPT_BOOL, O(logits), .preset = "true",
-     .help = "write probabilities alone"},
+    {"logits", 'L', NULL, KD_OPT_TEXT, O(from), .metavar = "FILE",
+     .help = "instead of asking a teacher: logits from elsewhere (.npy or .safetensors), row i for "
+             "image i of --data"},
+    {"no-logits", 0, NULL, KD_OPT_BOOL, O(no_logits), .help = "write probabilities alone"},
     {"show", 0, NULL, KD_OPT_INT, O(show), .min = 0, .max = 4e9, .metavar = "I",
      .help = "print image I's soft targets at each temperature instead of writing a file",
      .more = "Images are counted from 0."},
@@ -174,7 +177,7 @@ static int show(struct work *w, struct kd_err *err)
 static int soften(struct work *w, const char *path, struct kd_err *err)
 {
     const struct kd_soften_config *c = &w->o->soften;
-    struct kd_soften what = {.logits = w->o->logits,
+    struct kd_soften what = {.logits = !w->o->no_logits,
                              .half = c->half,
                              .views = (size_t)c->views,
                              .augment = w->o->augment,
@@ -183,11 +186,11 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     w->teachers.average = w->o->average;
     w->teachers.tta = c->tta;
     if (w->showing) return show(w, err);
-    const bool softened = c->probabilities || w->o->average || !w->o->logits;
+    const bool softened = c->probabilities || w->o->average || w->o->no_logits;
     if (softened) what.temperatures = c->temperature;
     if (c->probabilities && !c->temperature.n)
         return kd_fail_usage(err, "--probabilities needs temperatures; add --temperature 1,4,20");
-    if (!w->o->logits && !c->temperature.n)
+    if (w->o->no_logits && !c->temperature.n)
         return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need "
                                   "temperatures; add --temperature 1,4,20");
     const struct kd_idle idle[] = {
@@ -289,7 +292,7 @@ static int check(const struct work *w, struct kd_err *err)
         {!experiment, "runs", "says where an experiment's runs are, but none is given"},
         {experiment, "weights",
          "is for teachers named with --model; each of an experiment's is asked by itself"},
-        {w->showing, "logits half views views-seed shift fill flip cutout update",
+        {w->showing, "no-logits half views views-seed shift fill flip cutout update",
          "is for a file of soft targets; --show writes none"}};
     if (kd_args_idle(args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     if (!experiment && kd_augment_active(&w->o->augment) && !w->o->soften.views)
@@ -298,8 +301,24 @@ static int check(const struct work *w, struct kd_err *err)
     return 0;
 }
 
+/* Logits that another program made, as a soft-target file that knows its images. */
+static int from_logits(struct work *w, struct kd_err *err)
+{
+    const struct kd_data_config own = {0};
+    const char *path = w->inv->common.output ? w->inv->common.output : "-";
+    char text[KD_DOUBT_TEXT];
+    if (w->o->models.n) return kd_fail_usage(err, "give --logits or --model, not both");
+    if (!w->inv->common.output)
+        return kd_fail_usage(err, "say where to write with --output FILE (or - for a pipe)");
+    if (load(w, w->o->data, &own, err) < 0) return -1;
+    if (kd_soften_adopt(path, w->o->from, w->images, w->inv->command, text, err) < 0) return -1;
+    kd_say(w->inv, "%s", text);
+    return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
+}
+
 static int from_models(struct work *w, struct kd_err *err)
 {
+    if (w->o->from) return from_logits(w, err);
     if (!w->o->models.n)
         return kd_fail_usage(
             err, "no teacher is given; use --model MODEL --data SOURCE, or an experiment");

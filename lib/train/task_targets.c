@@ -55,15 +55,15 @@ static int ask_given(const struct wanted *w, struct kd_teachers *teachers, struc
 
 /* ---- files of soft targets ---- */
 
+/* Soft targets by their kind; what has none is bare logits, of which there is one tensor. */
 static bool is_soft_file(const char *path)
 {
-    size_t n = strlen(path);
-    if (n > 4 && strcmp(path + n - 4, ".npy") == 0) return true;
     struct kd_tensorfile f;
     struct kd_err ignored;
-    if (kd_tensorfile_read(path, NULL, &f, &ignored) < 0) return false;
+    if (kd_tensorfile_read_any(path, NULL, &f, &ignored) < 0) return false;
     const char *kind = kd_tensorfile_meta(&f, "kd.kind");
-    bool soft = kind && strcmp(kind, "soft-targets") == 0;
+    const bool bare = !kind && (f.n == 1 || kd_tensorfile_find(&f, "logits"));
+    const bool soft = bare || (kind && strcmp(kind, "soft-targets") == 0);
     kd_tensorfile_release(&f);
     return soft;
 }

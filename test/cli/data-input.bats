@@ -222,6 +222,39 @@ says() {
     [[ $stderr != *standardise* ]]
 }
 
+@test "logits from elsewhere: an experiment's source, or soft targets that know their images" {
+    small_set
+    { npy '<f4' '240, 10'; tail -c 240 set/train-labels-idx1-ubyte | od -An -v -tu1 -w1 |
+        while read -r l; do for ((c = 0; c < 10; c++)); do
+            if [ "$c" -eq "$l" ]; then printf '\0\0\240\100'; else printf '\0\0\0\0'; fi
+        done; done; } >z.npy
+    says "240 rows" "100.0 % of them name" -- kd-soften --logits z.npy --data idx:set -o soft
+    kd-train-student --data idx:set -S soft --layers 4 -e 1 -o out -q
+    refused 1 "made for other" -- kd-train-student --data idx:idx -S soft --layers 4 -e 1 -o out -q
+    { npy '<f4' '240, 10'; head -c 9600 /dev/zero; } >flat.npy
+    says "no more than chance" -- kd-soften --logits flat.npy --data idx:set -o flat
+    { npy '<f4' '24, 10'; head -c 960 /dev/zero; } >few.npy
+    refused 1 "few.npy" "24 rows" -- kd-soften --logits few.npy --data idx:set -o few
+    # the same as distill.from of an experiment: bare logits, with --force
+    head -c 9600 <(tail -c 9600 z.npy) >data
+    tensors bare.safetensors '{"z":{"dtype":"F32","shape":[240,10],"data_offsets":[0,9600]}}' data
+    printf '{"name":"x","data":{"source":"idx:set"},"students":{"kd":{"network":"mlp-4",
+        "train":{"epochs":1},"distill":{"from":"bare.safetensors"}}}}' >x.json
+    refused 1 bare.safetensors "--force" -- kd-train-student x.json -q
+    kd-train-student x.json --force -q
+}
+
+@test "validation images are not carved anew from images that have changed" {
+    small_set
+    kd-train-teacher --data idx:set --validation 40 --layers 4 -e 1 -o t -q
+    kd-eval t --split validation --json | jq -e '.n == 40'
+    kd-data convert digits:train --fraction 0.019 --to idx -o less -q
+    rm set/train-*
+    cp less/train-* set
+    refused 1 "has changed since" "validation" -- kd-eval t --split validation
+    kd-eval t --json | jq -e '.n == 100'
+}
+
 # ---- messages say what a file is ----
 
 @test "files of other kinds are called what they are" {

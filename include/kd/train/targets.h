@@ -92,4 +92,10 @@ bool kd_soften_is_current(const char *path, const struct kd_soften *what,
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
                     const struct kd_images *images, const struct kd_asking *how,
                     struct kd_err *err);
+#define KD_DOUBT_TEXT 400
+/* Logits [N,C] of a file (.npy, .safetensors) that knows nothing of its images, as
+ * a soft-target file for them. Checked: rows, finite values, probabilities in their place. `told`:
+ * how many rows name their image's label, and whether that is no more than chance. */
+int kd_soften_adopt(const char *path, const char *logits, const struct kd_images *images,
+                    const char *command, char told[KD_DOUBT_TEXT], struct kd_err *err);
 #endif
