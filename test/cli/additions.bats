@@ -47,6 +47,10 @@ setup_file() {
     line lib/report/charts/chart.h '^#define KD_CHART_KINDS(X)' '    X(tally) \'
     manual cmd/kd-report.1 '^.B misclassified$' "$HERE/chart/manual"
 
+    cp "$HERE/loss/huber.c" lib/train/loss/
+    line lib/train/loss/list.c '^    X(kl) ' '    X(huber) \'
+    manual cmd/kd-formats.5 '^.B mse$' "$HERE/loss/manual"
+
     # an option: the field, the row, the use
     line cmd/kd-eval.c '^struct options {' '    char *motto;'
     line cmd/kd-eval.c '^static const struct kd_option rows' \
@@ -96,6 +100,27 @@ setup() {
     jq -es '.[0].train_eval.loss == .[1].train_eval.loss' z/log.jsonl
 }
 
+@test "a loss: listed, learnt by, logged, swept, its parameter checked" {
+    kd-train-student --loss '?' | grep -A 3 '^huber' | grep -q 'bend: .*default 1'
+    student() { kd-train-student --data digits --fraction 0.05 --layers 8 --quiet "$@"; }
+    kd-train-teacher --data digits --fraction 0.05 --layers 16 --epochs 4 -q -o t >/dev/null
+    student --teacher t --loss '{"kind": "huber", "bend": 2}' --epochs 6 -o h
+    # its weight is 1, that of the labels 0, and it falls
+    jq -es 'all(.[]; .train.loss == .train.terms.huber) and
+        .[5].train.loss < 0.8 * .[0].train.loss' h/log.jsonl
+    run --separate-stderr student --teacher t --loss '{"kind": "huber", "bent": 2}' -o x
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'did you mean bend?'* ]]
+    run --separate-stderr student --teacher t --loss huber -T 4 -o x
+    [[ "$stderr" == *'huber has no temperature'* ]]
+    cat >x.json <<'JSON'
+{"data": {"source": "digits", "fraction": 0.05}, "teacher": {"network": "mlp-9"},
+ "students": {"s": {"network": "mlp-4", "distill": {"from": "teacher", "loss": {"kind": "huber"}},
+   "sweep": {"distill.loss.bend": [1, 2]}}}}
+JSON
+    [ "$(kd-train-student x.json --list | wc -l)" -eq 2 ]
+}
+
 @test "a chart: written with the others, and on the page" {
     "$BATS_TEST_DIRNAME/../fixtures/make_run.sh" run 2 "1 2 3" 4 30
     kd-report run --charts -o charts >/dev/null
@@ -109,6 +134,7 @@ setup() {
     grep -qx '.B stripes' "$COPY/cmd/kd-data.1"
     grep -qx '.B tally' "$COPY/cmd/kd-report.1"
     grep -q '^clip|limit|' "$COPY/cmd/kd-formats.5"
+    grep -qx '.B huber' "$COPY/cmd/kd-formats.5"
 }
 
 @test "an option: parsed, told by --help, near enough to be suggested" {

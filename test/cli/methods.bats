@@ -1,0 +1,53 @@
+#!/usr/bin/env bats
+# The comparison of methods: its experiments are whole, and its table counts as it should.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    unset OPENBLAS_CORETYPE
+    top=$BATS_TEST_DIRNAME/../..
+    cd "$BATS_TEST_TMPDIR"
+}
+table() { awk -v paces=pace -f "$top/scripts/stats.awk" -f "$top/scripts/methods.awk" "$@"; }
+
+@test "each method has three points of search, and every loss is among them" {
+    for name in cifar10 digits; do
+        final=$top/configs/methods-$name.json search=$top/configs/methods-$name-search.json
+        kd-train-student "$search" --list >points
+        jq -r '.students | keys[]' "$final" >methods
+        while read -r m; do [ "$(grep -c -- "--student $m," points)" -eq 3 ]; done <methods
+        [ "$(wc -l <points)" -eq "$((3 * $(wc -l <methods)))" ]
+        [ "$(kd-train-student "$final" --list | wc -l)" -eq "$(wc -l <points)" ] # three seeds
+        # what methods.sh reads of the sweeps by its own means is all there is
+        [ "$(sed -n 's/^ *"\([^"]*\)": {"sweep": {"\([^"]*\)":.*/\1/p' "$search" | sort)" = \
+            "$(sort methods)" ]
+        kd-train-student --loss '?' | grep -o '^[a-z]*' | while read -r loss; do
+            jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' "$final"
+        done
+    done
+}
+
+@test "the table: rank, mean, spread, paired intervals" {
+    printf '%s\n' name,seed,top1 teacher,1,0.99 plain,1,0.90 plain,2,0.91 plain,3,0.92 \
+        kl,1,0.92 kl,2,0.93 kl,3,0.94 dkd,1,0.95 dkd,2,0.93 dkd,3,0.94 odd,1,0.5 >seeds
+    echo "kl 1234" >pace
+    table seeds >out
+    [ "$(awk '/^ +[0-9]/ {print $2}' out | xargs)" = "dkd kl plain odd" ]
+    grep -qE '^ +2  kl +93\.00 +1\.00 +3  - +\+2\.00 \[\+2\.00, \+2\.00\] \* +1234$' out
+    # 3, 0 and 0 points: mean 1, half an interval of 4.303 sqrt(3 / 3)
+    grep -qE '^ +1  dkd +94\.00 +1\.00 +3  \+1\.00 \[-3\.30, \+5\.30\] +' out
+    grep -qE '^ +4  odd .* one seed' out
+    grep -q '^No method is better than kl by more than the spread' out
+    sed -i 's/dkd,2,0.93/dkd,2,0.96/; s/dkd,3,0.94/dkd,3,0.97/' seeds
+    table seeds | grep -q '^Better than kl by more than the spread: dkd$'
+    head -1 seeds >empty
+    run table empty
+    [ "$status" -eq 1 ]
+}
+
+@test "wrong calls" {
+    run "$top/scripts/methods.sh" --quik
+    [ "$status" -eq 2 ]
+    run "$top/scripts/methods.sh" nothing
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"methods-nothing.json"* ]]
+}
