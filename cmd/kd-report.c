@@ -29,7 +29,7 @@ enum form { FORMS(KD_CHOICE_ENUM) };
 enum { TABLES(KD_CHOICE_ENUM) };
 
 struct options {
-    bool best, log, last, csv, markdown, latex, charts, page, workbook, all, wide;
+    bool best, log, last, csv, bom, markdown, latex, charts, page, workbook, all, wide;
     int format, table;
     struct kd_texts set;
     char *columns, *sort, *filter, *runs, *data_dir;
@@ -63,6 +63,7 @@ static const struct kd_option form[] = {
     {"csv", 0, NULL, KD_OPT_BOOL, AT(csv), .help = "comma-separated values, unrounded",
      .more = "Rates are fractions. A text that a spreadsheet would take for a formula gets an "
              "apostrophe in front."},
+    {"bom", 0, NULL, KD_OPT_BOOL, AT(bom), .help = "CSV starts with a byte order mark, for Excel"},
     {"markdown", 0, NULL, KD_OPT_BOOL, AT(markdown), .help = "Markdown"},
     {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table", .also = "tex",
      .more = "It needs the booktabs package."},
@@ -313,6 +314,7 @@ static int check_options(const struct kd_invocation *inv, enum form chosen, stru
     const struct kd_idle rules[] = {
         {files, "table columns sort filter wide",
          "is for tables as text; charts, page and workbook show all models"},
+        {chosen != FORM_CSV, "bom", "is for --csv"},
         {alone, "table columns sort", "is for tables, not for --log and --best"},
         {o->log, "filter", "is for tables and --best, not for --log"},
         {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
@@ -334,6 +336,7 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
     bool terminal = !inv->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
                     strcmp(term, "dumb") != 0;
     const struct kd_table_style style = {.form = forms[chosen],
+                                         .bom = o->bom,
                                          .colour = terminal,
                                          .ascii = !inv->common.output && kd_terminal_ascii(),
                                          .width = o->wide ? KD_WIDE

@@ -410,7 +410,8 @@ static int render_json(const struct kd_table *t, struct kd_bytes *out, struct kd
 int kd_table_render(const struct kd_table *t, const struct kd_table_style *style,
                     struct kd_bytes *out, struct kd_err *err)
 {
-    if (style->form == KD_FORM_CSV) return render_csv(t, out, err);
+    if (style->form == KD_FORM_CSV)
+        return style->bom && put(out, "\xEF\xBB\xBF", err) < 0 ? -1 : render_csv(t, out, err);
     if (style->form == KD_FORM_JSON) return render_json(t, out, err);
     struct shown s = {.bare = style->bare};
     int status = shown_make(t, style, &s, err);

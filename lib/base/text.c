@@ -103,7 +103,8 @@ size_t kd_text_piece(const char *text, size_t width)
         used += point_width(kd_utf8_next(&next));
         if (used > width && at > text) break;
         fits = next;
-        if (*at == ',' || *at == '/' || *at == ' ') good = next;
+        const bool digits = *next >= '0' && *next <= '9'; /* 1,000 stays whole */
+        if ((*at == ',' && !digits) || *at == '/' || *at == ' ') good = next;
     }
     return (size_t)((good > text ? good : fits) - text);
 }

@@ -112,3 +112,60 @@ fingerprint() {
     [[ "$output" =~ kd,temperature=4\ +plain\ +\+0.50\ +3\ +equal\ differences:\ no\ interval ]]
     [ "$(kd-report x --json | jq -c '.differences[0] | [.low, .high]')" = "[null,null]" ]
 }
+
+# Circles with a tip of the form "NAME, epoch E: V" in the page, which are the points of a mean.
+mean_points() { kd-report x --page -o - | grep -o "<title>$1, epoch [0-9]*: [0-9.]* %" | sed 's/.*epoch //' | sort -u; }
+
+@test "the mean of learning curves ends where the first seed stopped" {
+    [ "$(mean_points plain | cut -d: -f1 | sort -n | uniq | tail -n 1)" -eq 6 ]
+    sed -i '4,$d' x/students/plain/s1/log.jsonl
+    [ "$(mean_points plain | cut -d: -f1 | sort -n | uniq | tail -n 1)" -eq 3 ]
+    kd-report x --page -o - | grep -q "up to where the first of them stopped"
+}
+
+@test "a locale without UTF-8 gets ASCII on standard output, and files stay as they are" {
+    for locale in C POSIX de_DE.ISO-8859-1; do
+        LC_ALL=$locale kd-report x >out
+        ! LC_ALL=C grep -q '[^ -~]' out
+        grep -q '98.41 +- 0.04' out
+        LC_ALL=$locale kd-report x --log >out
+        ! LC_ALL=C grep -q '[^ -~]' out
+    done
+    env -u LANG -u LC_CTYPE LC_ALL= kd-report x | grep -q '98.41 ± 0.04'
+    LC_ALL=C.UTF-8 kd-report x | grep -q '98.41 ± 0.04'
+    LC_ALL=C kd-report x -o out.txt
+    grep -q '98.41 ± 0.04' out.txt
+}
+
+@test "--bom: CSV that Excel takes for UTF-8; without it nothing stands before the keys" {
+    kd-report x --csv --bom >with
+    kd-report x --csv >without
+    [ "$(head -c 3 with | od -An -tx1 | tr -d ' ')" = efbbbf ]
+    tail -c +4 with | cmp - without
+    run --separate-stderr kd-report x --bom
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--bom is for --csv"* ]]
+}
+
+# on COLUMNS COMMAND: what it prints on a terminal so wide, without colours
+on() {
+    script -qec "stty cols $1; TERM=xterm NO_COLOR=1 $2" /dev/null </dev/null | tr -d '\r'
+}
+widest() { awk '{ n = length($0); if (n > most) most = n } END { print most }'; }
+
+@test "tables fit the terminal: 60, 80 and 132 columns; the rest is named, and --wide shows it" {
+    command -v script >/dev/null || skip "no script(1)"
+    export LC_ALL=C # one byte a column
+    for columns in 60 80 132; do
+        on $columns "kd-report x" >out
+        [ "$(widest <out)" -le "$columns" ]
+        on $columns "kd-report x --log" >out
+        [ "$(widest <out)" -le "$columns" ]
+        on $columns "kd-report x --table seeds" >out
+        [ "$(widest <out)" -le "$columns" ]
+    done
+    [[ "$(on 60 "kd-report x")" == *"no room for"*"errors"*"(--wide shows all)"* ]]
+    [[ "$(on 60 "kd-report x")" == *"top-1 %"* ]]
+    [[ "$(on 60 "kd-report x --wide")" != *"no room for"* ]]
+    [ "$(on 60 "kd-report x --wide" | widest)" -gt 60 ]
+}

@@ -93,6 +93,7 @@ int kd_table_sort(struct kd_table *t, size_t column, bool descending);
 enum kd_form { KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV, KD_FORM_JSON, KD_FORM_LATEX };
 struct kd_table_style {
     enum kd_form form;
+    bool bom; /* of CSV: it starts with a byte order mark, by which Excel knows UTF-8 */
     /* of a terminal's form: */
     bool colour;
     bool ascii;   /* no rules, signs and bars beyond ASCII: the locale has none */

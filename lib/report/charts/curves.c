@@ -17,6 +17,10 @@
 struct curve { /* one model's figure over epochs: mean and extremes over its seeds */
     double *epoch, *mean, *low, *high; /* one allocation, at epoch */
     size_t n;
+    /* Where seeds stopped early the mean ends, and each of the others goes on by itself, NaN
+     * between them. */
+    double *tail_epoch, *tail;
+    size_t n_tail;
 };
 struct point {
     double epoch, value;
@@ -36,13 +40,29 @@ static double value_of(const struct kd_epoch *e, bool accuracy, bool validation)
     return isfinite(e->train.loss) ? e->train.loss : e->hard;
 }
 
+/* What a seed has from the last common epoch on, where it has more. */
+static void add_tail(const struct kd_log *log, bool accuracy, bool validation, double common,
+                     struct curve *curve)
+{
+    if (log->n == 0 || log->epochs[log->n - 1].epoch <= common) return;
+    for (size_t k = 0; k < log->n; k++) {
+        const struct kd_epoch *e = &log->epochs[k];
+        if (e->epoch < common) continue;
+        curve->tail_epoch[curve->n_tail] = e->epoch;
+        curve->tail[curve->n_tail++] = value_of(e, accuracy, validation);
+    }
+    curve->tail_epoch[curve->n_tail] = curve->tail[curve->n_tail] = NAN;
+    curve->n_tail++;
+}
+
 static int curve_make(const struct kd_report *report, const struct kd_entry *entry, bool accuracy,
                       bool validation, struct curve *curve, struct kd_err *err)
 {
-    size_t total = 0, n = 0;
-    for (size_t i = 0; i < entry->n; i++) total += report->results[entry->first + i].log.n;
+    size_t total = 0, n = 0, seeds = 0;
+    double common = INFINITY; /* the last epoch that all seeds have */
+    for (size_t i = 0; i < entry->n; i++) total += report->results[entry->first + i].log.n + 1;
     struct point *points = kd_alloc(total, sizeof *points, "a chart", err);
-    curve->epoch = points ? kd_alloc(4 * total, sizeof(double), "a chart", err) : NULL;
+    curve->epoch = points ? kd_alloc(6 * total, sizeof(double), "a chart", err) : NULL;
     if (!curve->epoch) {
         kd_free(points);
         return -1;
@@ -50,15 +70,25 @@ static int curve_make(const struct kd_report *report, const struct kd_entry *ent
     curve->mean = curve->epoch + total;
     curve->low = curve->mean + total;
     curve->high = curve->low + total;
+    curve->tail_epoch = curve->high + total;
+    curve->tail = curve->tail_epoch + total;
     for (size_t i = 0; i < entry->n; i++) {
         const struct kd_log *log = &report->results[entry->first + i].log;
+        double last = NAN;
         for (size_t k = 0; k < log->n; k++) {
             double v = value_of(&log->epochs[k], accuracy, validation);
-            if (isfinite(v)) points[n++] = (struct point){log->epochs[k].epoch, v};
+            if (!isfinite(v)) continue;
+            points[n++] = (struct point){log->epochs[k].epoch, v};
+            last = log->epochs[k].epoch;
         }
+        if (isnan(last)) continue;
+        seeds++;
+        common = fmin(common, last);
     }
+    for (size_t i = 0; i < entry->n && seeds > 1; i++)
+        add_tail(&report->results[entry->first + i].log, accuracy, validation, common, curve);
     qsort(points, n, sizeof *points, by_epoch);
-    for (size_t i = 0, next; i < n; i = next) {
+    for (size_t i = 0, next; i < n && points[i].epoch <= common; i = next) {
         double sum = 0, low = INFINITY, high = -INFINITY;
         for (next = i; next < n && points[next].epoch == points[i].epoch; next++) {
             sum += points[next].value;
@@ -114,7 +144,8 @@ static bool row_axis(const struct figure *f, bool accuracy, struct kd_axis *axis
 {
     size_t total = 0, n = 0;
     for (int v = 0; v < 2; v++)
-        for (size_t i = 0; i < f->n; i++) total += 2 * f->curves[accuracy][v][i].n;
+        for (size_t i = 0; i < f->n; i++)
+            total += 2 * f->curves[accuracy][v][i].n + f->curves[accuracy][v][i].n_tail;
     double *values = kd_alloc(total, sizeof *values, "a chart", err);
     if (!values) return false;
     for (int v = 0; v < 2; v++)
@@ -125,6 +156,7 @@ static bool row_axis(const struct figure *f, bool accuracy, struct kd_axis *axis
                 values[n++] = c->low[k];
                 values[n++] = c->high[k];
             }
+            for (size_t k = 0; k < c->n_tail; k++) values[n++] = c->tail[k];
         }
     bool there =
         kd_axis_over(axis, values, n, !accuracy, accuracy ? KD_AXIS_PERCENT : KD_AXIS_NUMBER);
@@ -142,6 +174,7 @@ static void epoch_axis(const struct figure *f, struct kd_axis *axis)
                 if (c->n == 0) continue;
                 first = fmin(first, c->epoch[0]);
                 last = fmax(last, c->epoch[c->n - 1]);
+                for (size_t k = 0; k < c->n_tail; k++) last = fmax(last, c->tail_epoch[k]);
             }
     double pad = last > first ? 0.02 * (last - first) : 1;
     bool from_zero = first <= 1 && last > 20; /* where that costs no room */
@@ -160,6 +193,22 @@ static void draw_band(const struct kd_panel *p, const struct curve *c, struct kd
     kd_canvas_area(p->c, x, y, 2 * c->n, (struct kd_pen){.ink = pen.ink, .opacity = 0.18});
 }
 
+static int draw_tail(const struct kd_panel *p, const struct curve *c, struct kd_pen pen,
+                     struct kd_err *err)
+{
+    if (!c->n_tail) return 0;
+    double *x = kd_alloc(2 * c->n_tail, sizeof *x, "a chart", err), *y = x ? x + c->n_tail : NULL;
+    if (!x) return -1;
+    for (size_t i = 0; i < c->n_tail; i++) {
+        x[i] = kd_panel_x(p, c->tail_epoch[i]);
+        y[i] = kd_panel_y(p, c->tail[i]);
+    }
+    kd_canvas_line(p->c, x, y, c->n_tail,
+                   (struct kd_pen){.ink = pen.ink, .width = 0.8, .opacity = 0.7});
+    kd_free(x);
+    return 0;
+}
+
 static int draw_curve(const struct kd_panel *p, const struct curve *c, struct kd_pen pen,
                       const char *name, struct kd_err *err)
 {
@@ -173,6 +222,10 @@ static int draw_curve(const struct kd_panel *p, const struct curve *c, struct kd
         y[i] = kd_panel_y(p, c->mean[i]);
     }
     kd_canvas_line(p->c, x, y, c->n, pen);
+    if (draw_tail(p, c, pen, err) < 0) {
+        kd_free(x);
+        return -1;
+    }
     for (size_t i = 0; i < c->n; i++) {
         double shown = p->ay.form == KD_AXIS_PERCENT ? 100 * c->mean[i] : c->mean[i];
         snprintf(tip, sizeof tip, "%.200s, epoch %.0f: %.4g%s", name, c->epoch[i], shown,
@@ -222,6 +275,14 @@ static size_t most_seeds(const struct figure *f)
     return most;
 }
 
+static bool any_tail(const struct figure *f)
+{
+    for (int v = 0; v < 4; v++)
+        for (size_t i = 0; i < f->n; i++)
+            if (f->curves[v / 2][v % 2][i].n_tail) return true;
+    return false;
+}
+
 static int figure_draw(struct figure *f, struct kd_chart_set *set, const char *title,
                        struct kd_err *err)
 {
@@ -254,7 +315,10 @@ static int figure_draw(struct figure *f, struct kd_chart_set *set, const char *t
     kd_legend(panel.c, LEFT, panel.y + 20, WIDTH - LEFT - 16, items, f->n);
     if (most_seeds(f) > 1)
         kd_canvas_text(panel.c, LEFT, height - 10,
-                       "Lines: mean over seeds. Bands: lowest to highest seed.",
+                       any_tail(f)
+                           ? "Lines: mean over seeds, up to where the first of them stopped; thin: "
+                             "the others, each by itself. Bands: lowest to highest seed."
+                           : "Lines: mean over seeds. Bands: lowest to highest seed.",
                        (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
     return 0;
 }

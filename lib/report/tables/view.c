@@ -257,13 +257,20 @@ static const char what_columns_mean[] =
     "spread; NLL: mean cross-entropy; ECE: calibration error; ms an image, a 1,000: given by "
     "itself, and 1,000 at a time.";
 
+/* What the mark of a row says. */
+static int put_legend(const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
+{
+    if (style->form == KD_FORM_LATEX) return 0;
+    if (style->form == KD_FORM_MARKDOWN)
+        return kd_bytes_text(out, "\nBold: best student on validation.\n", err);
+    return kd_text_wrap(out, "* best mean on validation; kd-report --best prints its path", 2,
+                        page(style, 100), err);
+}
+
 static int render_people(const struct kd_report *report, const struct kd_table_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_bytes heading = {0}, notes = {0};
-    const char *legend = view->style.form == KD_FORM_TERMINAL
-                             ? "  * best mean on validation; kd-report --best prints its path\n"
-                             : "\nBold: best student on validation.\n";
     int status = -1;
     if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)
         goto end;
@@ -272,9 +279,7 @@ static int render_people(const struct kd_report *report, const struct kd_table_v
     if (models->n_rows && (kd_bytes_add(out, "\n", 1, err) < 0 ||
                            kd_table_render(models, &view->style, out, err) < 0))
         goto end;
-    if (models->n_marked && view->style.form != KD_FORM_LATEX &&
-        kd_bytes_add(out, legend, strlen(legend), err) < 0)
-        goto end;
+    if (models->n_marked && put_legend(&view->style, out, err) < 0) goto end;
     if (put_further(report, view, out, err) < 0) goto end;
     if (models->n_rows && view->style.form == KD_FORM_TERMINAL && !view->columns &&
         kd_text_wrap(out, what_columns_mean, 2, page(&view->style, 120), err) < 0)

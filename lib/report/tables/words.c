@@ -193,6 +193,20 @@ static int log_title(const struct kd_result *r, bool colour, struct kd_bytes *ou
     return kd_bytes_format(out, err, ".\n");
 }
 
+/* Wrapped where a terminal says how wide it is. */
+static int put_log_title(const struct kd_result *r, const struct kd_table_style *style,
+                         struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes title = {0};
+    if (!style->width || style->width == KD_WIDE) return log_title(r, style->colour, out, err);
+    log_title(r, false, &title, err);
+    kd_bytes_text(out, style->colour ? "\033[1m" : "", err);
+    int status = title.failed ? -1 : kd_text_wrap(out, title.data, 0, style->width, err);
+    if (status == 0) status = kd_bytes_text(out, style->colour ? "\033[0m" : "", err);
+    kd_bytes_release(&title);
+    return status;
+}
+
 int kd_words_log(const struct kd_report *report, const struct kd_result *r,
                  const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
@@ -206,7 +220,7 @@ int kd_words_log(const struct kd_report *report, const struct kd_result *r,
     struct kd_report one = *report;
     struct kd_result copy = *r;
     struct kd_table t = {0};
-    if (log_title(r, style->colour, out, err) < 0) return -1;
+    if (put_log_title(r, style, out, err) < 0) return -1;
     if (r->log.n == 0) return 0;
     for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
         if (curve(&curves[i], &r->log, style->ascii, out, err) < 0) return -1;
