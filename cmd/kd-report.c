@@ -356,9 +356,12 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
 static char *folder_of(const struct kd_invocation *inv, const char *operand, struct kd_err *err)
 {
     const struct options *o = inv->options;
+    const bool file = ends_with(operand, ".json");
     const bool ready = !strchr(operand, '/') && !kd_path_exists(operand);
-    if (!ready && !ends_with(operand, ".json")) return kd_strdup(operand, err);
-    char *path = kd_experiment_named(inv, operand, err);
+    struct kd_err unknown; /* no ready experiment: it is a run that is not there */
+    if (!ready && !file) return kd_strdup(operand, err);
+    char *path = kd_experiment_named(inv, operand, file ? err : &unknown);
+    if (!path && !file) return kd_strdup(operand, err);
     struct kd_experiment *x = path ? kd_experiment_open(path, o->runs, &o->set, err) : NULL;
     char *folder = x ? kd_strdup(x->folder, err) : NULL;
     kd_experiment_close(x);
