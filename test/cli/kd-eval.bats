@@ -166,7 +166,7 @@ JSON
     evaluated_experiment
     before=$(jq .agreement $s/eval.json)
     [ "$(jq -r .reference $s/eval.json)" = "$(jq -r .fingerprint $t/eval.json)" ]
-    kd-train-teacher x.json -q --set teacher.train.epochs=9 >/dev/null
+    kd-train-teacher x.json -q --overwrite --set teacher.train.epochs=9 >/dev/null
     [ "$(kd-eval -x x.json --update --json | wc -l)" -eq 2 ]
     [ "$(jq .agreement $s/eval.json)" = "$(kd-eval $s -r $t --json | jq .agreement)" ]
     [ "$(jq .agreement $s/eval.json)" != "$before" ]

@@ -535,7 +535,7 @@ JSON
     kd-eval -x again.json -q >/dev/null
     run kd-report again.json
     [[ "$output" != *"trained anew since"* ]]
-    kd-train-student again.json -q --set students.plain.train.epochs=2
+    kd-train-student again.json -q --overwrite --set students.plain.train.epochs=2
     run kd-report again.json
     [[ "$output" == *"trained anew since its evaluation"*"plain s1"* ]]
     [[ "$(kd-report again.json --csv --columns top1 | tail -n 1)" != 0.* ]]
@@ -552,7 +552,8 @@ JSON
     kd-train-student mixed.json -q
     run kd-report mixed.json
     [[ "$output" != *settings* ]]
-    kd-train-student mixed.json -q --student plain --seed 2 --set students.plain.train.epochs=2 \
+    kd-train-student mixed.json -q --overwrite --student plain --seed 2 \
+        --set students.plain.train.epochs=2 \
         --set teacher.train.batch=50
     kd-report mixed.json --set students.plain.train.epochs=2 --json | jq -r '.notes[]' >notes
     cat notes

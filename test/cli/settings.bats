@@ -39,7 +39,7 @@ reported() {
 @test "the teacher alone is trained with another carving: both want the students again" {
     [ -z "$(wanted)" ]
     [ -z "$(reported)" ]
-    kd-train-teacher x.json --set data.carve=last -q
+    kd-train-teacher x.json --set data.carve=last -q --overwrite
     wanted --set data.carve=last | sort >list
     [ "$(xargs <list)" = "kd plain" ]
     # the trainer asks in rounds: what corrects kd is wanted once kd is there; the report has none
@@ -47,7 +47,7 @@ reported() {
     [ "$(reported | wc -l)" -eq 3 ]
     [[ "$(kd-report runs/x)" == *"plain s1 (data.carve)"* ]]
     while read -r name; do
-        kd-train-student x.json -q --set data.carve=last --student "$name"
+        kd-train-student x.json -q --overwrite --set data.carve=last --student "$name"
     done <list
     [ "$(wanted --set data.carve=last)" = kd,bias ]
     [ "$(reported)" = kd,bias ]
