@@ -134,7 +134,7 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
     [ "$(as_printed runs/x/teacher/s1/eval.json "runs/x/students/a b/s1/eval.json" \
         runs/x/teacher/s2/eval.json | sort)" = "$(sort lines)" ]
     silent kd-eval --experiment x.json --update --json
-    kd-train-student x.json -q --seed 1 --set 'students.a b.train.epochs=2'
+    kd-train-student x.json -q --overwrite --seed 1 --set 'students.a b.train.epochs=2'
     [ "$(kd-eval --experiment x.json --update --json | jq -r .model | sort -u)" = \
         "runs/x/students/a b/s1/model.safetensors" ]
     refused 2 "not both" -- kd-eval T --experiment x.json
@@ -226,7 +226,7 @@ JSON
     silent kd-eval -x x.json --update -q
     kd-eval $m --split train --save -q >/dev/null
     [ "$(jq -r .split $m/eval.json | sort | tr '\n' ' ')" = "test train validation " ]
-    kd-train-teacher x.json --epochs 2 -q >/dev/null
+    kd-train-teacher x.json --epochs 2 --overwrite -q >/dev/null
     kd-eval -x x.json --split validation --update -q >/dev/null
     [ "$(jq -r .split $m/eval.json)" = validation ]
     [ -n "$(kd-eval -x x.json --update -q)" ] # the old answers to the test images are no excuse
@@ -251,12 +251,12 @@ they are with --runs" ]
     kd-report x.json | grep -q "validation split (40 images)"
     # a test source that is there to be read is read
     sed 's/"validation": 40/&, "test": "pgn:photos"/' x.json >named.json
-    kd-train-teacher named.json -q >/dev/null
+    kd-train-teacher named.json --overwrite -q >/dev/null
     run --separate-stderr kd-eval -x named.json
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"pgn"* ]]
     sed -i 's/, "validation": 40//' x.json
-    kd-train-teacher x.json -q >/dev/null
+    kd-train-teacher x.json --overwrite -q >/dev/null
     run --separate-stderr kd-eval -x x.json
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"no test split of its own"* ]]
