@@ -1,15 +1,18 @@
 /* Convolution, channels last, by five algorithms. Private to nn/.
  *
- * x [images*h*w][in], y [images*oh*ow][out], weights as PyTorch has them [out][in/groups][k][k];
- * cross-correlation: y[p][o] = bias[o] + sum over taps t and channels i of x[p stride + t -
- * padding][i] w[o][i][t] The algorithm is chosen by shape alone (kd_conv_algorithm). */
+ * x [images*h*w][in], y [images*oh*ow][out], weights as PyTorch has them
+ * [out][in/groups][kernel][width]; cross-correlation: y[p][o] = bias[o] + sum over taps t and
+ * channels i of x[p stride + t - padding][i] w[o][i][t] The algorithm is chosen by shape alone
+ * (kd_conv_algorithm). */
 #ifndef KD_LIB_NN_CONV_H
 #define KD_LIB_NN_CONV_H
 #include "kd/nn/layer.h"
 
 struct kd_conv_shape {
     size_t in, out, groups, kernel, stride, padding, h, w, oh, ow;
-    bool pool; /* 2x2 pooling to the largest, in the same pass: KD_CONV_DIRECT only */
+    size_t width, side; /* of the kernel, and its padding: those of its height but for
+                           KD_CONV_GEMM */
+    bool pool;          /* 2x2 pooling to the largest, in the same pass: KD_CONV_DIRECT only */
 };
 enum kd_conv_algorithm {
     KD_CONV_GEMM,

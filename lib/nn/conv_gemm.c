@@ -23,10 +23,10 @@ struct gemm {
 static struct gemm gemm_of(const struct kd_conv_shape *s, size_t batch)
 {
     struct gemm g = {.cin = s->in / s->groups, .cout = s->out / s->groups, .pixels = s->oh * s->ow};
-    g.depth = g.cin * s->kernel * s->kernel;
+    g.depth = g.cin * s->kernel * s->width;
     g.chunk = (ROWS + g.pixels - 1) / g.pixels;
     if (g.chunk > batch) g.chunk = batch;
-    g.direct = s->kernel == 1 && s->stride == 1 && s->padding == 0;
+    g.direct = s->kernel == 1 && s->width == 1 && s->stride == 1 && s->padding + s->side == 0;
     return g;
 }
 
@@ -59,7 +59,7 @@ static void pack(float *to, const float *from, size_t filters, size_t rows, size
 
 static void pack_weight(const struct gemm *g, bool scaled)
 {
-    pack(g->weight, g->c->weight, g->c->s.out, g->cin, g->c->s.kernel * g->c->s.kernel);
+    pack(g->weight, g->c->weight, g->c->s.out, g->cin, g->c->s.kernel * g->c->s.width);
     for (size_t o = 0; scaled && g->c->scale && o < g->c->s.out; o++)
         kd_kernels()->scale(g->weight + o * g->depth, g->depth, g->c->scale[o]);
 }
@@ -73,9 +73,9 @@ static void patches(const struct gemm *g, float *columns, float *maps, size_t im
     if (!back) memset(columns, 0, images * g->pixels * g->depth * sizeof *columns);
     for (size_t row = 0; row < images * g->pixels; row++) {
         size_t image = row / g->pixels, y = row % g->pixels / s->ow, x = row % s->ow;
-        for (size_t t = 0; t < s->kernel * s->kernel; t++) {
-            size_t iy = y * s->stride + t / s->kernel - s->padding; /* wraps below 0 */
-            size_t ix = x * s->stride + t % s->kernel - s->padding;
+        for (size_t t = 0; t < s->kernel * s->width; t++) {
+            size_t iy = y * s->stride + t / s->width - s->padding; /* wraps below 0 */
+            size_t ix = x * s->stride + t % s->width - s->side;
             if (iy >= s->h || ix >= s->w) continue;
             float *patch = columns + row * g->depth + t * g->cin;
             float *map = maps + ((image * s->h + iy) * s->w + ix) * s->in + group * g->cin;
@@ -215,5 +215,5 @@ void kd_conv_gemm_weight(const struct kd_conv *c)
     kd_pool_run(c->call->pool, PARTS, weight_part, &g);
     for (unsigned part = 1; part < PARTS; part++)
         kd_kernels()->add(g.partial, g.partial + part * n, n, 1);
-    pack(c->dweight, g.partial, c->s.out, c->s.kernel * c->s.kernel, g.cin);
+    pack(c->dweight, g.partial, c->s.out, c->s.kernel * c->s.width, g.cin);
 }

@@ -1,4 +1,4 @@
-/* relu, leaky_relu, gelu, tanh: one value in, one value out. */
+/* relu, leaky_relu, relu6, hardswish, gelu, tanh: one value in, one value out. */
 #include "kd/nn/kernels.h"
 #include "layers.h"
 
@@ -37,6 +37,31 @@ static void relu_backward(struct kd_layer *l, const struct kd_pass *p, struct kd
 {
     (void)p;
     EACH_RUN(l, t, l->dy, l->y, kd_kernels()->relu_back(a, b, n, slope_of(l)));
+}
+
+/* y = min(max(x, 0), 6); the output tells where the slope is 1. */
+static void relu6_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_RUN(l, t, l->y, l->x, kd_kernels()->relu6(a, b, n));
+}
+
+static void relu6_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_RUN(l, t, l->dy, l->y, kd_kernels()->relu6_back(a, b, n));
+}
+
+static void hardswish_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_RUN(l, t, l->y, l->x, kd_kernels()->hardswish(a, b, n));
+}
+
+static void hardswish_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
+{
+    (void)p;
+    EACH_RUN(l, t, l->dy, l->x, kd_kernels()->hardswish_back(a, b, n));
 }
 
 static void gelu_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -93,6 +118,28 @@ const struct kd_layer_kind kd_layer_leaky_relu = {
     .own_bytes = sizeof(struct leaky),
     .shape = kd_layer_same_shape,
     .elementwise = &relu_elementwise,
+};
+static const struct kd_elementwise relu6_elementwise = {
+    .keeps_sign = true,
+    .monotone = true,
+    .keeps = KD_KEEPS_OUTPUT,
+    .forward = relu6_forward,
+    .backward = relu6_backward,
+};
+const struct kd_layer_kind kd_layer_relu6 = {
+    .name = "relu6",
+    .shape = kd_layer_same_shape,
+    .elementwise = &relu6_elementwise,
+};
+static const struct kd_elementwise hardswish_elementwise = {
+    .keeps = KD_KEEPS_INPUT,
+    .forward = hardswish_forward,
+    .backward = hardswish_backward,
+};
+const struct kd_layer_kind kd_layer_hardswish = {
+    .name = "hardswish",
+    .shape = kd_layer_same_shape,
+    .elementwise = &hardswish_elementwise,
 };
 static const struct kd_elementwise gelu_elementwise = {
     .keeps = KD_KEEPS_INPUT,

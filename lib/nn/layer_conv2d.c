@@ -10,6 +10,7 @@
 
 struct conv2d {
     int64_t filters, kernel, stride, padding, groups;
+    int64_t kernel_width, padding_width; /* where kernel_width is not 0; else as the height's */
     bool bias;
     int init; /* KD_CONV_INITS */
     double max_norm;
@@ -35,6 +36,14 @@ static const struct kd_option rows[] = {
      .max = 255,
      .metavar = "N",
      .help = "height and width of a filter"},
+    {.key = "kernel_width",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(kernel_width),
+     .min = 0,
+     .max = 255,
+     .metavar = "N",
+     .help = "width of a filter where it is not the height; 0: the height",
+     .later = true},
     {.key = "stride",
      .kind = KD_OPT_INT,
      .offset = FIELD(stride),
@@ -51,6 +60,14 @@ static const struct kd_option rows[] = {
      .max = 255,
      .metavar = "N",
      .help = "zeros around the input"},
+    {.key = "padding_width",
+     .kind = KD_OPT_INT,
+     .offset = FIELD(padding_width),
+     .min = 0,
+     .max = 255,
+     .metavar = "N",
+     .help = "zeros left and right, with kernel_width; padding is then above and below",
+     .later = true},
     {.key = "groups",
      .kind = KD_OPT_INT,
      .offset = FIELD(groups),
@@ -82,13 +99,32 @@ static const struct kd_option rows[] = {
     {0},
 };
 
+static int64_t width_of(const struct conv2d *c)
+{
+    return c->kernel_width ? c->kernel_width : c->kernel;
+}
+
+static int64_t side_of(const struct conv2d *c)
+{
+    return c->kernel_width ? c->padding_width : c->padding;
+}
+
 static struct kd_conv_shape conv_shape(const struct kd_layer *l)
 {
     const struct conv2d *c = l->own;
-    return (struct kd_conv_shape){l->in.c,           l->out.c,          (size_t)c->groups,
-                                  (size_t)c->kernel, (size_t)c->stride, (size_t)c->padding,
-                                  l->in.h,           l->in.w,           l->out.h,
-                                  l->out.w,          c->pool != NULL};
+    return (struct kd_conv_shape){.in = l->in.c,
+                                  .out = l->out.c,
+                                  .groups = (size_t)c->groups,
+                                  .kernel = (size_t)c->kernel,
+                                  .width = (size_t)width_of(c),
+                                  .stride = (size_t)c->stride,
+                                  .padding = (size_t)c->padding,
+                                  .side = (size_t)side_of(c),
+                                  .h = l->in.h,
+                                  .w = l->in.w,
+                                  .oh = l->out.h,
+                                  .ow = l->out.w,
+                                  .pool = c->pool != NULL};
 }
 
 /* By measurement. Direct: few channels in, or small maps of few; tiny: maps of up to 3x3. Winograd
@@ -96,6 +132,7 @@ static struct kd_conv_shape conv_shape(const struct kd_layer *l)
  */
 enum kd_conv_algorithm kd_conv_algorithm(const struct kd_conv_shape *s)
 {
+    if (s->width != s->kernel || s->side != s->padding) return KD_CONV_GEMM;
     if (s->groups > 1 && s->groups == s->in && s->in == s->out) return KD_CONV_DEPTHWISE;
     if (s->groups == 1 && s->stride == 1 && s->kernel > 1 && s->padding < s->kernel &&
         s->out % 16 == 0 &&
@@ -136,16 +173,18 @@ static const struct algorithm *algorithm_of(const struct kd_layer *l)
     return &algorithms[kd_conv_algorithm(&s)];
 }
 
-static int conv_out(const struct kd_layer *l, uint32_t size, uint32_t *out, struct kd_err *err)
+static int conv_out(struct kd_layer *l, struct kd_err *err)
 {
     const struct conv2d *c = l->own;
-    int64_t room = (int64_t)size + 2 * c->padding - c->kernel;
-    if (room < 0)
+    int64_t down = (int64_t)l->in.h + 2 * c->padding - c->kernel;
+    int64_t across = (int64_t)l->in.w + 2 * side_of(c) - width_of(c);
+    if (down < 0 || across < 0)
         return kd_fail_usage(
             err, "its input is %ux%ux%u: too small for a %lldx%lld kernel with padding %lld",
-            l->in.c, l->in.h, l->in.w, (long long)c->kernel, (long long)c->kernel,
-            (long long)c->padding);
-    *out = (uint32_t)(room / c->stride + 1);
+            l->in.c, l->in.h, l->in.w, (long long)c->kernel, (long long)width_of(c),
+            (long long)(down < 0 ? c->padding : side_of(c)));
+    l->out = (struct kd_shape){(uint32_t)c->filters, (uint32_t)(down / c->stride + 1),
+                               (uint32_t)(across / c->stride + 1), false};
     return 0;
 }
 
@@ -162,6 +201,11 @@ static int conv_check(struct kd_layer *l, struct kd_err *err)
             "groups %lld divides not both the %u channels of its input and its %lld "
             "filters",
             (long long)c->groups, l->in.c, (long long)c->filters);
+    if (c->padding_width && !c->kernel_width)
+        return kd_fail_usage(err, "\"padding_width\" goes with \"kernel_width\"; \"padding\" "
+                                  "alone is for all four sides");
+    if (c->init == KD_INIT_WHITEN && c->kernel_width)
+        return kd_fail_usage(err, "\"init\": \"whiten\" wants square kernels");
     if (c->init == KD_INIT_WHITEN && strcmp(l->name, "0") != 0)
         return kd_fail_usage(
             err,
@@ -172,7 +216,7 @@ static int conv_check(struct kd_layer *l, struct kd_err *err)
             err,
             "\"init\": \"whiten\" wants one group and an even number of filters, at most %lld here",
             2 * (long long)l->in.c * (long long)(c->kernel * c->kernel));
-    if ((double)l->in.c * (double)c->filters * (double)(c->kernel * c->kernel) > 4e9)
+    if ((double)l->in.c * (double)c->filters * (double)(c->kernel * width_of(c)) > 4e9)
         return kd_fail_usage(err, "more weights than kd allows (4e9)");
     return 0;
 }
@@ -182,17 +226,16 @@ static int conv_shape_of(struct kd_layer *l, struct kd_build *build, struct kd_e
     (void)build;
     struct conv2d *c = l->own;
     if (conv_check(l, err) < 0) return -1;
-    l->out = (struct kd_shape){(uint32_t)c->filters, 0, 0, false};
-    if (conv_out(l, l->in.h, &l->out.h, err) < 0 || conv_out(l, l->in.w, &l->out.w, err) < 0)
-        return -1;
+    if (conv_out(l, err) < 0) return -1;
     if ((double)l->out.c * l->out.h * l->out.w > 1e9)
         return kd_fail_usage(err, "its output of %ux%ux%u is larger than kd allows", l->out.c,
                              l->out.h, l->out.w);
-    size_t k = (size_t)c->kernel, in = l->in.c / (size_t)c->groups;
+    size_t in = l->in.c / (size_t)c->groups;
     struct kd_param *w = kd_layer_add_param(l, "weight", (size_t)c->filters, in);
     w->dims = 4;
-    w->shape[2] = w->shape[3] = k;
-    w->count *= k * k;
+    w->shape[2] = (size_t)c->kernel;
+    w->shape[3] = (size_t)width_of(c);
+    w->count *= w->shape[2] * w->shape[3];
     w->decays = true;
     w->max_norm = c->max_norm;
     if (c->bias) kd_layer_add_param(l, "bias", (size_t)c->filters, 0);

@@ -19,7 +19,9 @@
     X(global_avgpool)                                                                              \
     X(global_maxpool)                                                                              \
     X(scale)                                                                                       \
-    X(residual)
+    X(residual)                                                                                    \
+    X(relu6)                                                                                       \
+    X(hardswish)
 #define KD_DECLARE_LAYER(name) extern const struct kd_layer_kind kd_layer_##name;
 KD_LAYER_KINDS(KD_DECLARE_LAYER)
 /* In no list: chains put it behind images of several channels. */

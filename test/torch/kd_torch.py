@@ -41,7 +41,10 @@ def layer(spec, shape, classes):
     if kind == "dense":
         return nn.Linear(shape[0], get("units") or classes, bias=get("bias", True))
     if kind == "conv2d":
-        return nn.Conv2d(shape[0], spec["filters"], get("kernel", 3), get("stride", 1), get("padding", 0),
+        kernel, padding = get("kernel", 3), get("padding", 0)
+        if get("kernel_width"):
+            kernel, padding = (kernel, spec["kernel_width"]), (padding, get("padding_width", 0))
+        return nn.Conv2d(shape[0], spec["filters"], kernel, get("stride", 1), padding,
                          groups=get("groups", 1), bias=get("bias", True))
     if kind == "batchnorm":
         norm = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
@@ -57,6 +60,8 @@ def layer(spec, shape, classes):
         "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(get("slope", 0.01)),
         "gelu": nn.GELU,
+        "relu6": nn.ReLU6,
+        "hardswish": nn.Hardswish,
         "tanh": nn.Tanh,
         "dropout": lambda: nn.Dropout(get("rate", 0.5)),
         "global_avgpool": lambda: nn.AdaptiveAvgPool2d(1),

@@ -53,9 +53,9 @@ static float *floats(size_t n, unsigned stream)
 #define EACH_PRODUCT(s, xi, yi, wi, BODY)                                                          \
     for (size_t n_ = 0; n_ < BATCH; n_++)                                                          \
         for (size_t p_ = 0; p_ < (s)->oh * (s)->ow; p_++)                                          \
-            for (size_t t_ = 0; t_ < (s)->kernel * (s)->kernel; t_++) {                            \
-                size_t y_ = p_ / (s)->ow * (s)->stride + t_ / (s)->kernel - (s)->padding;          \
-                size_t x_ = p_ % (s)->ow * (s)->stride + t_ % (s)->kernel - (s)->padding;          \
+            for (size_t t_ = 0; t_ < (s)->kernel * (s)->width; t_++) {                             \
+                size_t y_ = p_ / (s)->ow * (s)->stride + t_ / (s)->width - (s)->padding;           \
+                size_t x_ = p_ % (s)->ow * (s)->stride + t_ % (s)->width - (s)->side;              \
                 if (y_ >= (s)->h || x_ >= (s)->w) continue;                                        \
                 size_t ig_ = (s)->in / (s)->groups, og_ = (s)->out / (s)->groups;                  \
                 for (size_t o_ = 0; o_ < (s)->out; o_++)                                           \
@@ -63,7 +63,7 @@ static float *floats(size_t n, unsigned stream)
                         size_t xi =                                                                \
                             ((n_ * (s)->h + y_) * (s)->w + x_) * (s)->in + o_ / og_ * ig_ + i_;    \
                         size_t yi = (n_ * (s)->oh * (s)->ow + p_) * (s)->out + o_;                 \
-                        size_t wi = (o_ * ig_ + i_) * (s)->kernel * (s)->kernel + t_;              \
+                        size_t wi = (o_ * ig_ + i_) * (s)->kernel * (s)->width + t_;               \
                         BODY;                                                                      \
                     }                                                                              \
             }
@@ -72,7 +72,7 @@ static float *floats(size_t n, unsigned stream)
 static void open_shape(struct fixture *f, struct kd_conv_shape s, float grid)
 {
     size_t x = BATCH * s.h * s.w * s.in, y = BATCH * s.oh * s.ow * s.out,
-           w = s.out * s.in / s.groups * s.kernel * s.kernel;
+           w = s.out * s.in / s.groups * s.kernel * s.width;
     *f = (struct fixture){.s = s,
                           .x = floats(x, 1),
                           .y = floats(y, 0),
@@ -219,7 +219,7 @@ static void check_algorithm(struct fixture *f, const struct algorithm *a, bool w
     }
     a->weight(&f->call);
     check_error(f, a, "weight", f->dweight, f->dw0,
-                s->out * s->in / s->groups * s->kernel * s->kernel);
+                s->out * s->in / s->groups * s->kernel * s->width);
     for (size_t i = room; i < room + 16; i++)
         assert_true(isnan(f->scratch[i])); /* nor beyond its end */
     kd_free(f->scratch);
@@ -228,17 +228,18 @@ static void check_algorithm(struct fixture *f, const struct algorithm *a, bool w
 static struct kd_conv_shape shape(size_t in, size_t out, size_t kernel, size_t padding, size_t h,
                                   size_t w)
 {
-    return (struct kd_conv_shape){in,
-                                  out,
-                                  1,
-                                  kernel,
-                                  1,
-                                  padding,
-                                  h,
-                                  w,
-                                  h + 2 * padding - kernel + 1,
-                                  w + 2 * padding - kernel + 1,
-                                  false};
+    return (struct kd_conv_shape){.in = in,
+                                  .out = out,
+                                  .groups = 1,
+                                  .kernel = kernel,
+                                  .width = kernel,
+                                  .stride = 1,
+                                  .padding = padding,
+                                  .side = padding,
+                                  .h = h,
+                                  .w = w,
+                                  .oh = h + 2 * padding - kernel + 1,
+                                  .ow = w + 2 * padding - kernel + 1};
 }
 
 static void each_algorithm(void **state)
@@ -266,9 +267,50 @@ static void each_algorithm(void **state)
         check_algorithm(&f, &gemm, true);
         close_shape(&f);
     }
-    struct kd_conv_shape s = {12, 12, 12, 3, 2, 1, 9, 7, 5, 4, false};
+    struct kd_conv_shape s = {.in = 12,
+                              .out = 12,
+                              .groups = 12,
+                              .kernel = 3,
+                              .width = 3,
+                              .stride = 2,
+                              .padding = 1,
+                              .side = 1,
+                              .h = 9,
+                              .w = 7,
+                              .oh = 5,
+                              .ow = 4};
     open_shape(&f, s, 0);
     check_algorithm(&f, &depthwise, true);
+    close_shape(&f);
+    struct kd_conv_shape tall = {.in = 3,
+                                 .out = 8,
+                                 .groups = 1,
+                                 .kernel = 5,
+                                 .width = 2,
+                                 .stride = 2,
+                                 .padding = 2,
+                                 .side = 0,
+                                 .h = 9,
+                                 .w = 7,
+                                 .oh = 5,
+                                 .ow = 3};
+    struct kd_conv_shape flat = {.in = 4,
+                                 .out = 6,
+                                 .groups = 2,
+                                 .kernel = 1,
+                                 .width = 4,
+                                 .stride = 1,
+                                 .padding = 0,
+                                 .side = 3,
+                                 .h = 3,
+                                 .w = 5,
+                                 .oh = 3,
+                                 .ow = 8};
+    open_shape(&f, tall, 0);
+    check_algorithm(&f, &gemm, true);
+    close_shape(&f);
+    open_shape(&f, flat, 0);
+    check_algorithm(&f, &gemm, true);
     close_shape(&f);
 }
 
@@ -364,7 +406,7 @@ static void pooled(void **state)
         f.call.s.pool = f.s.pool = true;
         double *y0 = calloc(BATCH * ph * pw * s.out, sizeof *y0);
         memset(f.dx0, 0, BATCH * s.h * s.w * s.in * sizeof(double));
-        memset(f.dw0, 0, s.out * s.in * s.kernel * s.kernel * sizeof(double));
+        memset(f.dw0, 0, s.out * s.in * s.kernel * s.width * sizeof(double));
         double *d = calloc(BATCH * s.oh * s.ow * s.out, sizeof *d);
         for (size_t i = 0; i < BATCH * ph * pw * s.out; i++) {
             size_t o = i % s.out, p = i / s.out % (ph * pw), image = i / s.out / ph / pw, best = 0;
@@ -388,7 +430,7 @@ static void pooled(void **state)
         check_error(&f, &direct, "pooled input", f.dx, f.dx0, BATCH * s.h * s.w * s.in);
         kd_conv_direct_weight(&f.call);
         check_error(&f, &direct, "pooled weight", f.dweight, f.dw0,
-                    s.out * s.in * s.kernel * s.kernel);
+                    s.out * s.in * s.kernel * s.width);
         kd_free(f.scratch);
         free(y0);
         free(d);
@@ -413,8 +455,9 @@ static void chosen_by_shape(void **state)
         {shape(6, 16, 5, 0, 14, 14), KD_CONV_DIRECT},
         {shape(3, 6, 5, 0, 28, 28), KD_CONV_GEMM},
         {shape(32, 20, 3, 1, 8, 8), KD_CONV_GEMM},
-        {{8, 8, 8, 3, 1, 1, 8, 8, 8, 8, false}, KD_CONV_DEPTHWISE},
-        {{64, 128, 1, 3, 2, 1, 8, 8, 4, 4, false}, KD_CONV_GEMM},
+        {{8, 8, 8, 3, 1, 1, 8, 8, 8, 8, 3, 1, false}, KD_CONV_DEPTHWISE},
+        {{64, 128, 1, 3, 2, 1, 8, 8, 4, 4, 3, 1, false}, KD_CONV_GEMM},
+        {{16, 16, 1, 3, 1, 1, 8, 8, 8, 10, 1, 1, false}, KD_CONV_GEMM},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(kd_conv_algorithm(&cases[i].s), cases[i].expected);

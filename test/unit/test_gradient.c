@@ -239,6 +239,22 @@ static void gelu(void **state)
     each_place("\"gelu\"", true, 2e-3, 1e-3);
 }
 
+/* Scaled so that both kinks of each are met. */
+static void relu6(void **state)
+{
+    (void)state;
+    each_place("\"relu6\"", true, 2e-3, 2e-3);
+    each_place("{\"kind\":\"scale\",\"by\":5},\"relu6\"", true, 2e-3, 2e-3);
+    each_place("\"relu\",{\"kind\":\"scale\",\"by\":5},\"relu6\"," DROP(0.3), true, 2e-3, 2e-3);
+}
+
+static void hardswish(void **state)
+{
+    (void)state;
+    each_place("\"hardswish\"", true, 2e-3, 2e-3);
+    each_place("{\"kind\":\"scale\",\"by\":3},\"hardswish\"", true, 2e-3, 2e-3);
+}
+
 static void tanh_(void **state)
 {
     (void)state;
@@ -583,11 +599,12 @@ static void maps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conv2d),      cmocka_unit_test(maps),         cmocka_unit_test(dense),
-        cmocka_unit_test(relu),        cmocka_unit_test(leaky_relu),   cmocka_unit_test(gelu),
-        cmocka_unit_test(tanh_),       cmocka_unit_test(dropout),      cmocka_unit_test(batchnorm),
-        cmocka_unit_test(stacks),      cmocka_unit_test(same_bits),    cmocka_unit_test(folded),
-        cmocka_unit_test(short_batch), cmocka_unit_test(masks_differ),
+        cmocka_unit_test(conv2d),       cmocka_unit_test(maps),       cmocka_unit_test(dense),
+        cmocka_unit_test(relu),         cmocka_unit_test(leaky_relu), cmocka_unit_test(gelu),
+        cmocka_unit_test(relu6),        cmocka_unit_test(hardswish),  cmocka_unit_test(tanh_),
+        cmocka_unit_test(dropout),      cmocka_unit_test(batchnorm),  cmocka_unit_test(stacks),
+        cmocka_unit_test(same_bits),    cmocka_unit_test(folded),     cmocka_unit_test(short_batch),
+        cmocka_unit_test(masks_differ),
     };
     kd_blas_init();
     return run_on_each_table("gradient", tests);

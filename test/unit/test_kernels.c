@@ -141,19 +141,24 @@ static void elementwise_lengths(void **state)
     for (unsigned l = 0; l < LENGTHS; l++) {
         size_t n = lengths[l];
         float x[MOST + GUARD], y[MOST + GUARD], d[MOST + GUARD], all[MOST + GUARD];
-        fill(x, MOST + GUARD, 2, 1);
-        for (unsigned f = 0; f < 4; f++) {
+        fill(x, MOST + GUARD, 4, 1);
+        for (unsigned f = 0; f < 6; f++) {
             float slope = f == 1 ? 0.25f : 0;
             for (size_t i = 0; i < n + GUARD; i++) y[i] = d[i] = all[i] = 0.5f;
             if (f < 2) k->relu(y, x, n, slope), k->relu_back(d, y, n, slope);
             if (f == 2) k->tanh(y, x, n), k->tanh_back(d, y, n);
             if (f == 3) k->gelu(y, x, n), k->gelu_back(d, x, n);
+            if (f == 4) k->relu6(y, x, n), k->relu6_back(d, y, n);
+            if (f == 5) k->hardswish(y, x, n), k->hardswish_back(d, x, n);
             for (size_t i = 0; i < n; i++) {
                 double v = (double)x[i], t = tanh(v);
-                double value = f < 2 ? (v > 0 ? v : (double)slope * v) : f == 2 ? t : gelu(v);
-                double rise = f < 2    ? (v > 0 ? 1 : (double)slope)
-                              : f == 2 ? 1 - t * t
-                                       : gelu_slope(v);
+                double clipped = fmin(fmax(v, 0), 6), gate = fmin(fmax(v + 3, 0), 6);
+                const double values[] = {
+                    fmax(v, 0), v > 0 ? v : (double)slope * v, t, gelu(v), clipped, v * gate / 6};
+                const double rises[] = {v > 0,          v > 0 ? 1 : (double)slope,
+                                        1 - t * t,      gelu_slope(v),
+                                        v > 0 && v < 6, v <= -3 ? 0 : v >= 3 ? 1 : v / 3 + 0.5};
+                double value = values[f], rise = rises[f];
                 near(k->name, i, (double)y[i], value, f < 2 ? 0 : 2e-6);
                 near(k->name, i, (double)d[i], 0.5 * rise, f < 2 ? 0 : 2e-6);
             }
@@ -163,6 +168,8 @@ static void elementwise_lengths(void **state)
             if (f < 2) k->relu(all, all, n, slope);
             if (f == 2) k->tanh(all, all, n);
             if (f == 3) k->gelu(all, all, n);
+            if (f == 4) k->relu6(all, all, n);
+            if (f == 5) k->hardswish(all, all, n);
             assert_memory_equal(all, y, n * sizeof *y);
         }
     }

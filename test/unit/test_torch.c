@@ -202,9 +202,11 @@ static void check_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE("linear"), CASE("relu"),      CASE("gelu"),        CASE("tanh"),     CASE("leaky"),
-        CASE("norm"),   CASE("norm_eval"), CASE("mixed"),       CASE("conv"),     CASE("winograd"),
-        CASE("pools"),  CASE("norm2d"),    CASE("norm2d_eval"), CASE("residual"),
+        CASE("linear"),      CASE("relu"),     CASE("gelu"),      CASE("tanh"),
+        CASE("leaky"),       CASE("norm"),     CASE("norm_eval"), CASE("mixed"),
+        CASE("conv"),        CASE("winograd"), CASE("pools"),     CASE("norm2d"),
+        CASE("norm2d_eval"), CASE("residual"), CASE("relu6"),     CASE("hardswish"),
+        CASE("oblong"),
     };
     kd_blas_init();
     return run_on_each_table("torch", tests);

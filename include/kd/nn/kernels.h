@@ -74,6 +74,10 @@ struct kd_kernels {
     /* forward: y = f(x), y may be x. backward: dy *= f'(.), given what the layer keeps. */
     void (*relu)(float *y, const float *x, size_t n, float slope);
     void (*relu_back)(float *dy, const float *y, size_t n, float slope);
+    void (*relu6)(float *y, const float *x, size_t n);
+    void (*relu6_back)(float *dy, const float *y, size_t n);
+    void (*hardswish)(float *y, const float *x, size_t n);
+    void (*hardswish_back)(float *dy, const float *x, size_t n);
     void (*tanh)(float *y, const float *x, size_t n);
     void (*tanh_back)(float *dy, const float *y, size_t n);
     void (*gelu)(float *y, const float *x, size_t n);

@@ -139,6 +139,11 @@ static int add_conv(struct builder *b, const char *name, const cJSON *item, stru
     struct kd_shape in = b->g->tensors[v->tensor].shape;
     uint32_t kernel = number(item, "kernel", 3), stride = number(item, "stride", 1),
              padding = number(item, "padding", 0);
+    if (number(item, "kernel_width", 0))
+        return kd_fail_usage(b->err,
+                             "layer %s (conv2d): \"kernel_width\" has no form in integers or in C "
+                             "yet; square kernels have",
+                             name);
     struct kd_shape to = {number(item, "filters", 0), (in.h + 2 * padding - kernel) / stride + 1,
                           (in.w + 2 * padding - kernel) / stride + 1, false};
     struct kd_op *op = add_op(b, KD_OP_CONV, name, v->tensor, to);

@@ -14,6 +14,37 @@ void KD_HERE(kd_relu_back)(float *dy, const float *y, size_t n, float slope)
     for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 ? dy[i] : slope * dy[i];
 }
 
+void KD_HERE(kd_relu6)(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] > 0 ? x[i] : 0;
+        y[i] = v < 6 ? v : 6;
+    }
+}
+
+void KD_HERE(kd_relu6_back)(float *dy, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) dy[i] = y[i] > 0 && y[i] < 6 ? dy[i] : 0;
+}
+
+/* x relu6(x + 3) / 6 (Howard et al. 2019, section 5.2); its slope x/3 + 1/2 between -3 and 3. */
+void KD_HERE(kd_hardswish)(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float gate = x[i] + 3 > 0 ? x[i] + 3 : 0;
+        y[i] = x[i] * (gate < 6 ? gate : 6) * (1.0f / 6);
+    }
+}
+
+void KD_HERE(kd_hardswish_back)(float *dy, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float slope = x[i] * (1.0f / 3) + 0.5f;
+        slope = x[i] > -3 ? slope : 0;
+        dy[i] *= x[i] < 3 ? slope : 1;
+    }
+}
+
 /* exp(x) for x in [-87, 88]: 2^k times a polynomial on |r| <= ln2/2. */
 static inline float exp_float(float x)
 {

@@ -15,6 +15,10 @@ enum { LANES = 16 };
 
 void KD_HERE(kd_relu)(float *y, const float *x, size_t n, float slope);
 void KD_HERE(kd_relu_back)(float *dy, const float *y, size_t n, float slope);
+void KD_HERE(kd_relu6)(float *y, const float *x, size_t n);
+void KD_HERE(kd_relu6_back)(float *dy, const float *y, size_t n);
+void KD_HERE(kd_hardswish)(float *y, const float *x, size_t n);
+void KD_HERE(kd_hardswish_back)(float *dy, const float *x, size_t n);
 void KD_HERE(kd_tanh)(float *y, const float *x, size_t n);
 void KD_HERE(kd_tanh_back)(float *dy, const float *y, size_t n);
 void KD_HERE(kd_gelu)(float *y, const float *x, size_t n);
