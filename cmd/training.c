@@ -12,8 +12,10 @@ static const struct kd_option rows[] = {
     {"network", 'n', NULL, KD_OPT_JSON, OPTION(network), .metavar = "NETWORK",
      .help = "a name (mlp-800-800), a .json file, or a list of layers as JSON",
      .also = "model arch architecture net",
-     .more = "A name such as `mlp-800-800` means flatten, then dense and relu of each width, then "
-             "dense to the classes. See `kd-formats`(5) for other names and the layers."},
+     .more =
+         "A name such as `mlp-800-800` means flatten, then dense and relu of each width, then "
+         "dense to the classes. `--network ?` lists the other names with their sizes; the layers "
+         "are in `kd-formats`(5)."},
     {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24,
      .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64",
      .also = "hidden units width widths"},
@@ -481,6 +483,21 @@ static int print_losses(struct kd_err *err)
     return status;
 }
 
+/* --network ? */
+static bool asks_for_names(const struct training_options *o)
+{
+    return cJSON_IsString(o->network) && strcmp(o->network->valuestring, "?") == 0;
+}
+
+static int print_names(struct kd_err *err)
+{
+    struct kd_bytes table = {0};
+    int status = kd_network_list(&table, err);
+    if (status == 0) status = kd_print(err, "%s", table.data);
+    kd_bytes_release(&table);
+    return status;
+}
+
 int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
 {
     bool losses = false;
@@ -489,6 +506,7 @@ int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
     struct training w = {
         .inv = inv, .o = inv->options, .student = student, .cache = {.pool = inv->pool}};
     const char *named = inv->args.n_operands ? inv->args.operands[0] : NULL;
+    if (asks_for_names(w.o)) return print_names(err);
     if (check_options(&w, named, err) < 0) return -1;
     char *path = named ? kd_experiment_named(inv, named, err) : NULL;
     if (path || !named) w.x = kd_experiment_open(path, w.o->runs, &w.o->set, err);

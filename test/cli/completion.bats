@@ -94,7 +94,7 @@ types() {
         >x.json
     types $'kd-eval --refe\tm.saf\t--spl\tval\t' \
         $'kd-eval my\\ mo\t' \
-        $'kd-train-student --network=resnet1\t--optimizer=sg\t x.js\t--student pl\t' \
+        $'kd-train-student --network=vgg19\t--optimizer=sg\t x.js\t--student pl\t' \
         $'kd-data inspect png:pho\t' \
         $'kd-eval --data mnist:te\t' \
         $'kd tr\b\btrain-s\t--sched\ttri\t' \
@@ -103,7 +103,7 @@ types() {
     diff - given <<'G'
 <kd-eval><--reference><m.safetensors><--split><validation>
 <kd-eval><my model.safetensors>
-<kd-train-student><--network=resnet18><--optimizer=sgd><x.json><--student><plain>
+<kd-train-student><--network=vgg19_bn><--optimizer=sgd><x.json><--student><plain>
 <kd-data><inspect><png:photos/>
 <kd-eval><--data><mnist:test>
 <kd><train-student><--schedule><triangular>

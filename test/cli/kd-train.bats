@@ -469,3 +469,16 @@ JSON
     refused 1 "train.epochs is 100000 there and 200000 here" -- \
         kd-train-student $flags --schedule cosine --epochs 200000 --resume -o kept
 }
+
+@test "--network ? lists the networks known by name, with their sizes; a mistyped one is guessed" {
+    run --separate-stderr kd-train-teacher --network '?'
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    grep -Eq '^resnet8_tiny +78186 +[0-9]+  MLPerf' <<<"$output"
+    grep -Eq '^network +parameters +multiply-adds' <<<"$output"
+    run --separate-stderr kd-train-student --network resnet21 --data digits -q -o x
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *'unknown network "resnet21"; did you mean resnet20?'*"--network ?"* ]]
+    kd-train-teacher -q --data digits --network mobilenet_v2-0.1 --epochs 1 --fraction 0.02 -o m
+    kd-eval m/model.safetensors --data digits:test -q >/dev/null
+}

@@ -42,12 +42,15 @@ struct kd_network {
     int32_t *int_out;           /* [batch][classes] */
 };
 
-/* `spec`: a list of layers, the name of a standard network ("mlp-800-800"), or the path of a JSON
- * file holding a list or
+/* `spec`: a list of layers, the name of a standard network ("mlp-800-800", "resnet20";
+ * kd_network_list), or the path of a JSON file holding a list or
  * {"layers": ...}. Returns the list, owned by the caller. */
 cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err);
 /* The i-th of the standard networks' names, "mlp-800-800" for its family; NULL behind the last. */
 const char *kd_network_name(size_t i);
+/* A table of the networks known by name, with their parameters and multiply-adds for 3x32x32 images
+ * of 10 classes. */
+int kd_network_list(struct kd_bytes *out, struct kd_err *err);
 /* Errors name the layer ("network[3] (dense): ...") and the shapes. The last layer must give
  * `classes` flat features. */
 struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,
