@@ -62,7 +62,8 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
         train --data idx:set --overwrite
     refused 1 "the soft targets: classes 0 to 9 are known" \
         "image 239 of idx:set:train has label 255" -- \
-        train --data idx:set -S kept/soft.safetensors
+        train --data idx:set -S kept/soft.safetensors --force
+    refused 1 "had other labels" -- train --data idx:set -S kept/soft.safetensors
     refused 1 "kept/model.safetensors: classes 0 to 9 are known" \
         "image 239 of idx:set:train has label 255" -- \
         kd-eval kept --data idx:set:train --output kept/eval.txt
@@ -79,14 +80,12 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     one=$(find png/train/3 -name '*.png' | sort | head -n 1)
     cp "$one" original
     kd-data sheet digits --count 1 --scale 1 --no-group -o "$one" --quiet
-    refused 1 "$one" "28x28" -- train --data png:png
+    refused 2 "$one" "28x28" "--size 28" -- train --data png:png
     head -c 100 original >"$one"
     refused 1 "$one" -- train --data png:png
     printf 'no picture' >"$one"
     refused 1 "$one" -- train --data png:png
     cp original "$one"
-    mkdir png/train/empty
-    refused 1 png/train/empty -- train --data png:png
     mkdir nothing
     refused 1 nothing -- train --data png:nothing
 }

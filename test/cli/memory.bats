@@ -103,13 +103,16 @@ idx() {
     mkdir -p png/a png/b
     kd-data sheet idx:set --count 100 --scale 16 --no-group -o png/a/1.png --quiet >/dev/null
     cp png/a/1.png png/b/1.png
+    refused 1 "png: 2 images of " \
+        "need more than the limit of 1048576 bytes; --read-limit raises this limit" -- \
+        kd-data inspect png:png --read-limit 0.0009765625
     refused 1 "png/a/1.png: " \
         "pixels need more than the limit of 1048576 bytes; --read-limit raises this limit" -- \
-        kd-data inspect png:png --read-limit 0.0009765625
+        kd-data inspect png:png --size 28 --read-limit 0.0009765625
     # behind a small one its size alone is looked at
     kd-data convert idx:set:train --to png -o one --quiet >/dev/null
     cp "$(find one -name '*.png' | head -n 1)" png/a/1.png
-    refused 1 "png/b/1.png: " "but png/a/1.png is 28x28 gray" -- kd-data inspect png:png \
+    refused 2 "png/b/1.png: " "but png/a/1.png is 28x28" -- kd-data inspect png:png \
         --read-limit 0.0009765625
     printf '\0\0\010\003\177\377\377\377\177\377\377\377\177\377\377\377' \
         >set/train-images-idx3-ubyte
