@@ -16,7 +16,7 @@ static const struct kd_option rows[] = {
          "A name such as `mlp-800-800` means flatten, then dense and relu of each width, then "
          "dense to the classes. `--network ?` lists the other names with their sizes; the layers "
          "are in `kd-formats`(5)."},
-    {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .min = 1, .max = 1 << 24,
+    {"layers", 0, NULL, KD_OPT_REALS, OPTION(layers), .whole = true, .min = 1, .max = 1 << 24,
      .metavar = "N,N,...", .help = "hidden units of each layer: 128,64 is the network mlp-128-64",
      .also = "hidden units width widths"},
     {"set", 's', NULL, KD_OPT_TEXTS, OPTION(set), .metavar = "KEY=VALUE",

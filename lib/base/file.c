@@ -131,9 +131,19 @@ static int too_large(const char *name, size_t limit, struct kd_err *err)
 
 /* One byte more than the file's size is asked for, so that the read that finds the end needs no
  * growth, and one more stands behind it for the NUL. */
-static int read_all(int fd, const char *name, size_t expected, size_t limit, struct kd_bytes *out,
-                    struct kd_err *err)
+struct reading {
+    int fd;
+    const char *name;
+    size_t expected, limit;
+    bool (*may_be)(const void *start, size_t n); /* NULL: anything */
+};
+
+static int read_all(const struct reading *r, struct kd_bytes *out, struct kd_err *err)
 {
+    const int fd = r->fd;
+    const char *name = r->name;
+    const size_t expected = r->expected, limit = r->limit;
+    bool known = !r->may_be;
     size_t room = expected + 2 < 65536 ? 65536 : expected + 2;
     const bool pipe = is_pipe(fd);
     if (room_for(out, room, name, err) < 0) return -1;
@@ -150,6 +160,10 @@ static int read_all(int fd, const char *name, size_t expected, size_t limit, str
         if (got == 0) break;
         out->size += (size_t)got;
         if (out->size > limit) return too_large(name, limit, err);
+        if (pipe && !known && out->size >= KD_FILE_START) {
+            known = r->may_be(out->data, out->size);
+            if (!known) break;
+        }
     }
     out->data[out->size] = '\0';
     return 0;
@@ -171,7 +185,8 @@ static int open_input(const char *path, struct kd_err *err)
     return kd_fail_errno(err, "%s: cannot open for reading", path);
 }
 
-int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err)
+int kd_file_read_kind(const char *path, size_t limit, bool (*may_be)(const void *start, size_t n),
+                      struct kd_bytes *out, struct kd_err *err)
 {
     const char *name = shown(path, "standard input");
     *out = (struct kd_bytes){0};
@@ -191,10 +206,16 @@ int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd
         else
             expected = (size_t)st.st_size;
     }
-    if (status == 0) status = read_all(fd, name, expected, limit, out, err);
+    if (status == 0)
+        status = read_all(&(struct reading){fd, name, expected, limit, may_be}, out, err);
     if (strcmp(path, "-") != 0) close(fd); /* read to its end: nothing can be lost by closing */
     if (status < 0) kd_bytes_release(out);
     return status;
+}
+
+int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err)
+{
+    return kd_file_read_kind(path, limit, NULL, out, err);
 }
 
 int kd_file_start(const char *path, void *out, size_t size, size_t *got, struct kd_err *err)

@@ -28,7 +28,7 @@ static bool has_top(const struct kd_option *row)
 
 static void expected_number(const struct kd_option *row, char *out, size_t room)
 {
-    const char *what = row->kind == KD_OPT_INT ? "a whole number" : "a number";
+    const char *what = row->kind == KD_OPT_INT || row->whole ? "a whole number" : "a number";
     char low[32], high[32];
     number_text(row->min, low, sizeof low);
     number_text(row->max, high, sizeof high);
@@ -130,7 +130,8 @@ static int refuse_json(const struct kd_option *row, const char *name, const cJSO
 static bool in_range(const struct kd_option *row, double v)
 {
     if (!isfinite(v)) return false;
-    if (row->kind == KD_OPT_INT && (v != floor(v) || fabs(v) > KD_INT_MAX)) return false;
+    if ((row->kind == KD_OPT_INT || row->whole) && (v != floor(v) || fabs(v) > KD_INT_MAX))
+        return false;
     return !has_range(row) || (v >= row->min && !(has_top(row) && v > row->max));
 }
 

@@ -244,11 +244,20 @@ done:
     return status;
 }
 
+bool kd_tensor_start(const void *start, size_t n)
+{
+    const unsigned char *p = start;
+    uint64_t length = 0;
+    if (n >= 6 && memcmp(p, "\x93NUMPY", 6) == 0) return true;
+    for (int i = 0; i < 8; i++) length |= (uint64_t)p[i] << (8 * i);
+    return length > 0 && length <= 100000000 && p[8] == '{';
+}
+
 int kd_tensorfile_read(const char *path, const struct kd_tensorfile_limits *limits,
                        struct kd_tensorfile *out, struct kd_err *err)
 {
     struct kd_bytes bytes;
     *out = (struct kd_tensorfile){0};
-    if (kd_file_read(path, kd_limit_of(limits), &bytes, err) < 0) return -1;
+    if (kd_file_read_kind(path, kd_limit_of(limits), kd_tensor_start, &bytes, err) < 0) return -1;
     return kd_tensorfile_parse(&bytes, kd_input_name(path), limits, out, err);
 }

@@ -32,4 +32,6 @@ void kd_bytes_settle(struct kd_bytes *b, size_t *start);
 /* "-" as messages call it */
 const char *kd_input_name(const char *path);
 size_t kd_limit_of(const struct kd_tensorfile_limits *limits);
+/* May a file that starts so (n >= KD_FILE_START) be .safetensors or .npy? */
+bool kd_tensor_start(const void *start, size_t n);
 #endif

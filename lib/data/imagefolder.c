@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { HEAD = 4096, AT_ONCE = 16, PARTS = 64, NAMED = 10 };
 /* Pixels of one picture, before it is made smaller: what a camera takes, and no bomb. */
@@ -73,6 +74,10 @@ static int head_read(const char *path, struct item *item, struct kd_err *err)
     }
     if (status > 0)
         return kd_fail(err, "%s: truncated: a PNG or JPEG file whose header is not whole", path);
+    struct stat st;
+    if (status == 0 && stat(path, &st) == 0 && (uint64_t)st.st_size < p.least)
+        return kd_fail(err, "%s: %u by %u pixels cannot be in a file of %lld bytes", path, p.w, p.h,
+                       (long long)st.st_size);
     item->h = p.h;
     item->w = p.w;
     item->c = p.c;

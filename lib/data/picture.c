@@ -93,9 +93,15 @@ static void limits_check(struct codec *k, uint32_t h, uint32_t w, uint32_t c)
     k->told = false;
 }
 
+/* No deflate stream is more than this many times as long unpacked as it is packed. */
+enum { MOST_PACKED = 1032 };
+
 /* Palettes and few bits to bytes; alpha and 16 bits stay until a row is turned into the picture. */
 static void decode_shape(struct codec *k)
 {
+    const uint64_t claimed =
+        (uint64_t)png_get_rowbytes(k->png, k->info) * png_get_image_height(k->png, k->info);
+    if (claimed / MOST_PACKED > k->left) png_error(k->png, "the file is too short for its size");
     const int type = png_get_color_type(k->png, k->info);
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(k->png);
     if (type == PNG_COLOR_TYPE_GRAY) png_set_expand_gray_1_2_4_to_8(k->png);
@@ -247,6 +253,11 @@ int kd_picture_shape(const void *bytes, size_t size, const char *name, struct kd
     out->w = big_endian(p + 16);
     out->h = big_endian(p + 20);
     out->c = p[25] & PNG_COLOR_MASK_COLOR ? 3 : 1;
+    const uint64_t samples = p[25] == PNG_COLOR_TYPE_GRAY || p[25] == PNG_COLOR_TYPE_PALETTE ? 1
+                             : p[25] == PNG_COLOR_TYPE_GRAY_ALPHA                            ? 2
+                             : p[25] == PNG_COLOR_TYPE_RGB                                   ? 3
+                                                                                             : 4;
+    out->least = out->h * ((out->w * samples * p[24] + 7) / 8) / MOST_PACKED;
     if (memcmp(p + 12, "IHDR", 4) == 0 && out->w && out->h && out->w <= SIDE_LIMIT &&
         out->h <= SIDE_LIMIT)
         return 0;

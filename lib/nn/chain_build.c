@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_LAYERS = 1000 };
+enum { MOST_LAYERS = 1000, MOST_IN_ALL = 10000 };
 
 cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err)
 {
@@ -29,6 +29,9 @@ int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape 
     int n = cJSON_IsArray(layers) ? cJSON_GetArraySize(layers) : 0;
     if (n < 1 || n > MOST_LAYERS)
         return kd_fail_usage(err, "%s: expected a list of 1 to %d layers", where, MOST_LAYERS);
+    if (build->next_number + (unsigned)n > MOST_IN_ALL)
+        return kd_fail_usage(err, "%s: more than %d layers in all, those in blocks counted", where,
+                             MOST_IN_ALL);
     chain->input = chain->output = input;
     chain->layers = kd_alloc((size_t)n, sizeof *chain->layers, "layers", err);
     if (!chain->layers) return -1;

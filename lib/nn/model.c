@@ -115,7 +115,9 @@ int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struc
     if (check_kind(file, err) < 0 || !(network = meta_json(file, "kd.network", err)) ||
         !(normalize = meta_json(file, "kd.normalize", err)) || !(out->path = kd_strdup(path, err)))
         goto done;
-    out->net = kd_network_from_json(network, err);
+    size_t numbers = 0;
+    for (size_t i = 0; i < file->n; i++) numbers += file->tensors[i].count;
+    out->net = kd_network_from_file(network, numbers, err);
     if (!out->net || kd_normalize_from_json(&out->normalize, normalize, "kd.normalize", err) < 0)
         goto done;
     if (out->normalize.channels != out->net->input.c) {

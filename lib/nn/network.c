@@ -2,6 +2,7 @@
 #include "kd/nn/network.h"
 #include "kd/base/machine.h"
 #include "kd/nn/integers.h"
+#include <stdint.h>
 
 #include <string.h>
 
@@ -26,13 +27,23 @@ static void list_params(void *ctx, struct kd_layer *l)
     }
 }
 
-static int lay_parameters(struct kd_network *net, struct kd_err *err)
+/* Parameters for which there is memory whatever the file holds: what is missing is told better
+ * tensor by tensor. */
+enum { WITHOUT_ASKING = 1 << 20 };
+
+static int lay_parameters(struct kd_network *net, size_t most, struct kd_err *err)
 {
     kd_chain_each(&net->chain, count_params, net);
     net->params = kd_alloc(net->n_params, sizeof *net->params, "a list of parameters", err);
     if (!net->params) return -1;
     net->n_params = 0;
     kd_chain_each(&net->chain, list_params, net);
+    size_t held = 0; /* running statistics too */
+    for (unsigned i = 0; i < net->n_params; i++) held += net->params[i]->count;
+    if (held > most && held - most > WITHOUT_ASKING)
+        return kd_fail(err,
+                       "kd.network has %zu parameters, but the file's tensors hold %zu numbers",
+                       held, most);
     if (kd_slab_open(&net->values, "the network's parameters", err) < 0) return -1;
     for (unsigned i = 0; i < net->n_params; i++)
         net->params[i]->value = kd_slab_take(&net->values, net->params[i]->count * sizeof(float));
@@ -61,8 +72,8 @@ static int describe(struct kd_network *net, struct kd_err *err)
     return kd_json_attach(net->json, "layers", kd_chain_to_json(&net->chain, err), err);
 }
 
-struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,
-                                    struct kd_err *err)
+static struct kd_network *build_within(const cJSON *layers, struct kd_shape input, uint32_t classes,
+                                       size_t most, struct kd_err *err)
 {
     if (!input.c || !input.h || !input.w || !classes || classes > MOST_CLASSES ||
         (double)input.c * input.h * input.w > 1e9) {
@@ -76,11 +87,18 @@ struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, 
     net->classes = classes;
     struct kd_build build = {.classes = classes};
     if (kd_chain_build(&net->chain, layers, input, "network", "", &build, err) < 0 ||
-        check_output(net, err) < 0 || lay_parameters(net, err) < 0 || describe(net, err) < 0) {
+        check_output(net, err) < 0 || lay_parameters(net, most, err) < 0 ||
+        describe(net, err) < 0) {
         kd_network_free(net);
         return NULL;
     }
     return net;
+}
+
+struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, uint32_t classes,
+                                    struct kd_err *err)
+{
+    return build_within(layers, input, classes, SIZE_MAX, err);
 }
 
 /* A whole number in 1..most, or 0. */
@@ -90,7 +108,7 @@ static uint32_t small_number(const cJSON *item, double most)
     return v >= 1 && v <= most && v == (double)(uint32_t)v ? (uint32_t)v : 0;
 }
 
-struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err)
+struct kd_network *kd_network_from_file(const cJSON *json, size_t numbers, struct kd_err *err)
 {
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(json, "input");
     struct kd_shape shape = {small_number(cJSON_GetArrayItem(input, 0), 1e6),
@@ -102,7 +120,13 @@ struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err)
         kd_fail(err, "kd.network: expected \"input\": [C,H,W] and \"classes\": N");
         return NULL;
     }
-    return kd_network_build(cJSON_GetObjectItemCaseSensitive(json, "layers"), shape, classes, err);
+    return build_within(cJSON_GetObjectItemCaseSensitive(json, "layers"), shape, classes, numbers,
+                        err);
+}
+
+struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err)
+{
+    return kd_network_from_file(json, SIZE_MAX, err);
 }
 
 struct seeding {

@@ -18,7 +18,7 @@ const struct kd_option kd_correct_rows[] = {
     {"flips", 0, "flips", KD_OPT_REAL, C(flips), .preset = "0.001", .min = 0, .max = 1,
      .metavar = "SHARE",
      .help = "by transfer: share of the transfer images that may be taken for each unseen class"},
-    {"classes", 0, "classes", KD_OPT_REALS, C(classes), .min = 0, .max = 65535,
+    {"classes", 0, "classes", KD_OPT_REALS, C(classes), .whole = true, .min = 0, .max = 65535,
      .metavar = "CLASS,...",
      .help = "the unseen classes; default: those that the model's own training left out",
      .more = "Classes are given by number."},

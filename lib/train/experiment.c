@@ -83,7 +83,8 @@ static int read_name(struct kd_experiment *x, const char *path, const char *runs
 {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(x->json, "name");
     if (name && (!cJSON_IsString(name) || !kd_experiment_name_ok(name->valuestring)))
-        return kd_fail_usage(err, "name: expected a folder's name (no \"/\", no leading dot)");
+        return kd_fail_usage(err,
+                             "name: expected a folder's name (no \"/\", no leading dot or dash)");
     x->name = name ? kd_strdup(name->valuestring, err) : default_name(path, err);
     if (!x->name) return -1;
     x->folder = kd_path_join(err, runs ? runs : KD_RUNS, x->name);

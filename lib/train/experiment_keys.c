@@ -30,5 +30,5 @@ bool kd_experiment_name_ok(const char *name)
 {
     for (const char *p = name; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 127) return false;
-    return *name && name[0] != '.' && !strchr(name, '/') && strlen(name) < 200;
+    return *name && name[0] != '.' && name[0] != '-' && !strchr(name, '/') && strlen(name) < 200;
 }

@@ -31,10 +31,11 @@ static int add_student(struct kd_experiment *x, char *name, cJSON *json, struct 
 
 static int bad_name(const char *name, struct kd_err *err)
 {
-    return kd_fail_usage(err,
-                         "students.%.250s: a student's name is a folder's name (no \"/\", no "
-                         "leading dot, no control character, under 200 bytes) and not \"teacher\"",
-                         name);
+    return kd_fail_usage(
+        err,
+        "students.%.250s: a student's name is a folder's name (no \"/\", no "
+        "leading dot or dash, no control character, under 200 bytes) and not \"teacher\"",
+        name);
 }
 
 static int check_student(const char *name, const cJSON *json, struct kd_err *err)

@@ -143,3 +143,63 @@ ends() {
         done
     done
 }
+
+# model: a file of the kd.network on standard input, and a single number
+model() {
+    local json
+    json=$(jq -c '{"__metadata__": {"kd.kind": "model", "kd.version": "1",
+        "kd.network": tojson, "kd.normalize": "{\"mean\":[0],\"std\":[1]}"},
+        "1.weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}')
+    local n=${#json}
+    printf "$(printf '\\x%02x' $((n & 255)) $((n >> 8 & 255)) $((n >> 16 & 255)) $((n >> 24)))"
+    printf '\0\0\0\0%s\0\0\0\0' "$json"
+}
+
+# refuses KB TEXT COMMAND...: at once, within so much address space above what BLAS takes
+refuses() {
+    local kb=$1 text=$2 status=0
+    shift 2
+    (ulimit -v "$kb" && exec timeout 10 "$@") >/dev/null 2>said || status=$?
+    [ "$status" -eq 1 ] && [[ $(<said) == *"$text"* ]] ||
+        { echo "$* -> $status: $(<said)" >&2; false; }
+}
+
+@test "claims are not believed: memory is for what is there" {
+    case $KD_BIN in *asan* | *tsan* | *leak*) skip "sanitizers take all address space" ;; esac
+    export OPENBLAS_NUM_THREADS=1
+    # what is no tensor file is not read on, however long it is
+    yes | refuses 1000000 "not a safetensors file" kd-eval -
+    refuses 1000000 "not a safetensors file" kd-eval /dev/zero
+    refuses 1000000 "not a safetensors file" kd-data inspect tensors:/dev/zero
+    # a network is held against the numbers that the file has
+    model >million <<<'{"input": [1, 28, 28], "classes": 1000000, "layers": ["flatten",
+        {"kind": "dense", "units": 1000}, "relu", {"kind": "dense"}]}'
+    refuses 1000000 "parameters, but the file's tensors hold 1 numbers" kd-eval million
+    jq -n '{"input": [1, 28, 28], "classes": 10, "layers": [range(20) |
+        {"kind": "residual", "body": [range(900) | "relu"]}]}' | model >nested
+    refuses 1000000 "more than 10000 layers in all" kd-eval nested
+    # a picture against the bytes of its file: a header of 100,000 x 100,000, and nothing behind it
+    mkdir -p photos/train/cat
+    {
+        printf '\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\x01\x86\xa0\0\x01\x86\xa0\x08\0\0\0\0'
+        printf '\0\0\0\0\0\0\0\0IEND\0\0\0\0'
+    } >photos/train/cat/bomb.png
+    refuses 1000000 "100000 by 100000 pixels cannot be in a file of" kd-data inspect png:photos
+}
+
+@test "names and numbers that would be taken for something else are refused" {
+    refused() {
+        run --separate-stderr "${@:2}"
+        [ "$status" -eq 2 ] && [[ "$stderr" == *"$1"* ]] || { echo "$*: $stderr" >&2; false; }
+    }
+    refused "expected a whole number" kd-train-teacher --data idx:set --layers 8.5
+    refused "expected a whole number" kd-data inspect idx:set --keep 1.5
+    for name in ..json .. . --seed a/b; do
+        echo "{\"name\": \"$name\", \"data\": {\"source\": \"digits\"},
+            \"students\": {\"s\": {\"network\": \"mlp-4\"}}}" >x.json
+        refused "name: expected a folder's name" kd-train-student x.json --list
+        echo "{\"name\": \"x\", \"data\": {\"source\": \"digits\"},
+            \"students\": {\"$name\": {\"network\": \"mlp-4\"}}}" >x.json
+        refused "a student's name is a folder's name" kd-train-student x.json --list
+    done
+}

@@ -103,7 +103,7 @@ static void names_and_places(void **state)
     kd_experiment_close(x);
     refused("{\"name\":\"a/b\"}", "name: expected a folder's name", "");
     refused("{\"name\":\"\"}", "name:", "");
-    refused("{\"name\":\".hidden\"}", "name:", "no leading dot");
+    refused("{\"name\":\".hidden\"}", "name:", "no leading dot or dash");
     refused("{\"name\":\"..\"}", "name:", "");
     refused("{\"name\":7}", "name:", "");
 }

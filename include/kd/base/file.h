@@ -21,6 +21,11 @@ const char *kd_read_limit_remedy(size_t limit);
 
 /* Whole file (or standard input for "-", once per process) into out (owned by the caller). */
 int kd_file_read(const char *path, size_t limit, struct kd_bytes *out, struct kd_err *err);
+/* The same of a kind of file that is known by its start: where a pipe's first bytes (up to
+ * KD_FILE_START) cannot be of that kind, no more of it is read, and out has what there was. */
+enum { KD_FILE_START = 16 };
+int kd_file_read_kind(const char *path, size_t limit, bool (*may_be)(const void *start, size_t n),
+                      struct kd_bytes *out, struct kd_err *err);
 
 /* The first `size` bytes of a file, or as many as it has. */
 int kd_file_start(const char *path, void *out, size_t size, size_t *got, struct kd_err *err);

@@ -67,6 +67,7 @@ struct kd_option {
     size_t offset;
     const char *preset;         /* default as text; NULL: 0, false, NULL or an empty list */
     double min, max;            /* INT, REAL, REALS; both 0: any; max below min: no upper bound */
+    bool whole;                 /* REALS: whole numbers alone */
     const char *const *choices; /* CHOICE: names in the order of the enum, then NULL */
     const char *metavar;        /* "N"; NULL for BOOL; NULL with CHOICE: the choices themselves */
     const char *help;           /* one sentence without full stop; --help adds the default */

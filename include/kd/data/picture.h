@@ -22,6 +22,7 @@ struct kd_picture {
     const char
         *origin; /* where it came from, UTF-8; a PNG file's text "Comment"; borrowed; NULL: none */
     struct kd_picture_loss loss; /* of one that was read */
+    uint64_t least; /* kd_picture_shape: bytes that its file has at least; 0: not known */
 };
 int kd_picture_init(struct kd_picture *p, uint32_t h, uint32_t w, uint32_t c, struct kd_err *err);
 void kd_picture_release(struct kd_picture *p);

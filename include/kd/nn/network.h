@@ -57,6 +57,9 @@ struct kd_network *kd_network_build(const cJSON *layers, struct kd_shape input, 
                                     struct kd_err *err);
 /* From what a model file holds under kd.network. */
 struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err);
+/* The same of a file that holds so many numbers: a network with more parameters is refused before
+ * there is memory for them. */
+struct kd_network *kd_network_from_file(const cJSON *json, size_t numbers, struct kd_err *err);
 void kd_network_free(struct kd_network *net);
 void kd_network_init(struct kd_network *net, uint64_t seed);
 
