@@ -39,6 +39,10 @@ setup_file() {
     line lib/data/sources.h '^#define KD_SOURCES(X)' '    X(stripes) \'
     manual cmd/kd-data.1 '^.BI idx: DIR$' "$HERE/source/manual"
 
+    cp "$HERE/loss/huber.c" lib/train/loss/
+    line lib/train/loss/list.c '^#define LOSSES(X)' '    X(huber) \'
+    manual cmd/kd-formats.5 '^.B ttm$' "$HERE/loss/manual"
+
     cp "$HERE/layer/layer_clip.c" lib/nn/
     line lib/nn/layers.h '^#define KD_LAYER_KINDS(X)' '    X(clip) \'
     manual cmd/kd-formats.5 '^scale|by|' "$HERE/layer/manual"
@@ -76,6 +80,26 @@ setup() {
     run --separate-stderr kd-data inspect stripe:train
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'stripes'* ]]
+}
+
+@test "a loss: trained with, logged under its name, its parameter counts, is checked and saved" {
+    kd-train-teacher --data digits --fraction 0.05 --layers 16 --epochs 3 -q -o T >/dev/null
+    student() {
+        kd-train-student --data digits --fraction 0.05 --layers 8 --epochs 4 -q --teacher T \
+            --no-provenance "$@" >/dev/null
+    }
+    kd-train-student --loss '?' | grep -A1 '^huber' | grep -q 'Huber 1964\|linear beyond a bend'
+    student --loss huber -o one
+    jq -es 'all(.train.terms.huber > 0) and .[0].train.terms.huber > .[3].train.terms.huber' \
+        one/log.jsonl
+    student --loss '{"kind": "huber", "bend": 1}' -o same
+    cmp one/model.safetensors same/model.safetensors
+    student --loss '{"kind": "huber", "bend": 0.1}' -o other
+    run ! cmp one/model.safetensors other/model.safetensors
+    run --separate-stderr kd-train-student --data digits --teacher T \
+        --loss '{"kind": "huber", "bent": 1}' -o no
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"bent"*"bend"* ]]
 }
 
 @test "a layer: trained, its value held, its gradient stopped where it is, its key checked" {

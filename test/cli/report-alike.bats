@@ -30,7 +30,8 @@ column() { kd-report x --json | jq -c "[.seeds[] | select(.name == \"$1\") | .$2
     for change in 's/"images":"aa11"/"images":"cc33"/' 's/"labels":"bb22"/"labels":"cc33"/' \
         's/}$/,"tta":"mirror"}/' 's/"n":10000/"n":1000/'; do
         sed "$change" line >"$f"
-        [[ "$(notes)" == *"evaluated on other test images, or otherwise, than the rest"*"plain s2 (digits"* ]]
+        [[ "$(notes)" == \
+            *"evaluated on other test images, or otherwise, than the rest"*"plain s2 (digits"* ]]
         [ "$(column plain top1 | jq '.[1]')" = null ]
         [ "$(column plain top1 | jq '.[0]')" != null ]
         [[ "$(notes)" != *"not evaluated"* ]]
@@ -83,7 +84,8 @@ fingerprint() {
     [ -z "$(notes)" ]
     LC_ALL=C sed -i 's/00ff2/00fe2/' x/teacher/s2/model.safetensors
     sed -i 's/"fingerprint":"00ff2"/"fingerprint":"00fe2"/' x/teacher/s2/eval.json
-    [[ "$(notes)" == *"agreement with another teacher than is there now left out"*"kd,temperature=4 s2."* ]]
+    [[ "$(notes)" == \
+        *"agreement with another teacher than is there now left out"*"kd,temperature=4 s2."* ]]
     [[ "$(notes)" == *"learned from another teacher than is there now: kd,temperature=4 s2."* ]]
     [ "$(column kd,temperature=4 agreement | jq -c 'map(. != null)')" = "[true,false,true]" ]
 }
@@ -98,7 +100,8 @@ fingerprint() {
         size=$(od -An -tu1 -N1 "$f")
         printf "\\x$(printf %02x $((size - 4)))" | dd of="$f" bs=1 conv=notrunc status=none
     done
-    [[ "$(notes)" == *"validated on other images than the rest, and left out: kd,temperature=4 s1, "* ]]
+    [[ "$(notes)" == \
+        *"validated on other images than the rest, and left out: kd,temperature=4 s1, "* ]]
     [ "$(column kd,temperature=4 valid_top1)" = "[null,null,null]" ]
     [[ "$(kd-report x --best)" == *"/plain/"* ]]
 }
