@@ -117,7 +117,10 @@ fingerprint() {
 }
 
 # Circles with a tip of the form "NAME, epoch E: V" in the page, which are the points of a mean.
-mean_points() { kd-report x --page -o - | grep -o "<title>$1, epoch [0-9]*: [0-9.]* %" | sed 's/.*epoch //' | sort -u; }
+mean_points() {
+    kd-report x --page -o - | grep -o "<title>$1, epoch [0-9]*: [0-9.]* %" | sed 's/.*epoch //' |
+        sort -u
+}
 
 @test "the mean of learning curves ends where the first seed stopped" {
     [ "$(mean_points plain | cut -d: -f1 | sort -n | uniq | tail -n 1)" -eq 6 ]
