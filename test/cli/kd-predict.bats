@@ -38,7 +38,8 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     [ "$(tail -n +2 csv | tr , '\n' | wc -l)" -eq 7 ]
     kd-predict T "$picture" --top 10 --json |
         jq -e '(.top | length) == 10 and (.top == (.top | sort_by(-.probability))) and
-            ([.top[].probability] | add | . > 0.999999 and . < 1.000001) and .class == .top[0].class'
+            ([.top[].probability] | add | . > 0.999999 and . < 1.000001) and .class ==
+            .top[0].class'
     # hotter is flatter, and the order stays
     [ "$(kd-predict T "$picture" --json | jq .label)" = \
         "$(kd-predict T "$picture" -T 20 --json | jq .label)" ]

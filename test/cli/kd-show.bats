@@ -22,10 +22,12 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
 @test "a model: what it is, what it learnt from, its layers" {
     kd-show runs/x/students/kd/s1 --json >shown
     kd-show runs/x/students/kd/s1/model.safetensors --json | cmp - shown
-    jq -e '.kind == "model" and .input == [1, 28, 28] and .classes == 10 and .training.student == "kd"
+    jq -e '.kind == "model" and .input == [1, 28, 28] and .classes == 10 and .training.student ==
+        "kd"
         and .training.alpha == 0.5 and .training.seed == 1 and .data.source == "idx:set" and
         (.made_by | startswith("kd-train-student x.json")) and (.layers | length) == 4' shown
-    [ "$(jq -r .fingerprint shown)" = "$(kd-eval runs/x/students/kd/s1 --json | jq -r .fingerprint)" ]
+    [ "$(jq -r .fingerprint shown)" = \
+        "$(kd-eval runs/x/students/kd/s1 --json | jq -r .fingerprint)" ]
     [ "$(jq -r '.parents[0]' shown)" = "$(kd-show runs/x/teacher/s1 --json | jq -r .fingerprint)" ]
     [ "$(jq .bytes shown)" -eq "$(wc -c <runs/x/students/kd/s1/model.safetensors)" ]
     run kd-show runs/x/students/kd/s1
@@ -51,7 +53,8 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
         "$(kd-eval runs/x/teacher/s1 --data idx:set:train --json | jq .top1)" ]
     # without its images nothing is said of them
     (mkdir -p far && cd far && kd-show ../$soft --json | jq -e 'has("top1") | not')
-    kd-show runs/x/teacher/s1/logits.safetensors --json | jq -e '.kind == "logits" and .images == 100'
+    kd-show runs/x/teacher/s1/logits.safetensors --json |
+        jq -e '.kind == "logits" and .images == 100'
 }
 
 @test "a run, data, other tensors" {
@@ -69,7 +72,8 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
 @test "what it cannot show" {
     refused 1 "set: neither a run" "images:set" -- kd-show set
     refused 1 "x.json: JSON is text" "kd-plan x.json" -- kd-show x.json
-    refused 1 "runs/x/teachr.safetensors: there is no such file" -- kd-show runs/x/teachr.safetensors
+    refused 1 "runs/x/teachr.safetensors: there is no such file" -- \
+        kd-show runs/x/teachr.safetensors
     head -c 100 runs/x/teacher/s1/model.safetensors >cut.safetensors
     refused 1 "cut.safetensors" "cut short" -- kd-show cut.safetensors
     refused 2 "--output" -- kd-show set -o out
