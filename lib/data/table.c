@@ -24,7 +24,8 @@ struct column {
 struct plan {
     struct column *columns; /* without the label's */
     size_t n, room;
-    char *label; /* name of its column */
+    char *label;       /* name of its column */
+    uint32_t label_at; /* its place, of tables without names */
     char **classes;
     size_t n_classes, classes_room;
 };
@@ -179,6 +180,7 @@ static int plan_make(const struct table *t, struct plan *p)
         struct column *c = kd_grow(&p->columns, &p->n, &p->room, sizeof *c, "columns", t->err);
         if (!c || !(c->name = column_name(t, k)) || column_measure(t, k, c) < 0) return -1;
     }
+    p->label_at = t->label;
     if (!(p->label = column_name(t, t->label))) return -1;
     if (texts_find(t, t->label, KD_MAX_CLASSES, &p->classes, &p->n_classes, &p->classes_room) < 0)
         return -1;
@@ -206,6 +208,7 @@ static char *plan_text(const struct plan *p, struct kd_err *err)
     }
     kd_put_json(&all, "columns", kd_make_end(&list));
     kd_put_text(&all, "label", p->label);
+    kd_put_number(&all, "label_at", p->label_at);
     kd_put_texts(&all, "classes", (const char *const *)p->classes, p->n_classes);
     return kd_make_end_text(&all);
 }
@@ -253,6 +256,9 @@ static int plan_read(const char *text, struct plan *p, struct kd_err *err)
         struct column *c = kd_grow(&p->columns, &p->n, &p->room, sizeof *c, "columns", err);
         status = c ? column_read(v, c, err) : -1;
     }
+    const cJSON *at = cJSON_GetObjectItemCaseSensitive(json, "label_at");
+    if (cJSON_IsNumber(at) && at->valuedouble >= 0 && at->valuedouble <= INT32_MAX)
+        p->label_at = (uint32_t)at->valuedouble;
     if (status == 0 && !(p->label = kd_strdup(label->valuestring, err))) status = -1;
     if (status == 0)
         status = texts_read(cJSON_GetObjectItemCaseSensitive(json, "classes"), &p->classes,
@@ -276,6 +282,8 @@ static int places_find(struct table *t, const struct plan *p, uint32_t *place)
     } else if (c->columns != p->n + 1) {
         return kd_fail(t->err, "%s: %u columns, but the model knows %zu and the label", t->place,
                        c->columns, p->n);
+    } else {
+        t->label = p->label_at < c->columns ? p->label_at : c->columns - 1;
     }
     for (size_t k = 0, at = 0; k < p->n; k++, at++) {
         if (at == t->label) at++;

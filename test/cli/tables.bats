@@ -74,6 +74,14 @@ fact() { kd-data inspect "$@" --json 2>/dev/null; }
         -- kd-eval t.safetensors --data csv:new.csv:test
     sed '3s/rose/weed/; 3s/aster/weed/' flowers.csv >class.csv
     refused 1 "class.csv: line 3: label 'weed'" -- kd-eval t.safetensors --data csv:class.csv:test
+    # tables without names are taken by place
+    awk -F, 'NR > 1 {print $4 "," $1 "," $2 "," $3}' flowers.csv >bare.csv
+    kd-train-teacher --data csv:bare.csv --label 1 --layers 8 -e 60 --batch 10 \
+        --learning-rate 0.05 -o b.safetensors -q
+    head -3 bare.csv >few.csv
+    [ "$(kd-eval b.safetensors --data csv:few.csv:test --json | jq .top1)" = 1 ]
+    cut -d, -f2- few.csv >unlabelled.csv
+    kd-soften -m b.safetensors --data csv:unlabelled.csv -o u.safetensors -q
     # soft targets and a student from the same table
     kd-soften -m t.safetensors --data csv:flowers.csv -o s.safetensors -q
     kd-train-student --data csv:flowers.csv -S s.safetensors --layers 8 -e 60 --batch 10 \
