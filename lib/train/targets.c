@@ -46,8 +46,8 @@ static int check_labels(const cJSON *made_for, const struct kd_images *images, b
                    images->source, images->split, labels, images->labels_fingerprint);
 }
 
-static int check_data(const struct kd_tensorfile *f, const struct kd_images *images, bool force,
-                      struct kd_err *err)
+static int check_data(const struct kd_tensorfile *f, const struct kd_images *images,
+                      const struct kd_job *job, bool force, struct kd_err *err)
 {
     const char *kind = kd_tensorfile_meta(f, "kd.kind"), *data = kd_tensorfile_meta(f, "kd.data");
     if (kind && strcmp(kind, "soft-targets") != 0)
@@ -64,7 +64,8 @@ static int check_data(const struct kd_tensorfile *f, const struct kd_images *ima
     cJSON *json = kd_json_parse(data, strlen(data), "kd.data", err);
     const bool named = kd_tensorfile_meta(f, "kd.class_names") && images->class_names;
     int status = json ? check_identity(json, images, err) : -1;
-    if (status == 0 && !force) status = check_labels(json, images, named, err);
+    if (status == 0 && !force && !job->data.unlabelled)
+        status = check_labels(json, images, named, err);
     cJSON_Delete(json);
     return status;
 }
@@ -253,7 +254,7 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images,
 {
     const struct kd_tensor *tensor;
     size_t slice;
-    if (check_data(f, images, force, err) < 0 ||
+    if (check_data(f, images, job, force, err) < 0 ||
         choose(f, &job->distill, &tensor, &slice, out, err) < 0 ||
         check_shape(tensor, images, out, err) < 0 || check_views(f, job, out, err) < 0 ||
         take_values(tensor, slice, job->distill.temperature, out, err) < 0 ||
