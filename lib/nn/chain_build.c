@@ -1,6 +1,7 @@
 /* From JSON to layers with shapes and parameters, and back. */
 #include "kd/nn/chain.h"
 #include "layers.h"
+#include "tapping.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +68,10 @@ void kd_chain_release(struct kd_chain *chain)
 {
     for (unsigned i = 0; i < chain->n_layers; i++) kd_layer_release(&chain->layers[i]);
     kd_slab_release(&chain->memory);
+    for (struct kd_tapping *next; chain->tapping; chain->tapping = next) {
+        next = chain->tapping->next;
+        kd_free(chain->tapping);
+    }
     kd_free(chain->stages);
     kd_free(chain->stage_layers);
     kd_free(chain->converter);

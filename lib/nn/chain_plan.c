@@ -2,6 +2,7 @@
  * up, the second takes pieces from the slab. */
 #include "kd/nn/chain.h"
 #include "layers.h"
+#include "tapping.h"
 
 struct planner {
     struct kd_slab *slab;
@@ -153,6 +154,18 @@ static void forget_gradients(struct kd_chain *chain)
     for (unsigned i = 0; i < chain->n_layers; i++) chain->layers[i].dx = chain->layers[i].dy = NULL;
 }
 
+static void plan_taps(struct kd_chain *chain, struct planner *p)
+{
+    for (struct kd_tapping *t = chain->tapping; t; t = t->next) {
+        struct kd_tap *tap = &t->tap;
+        size_t bytes = chain->batch * t->layer.pixels * t->layer.cols * sizeof(float);
+        tap->pixels = t->layer.pixels;
+        tap->cols = t->layer.cols;
+        tap->value = piece(p, bytes);
+        tap->grad = chain->training && tap->wants_gradient ? piece(p, bytes) : NULL;
+    }
+}
+
 static void plan_memory(struct kd_chain *chain, struct planner *p)
 {
     if (!chain->training) forget_gradients(chain);
@@ -165,6 +178,7 @@ static void plan_memory(struct kd_chain *chain, struct planner *p)
         if (l->kind->save_bytes && !l->absorbed && (chain->training || !l->kind->elementwise))
             l->save = piece(p, l->kind->save_bytes(l, chain->batch, chain->training));
     }
+    plan_taps(chain, p);
     if (chain->training) plan_gradients(chain, p);
 }
 
@@ -218,8 +232,9 @@ static int convert(struct kd_chain *chain, struct kd_layer **after, struct kd_er
     return 0;
 }
 
-/* Stages are made anew where a chain planned for training is to infer, or the other way round. */
-static void forget_stages(struct kd_chain *chain)
+/* Stages are made anew where taps have come or gone, and where a chain planned for training is to
+ * infer, or the other way round. */
+void kd_chain_forget(struct kd_chain *chain)
 {
     kd_free(chain->stages);
     kd_free(chain->stage_layers);
@@ -235,10 +250,33 @@ static void forget_stages(struct kd_chain *chain)
     }
 }
 
+static unsigned count_taps(const struct kd_chain *chain)
+{
+    unsigned n = 0;
+    for (const struct kd_tapping *t = chain->tapping; t; t = t->next) n++;
+    return n;
+}
+
+static void add_after(struct kd_stage *s, struct kd_layer *l, struct kd_layer ***next)
+{
+    l->pixels = s->pixels;
+    l->cols = s->cols;
+    *(*next)++ = l;
+    s->n_after++;
+}
+
+/* The tap behind layer i, where there is one. */
+static void add_tap(struct kd_chain *chain, unsigned i, struct kd_layer ***next)
+{
+    for (struct kd_tapping *t = chain->tapping; t; t = t->next)
+        if (t->behind == i) add_after(&chain->stages[chain->n_stages - 1], &t->layer, next);
+}
+
 static int plan_stages(struct kd_chain *chain, struct kd_err *err)
 {
+    const size_t most_after = chain->n_layers + count_taps(chain);
     chain->stages = kd_alloc(chain->n_layers + 2, sizeof *chain->stages, "stages", err);
-    chain->stage_layers = kd_alloc(chain->n_layers, sizeof *chain->stage_layers, "stages", err);
+    chain->stage_layers = kd_alloc(most_after, sizeof *chain->stage_layers, "stages", err);
     if (!chain->stages || !chain->stage_layers) return -1;
     struct kd_shape in = chain->input;
     bool images = !chain->inner && !in.flat; /* in C,H,W order, seen as flat */
@@ -256,16 +294,14 @@ static int plan_stages(struct kd_chain *chain, struct kd_err *err)
         struct kd_stage *last = &chain->stages[chain->n_stages - 1];
         bool still_images = images && last == first;
         if (l->kind->elementwise) {
-            l->pixels = last->pixels;
-            l->cols = last->cols;
-            *next++ = l;
-            last->n_after++;
+            add_after(last, l, &next);
         } else if (l->kind->anchor->is_view && l->kind->anchor->is_view(l, still_images)) {
             images = false; /* the same numbers, seen as flat */
         } else if (!absorbed(last, l, chain->training)) {
             if (still_images && several && convert(chain, next, err) < 0) return -1;
             add_stage(chain, l, next);
         }
+        add_tap(chain, i, &next);
     }
     return 0;
 }
@@ -284,12 +320,12 @@ size_t kd_chain_scratch_bytes(const struct kd_chain *chain, size_t batch, bool t
 
 int kd_chain_plan(struct kd_chain *chain, size_t batch, bool training, struct kd_err *err)
 {
-    if (chain->training != training) forget_stages(chain);
+    if (chain->training != training) kd_chain_forget(chain);
     chain->batch = batch;
     chain->training = training;
     kd_slab_release(&chain->memory);
     if (!chain->stages && plan_stages(chain, err) < 0) {
-        forget_stages(chain);
+        kd_chain_forget(chain);
         return -1;
     }
     struct planner count = {&chain->memory, false}, take = {&chain->memory, true};

@@ -25,6 +25,7 @@ struct kd_chain {
     struct kd_stage *stages; /* after a plan */
     unsigned n_stages;
     struct kd_layer **stage_layers; /* what stages[].after point into */
+    struct kd_tapping *tapping;     /* taps on its layers: kd/nn/tap.h; NULL: none */
     size_t batch;
     bool training;
     float *in, *din, *out, *dout;
