@@ -129,7 +129,7 @@ errors() { kd-eval "$@" --json | jq .errors; }
     cp runs/*/experiment.json again.json # with all that was left out
     silent kd-train-student again.json --list --update
     rm runs && cp -r "$BATS_FILE_TMPDIR/runs" .
-    kd-train-student x.json --student only78 --seed 2 --epochs 2 --quiet
+    kd-train-student x.json --student only78 --seed 2 --epochs 2 --overwrite --quiet
     kd-train-student x.json --list --update >todo
     cat todo
     [ "$(grep -c 'bias,by=' todo)" -eq 3 ]

@@ -69,12 +69,13 @@ shapes() {
     [ "$(shapes h)" = '{"logits":["F16",[240,10]]}' ]
     soften -m T1 --views 3 --shift 2 -o v
     [ "$(shapes v)" = '{"logits":["F32",[3,240,10]]}' ]
-    kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 2 -o s
+    kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 2 --overwrite -o s
     refused 1 "(shift 2)" "(shift 1)" -- kd-train-student --data idx:set --layers 4 -e 1 -q -S v \
         --shift 1 -o kept
     refused 1 "made for plain images" "--fixed-teacher" -- \
         kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 -o kept
-    kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 --fixed-teacher -o s
+    kd-train-student --data idx:set --layers 4 -e 1 -q -S h --shift 1 --fixed-teacher \
+        --overwrite -o s
     soften -m T1 --tta mirror -o t
     cp t t1
     soften -m T1 --tta mirror -o t --update
@@ -140,7 +141,7 @@ shapes() {
     [ "$output" = "$(printf 'runs/x/soft/s%s/teacher.safetensors\n' 1 2)" ]
     [ "$(shapes runs/x/soft/s2/teacher.safetensors)" = '{"logits":["F16",[240,10]]}' ]
     silent kd-soften x.json -q --update
-    kd-train-teacher x.json -q --seed 2 --set teacher.train.epochs=2
+    kd-train-teacher x.json -q --seed 2 --overwrite --set teacher.train.epochs=2
     [ "$(kd-soften x.json -q --update)" = runs/x/soft/s2/teacher.safetensors ]
     for changed in soften.half=false soften.probabilities=true 'soften.temperature=[2,3]' \
         soften.views=2; do

@@ -160,7 +160,7 @@ stop() {
 @test "Numbers that break end it" {
     mkdir kept && cp T/model.safetensors kept/
     run --separate-stderr train --epochs 50 --layers 8,8 --optimizer sgd --learning-rate 1000 \
-        --batch 16 -o kept
+        --batch 16 --overwrite -o kept
     [ "$status" -eq 1 ]
     [[ $stderr == *"epoch 1, step "*" is no longer finite; lower --learning-rate (it is 1000)"* ]]
     cmp T/model.safetensors kept/model.safetensors
