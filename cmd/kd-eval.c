@@ -1,5 +1,6 @@
 #include "evaluation.h"
 #include "kd/base/file.h"
+#include "kd/base/lock.h"
 #include "kd/base/mem.h"
 #include "kd/base/terminal.h"
 #include "kd/nn/predict.h"
@@ -309,10 +310,18 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
     return status;
 }
 
+/* One after the other, where several evaluations of a model end at once: each adds to what the
+ * others wrote. */
 static int save(struct work *w, const char *model_path, struct kd_err *err)
 {
+    enum { PATIENCE = 30 }; /* seconds; a file is written in far less */
+    struct kd_lock lock = {.fd = -1};
     char *path = kd_place_beside(model_path, KD_FILE_EVALUATIONS, err);
-    int status = path ? kd_evaluations_save(path, w->saved.data, err) : -1;
+    char *turn = path ? kd_place_beside(model_path, ".eval.kd-lock", err) : NULL;
+    int status = turn ? kd_lock_wait(&lock, turn, PATIENCE, &kd_stopping, err) : -1;
+    if (status == 0) status = kd_evaluations_save(path, w->saved.data, err);
+    kd_lock_release(&lock);
+    kd_free(turn);
     kd_free(path);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "kd/base/lock.h"
 #include "kd/base/file.h"
+#include "kd/base/progress.h"
 #include "temporary.h"
 
 #include <errno.h>
@@ -75,9 +76,11 @@ int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err)
             break;
         }
         close(fd); /* nothing was written to it */
+        lock->busy = true;
         if (holder > 0 || (holder < 0 && tries == 99)) return refuse(path, holder, err);
     }
     if (lock->fd < 0) return refuse(path, -1, err);
+    lock->busy = false;
     lock->path = kd_strdup(path, err);
     if (lock->path && kd_temporary_register(lock->path) == 0) return 0;
     if (lock->path) kd_fail(err, "%s: too many files are being written at once", path);
@@ -90,6 +93,17 @@ int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err)
 
 /* The file goes while the lock is held: whoever waits for it then sees that it is no longer the
  * one. */
+int kd_lock_wait(struct kd_lock *lock, const char *path, double seconds, const volatile int *stop,
+                 struct kd_err *err)
+{
+    const double until = kd_seconds() + seconds;
+    while (kd_lock_take(lock, path, err) < 0) {
+        if (!lock->busy || kd_seconds() > until || (stop && *stop)) return -1;
+        usleep(10000);
+    }
+    return 0;
+}
+
 void kd_lock_release(struct kd_lock *lock)
 {
     if (lock->path) {

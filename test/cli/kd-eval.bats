@@ -261,3 +261,15 @@ they are with --runs" ]
     [ "$status" -eq 2 ]
     [[ "$stderr" == *"no test split of its own"* ]]
 }
+
+@test "two evaluations that end at once keep each other's lines" {
+    mkdir both && cp T/model.safetensors both/
+    for round in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        rm -f both/eval.json
+        kd-eval both --data idx:set:test --save -q >/dev/null &
+        kd-eval both --data idx:set:train --save -q >/dev/null &
+        wait
+        [ "$(jq -r .split both/eval.json | sort | xargs)" = "test train" ]
+    done
+    [ ! -e both/.eval.kd-lock ]
+}

@@ -11,12 +11,17 @@
 #ifndef KD_BASE_LOCK_H
 #define KD_BASE_LOCK_H
 #include "kd/base/err.h"
+#include <stdbool.h>
 
 struct kd_lock {
     int fd;     /* -1: none is held */
+    bool busy;  /* it was refused because another process has it */
     char *path; /* owned by the list of temporaries */
 };
 /* Creates the folders above path. Where another process has it, -1 and a text that tells its id. */
 int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err);
+/* The same, but waits so many seconds for another process to be done; *stop not 0 ends the wait. */
+int kd_lock_wait(struct kd_lock *lock, const char *path, double seconds, const volatile int *stop,
+                 struct kd_err *err);
 void kd_lock_release(struct kd_lock *lock); /* removes the file; harmless where none is held */
 #endif
