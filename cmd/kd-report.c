@@ -5,6 +5,7 @@
 #include "kd/report/tables.h"
 #include "kd/train/experiment.h"
 #include "program.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +33,8 @@ struct options {
     bool best, log, last, csv, bom, markdown, latex, charts, page, workbook, all, wide;
     int format, table;
     struct kd_texts set;
-    char *columns, *sort, *filter, *runs, *data_dir;
+    char *columns, *sort, *filter, *max_bytes, *max_macs, *runs, *data_dir;
+    double max_ms;
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -40,6 +42,14 @@ static const struct kd_option what[] = {
     {"best", 'b', NULL, KD_OPT_BOOL, AT(best),
      .help = "print only the path of the model of the student best on validation",
      .more = "Of its seeds it is the one best on validation. With `--log`, its log is printed."},
+    {"max-bytes", 0, NULL, KD_OPT_TEXT, AT(max_bytes), .metavar = "SIZE",
+     .help = "with --best: among students whose model file is at most so large, as 64k"},
+    {"max-macs", 0, NULL, KD_OPT_TEXT, AT(max_macs), .metavar = "COUNT",
+     .help = "with --best: among those of at most so many multiply-adds an image, as 1M"},
+    {"max-ms", 0, NULL, KD_OPT_REAL, AT(max_ms), .min = 0, .max = 1e6, .metavar = "MS",
+     .help =
+         "with --best: among those that take at most so long for an image (kd-eval --time); 0 is "
+         "any"},
     {"log", 'l', NULL, KD_OPT_BOOL, AT(log),
      .help = "print the logs found in the folders, as tables with small curves"},
     {"last", 'L', NULL, KD_OPT_BOOL, AT(last),
@@ -90,7 +100,7 @@ static const struct kd_option form[] = {
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
      .help = "columns, by their names in CSV, separated by commas; all: every one"},
     {"sort", 0, NULL, KD_OPT_TEXT, AT(sort), .metavar = "KEY",
-     .help = "order the models by a column, highest first"},
+     .help = "order the models by a column, highest first; with a minus before it, lowest first"},
     {"filter", 0, NULL, KD_OPT_TEXT, AT(filter), .metavar = "PATTERN",
      .help = "only models whose names match a shell pattern",
      .more = "It holds for tables and for `--best`."},
@@ -182,19 +192,41 @@ static int deliver(struct kd_invocation *inv, const struct kd_bytes *text, struc
     return text->size ? kd_print(err, "%s", text->data) : 0;
 }
 
+/* "64k", "1.5M", "300000": thousands; NULL: NaN. */
+static int read_size(const char *text, const char *flag, double *out, struct kd_err *err)
+{
+    static const char units[] = "kMG";
+    char *end;
+    *out = NAN;
+    if (!text) return 0;
+    double v = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    for (const char *u = units; unit && u <= unit; u++) v *= 1000;
+    if (end == text || (*end && (!unit || end[1])) || !(v > 0) || v > 1e18)
+        return kd_fail_usage(err, "%s=%s: expected a number above 0, as 300000, 64k or 1.5M", flag,
+                             text);
+    *out = v;
+    return 0;
+}
+
 static int print_best(const struct options *o, const struct kd_report *report, struct kd_bytes *out,
                       struct kd_err *err)
 {
+    struct kd_choice choice = {.pattern = o->filter, .ms = o->max_ms > 0 ? o->max_ms : NAN};
+    const bool limited = o->max_bytes || o->max_macs || o->max_ms > 0;
+    if (read_size(o->max_bytes, "--max-bytes", &choice.bytes, err) < 0 ||
+        read_size(o->max_macs, "--max-macs", &choice.macs, err) < 0)
+        return -1;
     for (size_t i = 0; i < report->n_runs; i++) {
-        const struct kd_entry *best = kd_report_best_named(report, i, o->filter);
+        const struct kd_entry *best = kd_report_best_of(report, i, &choice);
         const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
         if (!r)
             return kd_fail(err,
-                           "%s: no student%s%s with a model file and a validation score; "
+                           "%s: no student%s%s%s with a model file and a validation score; "
                            "validation images are carved "
                            "with \"data\": {\"validation\": N}",
                            report->runs[i].folder, o->filter ? " named like " : "",
-                           o->filter ? o->filter : "");
+                           o->filter ? o->filter : "", limited ? " within these limits" : "");
         if (kd_bytes_format(out, err, "%s\n", r->model) < 0) return -1;
     }
     return 0;
@@ -232,8 +264,9 @@ static int print_table(const struct options *o, const struct kd_report *report,
     if (o->table == 0) return kd_report_render(report, view, out, err);
     int status = make[o->table](report, &t, err);
     if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
-    if (status == 0 && view->sort) status = kd_table_find(&t, view->sort, &column);
-    if (status == 0 && view->sort) status = kd_table_sort(&t, column, true);
+    const bool up = view->sort && view->sort[0] == '-';
+    if (status == 0 && view->sort) status = kd_table_find(&t, view->sort + up, &column);
+    if (status == 0 && view->sort) status = kd_table_sort(&t, column, !up);
     if (status == 0 && view->columns && strcmp(view->columns, "all") != 0)
         status = kd_table_keep(&t, view->columns);
     if (status == 0) status = kd_table_render(&t, &view->style, out, err);
@@ -316,6 +349,7 @@ static int check_options(const struct kd_invocation *inv, enum form chosen, stru
          "is for tables as text; charts, page and workbook show all models"},
         {chosen != FORM_CSV, "bom", "is for --csv"},
         {alone, "table columns sort", "is for tables, not for --log and --best"},
+        {!o->best || o->log, "max-bytes max-macs max-ms", "goes with --best"},
         {o->log, "filter", "is for tables and --best, not for --log"},
         {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
         {!experiment, "set", "overrides a key of an experiment, but none is named"},

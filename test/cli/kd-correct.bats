@@ -172,28 +172,28 @@ errors() { kd-eval "$@" --json | jq .errors; }
 
 @test "errors by class and seed: medians can be taken, means are those of the classes" {
     kd-report x.json --table class-seeds --csv --filter only78 >by-seed
-    head -1 by-seed | grep -qx "run,name,seed,class,trained_on,images,errors,right,mostly_taken_for"
+    head -1 by-seed | grep -qx "run,name,seed,class,class_name,trained_on,images,errors,right,mostly_taken_for"
     [ "$(wc -l <by-seed)" -eq 21 ]
     for s in 1 2; do
         kd-eval runs/x/students/only78/s$s --json --confusion |
             jq -r '.confusion | to_entries[] | "\(.key),\((.value | add) - .value[.key])"' >wanted
-        awk -F, -v s=$s '$3 == s {print $4 "," $7}' by-seed | diff wanted -
+        awk -F, -v s=$s '$3 == s {print $4 "," $8}' by-seed | diff wanted -
     done
     kd-report x.json --table classes --csv --filter only78 --columns class,errors | cut -d, -f1,2 |
         sed 1d >means
-    awk -F, 'NR > 1 {e[$4] += $7 / 2} END {for (k = 0; k < 10; k++) print k "," e[k]}' by-seed |
+    awk -F, 'NR > 1 {e[$4] += $8 / 2} END {for (k = 0; k < 10; k++) print k "," e[k]}' by-seed |
         diff means -
     [ "$(kd-report x.json --table class-seeds --filter only78 | grep -c '^\*')" -eq 16 ]
 }
 
 @test "errors class by class add up, and unseen classes are marked" {
     kd-report x.json --table classes --csv --filter only78 >classes
-    head -1 classes | grep \
-        -qx "run,name,seeds,class,trained_on,images,errors,errors_sd,right,mostly_taken_for"
-    [ "$(awk -F, 'NR > 1 {s += $7} END {print s}' classes)" = \
+    head -1 classes | grep -qx \
+        "run,name,seeds,class,class_name,trained_on,images,errors,errors_sd,right,mostly_taken_for"
+    [ "$(awk -F, 'NR > 1 {s += $8} END {print s}' classes)" = \
         "$(kd-report x.json --table models --csv --filter only78 --columns errors | tail -1 |
         cut -d, -f1)" ]
-    [ "$(awk -F, '$5 == "yes" {printf "%s ", $4}' classes)" = "7 8 " ]
+    [ "$(awk -F, '$6 == "yes" {printf "%s ", $4}' classes)" = "7 8 " ]
     [ "$(kd-report x.json --table classes --filter only78 | grep -c '^\*')" -eq 8 ]
     kd-report x.json --charts -o charts --quiet >/dev/null
     [ -s charts/unseen-classes.svg ]

@@ -175,3 +175,26 @@ widest() { awk '{ n = length($0); if (n > most) most = n } END { print most }'; 
     [[ "$(on 60 "kd-report x --wide")" != *"no room for"* ]]
     [ "$(on 60 "kd-report x --wide" | widest)" -gt 60 ]
 }
+
+@test "--best within limits of bytes, work and time; --sort both ways" {
+    "$BATS_TEST_DIRNAME/../fixtures/make_run.sh" two 3 "1" "4" "800 30"
+    best=$(kd-report two --best)
+    [[ "$best" == *"/kd,temperature=4/"* ]]
+    [[ "$(kd-report two --best --max-macs 100k)" == *"/kd-30,temperature=4/"* ]]
+    [ "$(kd-report two --best --max-macs 2M)" = "$best" ]
+    [ "$(kd-report two --best --max-bytes 64k)" = "$best" ]
+    for refused in "--max-bytes 10" "--max-macs 5" "--max-ms 1"; do # nothing was timed
+        run --separate-stderr kd-report two --best $refused
+        [ "$status" -eq 1 ]
+        [[ "$stderr" == *"within these limits"* ]]
+    done
+    run --separate-stderr kd-report two --best --max-bytes 64q
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"--max-bytes=64q: expected a number above 0, as 300000, 64k or 1.5M"* ]]
+    run --separate-stderr kd-report two --max-ms 2
+    [ "$status" -eq 2 ]
+    kd-report two --csv --columns errors --sort errors | tail -n +2 | cut -d, -f1 >falling
+    kd-report two --csv --columns errors --sort -errors | tail -n +2 | cut -d, -f1 >rising
+    sort -rn falling | cmp - falling
+    sort -n rising | cmp - rising
+}

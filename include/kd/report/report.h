@@ -31,11 +31,12 @@ struct kd_result { /* one trained model: one seed */
     char *model;   /* path of model.safetensors, or NULL where there is none (yet) */
     double seed;   /* NaN: unknown */
     char *network; /* JSON text, or NULL */
-    cJSON *config; /* the settings it was trained with, or NULL */
-    char *data;    /* what it was trained on: the configuration's section as JSON text, or NULL */
-    char *images;  /* the same without "unlabelled": which images, whatever became of their labels;
-                      or NULL */
-    char *pixels;  /* fingerprint of the whole split that it was trained on, or NULL */
+    cJSON *class_names; /* a list of texts as the model file has it, or NULL */
+    cJSON *config;      /* the settings it was trained with, or NULL */
+    char *data;   /* what it was trained on: the configuration's section as JSON text, or NULL */
+    char *images; /* the same without "unlabelled": which images, whatever became of their labels;
+                     or NULL */
+    char *pixels; /* fingerprint of the whole split that it was trained on, or NULL */
     double fraction; /* of the images, as data says */
     bool distilled;
     double temperature, alpha;
@@ -111,9 +112,15 @@ bool kd_entry_better(const struct kd_report *report, const struct kd_entry *a,
                      const struct kd_entry *b);  /* does a come before b in that order? */
 bool kd_result_tuned(const struct kd_result *r); /* is it such a student? */
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run);
-/* The same among those whose names match a shell pattern; NULL: all. */
-const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run,
-                                            const char *pattern);
+/* What a student must be to be chosen. */
+struct kd_choice {
+    const char *pattern;    /* its name matches this shell pattern; NULL: any */
+    double bytes, macs, ms; /* its file, work and time for an image are at most so much, as the mean
+                               over its seeds; NaN: any; what was not measured is not chosen */
+};
+/* The same among those that are. */
+const struct kd_entry *kd_report_best_of(const struct kd_report *report, size_t run,
+                                         const struct kd_choice *choice);
 /* Of its seeds the one best on validation, among those whose model file is there. */
 const struct kd_result *kd_report_best_seed(const struct kd_report *report,
                                             const struct kd_entry *entry);

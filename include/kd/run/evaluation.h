@@ -6,6 +6,10 @@
 #include "kd/run/record.h"
 #include <stdbool.h>
 
+/* Classes of which a confusion matrix is kept; of more it would be larger than what a line may hold
+ * (four million values), and is left out. */
+enum { KD_CONFUSION_CLASSES = 1000 };
+
 struct kd_evaluation { /* rates are fractions; numbers are NaN, texts NULL where not known; owned */
     char *model, *data, *split; /* as they were called */
     double n, parameters, macs, top1, top5, errors, nll, ece, agreement, latency_ms, throughput;

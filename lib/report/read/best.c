@@ -80,20 +80,49 @@ bool kd_result_tuned(const struct kd_result *r)
 
 const struct kd_entry *kd_report_best(const struct kd_report *report, size_t run)
 {
-    return kd_report_best_named(report, run, NULL);
+    return kd_report_best_of(report, run, &(struct kd_choice){NULL, NAN, NAN, NAN});
 }
 
-const struct kd_entry *kd_report_best_named(const struct kd_report *report, size_t run,
-                                            const char *pattern)
+static double file_bytes(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->bytes;
+}
+static double work(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->macs;
+}
+static double latency(const struct kd_report *report, const struct kd_result *r)
+{
+    const struct kd_evaluation *e = kd_result_on(r, report->split);
+    return e ? e->latency_ms : NAN;
+}
+
+static bool is_wanted(const struct kd_report *report, const struct kd_entry *e,
+                      const struct kd_choice *choice)
+{
+    const struct {
+        double most;
+        double (*get)(const struct kd_report *, const struct kd_result *);
+    } limits[] = {{choice->bytes, file_bytes}, {choice->macs, work}, {choice->ms, latency}};
+    if (choice->pattern && fnmatch(choice->pattern, report->results[e->first].name, 0) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (!isnan(limits[i].most) && !(mean(report, e, limits[i].get) <= limits[i].most))
+            return false;
+    return true;
+}
+
+const struct kd_entry *kd_report_best_of(const struct kd_report *report, size_t run,
+                                         const struct kd_choice *choice)
 {
     const struct kd_entry *best = NULL;
     for (size_t i = 0; i < report->n_entries; i++) {
         const struct kd_entry *e = &report->entries[i];
         const struct kd_result *r = &report->results[e->first];
         if (r->run != run || r->role != KD_ROLE_STUDENT || kd_result_tuned(r)) continue;
-        if (isnan(mean(report, e, kd_figure_valid)) ||
-            (pattern && fnmatch(pattern, r->name, 0) != 0))
-            continue;
+        if (isnan(mean(report, e, kd_figure_valid)) || !is_wanted(report, e, choice)) continue;
         if (!best || kd_entry_better(report, e, best)) best = e;
     }
     return best;

@@ -146,6 +146,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     }
     if (isnan(r->seed)) r->seed = kd_number_at(config, "seed");
     if (pixels && !(r->pixels = kd_strdup(pixels, err))) goto end;
+    r->class_names = meta_json(meta, "kd.class_names");
     r->planned_epochs = kd_number_at(config, "train.epochs");
     const cJSON *data = config ? cJSON_GetObjectItemCaseSensitive(config, "data") : NULL;
     if (data && read_data(r, data, err) < 0) goto end;
@@ -262,5 +263,6 @@ void kd_result_release(struct kd_result *r)
                      r->command, r->version, r->parents, r->fingerprint, r->corrected, r->pixels};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) kd_free(texts[i]);
     cJSON_Delete(r->config);
+    cJSON_Delete(r->class_names);
     kd_log_release(&r->log);
 }

@@ -11,6 +11,7 @@
     {                                                                                              \
         {"run", "run", KD_CELL_TEXT, false, 6}, {"name", "model", KD_CELL_TEXT, false, 0},         \
             {seed, seed, KD_CELL_COUNT, false, 5}, {"class", "class", KD_CELL_COUNT, false, 0},    \
+            {"class_name", "class name", KD_CELL_TEXT, false, 0},                                  \
             {"trained_on", "trained on", KD_CELL_TEXT, false, 3},                                  \
             {"images", "images", KD_CELL_COUNT, false, 4},                                         \
             {"errors", "errors", KD_CELL_COUNT, several, 0},                                       \
@@ -19,7 +20,7 @@
     }
 static const struct kd_column of_models[] = CLASS_COLUMNS("seeds", true),
                               of_seeds[] = CLASS_COLUMNS("seed", false);
-enum { RUN, NAME, SEED, CLASS, TRAINED_ON, IMAGES, ERRORS, RIGHT, TAKEN_FOR, COLUMNS };
+enum { RUN, NAME, SEED, CLASS, CLASS_NAME, TRAINED_ON, IMAGES, ERRORS, RIGHT, TAKEN_FOR, COLUMNS };
 
 /* The class that images of class k were mostly taken for; `classes`: none was taken for another. */
 static size_t taken_for(const double *confusion, size_t classes, size_t k)
@@ -29,6 +30,13 @@ static size_t taken_for(const double *confusion, size_t classes, size_t k)
     for (size_t j = 0; j < classes; j++)
         if (j != k && confusion[k * classes + j] > n) n = confusion[k * classes + (most = j)];
     return most;
+}
+
+/* NULL: the model file has none. */
+static const char *name_of(const struct kd_result *r, size_t k)
+{
+    const cJSON *name = cJSON_GetArrayItem(r->class_names, (int)k);
+    return cJSON_IsString(name) ? name->valuestring : NULL;
 }
 
 static void add_class(const struct kd_report *report, const struct kd_entry *entry,
@@ -42,11 +50,13 @@ static void add_class(const struct kd_report *report, const struct kd_entry *ent
     double images = 0;
     char text[32];
     for (size_t j = 0; j < classes; j++) images += sum[k * classes + j] / (double)seeds;
+    const char *name = name_of(r, k), *other = name_of(r, taken);
     snprintf(text, sizeof text, "%zu", taken);
     kd_table_text(t, RUN, report->runs[r->run].name);
     kd_table_text(t, NAME, r->name);
     kd_table_text(t, TRAINED_ON, unseen ? "no" : "yes");
-    if (taken < classes) kd_table_text(t, TAKEN_FOR, text);
+    if (name) kd_table_text(t, CLASS_NAME, name);
+    if (taken < classes) kd_table_text(t, TAKEN_FOR, other ? other : text);
     row[SEED].value = t->columns == of_seeds ? r->seed : (double)seeds;
     row[CLASS].value = (double)k;
     row[IMAGES].value = images;

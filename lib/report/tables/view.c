@@ -23,8 +23,9 @@ int kd_view_table(const struct kd_report *report, const struct kd_table_view *vi
     const bool people = form != KD_FORM_CSV && form != KD_FORM_JSON;
     int status = kd_table_models(report, t, err);
     if (status == 0 && view->filter) kd_table_filter(t, 1, view->filter);
-    if (status == 0 && view->sort) status = kd_table_find(t, view->sort, &column);
-    if (status == 0 && view->sort) status = kd_table_sort(t, column, true);
+    const bool up = view->sort && view->sort[0] == '-'; /* lowest first */
+    if (status == 0 && view->sort) status = kd_table_find(t, view->sort + up, &column);
+    if (status == 0 && view->sort) status = kd_table_sort(t, column, !up);
     if (status == 0 && view->columns && strcmp(view->columns, "all") != 0)
         status = kd_table_keep(t, view->columns);
     if (status == 0 && !view->columns && people) {
