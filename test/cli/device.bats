@@ -41,9 +41,11 @@ same() {
 @test "the same integers everywhere: tables, groups, relu alone, logits of bytes" { same odd -O2; }
 @test "the same integers everywhere: an average at the end" { same average -O2; }
 
+@test "the same integers everywhere: relu6 and hardswish" { same clamped -O2; }
+
 @test "the files test themselves; pixels interleaved; the caller's arena; floats" {
     for how in "" "--input interleaved" "--arena caller"; do
-        for model in residual.safetensors residual.float odd.float separable.float \
+        for model in residual.safetensors residual.float odd.float clamped.float \
             mlp.safetensors; do
             rm -rf out
             # shellcheck disable=SC2086
