@@ -265,7 +265,7 @@ static void put_geometry(struct writer *w, const struct kd_op *op, bool pool)
 {
     put(w, "%u, %u, %u, %u, %u, ", op->in.h, op->in.w, op->in.c, op->to.h, op->to.w);
     if (!pool) put(w, "%u, ", op->to.c);
-    put(w, "%u, %u, %u, %u", op->kernel_h, op->kernel_w, op->stride, op->padding);
+    put(w, "%u, %u, %u, %u, %u", op->kernel_h, op->kernel_w, op->stride, op->pad_h, op->pad_w);
     if (!pool) put(w, ", %u", op->groups);
 }
 

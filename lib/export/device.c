@@ -18,7 +18,7 @@ static size_t bytes_of(const struct kd_device_plan *p, unsigned tensor)
 /* Are the values that one output is a sum of contiguous in the input? */
 static bool reads_in_place(const struct kd_op *op)
 {
-    if (op->groups > 1 || op->padding) return false;
+    if (op->groups > 1 || op->pad_h || op->pad_w) return false;
     return op->kernel_h * op->kernel_w == 1 ||
            (op->kernel_h == op->in.h && op->kernel_w == op->in.w);
 }
@@ -138,7 +138,7 @@ static bool is_only_call(const struct kd_device_plan *p, const struct kd_device_
  * structs of lib/export/c/int8.tmpl and float.tmpl. */
 static void count_constants(struct kd_device_plan *p, const struct kd_device_step *s)
 {
-    enum { CONV = 44, POOL = 32, ADD = 16, FLOAT_CONV = 32, FLOAT_POOL = 20 };
+    enum { CONV = 44, POOL = 32, ADD = 16, FLOAT_CONV = 36, FLOAT_POOL = 22 };
     const struct kd_op *op = s->op;
     size_t channels = op->to.c;
     bool only = is_only_call(p, s);

@@ -65,11 +65,6 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     refused 2 "--output" -- kd-quantize T
     refused 2 "in integers already" "Q.safetensors" -- kd-quantize Q.safetensors -o y
     refused 2 "--percentile" "--ranges percentile" -- kd-quantize T --percentile 99 -o y
-    kd-train-teacher --data idx:set --epochs 1 --fraction 0.05 --quiet -o oblong.safetensors \
-        --network \
-        '[{"kind": "conv2d", "filters": 4, "kernel": 5, "kernel_width": 3}, "flatten", "dense"]' \
-        >/dev/null
-    refused 2 "layer 0 (conv2d)" "kernel_width" -- kd-quantize oblong.safetensors -o y
     refused 1 "not found" -- kd-quantize T --calibrate png:nowhere -o y
     [ ! -e y ]
     run -2 --separate-stderr kd-correct Q.safetensors --by balanced --classes 3 -o y

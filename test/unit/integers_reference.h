@@ -75,10 +75,16 @@ static inline void ref_conv(const struct ref *r, const char *layer, const cJSON 
         s = dense ? 1 : ref_number(item, "stride", 1),
         p = dense ? 0 : ref_number(item, "padding", 0),
         g = dense ? 1 : ref_number(item, "groups", 1);
+    int kw = dense ? 1 : ref_number(item, "kernel_width", 0),
+        pw = dense ? 0 : ref_number(item, "padding_width", 0);
+    if (!kw) {
+        kw = k;
+        pw = p;
+    }
     int units = dense ? ref_number(item, "units", 0) : ref_number(item, "filters", 0);
     out.c = units ? units : classes;
     out.h = (m->h + 2 * p - k) / s + 1;
-    out.w = (m->w + 2 * p - k) / s + 1;
+    out.w = (m->w + 2 * pw - kw) / s + 1;
     out.is_logits = !ref_tensor(r, layer, &out);
     int cin = m->c / g, cout = out.c / g;
     for (int o = 0; o < out.c; o++)
@@ -87,9 +93,9 @@ static inline void ref_conv(const struct ref *r, const char *layer, const cJSON 
                 int64_t sum = bias[o];
                 for (int c = 0; c < cin; c++)
                     for (int i = 0; i < k; i++)
-                        for (int j = 0; j < k; j++)
-                            sum += (int64_t)w[((o * cin + c) * k + i) * k + j] *
-                                   (ref_at(m, o / cout * cin + c, y * s + i - p, x * s + j - p) -
+                        for (int j = 0; j < kw; j++)
+                            sum += (int64_t)w[((o * cin + c) * k + i) * kw + j] *
+                                   (ref_at(m, o / cout * cin + c, y * s + i - p, x * s + j - pw) -
                                     m->zero);
                 int64_t scaled = sum * mult[o];
                 if (out.is_logits)

@@ -56,6 +56,13 @@ static const struct example {
      "[{\"kind\":\"conv2d\",\"filters\":3},\"relu\",\"maxpool\",\"flatten\"]",
      {2, 6, 6, false},
      12},
+    {"not square",
+     "[{\"kind\":\"conv2d\",\"filters\":9,\"kernel\":5,\"kernel_width\":2,\"stride\":2,"
+     "\"padding\":2,\"padding_width\":1},\"relu6\",{\"kind\":\"conv2d\",\"filters\":9,"
+     "\"kernel\":1,\"kernel_width\":3,\"padding_width\":1,\"groups\":9},\"hardswish\","
+     "\"flatten\",\"dense\"]",
+     {2, 11, 9, false},
+     10},
     {"wide",
      "[{\"kind\":\"conv2d\",\"filters\":70,\"padding\":2},\"relu\",{\"kind\":\"conv2d\","
      "\"filters\":37,\"kernel\":1},\"relu\",\"global_maxpool\",\"flatten\",\"dense\"]",

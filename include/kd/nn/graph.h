@@ -43,7 +43,7 @@ struct kd_op {
     char name[64];          /* of the layer: its parameters are NAME.weight and so on */
     unsigned a, b, out;     /* tensors read (b: by KD_OP_ADD, the shortcut) and written */
     struct kd_shape in, to; /* of a and out */
-    uint32_t kernel_h, kernel_w, stride, padding, groups;
+    uint32_t kernel_h, kernel_w, stride, pad_h, pad_w, groups;
     enum kd_act act; /* KD_OP_ACTIVATION; else what is done to the result: none, relu, relu6 */
     double slope;    /* of leaky_relu */
     bool dense;      /* the layer is one, its weights [out][in] in files */

@@ -139,18 +139,20 @@ static int add_conv(struct builder *b, const char *name, const cJSON *item, stru
     struct kd_shape in = b->g->tensors[v->tensor].shape;
     uint32_t kernel = number(item, "kernel", 3), stride = number(item, "stride", 1),
              padding = number(item, "padding", 0);
-    if (number(item, "kernel_width", 0))
-        return kd_fail_usage(b->err,
-                             "layer %s (conv2d): \"kernel_width\" has no form in integers or in C "
-                             "yet; square kernels have",
-                             name);
+    uint32_t width = number(item, "kernel_width", 0), side = number(item, "padding_width", 0);
+    if (!width) {
+        width = kernel;
+        side = padding;
+    }
     struct kd_shape to = {number(item, "filters", 0), (in.h + 2 * padding - kernel) / stride + 1,
-                          (in.w + 2 * padding - kernel) / stride + 1, false};
+                          (in.w + 2 * side - width) / stride + 1, false};
     struct kd_op *op = add_op(b, KD_OP_CONV, name, v->tensor, to);
     if (!op) return -1;
-    op->kernel_h = op->kernel_w = kernel;
+    op->kernel_h = kernel;
+    op->kernel_w = width;
     op->stride = stride;
-    op->padding = padding;
+    op->pad_h = padding;
+    op->pad_w = side;
     op->groups = number(item, "groups", 1);
     v->tensor = op->out;
     return take_weights(b, op);
@@ -187,7 +189,7 @@ static int add_pool(struct builder *b, const char *name, const char *kind, const
     op->kernel_h = global ? in.h : kernel;
     op->kernel_w = global ? in.w : kernel;
     op->stride = global ? 1 : stride;
-    op->padding = global ? 0 : padding;
+    op->pad_h = op->pad_w = global ? 0 : padding;
     v->tensor = op->out;
     return 0;
 }

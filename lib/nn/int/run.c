@@ -65,7 +65,7 @@ static struct runs runs_of(const struct kd_op *op)
 {
     size_t channels = op->in.c / op->groups;
     if (op->groups > 1) return (struct runs){(size_t)op->kernel_h * op->kernel_w, channels};
-    if (op->kernel_w == op->in.w && !op->padding)
+    if (op->kernel_w == op->in.w && !op->pad_h && !op->pad_w)
         return (struct runs){1, op->kernel_h * op->kernel_w * channels};
     return (struct runs){op->kernel_h, op->kernel_w * channels};
 }
@@ -146,8 +146,8 @@ static int lay_rows(struct step *s, size_t block, struct kd_err *err)
 {
     const struct kd_op *op = s->op;
     size_t oh = op->to.h, ow = op->to.w, c = op->in.c;
-    s->line = (op->in.w + 2 * op->padding) * c;
-    s->plane = (op->in.h + 2 * op->padding) * s->line;
+    s->line = (op->in.w + 2 * op->pad_w) * c;
+    s->plane = (op->in.h + 2 * op->pad_h) * s->line;
     s->row = kd_alloc(block * oh * ow, sizeof *s->row, "places of patches", err);
     s->run = kd_alloc(s->runs, sizeof *s->run, "places of patches", err);
     if (!s->row || !s->run) return -1;
@@ -176,7 +176,7 @@ static int make_step(struct kd_int_run *run, struct step *s, struct kd_err *err)
         }
     }
     if (op->kind != KD_OP_CONV) return 0;
-    s->copies = op->padding > 0 || run->kernels->element > 1;
+    s->copies = op->pad_h + op->pad_w > 0 || run->kernels->element > 1;
     status = is_depthwise(s) ? pack_depthwise(s, err) : pack_product(s, run->kernels, err);
     if (status == 0) status = pack_columns(s, run->net->tensors[op->a].zero, err);
     return status == 0 ? lay_rows(s, run->block, err) : -1;
@@ -189,7 +189,7 @@ static size_t scratch_of(const struct step *s, unsigned element)
     const struct kd_op *op = s->op;
     if (op->kind == KD_OP_AVGPOOL) return round_up(op->to.c, CHUNK) * sizeof(int32_t);
     if (!s->copies) return 0;
-    return (size_t)(op->in.h + 2 * op->padding) * (op->in.w + 2 * op->padding) * op->in.c * element;
+    return (size_t)(op->in.h + 2 * op->pad_h) * (op->in.w + 2 * op->pad_w) * op->in.c * element;
 }
 
 /* Offsets for one image; those of a block are as many times further apart. */
@@ -224,7 +224,7 @@ static int lay_memory(struct kd_int_run *run, size_t batch, struct kd_err *err)
     for (unsigned i = 0; i < run->net->graph.n_ops; i++) {
         struct step *s = &run->steps[i];
         *s = (struct step){.op = &run->net->graph.ops[i], .ints = &run->net->ops[i]};
-        s->copies = s->op->kind == KD_OP_CONV && (s->op->padding > 0 || element > 1);
+        s->copies = s->op->kind == KD_OP_CONV && (s->op->pad_h + s->op->pad_w > 0 || element > 1);
         size_t size = scratch_of(s, element);
         if (size > most) most = size;
     }
@@ -327,20 +327,20 @@ static void copy_bordered(const struct block *b, const struct step *s, const uin
     const struct kd_op *op = s->op;
     const struct kd_int8_kernels *k = b->run->kernels;
     uint8_t zero = (uint8_t)(b->run->net->tensors[op->a].zero + 128), *to = b->scratch;
-    size_t line = op->in.w * op->in.c, pad = op->padding * op->in.c, e = k->element;
-    if (!op->padding) {
+    size_t line = op->in.w * op->in.c, pad = op->pad_w * op->in.c, e = k->element;
+    if (!op->pad_h && !op->pad_w) {
         copy_run(k, to, x, b->images * op->in.h * line);
         return;
     }
     for (size_t i = 0; i < b->images; i++, to += s->plane * e) {
-        uint8_t *at = to + op->padding * s->line * e;
-        fill(to, zero, op->padding * s->line, k->element);
+        uint8_t *at = to + op->pad_h * s->line * e;
+        fill(to, zero, op->pad_h * s->line, k->element);
         for (size_t h = 0; h < op->in.h; h++, x += line, at += s->line * e) {
             fill(at, zero, pad, k->element);
             copy_run(k, at + pad * e, x, line);
             fill(at + (pad + line) * e, zero, pad, k->element);
         }
-        fill(at, zero, op->padding * s->line, k->element);
+        fill(at, zero, op->pad_h * s->line, k->element);
     }
 }
 
@@ -411,8 +411,8 @@ static void run_conv(const struct block *b, const struct step *s)
 /* Calls with each pixel of the window of output pixel (y, x) that lies within the maps. */
 #define EACH_TAP(op, y, x, at, BODY)                                                               \
     for (size_t t_ = 0; t_ < (size_t)(op)->kernel_h * (op)->kernel_w; t_++) {                      \
-        size_t y_ = (y) * (op)->stride + t_ / (op)->kernel_w - (op)->padding; /* wraps below 0 */  \
-        size_t x_ = (x) * (op)->stride + t_ % (op)->kernel_w - (op)->padding;                      \
+        size_t y_ = (y) * (op)->stride + t_ / (op)->kernel_w - (op)->pad_h; /* wraps below 0 */    \
+        size_t x_ = (x) * (op)->stride + t_ % (op)->kernel_w - (op)->pad_w;                        \
         if (y_ >= (op)->in.h || x_ >= (op)->in.w) continue;                                        \
         size_t at = (y_ * (op)->in.w + x_) * (op)->in.c;                                           \
         BODY;                                                                                      \

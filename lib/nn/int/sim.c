@@ -70,8 +70,8 @@ static void gather(const struct kd_op *op, const float *x, float *to, size_t fir
 {
     for (size_t o = 0; o < kd_shape_pixels(op->to); o++)
         for (size_t t = 0; t < (size_t)op->kernel_h * op->kernel_w; t++, to += count) {
-            size_t y = o / op->to.w * op->stride + t / op->kernel_w - op->padding;
-            size_t z = o % op->to.w * op->stride + t % op->kernel_w - op->padding;
+            size_t y = o / op->to.w * op->stride + t / op->kernel_w - op->pad_h;
+            size_t z = o % op->to.w * op->stride + t % op->kernel_w - op->pad_w;
             if (y < op->in.h && z < op->in.w)
                 memcpy(to, x + (y * op->in.w + z) * op->in.c + first, count * sizeof *to);
             else
@@ -85,7 +85,7 @@ static void conv_group(const struct kd_op *op, const float *x, const float *w, c
     size_t cin = op->in.c / op->groups, cout = op->to.c / op->groups, depth = kd_op_depth(op),
            pixels = kd_shape_pixels(op->to);
     const float *a = x;
-    bool as_it_lies = op->groups == 1 && op->padding == 0 && op->stride == 1 &&
+    bool as_it_lies = op->groups == 1 && op->pad_h + op->pad_w == 0 && op->stride == 1 &&
                       (op->kernel_h * op->kernel_w == 1 ||
                        (op->kernel_h == op->in.h && op->kernel_w == op->in.w));
     if (!as_it_lies) {
@@ -105,8 +105,8 @@ static void depthwise(const struct kd_op *op, const float *x, const float *w, co
     for (size_t o = 0; o < kd_shape_pixels(op->to); o++, y += c) {
         memcpy(y, bias, c * sizeof *y);
         for (size_t t = 0; t < taps; t++) {
-            size_t r = o / op->to.w * op->stride + t / op->kernel_w - op->padding;
-            size_t z = o % op->to.w * op->stride + t % op->kernel_w - op->padding;
+            size_t r = o / op->to.w * op->stride + t / op->kernel_w - op->pad_h;
+            size_t z = o % op->to.w * op->stride + t % op->kernel_w - op->pad_w;
             if (r >= op->in.h || z >= op->in.w) continue;
             const float *at = x + (r * op->in.w + z) * c;
             for (size_t k = 0; k < c; k++) y[k] += at[k] * w[k * taps + t];
@@ -148,8 +148,8 @@ static void sim_pool(struct kd_sim *sim, const struct kd_op *op, size_t n)
         const float *x = sim->tensor[op->a] + i / pixels * kd_shape_size(op->in);
         for (size_t k = 0; k < c; k++) y[k] = max ? -INFINITY : 0;
         for (size_t t = 0; t < (size_t)op->kernel_h * op->kernel_w; t++) {
-            size_t r = i % pixels / op->to.w * op->stride + t / op->kernel_w - op->padding;
-            size_t z = i % op->to.w * op->stride + t % op->kernel_w - op->padding;
+            size_t r = i % pixels / op->to.w * op->stride + t / op->kernel_w - op->pad_h;
+            size_t z = i % op->to.w * op->stride + t % op->kernel_w - op->pad_w;
             if (r >= op->in.h || z >= op->in.w) continue;
             const float *at = x + (r * op->in.w + z) * c;
             for (size_t k = 0; k < c; k++)
