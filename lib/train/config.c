@@ -51,6 +51,11 @@ const struct kd_option kd_train_rows[] = {
     {"label-smoothing", 0, "label_smoothing", KD_OPT_REAL, T(label_smoothing), .preset = "0",
      .min = 0, .max = 0.9999, .metavar = "S", .help = "share of the label spread over all classes",
      .also = "smoothing", .more = "Soft targets are not touched."},
+    {"class-weights", 0, "class_weights", KD_OPT_JSON, T(class_weights), .metavar = "JSON",
+     .later = true, .also = "class-weight pos-weight",
+     .help = "weights of the classes in the labels' cross-entropy: balanced, or a list",
+     .more = "`balanced` lets each class count as much as any other: images / (classes times the "
+             "class's images). Soft targets and validation are not touched."},
     {"schedule", 0, "schedule.kind", KD_OPT_CHOICE, T(schedule.kind), .preset = "cosine",
      .choices = KD_CHOICES(KD_SCHEDULES), .metavar = "KIND",
      .help = "how the learning rate changes", .also = "scheduler lr-schedule lr-scheduler",

@@ -81,7 +81,8 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
 {
     const struct kd_train_config *c = &t->job->train;
     if (check(t, err) < 0 ||
-        kd_loss_init(&t->loss, t->targets ? &t->job->distill : NULL, c->label_smoothing, err) < 0)
+        kd_loss_init(&t->loss, t->targets ? &t->job->distill : NULL, c->label_smoothing, err) < 0 ||
+        kd_loss_weigh_classes(&t->loss, c->class_weights, t->net->classes, t->train, err) < 0)
         return -1;
     t->n_train_eval = t->train->n < c->train_eval ? t->train->n : (uint32_t)c->train_eval;
     if (c->keep == KD_BEST && t->valid->n) {

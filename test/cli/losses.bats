@@ -89,6 +89,19 @@ JSON
         --teacher T --teacher T --average probabilities --loss dkd
 }
 
+@test "weights of classes: balanced, a list, and what is neither" {
+    plain() { kd-train-teacher --data idx:set --layers 8 --epochs 2 -q --no-provenance "$@"; }
+    plain -o none
+    plain --class-weights '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]' -o ones
+    # weights of 1 change nothing but the configuration
+    [ "$(jq -c .train none/log.jsonl)" = "$(jq -c .train ones/log.jsonl)" ]
+    plain --class-weights balanced -o balanced
+    [ "$(meta balanced/model.safetensors kd.config | jq -c .train.class_weights)" = '"balanced"' ]
+    refused 2 "3 numbers for 10 classes" -- plain --class-weights '[1, 2, 3]'
+    refused 2 'expected "balanced"' -- plain --class-weights even
+    refused 2 "class_weights.1" -- plain --class-weights '[1, -1]'
+}
+
 @test "a virtual teacher knows the labels alone" {
     student() { kd-train-student --data idx:set --layers 8 --epochs 2 --quiet --from labels "$@"; }
     student -o v

@@ -305,6 +305,38 @@ static void missing_labels(void **state)
     near("all of it is soft", sums.loss, sums.term[0], 0);
 }
 
+/* An image counts by its label's weight; what is told of it does not. */
+static void weights_of_classes(void **state)
+{
+    (void)state;
+    static struct rows r;
+    float plain[N * 10];
+    double weights[10];
+    struct kd_loss loss;
+    struct kd_loss_sums sums = {0}, before;
+    struct kd_loss_batch b = {.n = N, .classes = 10, .logits = r.z, .labels = r.labels};
+    fill(&r, 10, 2);
+    r.labels[1] = -1;
+    before = loss_of(&(struct spec){0, 1, 0.1}, &r, N, 10, false, false);
+    memcpy(plain, r.d, sizeof plain);
+    open_loss(&loss, &(struct spec){0, 1, 0.1});
+    for (unsigned c = 0; c < 10; c++) weights[c] = 0.5 * c;
+    loss.class_weight = weights;
+    kd_loss_run(&loss, &b, r.d, scratch, &sums);
+    near("hard", sums.hard, before.hard, 0);
+    for (unsigned i = 0; i < N; i++) {
+        double w = r.labels[i] < 0 ? 0 : weights[r.labels[i]];
+        for (unsigned c = i * 10; c < i * 10 + 10; c++)
+            near("gradient", (double)r.d[c], w * (double)plain[c], 1e-7);
+    }
+    for (unsigned c = 0; c < 10; c++) weights[c] = 2;
+    sums = (struct kd_loss_sums){0};
+    kd_loss_run(&loss, &b, NULL, scratch, &sums);
+    near("loss", sums.loss, 2 * before.loss, 1e-12);
+    loss.class_weight = NULL;
+    kd_loss_release(&loss);
+}
+
 /* A student that agrees with its teacher has nothing to learn from it. */
 static void same_logits(void **state)
 {
@@ -352,6 +384,7 @@ int main(void)
         cmocka_unit_test(probabilities_and_logits_agree),
         cmocka_unit_test(large_temperature),
         cmocka_unit_test(missing_labels),
+        cmocka_unit_test(weights_of_classes),
         cmocka_unit_test(same_logits),
         cmocka_unit_test(counts),
     };

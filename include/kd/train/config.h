@@ -42,6 +42,7 @@ struct kd_train_config { /* "train" */
     double weight_decay; /* of weights, not of biases and norms */
     double clip_norm;    /* longest gradient over all parameters; 0: off */
     double label_smoothing;
+    cJSON *class_weights; /* "balanced" or a list; NULL: none */
     struct {
         int kind;                   /* enum kd_schedule_kind */
         double warmup;              /* epochs of linear rise before it */

@@ -32,7 +32,8 @@ struct kd_loss_term {
 };
 struct kd_loss {
     double smoothing, label_weight;
-    int confidence; /* enum kd_confident_of */
+    double *class_weight; /* [classes] of CE, by the label; owned; NULL: 1 each */
+    int confidence;       /* enum kd_confident_of */
     struct kd_loss_term term[KD_LOSS_TERMS];
     unsigned n;
 };
@@ -40,6 +41,10 @@ struct kd_loss {
 int kd_loss_init(struct kd_loss *loss, const struct kd_distill_config *distill, double smoothing,
                  struct kd_err *err);
 void kd_loss_release(struct kd_loss *loss);
+/* An image's CE counts by its label: "balanced" (images / (classes x the class's images) of the
+ * training images), or a list of numbers. The divisor stays, and values are told without it. */
+int kd_loss_weigh_classes(struct kd_loss *loss, const cJSON *weights, size_t classes,
+                          const struct kd_subset *train, struct kd_err *err);
 
 struct kd_loss_batch {
     size_t n, classes;

@@ -252,6 +252,7 @@ void kd_loss_release(struct kd_loss *loss)
         kd_opts_release(own);
         kd_free(loss->term[i].params);
     }
+    kd_free(loss->class_weight);
     *loss = (struct kd_loss){0};
 }
 

@@ -73,7 +73,14 @@ static void run_terms(const struct kd_loss *loss, struct kd_loss_call *call, con
     }
 }
 
-static void add_sums(const struct kd_loss_batch *b, unsigned terms, double label_weight,
+/* Of the CE of a row that has a label. */
+static double hard_weight(const struct kd_loss *loss, unsigned terms, int32_t label)
+{
+    double weight = terms ? loss->label_weight : 1;
+    return loss->class_weight ? weight * loss->class_weight[label] : weight;
+}
+
+static void add_sums(const struct kd_loss *loss, const struct kd_loss_batch *b, unsigned terms,
                      const double *hard, const double *weights, struct kd_loss_sums *sums)
 {
     const double *values = weights + terms * b->n;
@@ -84,8 +91,9 @@ static void add_sums(const struct kd_loss_batch *b, unsigned terms, double label
             sums->term[i] += value;
             row += weights[i * b->n + r] * value;
         }
+        if (b->labels[r] >= 0) row += hard_weight(loss, terms, b->labels[r]) * hard[r];
         sums->hard += hard[r];
-        sums->loss += row + label_weight * hard[r];
+        sums->loss += row;
         if (b->labels[r] < 0) continue;
         sums->labelled++;
         sums->correct += kd_argmax(b->logits + r * b->classes, b->classes) == (size_t)b->labels[r];
@@ -100,15 +108,15 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
     unsigned terms = b->teacher ? loss->n : 0;
     struct kd_softmax plain = {scratch, scratch + size};
     double *gradient = scratch + 2 * size, *hard = gradient + size, *weights = hard + n;
-    double label_weight = terms ? loss->label_weight : 1;
     kd_softmax_rows(plain, b->logits, n, classes, 1);
     memset(gradient, 0, size * sizeof *gradient);
     for (size_t r = 0; r < n; r++) {
         size_t at = r * classes;
-        hard[r] = b->labels[r] < 0
-                      ? 0
-                      : hard_term(plain.log_q + at, plain.q + at, classes, b->labels[r],
-                                  loss->smoothing, label_weight, gradient + at);
+        hard[r] =
+            b->labels[r] < 0
+                ? 0
+                : hard_term(plain.log_q + at, plain.q + at, classes, b->labels[r], loss->smoothing,
+                            hard_weight(loss, terms, b->labels[r]), gradient + at);
     }
     if (terms) {
         double *values = weights + terms * n;
@@ -124,6 +132,6 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
         weigh(loss, b, weights, call.scratch);
         run_terms(loss, &call, weights, values);
     }
-    add_sums(b, terms, label_weight, hard, weights, sums);
+    add_sums(loss, b, terms, hard, weights, sums);
     for (size_t i = 0; dlogits && i < size; i++) dlogits[i] = (float)(gradient[i] / (double)n);
 }
