@@ -130,6 +130,7 @@ static int print_numbers(const char *name, const double *v, uint32_t n, struct k
 
 static int inspect_print(const struct taken *t, const struct kd_facts *f, struct kd_err *err)
 {
+    char name[512];
     const struct kd_images *m = &t->images;
     if (kd_print(err, "source    %s\nsplit     %s\nimages    %u", m->source, t->split,
                  t->subset.n) < 0)
@@ -149,7 +150,7 @@ static int inspect_print(const struct taken *t, const struct kd_facts *f, struct
         return -1;
     for (uint32_t k = 0; k < m->classes; k++)
         if (kd_print(err, "  %5u  %6u%s%s\n", k, f->count[k], m->class_names ? "  " : "",
-                     m->class_names ? m->class_names[k] : "") < 0)
+                     m->class_names ? kd_tame(m->class_names[k], name, sizeof name) : "") < 0)
             return -1;
     return f->unlabelled ? kd_print(err, "   none  %6u\n", f->unlabelled) : 0;
 }

@@ -85,7 +85,7 @@ static int load(struct work *w, const char *source, const struct kd_data_config 
 
 static const char *class_name(const struct kd_images *im, size_t c, char *room, size_t size)
 {
-    if (im->class_names) return im->class_names[c];
+    if (im->class_names) return kd_tame(im->class_names[c], room, size);
     snprintf(room, size, "%zu", c);
     return room;
 }
@@ -106,7 +106,7 @@ static int print_header(bool logits, const struct kd_reals *t, struct kd_err *er
 static int print_table(const struct work *w, const float *logits, const float *q, size_t classes,
                        const struct kd_reals *t, struct kd_err *err)
 {
-    char room[24];
+    char room[512];
     const struct kd_images *im = w->images;
     int32_t label = im->labels ? im->labels[w->o->show] : -1;
     if (print_header(logits, t, err) < 0) return -1;

@@ -92,6 +92,13 @@ static void signals_set(void)
     kd_stop_watch(&kd_stopping);
 }
 
+const char *kd_tame(const char *text, char *room, size_t size)
+{
+    snprintf(room, size, "%s", text);
+    kd_text_tame(room);
+    return room;
+}
+
 int kd_print(struct kd_err *err, const char *format, ...)
 {
     va_list list;
@@ -106,11 +113,12 @@ void kd_say(struct kd_invocation *inv, const char *format, ...)
     va_list list;
     if (inv->common.quiet) return;
     kd_bar_clear(&inv->bar);
-    fprintf(stderr, "%s: ", kd_program.name);
+    char text[2048];
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    fputc('\n', stderr);
+    kd_text_tame(text);
+    fprintf(stderr, "%s: %s\n", kd_program.name, text);
 }
 
 char *kd_experiment_named(const struct kd_invocation *inv, const char *named, struct kd_err *err)

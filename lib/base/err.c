@@ -7,11 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Control characters would break the one-line promise or drive a terminal. */
-static void make_printable(char *text)
+/* Bytes at p that drive a terminal: U+0080 to 9F, and what turns the direction of writing. */
+static int drives(const unsigned char *p)
 {
-    for (unsigned char *p = (unsigned char *)text; *p; p++)
-        if (*p < 0x20 || *p == 0x7f) *p = *p == '\n' || *p == '\t' ? ' ' : '?';
+    if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) return 2;
+    if (p[0] == 0xd8 && p[1] == 0x9c) return 2;                                   /* U+061C */
+    if (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f)) return 3; /* 200E, F */
+    if (p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) return 3;   /* 202A to E */
+    if (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9) return 3;   /* 2066 to 9 */
+    return 0;
+}
+
+void kd_text_tame(char *text)
+{
+    unsigned char *to = (unsigned char *)text;
+    for (const unsigned char *p = to; *p;) {
+        const int n = drives(p);
+        if (n)
+            *to++ = '?';
+        else
+            *to++ = *p >= 0x20 && *p != 0x7f ? *p : *p == '\n' || *p == '\t' ? ' ' : '?';
+        p += n ? n : 1;
+    }
+    *to = '\0';
 }
 
 static int fail(struct kd_err *err, enum kd_err_kind kind, const char *behind, const char *format,
@@ -24,7 +42,7 @@ static int fail(struct kd_err *err, enum kd_err_kind kind, const char *behind, c
     int cut = behind ? 900 : (int)sizeof text - 1;
     snprintf(err->text, sizeof err->text, "%.*s%s%.100s", cut, text, behind ? ": " : "",
              behind ? behind : "");
-    make_printable(err->text);
+    kd_text_tame(err->text);
     err->kind = kind;
     return -1;
 }
@@ -100,7 +118,7 @@ int kd_err_context(struct kd_err *err, const char *format, ...)
     va_start(args, format);
     if (vsnprintf(context, sizeof context, format, args) < 0) context[0] = 0;
     va_end(args);
-    make_printable(context);
+    kd_text_tame(context);
     snprintf(text, sizeof text, "%s", err->text);
     snprintf(err->text, sizeof err->text, "%s: %.500s", context, text);
     return -1;

@@ -203,3 +203,14 @@ refuses() {
         refused "a student's name is a folder's name" kd-train-student x.json --list
     done
 }
+
+@test "names from outside drive no terminal" {
+    mkdir -p $'photos/train/c\e[31mat\u202eX\u0085'
+    kd-data sheet digits:test --count 4 -o x.png --quiet >/dev/null
+    cp x.png $'photos/train/c\e[31mat\u202eX\u0085/x.png'
+    kd-data inspect png:photos >said
+    grep -qF 'c?[31mat?X?' said
+    run --separate-stderr kd-eval $'no\e[1msuch\u202efile\u0085'
+    [[ "$stderr" == "kd-eval: no?[1msuch?file?: there is no such file"* ]]
+    ! grep -q $'\e\|\u202e\|\u0085' said
+}

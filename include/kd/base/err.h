@@ -47,4 +47,8 @@ int kd_err_context(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
  * none is near enough to be meant. The result points into names. */
 const char *kd_nearest(const char *typed, const char *const *names, unsigned n);
 
+/* Text from outside that goes to a terminal, in place: control characters, U+0080 to 9F among them,
+ * and those that turn the direction of writing become ?, line ends and tabs spaces. */
+void kd_text_tame(char *text);
+
 #endif
