@@ -62,7 +62,7 @@ same() {
     kd-export mlp.safetensors -o out/net.c >/dev/null
     awk '/^static const int32_t net_bias_5/ {print; getline; sub(/[-0-9]+,/, "99999,")} {print}' \
         out/net.c >out/wrong.c
-    ! cmp -s out/net.c out/wrong.c
+    run ! cmp -s out/net.c out/wrong.c
     cc -O1 -DNET_SELFTEST -Iout out/wrong.c -o wrong
     run -1 ./wrong
     [[ "$output" == *"expected"* ]]
@@ -71,7 +71,7 @@ same() {
 @test "no floating point, no allocation, no library but string.h in an integer model" {
     kd-export residual.safetensors -o out/net.c >/dev/null
     [ "$(grep -c '^#include' out/net.c)" -le 5 ] # the header, stddef, string; stdio, arm_acle
-    ! grep -nE 'float|double|malloc|<math|<stdlib' out/net.c
+    run ! grep -nE 'float|double|malloc|<math|<stdlib' out/net.c
     cc -O2 -c out/net.c -o net.o
     # shellcheck disable=SC2046
     [ -z "$(nm -u net.o | grep -vE 'memcpy|memset|_GLOBAL_OFFSET|stack_chk')" ]

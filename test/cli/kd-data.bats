@@ -231,10 +231,12 @@ bats_require_minimum_version 1.5.0
     cp good png/train/1/4.png
     mkdir png/train/2
     run --separate-stderr kd-data inspect png:png
-    [ "$status" -eq 0 ] && [[ $stderr == *"png/train/2: no pictures in it"* ]]
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"png/train/2: no pictures in it"* ]]
     cp labels png/train/1/notes.txt
     run --separate-stderr kd-data inspect png:png
-    [ "$status" -eq 0 ] && [[ $stderr == *"passed over 1 files"*png/train/1/notes.txt* ]]
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"passed over 1 files"*png/train/1/notes.txt* ]]
     cp labels png/train/1/notes.png
     rmdir png/train/2
     refused 1 png/train/1/notes.png -- kd-data inspect png:png

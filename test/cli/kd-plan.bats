@@ -69,7 +69,7 @@ steps() { kd-plan x.json --json | jq -r ".steps[] | $1"; }
     make -f x.mk -j2 >log 2>&1
     grep -q -- 'kd-train-student.*--student bare --seed 1' log
     grep -q -- 'kd-train-student.*--student fixed --seed 1' log
-    ! grep -q -- '--student bare --seed 2' log
+    run ! grep -q -- '--student bare --seed 2' log
     [ -s runs/x/students/bare/s1/model.safetensors ]
 }
 

@@ -52,7 +52,8 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     [ "$(kd-show $soft --json | jq .top1)" = \
         "$(kd-eval runs/x/teacher/s1 --data idx:set:train --json | jq .top1)" ]
     # without its images nothing is said of them
-    (mkdir -p far && cd far && kd-show ../$soft --json | jq -e 'has("top1") | not')
+    mkdir -p far
+    (cd far; kd-show ../$soft --json | jq -e 'has("top1") | not')
     kd-show runs/x/teacher/s1/logits.safetensors --json |
         jq -e '.kind == "logits" and .images == 100'
 }

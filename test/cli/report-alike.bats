@@ -132,10 +132,10 @@ mean_points() {
 @test "a locale without UTF-8 gets ASCII on standard output, and files stay as they are" {
     for locale in C POSIX de_DE.ISO-8859-1; do
         LC_ALL=$locale kd-report x >out
-        ! LC_ALL=C grep -q '[^ -~]' out
+        run ! env LC_ALL=C grep -q '[^ -~]' out
         grep -q '98.41 +- 0.04' out
         LC_ALL=$locale kd-report x --log >out
-        ! LC_ALL=C grep -q '[^ -~]' out
+        run ! env LC_ALL=C grep -q '[^ -~]' out
     done
     env -u LANG -u LC_CTYPE LC_ALL= kd-report x | grep -q '98.41 ± 0.04'
     LC_ALL=C.UTF-8 kd-report x | grep -q '98.41 ± 0.04'

@@ -212,5 +212,5 @@ refuses() {
     grep -qF 'c?[31mat?X?' said
     run --separate-stderr kd-eval $'no\e[1msuch\u202efile\u0085'
     [[ "$stderr" == "kd-eval: no?[1msuch?file?: there is no such file"* ]]
-    ! grep -q $'\e\|\u202e\|\u0085' said
+    run ! grep -q $'\e\|\u202e\|\u0085' said
 }
