@@ -2,14 +2,14 @@
 # Downloads a data set from its publishers into FOLDER/NAME and checks it. Files that are there and
 # right are left alone; a file that is not complete and right never appears under its name.
 # usage: scripts/get_data.sh mnist|fashion|cifar10|cifar100 [FOLDER]
-#   FOLDER: $KD_DATA, else ./data
+# FOLDER is $KD_DATA where nothing else is said, else ./data.
 #
 # KD_MIRROR=ADDRESS fetches ADDRESS/NAME/FILE instead of the publishers' files (https:, http: or
 # file:); the sums are the same. Needs curl or wget.
 set -eu
 
 usage() {
-    sed -n '/^# usage/,/^#$/s/^# //p' "$0" >&2
+    sed -n '/^# usage/s/^# //p' "$0" >&2
     exit 2
 }
 die() {

@@ -3,20 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *kd_choice_name(const char *const *choices, int index)
-{
-    for (int i = 0; choices[i]; i++)
-        if (i == index) return choices[i];
-    return NULL;
-}
-
-int kd_choice_index(const char *const *choices, const char *name)
-{
-    for (int i = 0; choices[i]; i++)
-        if (strcmp(choices[i], name) == 0) return i;
-    return -1;
-}
-
 bool kd_opt_listed(const char *words, const char *word)
 {
     const size_t size = strlen(word);

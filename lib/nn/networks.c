@@ -70,7 +70,7 @@ void kd_write_block(struct kd_writing *w, struct kd_write_conv c, const char *ac
 
 /* ---- by name ---- */
 
-static const struct kd_named_network *each(unsigned *list, unsigned *at)
+const struct kd_named_network *kd_named_each(unsigned *list, unsigned *at)
 {
     while (*list < LISTS && !lists[*list][*at].name) {
         ++*list;
@@ -103,7 +103,7 @@ cJSON *kd_network_named(const char *name, bool *known, struct kd_err *err)
 {
     const struct kd_named_network *n;
     *known = true;
-    for (unsigned list = 0, at = 0; (n = each(&list, &at));) {
+    for (unsigned list = 0, at = 0; (n = kd_named_each(&list, &at));) {
         size_t length = strlen(n->name);
         if (strcmp(name, n->name) == 0) return written(n, n->v, err);
         if (!n->any_width || strncmp(name, n->name, length) != 0 || name[length] != '-') continue;
@@ -123,7 +123,7 @@ const char *kd_network_name(size_t i)
     unsigned list = 0, at = 0;
     if (i == 0) return "mlp-800-800";
     while (i-- > 0)
-        if (!(n = each(&list, &at))) return NULL;
+        if (!(n = kd_named_each(&list, &at))) return NULL;
     return n->name;
 }
 
@@ -136,32 +136,3 @@ const char *kd_network_near(const char *name)
 }
 
 /* ---- the list ---- */
-
-static int line(struct kd_bytes *out, const char *name, const char *about, struct kd_err *err)
-{
-    cJSON *json = cJSON_CreateString(name), *layers = NULL;
-    struct kd_network *net = NULL;
-    if (!json)
-        kd_fail_memory(err, "not enough memory for a list of networks");
-    else
-        layers = kd_network_layers(json, err);
-    if (layers) net = kd_network_build(layers, (struct kd_shape){3, 32, 32, false}, 10, err);
-    int status = net ? kd_bytes_format(out, err, "%-16s %12zu %15llu  %s\n", name, net->parameters,
-                                       (unsigned long long)net->macs, about)
-                     : -1;
-    kd_network_free(net);
-    cJSON_Delete(layers);
-    cJSON_Delete(json);
-    return status;
-}
-
-int kd_network_list(struct kd_bytes *out, struct kd_err *err)
-{
-    const struct kd_named_network *n;
-    kd_bytes_format(out, err, "%-16s %12s %15s  %s\n", "network", "parameters", "multiply-adds",
-                    "for 3x32x32 images of 10 classes");
-    int status = line(out, "mlp-800-800", "dense layers of any widths: mlp-128-64", err);
-    for (unsigned list = 0, at = 0; status == 0 && (n = each(&list, &at));)
-        status = line(out, n->name, n->about, err);
-    return status;
-}

@@ -35,4 +35,6 @@ extern const struct kd_named_network kd_networks_plain[], kd_networks_vgg[], kd_
 /* *known is false where there is no such network; NULL with err where the name is not right. */
 cJSON *kd_network_named(const char *name, bool *known, struct kd_err *err);
 const char *kd_network_near(const char *name); /* "did you mean"; NULL: none is near */
+/* The networks one after another: *list and *at begin at 0; NULL behind the last. */
+const struct kd_named_network *kd_named_each(unsigned *list, unsigned *at);
 #endif
