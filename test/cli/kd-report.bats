@@ -561,8 +561,10 @@ JSON
     grep -q "^mixed: trained with other settings than the run's experiment.json has now: " notes
     grep -q ' now: teacher s1 (train.batch), plain s1 (train.epochs)\.$' notes
     # seeds are equal again, but not what the last training said
-    kd-train-student mixed.json -q --student plain --set students.plain.train.epochs=2
-    kd-train-student mixed.json -q --student kd --seed 1 --set students.kd.distill.alpha=0.5
+    kd-train-student mixed.json -q --overwrite --student plain \
+        --set students.plain.train.epochs=2
+    kd-train-student mixed.json -q --overwrite --student kd --seed 1 \
+        --set students.kd.distill.alpha=0.5
     kd-report mixed.json --json | jq -r '.notes[]' >notes
     grep -q 'means and spreads mix: kd (distill.alpha)\.' notes
     grep -q 'has now: plain s1 (train.epochs), plain s2 (train.epochs), kd s2 (distill.alpha)\.' \

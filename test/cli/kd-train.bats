@@ -267,7 +267,7 @@ JSON
     for x in "$BATS_TEST_DIRNAME"/../../configs/*.json; do
         kd-train-teacher "$x" --list >teachers
         kd-train-student "$x" --list >students
-        if jq -e '.teacher' "$x" >/dev/null; then [ -s teachers ]; else [ ! -s teachers ]; fi &&
+        if jq -e '.teacher or .extends' "$x" >/dev/null; then [ -s teachers ]; else [ ! -s teachers ]; fi &&
             [ -s students ] || { echo "$x: nothing to train"; false; }
     done
     mkdir cifar10 # one image of each class, five times

@@ -88,11 +88,14 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
         -o kept/m.safetensors
 }
 
-@test "labels may differ: soft targets belong to pixels" {
+@test "soft targets of the same images with other labels: refused, unless labels are not looked at" {
     cp -rL set other
     printf '\0' | dd of=other/train-labels-idx1-ubyte bs=1 seek=20 conv=notrunc status=none
     printf '\1' | dd of=other/train-labels-idx1-ubyte bs=1 seek=21 conv=notrunc status=none
-    student --data idx:other -S soft.safetensors -o m.safetensors
+    refused 1 soft.safetensors "other labels" "--force" -- student --data idx:other \
+        -S soft.safetensors -o kept/m.safetensors
+    student --data idx:other -S soft.safetensors --force -o forced.safetensors
+    student --data idx:other -S soft.safetensors --unlabelled --alpha 1 -o alone.safetensors
 }
 
 @test "the same images as IDX, PNG and tensors: taken for each other, the same student" {
