@@ -172,7 +172,8 @@ errors() { kd-eval "$@" --json | jq .errors; }
 
 @test "errors by class and seed: medians can be taken, means are those of the classes" {
     kd-report x.json --table class-seeds --csv --filter only78 >by-seed
-    head -1 by-seed | grep -qx "run,name,seed,class,class_name,trained_on,images,errors,right,mostly_taken_for"
+    head -1 by-seed | grep -qx \
+        "run,name,seed,class,class_name,trained_on,images,errors,right,mostly_taken_for"
     [ "$(wc -l <by-seed)" -eq 21 ]
     for s in 1 2; do
         kd-eval runs/x/students/only78/s$s --json --confusion |

@@ -267,8 +267,13 @@ JSON
     for x in "$BATS_TEST_DIRNAME"/../../configs/*.json; do
         kd-train-teacher "$x" --list >teachers
         kd-train-student "$x" --list >students
-        if jq -e '.teacher or .extends' "$x" >/dev/null; then [ -s teachers ]; else [ ! -s teachers ]; fi &&
-            [ -s students ] || { echo "$x: nothing to train"; false; }
+        echo "$x: $(wc -l <teachers) teachers, $(wc -l <students) students"
+        [ -s students ]
+        if jq -e '.teacher or .extends' "$x" >/dev/null; then
+            [ -s teachers ]
+        else
+            [ ! -s teachers ]
+        fi
     done
     mkdir cifar10 # one image of each class, five times
     for b in 1 2 3 4 5; do

@@ -88,7 +88,7 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
         -o kept/m.safetensors
 }
 
-@test "soft targets of the same images with other labels: refused, unless labels are not looked at" {
+@test "soft targets of the same images with other labels: refused where labels count" {
     cp -rL set other
     printf '\0' | dd of=other/train-labels-idx1-ubyte bs=1 seek=20 conv=notrunc status=none
     printf '\1' | dd of=other/train-labels-idx1-ubyte bs=1 seek=21 conv=notrunc status=none

@@ -138,18 +138,23 @@ stop() {
     }
     wait_for being_written
     stop KILL
-    left=$(basename run/.kd-*.tmp) # ".kd-PROCESS-MOMENT_MACHINE.tmp"
+    left=$(basename run/.kd-*.tmp) # ".kd-PROCESS-MOMENT.tmp"
+    moment=${left#.kd-*-}
     rm -f run/*.safetensors run/log.jsonl run/.kd-lock
-    mkdir "run/${left/$pid-/$pid-1}"
-    touch "run/${left/$pid-/$pid-1}/part"
-    others=(".kd-$$-${left#.kd-*-}" .kd-own.tmp ".kd-$pid-notes.tmp" \
-        "${left%????????.tmp}00000000.tmp")
+    mkdir "run/.kd-1-$moment" # a folder that was in the making
+    touch "run/.kd-1-$moment/part"
+    touch "run/.kd-$$-$moment" # a process of that number lives, but nobody writes it
+    # What is written now is locked; other names are not kd's.
+    others=(".kd-2-$moment" .kd-own.tmp .kd-3-notes.tmp)
     (cd run && touch "${others[@]}")
     touch -d '2 minutes ago' run/.kd*
     for folder in soft.d photos; do cp -rp run $folder; done
+    exec 5<"run/${others[0]}" 6<"soft.d/${others[0]}" 7<"photos/${others[0]}"
+    for n in 5 6 7; do flock $n; done
     train --epochs 1 -o run
     kd-soften --model T --data idx:set --quiet -o soft.d/soft.safetensors
     kd-data convert idx:set --to png --quiet -o photos
+    exec 5<&- 6<&- 7<&-
     [ "$(ls -A run | sort | xargs)" = \
         "$(printf '%s\n' "${others[@]}" log.jsonl model.safetensors | sort | xargs)" ]
     [ "$(ls -A soft.d | sort | xargs)" = \
