@@ -87,7 +87,7 @@ BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 .PHONY: all units needs setup test test-now test-device bench asan tsan fuzz torture valgrind lint format manual \
     install uninstall clean help FORCE
 all: $(BINARIES)
-units: $(UNITS) $(TORTURE) $(OUT)/bench/bench $(OUT)/device/reference
+units: $(UNITS) fuzz-programs $(TORTURE) $(OUT)/bench/bench $(OUT)/device/reference
 
 help:
 	@echo 'make                      the programs, in bin/'
@@ -222,9 +222,14 @@ fuzz:
 	@SECONDS_EACH=$(SECONDS) scripts/fuzz.sh $(FUZZ)
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_SRC:test/fuzz/%.c=$(OUT)/fuzz/%)
-$(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
+ifeq ($(MODE),fuzz)
+$(OUT)/fuzz/fuzz_model $(OUT)/fuzz/fuzz_integers: $(OUT)/test/fuzz/mutate_network.o
+endif
+# Without a fuzzer they run the inputs of the corpus once, which is a test: test/cli/fuzz.bats.
+$(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$(OUT)/test/fuzz/replay.o) \
+    $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
 
 # clang-format of version 14, which Debian 12 has; others break some lines elsewhere.
 CLANG_FORMAT ?= clang-format
