@@ -236,6 +236,7 @@ int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
     if (check_spans(&r, 8 + length, out->bytes.size) < 0) goto done;
     if (place_tensors(&r, 8 + length) < 0) goto done;
     if (out->n) qsort(out->tensors, out->n, sizeof *out->tensors, compare_tensors);
+    out->sorted = true;
     status = limits && limits->no_verify ? 0 : kd_checksums_compare(out, name, err);
 done:
     cJSON_Delete(header);

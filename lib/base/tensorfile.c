@@ -79,8 +79,14 @@ void kd_tensorfile_release(struct kd_tensorfile *f)
     *f = (struct kd_tensorfile){0};
 }
 
+static int compare_name(const void *name, const void *tensor)
+{
+    return strcmp(name, ((const struct kd_tensor *)tensor)->name);
+}
+
 const struct kd_tensor *kd_tensorfile_find(const struct kd_tensorfile *f, const char *name)
 {
+    if (f->sorted && f->n) return bsearch(name, f->tensors, f->n, sizeof *f->tensors, compare_name);
     for (size_t i = 0; i < f->n; i++)
         if (strcmp(f->tensors[i].name, name) == 0) return &f->tensors[i];
     return NULL;
@@ -112,6 +118,7 @@ struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, 
 {
     struct kd_tensor *t = kd_grow(&f->tensors, &f->n, &f->room, sizeof *t, "tensors", err);
     if (!t) return NULL;
+    f->sorted = false;
     *t = (struct kd_tensor){.name = kd_strdup(name, err), .borrowed = true};
     if (t->name) return t;
     f->n--;

@@ -4,6 +4,7 @@
 #include "scratch.h"
 
 #include <math.h>
+#include <time.h>
 
 #define FIXTURES "test/fixtures/tensorfiles/"
 
@@ -430,6 +431,35 @@ static void tensors_become_floats(void **state)
     assert_says(err, "tensor w is U8");
 }
 
+/* As many as a file of 7 MB can claim, backwards: seconds by the hundred if each were looked for
+ * one by one. */
+static void many_tensors_are_found_at_once(void **state)
+{
+    (void)state;
+    enum { MANY = 100000, EACH = 80 };
+    char *header = malloc((size_t)MANY * EACH), *to = header, name[16];
+    assert_non_null(header);
+    for (int i = MANY; i-- > 0;)
+        to += sprintf(to, "%c\"t%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}",
+                      i == MANY - 1 ? '{' : ',', i);
+    strcpy(to, "}");
+    struct kd_bytes b = image(header, 0);
+    free(header);
+    struct kd_tensorfile f;
+    const clock_t begin = clock();
+    assert_int_equal(kd_tensorfile_parse(&b, "x", NULL, &f, &err), 0);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        const struct kd_tensor *t = kd_tensorfile_find(&f, name);
+        assert_true(t && strcmp(t->name, name) == 0);
+    }
+    assert_null(kd_tensorfile_find(&f, "t"));
+    assert_null(kd_tensorfile_find(&f, "u"));
+    const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    if (seconds > 4) fail_msg("%d tensors took %.1f s", MANY, seconds);
+    kd_tensorfile_release(&f);
+}
+
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_make, scratch_remove)
 
 int main(void)
@@ -451,6 +481,7 @@ int main(void)
         cmocka_unit_test(every_half_survives_the_way_through_float),
         cmocka_unit_test(floats_round_to_the_nearest_even_half),
         cmocka_unit_test(tensors_become_floats),
+        cmocka_unit_test(many_tensors_are_found_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,8 @@ struct kd_tensor {
 
 struct kd_tensorfile {
     struct kd_tensor *tensors;
-    size_t n, room;        /* a file that was read has them sorted by name */
+    size_t n, room;
+    bool sorted;           /* by name, as in a file that was read: one is found by halving */
     cJSON *metadata;       /* flat object of strings; never NULL after a read or an init */
     struct kd_bytes bytes; /* what the tensors of a file that was read point into */
 };
