@@ -158,7 +158,8 @@ static void offer_operand(const struct asked *a, size_t i)
         }
         rest += size;
     }
-    for (const char *p = place; p && *p && *p != ' ';) {
+    if (!place) return;
+    for (const char *p = place; *p && *p != ' ';) {
         char name[32];
         p += strspn(p, "[|");
         const size_t size = strcspn(p, "|]. ");

@@ -95,7 +95,8 @@ int kd_tensor_to_float(const struct kd_tensor *t, float *out, struct kd_err *err
 
 static int whole_float(double v, size_t i, int64_t *out, struct kd_err *err)
 {
-    if (!(v >= -0x1p53 && v <= 0x1p53) || v != floor(v))
+    const double most = 9007199254740992; /* 2^53 */
+    if (!(fabs(v) <= most) || v != floor(v))
         return kd_fail(err, "number %zu is %g, which is not a whole number", i, v);
     *out = (int64_t)v;
     return 0;
@@ -109,7 +110,7 @@ int kd_tensor_whole(const struct kd_tensor *t, size_t i, int64_t *out, struct kd
     case KD_BOOL:
         return *out = ((const uint8_t *)p)[i], 0;
     case KD_I8:
-        return *out = ((const int8_t *)p)[i], 0;
+        return *out = (int64_t)((const int8_t *)p)[i], 0; // NOLINT(bugprone-signed-char-misuse)
     case KD_I16:
         return *out = ((const int16_t *)p)[i], 0;
     case KD_U16:

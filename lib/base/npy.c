@@ -225,8 +225,8 @@ static int take(struct npy *s, struct kd_tensorfile *out)
     if (find_header(s, &out->bytes, &start) < 0 || dictionary(s) < 0 ||
         find_descr(s, &dtype, &big) < 0)
         return -1;
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): find_header sets start
-     * where it returns 0 */
+    /* Find_header sets start where it returns 0. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     if (kd_tensor_extent(s->shape, s->dims, dtype, &count, &bytes) < 0 || bytes > SIZE_MAX - start)
         return kd_fail(s->err, "%s: the array's shape is larger than memory", s->name);
     if (start + bytes > out->bytes.size)

@@ -76,7 +76,10 @@ static int cell_text(const struct kd_column *column, const struct kd_cell *cell,
     if (status == 0 && shown.size) status = kd_text_plain(&clean, shown.data, err);
     const char *text = clean.size ? clean.data : style->bare ? "-" : "";
     char *sign = style->ascii && !cell->text && clean.size ? strstr(clean.data, "\xC2\xB1") : NULL;
-    if (sign) memcpy(sign, "+-", 2); /* as many bytes */
+    if (sign) { /* as many bytes */
+        sign[0] = '+';
+        sign[1] = '-';
+    }
     if (status == 0)
         status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, text, err)
                  : form == KD_FORM_LATEX  ? escape_latex(out, text, err)

@@ -63,8 +63,8 @@ static void draw_curves(const struct kd_digits_skeleton *s, const struct place *
         if (s->joint[i].pass == KD_DIGITS_BEND && i + 1 < n &&
             s->joint[i + 1].pass != KD_DIGITS_PUT)
             d = joint[i + 1];
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): all joints up to n are
-         * filled above */
+        /* All joints up to n are filled above. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         int32_t dx = (c.x - b.x) / GRID, dy = (c.y - b.y) / GRID;
         int32_t pieces = 2 + kd_digits_root(dx * dx + dy * dy) / 12;
         for (int32_t p = 1; p <= pieces; p++) {

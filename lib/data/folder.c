@@ -297,7 +297,7 @@ static bool is_number(const char *text)
 static int by_number(const void *a, const void *b)
 {
     const char *x = *(char *const *)a, *y = *(char *const *)b;
-    const long long p = atoll(x), q = atoll(y);
+    const long long p = strtoll(x, NULL, 10), q = strtoll(y, NULL, 10);
     return p != q ? (p < q ? -1 : 1) : strcmp(x, y);
 }
 

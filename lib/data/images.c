@@ -186,8 +186,8 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     if (!options) options = &none;
     *out = (struct kd_images){0};
     if (kd_spec_parse(spec, &out->source, &out->split, err) < 0) return -1;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): kd_spec_parse sets source where it
-     * returns 0 */
+    /* Kd_spec_parse sets source where it returns 0. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     const struct kd_source_kind *kind = kd_source_find(out->source, strcspn(out->source, ":"));
     static const struct kd_input plain = {0};
     struct kd_load load = {.input = options->input ? options->input : &plain,

@@ -141,8 +141,8 @@ static void plan_gradients(struct kd_chain *chain, struct planner *p)
     /* What comes before a converter is the images. */
     if (chain->converter) {
         chain->stages[1].dout = NULL;
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what follows a converter has an
-         * anchor */
+        /* What follows a converter has an anchor. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         if (chain->n_stages > 2) chain->stages[2].anchor->dx = NULL;
     }
     chain->dout = chain->stages[chain->n_stages - 1].dout;

@@ -9,6 +9,7 @@
 double kd_number_at(const cJSON *object, const char *path)
 {
     const cJSON *v = object ? kd_json_get(object, path) : NULL;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cJSON_IsNumber(NULL) is false */
     return cJSON_IsNumber(v) ? v->valuedouble : NAN;
 }
 
@@ -162,9 +163,11 @@ static int read_matrix(const cJSON *list, struct kd_matrix *out, struct kd_err *
 static void read_terms(const cJSON *object, struct kd_terms *out)
 {
     const cJSON *term;
-    if (cJSON_IsObject(object))
-        cJSON_ArrayForEach(term, object)
-            kd_terms_add(out, term->string, cJSON_IsNumber(term) ? term->valuedouble : NAN);
+    if (!cJSON_IsObject(object)) return;
+    cJSON_ArrayForEach(term, object)
+    {
+        kd_terms_add(out, term->string, cJSON_IsNumber(term) ? term->valuedouble : NAN);
+    }
 }
 
 static int read_field(const struct kd_field *f, const cJSON *object, void *record,

@@ -102,6 +102,7 @@ static void log_in(const cJSON *o, const struct kd_trainer *t, struct kd_epoch_l
 
 static cJSON *state_out(const struct kd_trainer *t, struct kd_err *err)
 {
+    double soft = t->sums.term[0];
     const struct field f[] = {
         {"epoch", &(double){t->epoch}},
         {"step", &(double){t->step}},
@@ -109,7 +110,7 @@ static cJSON *state_out(const struct kd_trainer *t, struct kd_err *err)
         {"optimizer_steps", &(double){(double)t->optimizer.t}},
         {"sum_loss", &(double){t->sums.loss}},
         {"sum_hard", &(double){t->sums.hard}},
-        {"sum_soft", &(double){t->sums.term[0]}},
+        {"sum_soft", &soft},
         {"correct", &(double){(double)t->sums.correct}},
         {"labelled", &(double){(double)t->sums.labelled}},
         {"rows", &(double){(double)t->sums.rows}},

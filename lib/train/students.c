@@ -42,8 +42,8 @@ static int check_student(const char *name, const cJSON *json, struct kd_err *err
 {
     char where[300];
     snprintf(where, sizeof where, "students.%.250s", name);
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a member of a JSON object has a name
-     */
+    /* A member of a JSON object has a name. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     if (!kd_experiment_name_ok(name) || strcmp(name, "teacher") == 0) return bad_name(name, err);
     if (kd_experiment_keys(json, where, kd_student_keys, KD_STUDENT_KEYS, err) < 0) return -1;
     const cJSON *correct = cJSON_GetObjectItemCaseSensitive(json, "correct");

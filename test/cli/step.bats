@@ -34,6 +34,7 @@ setup() {
 train() {
     local batch=$1
     shift
+    rm -f out.*
     "$@" -q --data idx:set --epochs 2 --batch "$batch" --threads 2 --checkpoint-every never \
         -o out.safetensors >/dev/null
 }

@@ -69,7 +69,7 @@ once() {
         [ "${#lines[@]}" -eq 0 ] || wrong="a message and status 0"
         [ "$now" = "$good" ] && cmp -s stdout good-stdout || wrong="another result and status 0"
     else
-        [ "${#lines[@]}" -eq 1 ] && [[ ${lines[0]} == kd-*": "?* ]] || wrong="not one line of text"
+        [ "${#lines[@]}" -eq 1 ] && [[ ${lines[0]} == kd*": "?* ]] || wrong="not one line of text"
     fi
     while read -r file sum; do
         [[ $'\n'$base$'\n'$good$'\n' == *$'\n'"$file $sum"$'\n'* ]] || on_the_way "$file" ||
@@ -111,8 +111,7 @@ torture() {
 }
 @test "kd-train-student" {
     torture kd-train-student --data idx:set --layers 4 --epochs 2 --batch 8 -S soft --validation 5 \
-        -o out --quiet --no-provenance \
-        --checkpoint-every 2steps
+        -o out --quiet --no-provenance --overwrite --checkpoint-every 2steps
 }
 @test "kd-eval" {
     torture kd-eval out --quiet --save --json --data idx:set:test --reference T --confusion

@@ -324,8 +324,9 @@ static int draw_reliability(const struct kd_report *report, size_t run, struct k
     struct kd_panel p = {&chart->canvas, 78, 52, 418, 390, whole, whole};
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "confidence, %", .y = "accuracy, %"});
     double x[2] = {p.x, p.x + p.w}, y[2] = {p.y + p.h, p.y}, step = p.w / (double)e->bins.rows;
+    const double *bins = e->bins.v; /* [rows][3] */
     for (size_t i = 0; i < e->bins.rows; i++) {
-        const double *bin = &e->bins.v[3 * i];
+        const double *bin = bins + 3 * i;
         if (!(bin[0] > 0) || isnan(bin[2])) continue;
         snprintf(text, sizeof text, "%.0f images, confidence %.1f %%, accuracy %.1f %%", bin[0],
                  100 * bin[1], 100 * bin[2]);

@@ -87,8 +87,8 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
         soften(row, classes, 1, p);
         if (!((double)p[top] >= sure)) continue;
         float second = soften(row, classes, 4, p);
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): top is less than
-         * classes */
+        /* Top is less than classes. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         if (!(second > best[top])) continue;
         best[top] = second;
         of[top] = i;

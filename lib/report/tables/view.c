@@ -59,8 +59,8 @@ int kd_view_further(const struct kd_report *report, const struct kd_table_view *
     if (status == 0) status = kd_view_table(report, &all, t, err);
     kd_bytes_release(&keys);
     if (status < 0) return -1;
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): kd_view_table fills t
-     * where it returns 0 */
+    /* Kd_view_table fills t where it returns 0. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     for (size_t c = 0; c < t->n_columns; c++)
         for (size_t i = 0; i < n; i++)
             if (strcmp(t->columns[c].key, further[i].key) == 0)

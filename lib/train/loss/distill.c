@@ -72,7 +72,7 @@ static const struct kd_loss_kind *find(const char *name, const char *where, stru
 {
     const char *names[MOST_KINDS];
     unsigned n = 0;
-    for (; kd_loss_kinds[n] && n < MOST_KINDS; n++) {
+    for (; n < MOST_KINDS && kd_loss_kinds[n]; n++) {
         names[n] = kd_loss_kinds[n]->name;
         if (strcmp(names[n], name) == 0) return kd_loss_kinds[n];
     }
