@@ -110,7 +110,7 @@ int kd_tensor_whole(const struct kd_tensor *t, size_t i, int64_t *out, struct kd
     case KD_BOOL:
         return *out = ((const uint8_t *)p)[i], 0;
     case KD_I8:
-        return *out = (int64_t)((const int8_t *)p)[i], 0; // NOLINT(bugprone-signed-char-misuse)
+        return *out = ((const int8_t *)p)[i], 0;
     case KD_I16:
         return *out = ((const int16_t *)p)[i], 0;
     case KD_U16:

@@ -274,7 +274,7 @@ static int check_sum(const struct kd_op *op, const struct kd_int_op *o, size_t c
     if (most >= 2147483647.0)
         return kd_fail(err, "layer %s, channel %zu: its sum could reach %.0f and overflow 32 bits",
                        op->name, c, most);
-    double scaled = ldexp(most * (double)o->multiplier[c], -o->shift[c]);
+    double scaled = o->multiplier ? ldexp(most * (double)o->multiplier[c], -o->shift[c]) : most;
     if (scaled >= 2147483000.0)
         return kd_fail(err,
                        "layer %s, channel %zu: its result could reach %.3g and overflow 32 "
@@ -343,6 +343,7 @@ static int check_op(const struct kd_int_network *net, unsigned i, struct kd_err 
     if (op->kind == KD_OP_AVGPOOL)
         return check_sum(op, o, 0, 255.0 * op->kernel_h * op->kernel_w, err);
     if (op->kind == KD_OP_ADD) {
+        if (!o->multiplier) return kd_fail(err, "layer %s: its multipliers are missing", op->name);
         double most = 255 * ((double)o->multiplier[0] + (double)o->multiplier[1]);
         if (o->multiplier[0] < 0 || o->multiplier[1] < 0 ||
             ldexp(most, -o->shift[0]) >= 2147483000.0)
