@@ -107,6 +107,7 @@ static int affine_of(struct folding *f, const char *layer, const cJSON *item, do
 
 static void fold_behind(struct piece *p, const double *gain, const double *shift)
 {
+    if (!gain) return; /* never: affine_of gave both or failed */
     for (size_t o = 0; o < p->out; o++) {
         for (size_t k = 0; k < p->depth; k++)
             p->weight[o * p->depth + k] = (float)((double)p->weight[o * p->depth + k] * gain[o]);
