@@ -1,4 +1,5 @@
 #include "complete.h"
+#include "inputs.h"
 #include "kd/base/file.h"
 #include "kd/base/machine.h"
 #include "kd/base/mem.h"
@@ -272,7 +273,9 @@ static int work(struct kd_invocation *inv, const struct kd_opt_section *sections
     if (kd_args_apply(&inv->args, err) < 0) return -1;
     if (inv->common.help) return show_help(sections, err);
     if (inv->common.version) return show_version(err);
-    if (check_operands(&inv->args, err) < 0 || start(inv, argc, argv, err) < 0) return -1;
+    if (check_operands(&inv->args, err) < 0 || inputs_spared(inv, sections, err) < 0 ||
+        start(inv, argc, argv, err) < 0)
+        return -1;
     signals_set();
     return kd_program.work(inv, err);
 }

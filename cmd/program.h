@@ -23,6 +23,7 @@
  */
 #ifndef KD_CMD_PROGRAM_H
 #define KD_CMD_PROGRAM_H
+#include "kd/base/mem.h"
 #include "kd/base/option.h"
 #include "kd/base/pool.h"
 #include "kd/base/progress.h"

@@ -162,7 +162,7 @@ shapes() {
     refused 2 "no images are given" -- kd-soften -m T1 -o kept/soft.safetensors
     refused 1 "missing: there is no such file" -- soften -m missing -o kept/soft.safetensors
     refused 1 "kept/soft.safetensors: it holds soft-targets, not a model" -- \
-        soften -m kept/soft.safetensors -o kept/soft.safetensors
+        soften -m kept/soft.safetensors -o kept/other.safetensors
     mkdir empty
     refused 1 "empty: no model.safetensors and no checkpoint.safetensors in this folder" -- \
         soften -m empty -o kept/soft.safetensors

@@ -214,3 +214,32 @@ refuses() {
     [[ "$stderr" == "kd-eval: no?[1msuch?file?: there is no such file"* ]]
     run ! grep -q $'\e\|\u202e\|\u0085' said
 }
+
+@test "an output that is an input is refused, and the input stays" {
+    kd-data convert digits:train digits:test --fraction 0.02 --to idx -o set --quiet >/dev/null
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o T >/dev/null
+    kd-soften --model T --data idx:set --quiet -o soft >/dev/null
+    kd-data convert idx:set --to tensors -o set.safetensors --quiet >/dev/null
+    mkdir kept && cp T/model.safetensors soft set.safetensors kept/
+    while read -r command; do
+        run --separate-stderr sh -c "$command"
+        echo "$command: $status, $stderr"
+        [ "$status" -eq 2 ]
+        [ "${#stderr_lines[@]}" -eq 1 ]
+        [[ "$stderr" == *"would overwrite the input"* ]]
+        cmp T/model.safetensors kept/model.safetensors
+        cmp soft kept/soft
+        cmp set.safetensors kept/set.safetensors
+    done <<'EOF'
+kd-soften --model T --data idx:set -o T/model.safetensors
+kd-soften --model ./T/model.safetensors --data idx:set -o T/../T/model.safetensors
+kd-correct T --by balanced --classes 3 -o T
+kd-quantize T --calibrate idx:set -o T/model.safetensors
+kd-train-student --data idx:set --layers 4 --teacher T -o T
+kd-train-student --data idx:set --layers 4 --soft-targets soft -o soft
+kd-data convert tensors:set.safetensors --to tensors -o set.safetensors
+EOF
+    # beside it is well
+    kd-soften --model T --data idx:set --quiet -o T/soft.safetensors >/dev/null
+    kd-train-student --data idx:set --layers 4 -e 1 --teacher T --quiet -o T/student >/dev/null
+}

@@ -1,0 +1,61 @@
+/* An output must not be one of the inputs: a teacher would be gone before its student is there. */
+#include "inputs.h"
+#include "kd/base/file.h"
+#include "kd/base/mem.h"
+#include "kd/run/places.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* The file that a path stands for: itself, or the model in a folder. False where there is none. */
+static bool file_of(const char *path, struct stat *st)
+{
+    struct kd_err ignored;
+    if (!path || !*path || strcmp(path, "-") == 0 || stat(path, st) != 0) return false;
+    if (S_ISREG(st->st_mode)) return true;
+    char *model = S_ISDIR(st->st_mode) ? kd_path_join(&ignored, path, KD_FILE_MODEL) : NULL;
+    bool is = model && stat(model, st) == 0 && S_ISREG(st->st_mode);
+    kd_free(model);
+    return is;
+}
+
+/* Is this text the output's file? Data sources have their kind before a colon. */
+static bool is_output(const struct stat *out, const char *text)
+{
+    struct stat st;
+    const char *colon = text ? strchr(text, ':') : NULL;
+    if (file_of(text, &st) && st.st_dev == out->st_dev && st.st_ino == out->st_ino) return true;
+    return colon && file_of(colon + 1, &st) && st.st_dev == out->st_dev && st.st_ino == out->st_ino;
+}
+
+/* The input of this row that is the output, or NULL. */
+static const char *in_row(const struct kd_opt_section *s, const struct kd_option *row,
+                          const struct stat *out)
+{
+    const void *field = (const char *)s->values + row->offset;
+    if (row->kind == KD_OPT_TEXT) {
+        const char *text = *(char *const *)field;
+        return is_output(out, text) ? text : NULL;
+    }
+    if (row->kind != KD_OPT_TEXTS) return NULL;
+    const struct kd_texts *list = field;
+    for (size_t i = 0; i < list->n; i++)
+        if (is_output(out, list->v[i])) return list->v[i];
+    return NULL;
+}
+
+int inputs_spared(const struct kd_invocation *inv, const struct kd_opt_section *sections,
+                  struct kd_err *err)
+{
+    struct stat out;
+    const char *hit = NULL, *output = inv->common.output;
+    if (!file_of(output, &out)) return 0;
+    for (size_t i = 0; i < inv->args.n_operands && !hit; i++)
+        if (is_output(&out, inv->args.operands[i])) hit = inv->args.operands[i];
+    for (; sections->rows && !hit; sections++)
+        for (const struct kd_option *row = NULL; !hit && (row = kd_opt_next(sections, row));)
+            if (!row->flag || strcmp(row->flag, "output") != 0) hit = in_row(sections, row, &out);
+    return hit ? kd_fail_usage(err, "--output=%s would overwrite the input %s; name another file",
+                               output, hit)
+               : 0;
+}
