@@ -240,9 +240,8 @@ static char *provenance(const struct export *x, struct kd_err *err)
                      "%s: a network%s, written by kd %s.\n\n    %s_predict(image, logits);\n\n"
                      "Model %s.%s%s\nBuilt with -D%s_SELFTEST (name in capitals) it is a "
                      "program that checks itself.\n",
-                     x->name, ints ? " in 8-bit integers, without floating point" : " in floats",
-                     KD_VERSION, x->name, x->model.fingerprint, command[0] ? "\nMade by: " : "",
-                     command, "NAME");
+                     x->name, ints ? " in 8-bit integers alone" : " in floats", KD_VERSION, x->name,
+                     x->model.fingerprint, command[0] ? "\nMade by: " : "", command, "NAME");
 }
 
 static int write_files(struct export *x, struct kd_err *err)

@@ -193,7 +193,7 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     refused 1 "kept/soft.safetensors: it holds soft-targets, not a model" -- \
         evaluate kept/soft.safetensors
     refused 1 "kept/model.safetensors: it holds a model, not soft targets" -- train --data idx:set \
-        -S kept/model.safetensors
+        -S kept/model.safetensors -o other
     refused 1 "x.json: there is no such experiment" -- train x.json
     refused 1 "missing" -- train --data idx:missing
     refused 2 "no such source 'mnits'" -- train --data mnits

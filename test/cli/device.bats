@@ -16,8 +16,8 @@ setup_file() {
     for net in "$DEVICE"/networks/*.json; do
         name=$(basename "$net" .json)
         kd-train-teacher --data idx:set --network "$net" --epochs 1 --optimizer adam \
-            --learning-rate 0.01 -o "$name.float" --quiet >/dev/null
-        kd-quantize "$name.float" -o "$name.safetensors" --quiet -n 128 >/dev/null
+            --learning-rate 0.01 -o "$name.trained" --quiet >/dev/null
+        kd-quantize "$name.trained" -o "$name.safetensors" --quiet -n 128 >/dev/null
     done
 }
 setup() {
@@ -45,7 +45,7 @@ same() {
 
 @test "the files test themselves; pixels interleaved; the caller's arena; floats" {
     for how in "" "--input interleaved" "--arena caller"; do
-        for model in residual.safetensors residual.float odd.float clamped.float \
+        for model in residual.safetensors residual.trained odd.trained clamped.trained \
             mlp.safetensors; do
             rm -rf out
             # shellcheck disable=SC2086

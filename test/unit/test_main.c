@@ -2,6 +2,7 @@
 int kd_main(int argc, char **argv);
 #define main kd_main
 #include "../../cmd/complete.c"
+#include "../../cmd/inputs.c"
 #include "../../cmd/main.c"
 #undef main
 #include <cblas.h>
