@@ -106,6 +106,19 @@ static int fill_network(struct kd_network *net, const struct kd_tensorfile *file
     return check_surplus(net, file, err);
 }
 
+static int read_pixels(const struct kd_tensorfile *file, struct kd_model *out, struct kd_err *err)
+{
+    const char *text = kd_tensorfile_meta(file, "kd.pixels");
+    cJSON *json = text ? kd_json_parse(text, strlen(text), "kd.pixels", err) : NULL;
+    if (text && !json) return -1;
+    const cJSON *high = cJSON_GetObjectItemCaseSensitive(json, "high");
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "type");
+    out->pixels.bytes = cJSON_IsString(type) && strcmp(type->valuestring, "U8") == 0;
+    out->pixels.high = out->pixels.bytes ? 1 : cJSON_IsNumber(high) ? high->valuedouble : 0;
+    cJSON_Delete(json);
+    return 0;
+}
+
 int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struct kd_model *out,
                        struct kd_err *err)
 {
@@ -125,6 +138,7 @@ int kd_model_from_file(const struct kd_tensorfile *file, const char *path, struc
                 out->net->input.c);
         goto done;
     }
+    if (read_pixels(file, out, err) < 0) goto done;
     if (kd_int_is_quantised(file)) {
         out->net->integers = kd_int_read(out->net, file, &out->normalize, err);
         if (!out->net->integers) goto done;

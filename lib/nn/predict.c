@@ -14,17 +14,10 @@ static int numbers_suit(const struct kd_model *model, const struct kd_images *im
                         struct kd_err *err)
 {
     enum { APART = 16 };
-    const char *text =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.pixels"));
-    cJSON *json = text ? kd_json_parse(text, strlen(text), "kd.pixels", err) : NULL;
-    if (text && !json) return kd_err_context(err, "%s", model->path);
-    const cJSON *high = cJSON_GetObjectItemCaseSensitive(json, "high");
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "type");
-    const bool bytes = cJSON_IsString(type) && strcmp(type->valuestring, "U8") == 0;
-    const double learnt = bytes ? 1 : cJSON_IsNumber(high) ? high->valuedouble : 0;
+    const bool bytes = model->pixels.bytes;
+    const double learnt = model->pixels.high;
     const double given = images->dtype == KD_U8 ? 1 : (double)images->high;
-    cJSON_Delete(json);
-    if (!text || learnt <= 0 || given <= 0) return 0;
+    if (learnt <= 0 || given <= 0) return 0;
     if (given <= APART * learnt && (learnt <= APART * given || images->dtype != KD_U8)) return 0;
     return kd_fail(err,
                    "%s learnt from %s up to %g, and %s:%s has %s up to %g: other kinds of numbers; "

@@ -21,6 +21,10 @@ struct kd_model {
     struct kd_network *net;
     struct kd_normalize normalize;
     cJSON *metadata; /* flat object of strings */
+    struct {
+        bool bytes;  /* it learnt from bytes, which count as 0 to 1 */
+        double high; /* the largest number that it learnt from; 0: older models do not tell */
+    } pixels;        /* kd.pixels */
     char fingerprint[KD_FINGERPRINT];
 };
 
