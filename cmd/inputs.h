@@ -4,7 +4,7 @@
 #include "program.h"
 
 /* A usage error where --output is a file that an operand or an option names as an input. A folder
- * stands for the model in it, on both sides. */
+ * stands for the model in it where a model is meant; a data source in it is not the model. */
 int inputs_spared(const struct kd_invocation *inv, const struct kd_opt_section *sections,
                   struct kd_err *err);
 #endif

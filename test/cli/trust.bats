@@ -242,4 +242,7 @@ EOF
     # beside it is well
     kd-soften --model T --data idx:set --quiet -o T/soft.safetensors >/dev/null
     kd-train-student --data idx:set --layers 4 -e 1 --teacher T --quiet -o T/student >/dev/null
+    for again in "" --overwrite; do # a folder of data may hold a model too
+        kd-train-teacher --data idx:set --layers 4 -e 1 --quiet $again -o set >/dev/null
+    done
 }
