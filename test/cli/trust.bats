@@ -67,7 +67,7 @@ ends() {
         for command in "kd-eval fifo" "kd-soften --model fifo --data idx:set -o out" \
             "kd-soften --model T --data idx:set -o fifo" "kd-train-teacher fifo" \
             "kd-data inspect tensors:fifo"; do
-            env --default-signal=INT,QUIT $command >/dev/null 2>said &
+            env --default-signal=HUP,INT,QUIT $command >/dev/null 2>said &
             sleep 0.15
             ends $signal $!
             [ "$(wc -l <said)" -le 1 ]
@@ -75,7 +75,7 @@ ends() {
         mkfifo held # somebody has it open and says nothing
         sleep 20 >held &
         holder=$!
-        env --default-signal=INT,QUIT kd-eval - <held >/dev/null 2>said &
+        env --default-signal=HUP,INT,QUIT kd-eval - <held >/dev/null 2>said &
         sleep 0.15
         ends $signal $!
         kill $holder
@@ -88,7 +88,7 @@ ends() {
 
 @test "a lost terminal, a batch limit and a quit end a training as a request does" {
     for signal in HUP XCPU QUIT TERM; do
-        env --default-signal=INT,QUIT kd-train-teacher --data idx:set --layers 64 \
+        env --default-signal=HUP,INT,QUIT kd-train-teacher --data idx:set --layers 64 \
             --epochs 100000 --quiet -o out >/dev/null &
         for _ in $(seq 100); do [ -s out/log.jsonl ] && break; sleep 0.05; done
         ends $signal $!
