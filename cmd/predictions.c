@@ -29,8 +29,9 @@ void class_names_release(struct class_names *names)
 
 const char *class_name(const struct class_names *names, size_t label, char room[24])
 {
-    const cJSON *name = names->list ? cJSON_GetArrayItem(names->list, (int)label) : NULL;
-    if (cJSON_IsString(name)) return name->valuestring;
+    const cJSON *item = names->list ? cJSON_GetArrayItem(names->list, (int)label) : NULL;
+    const char *name = cJSON_GetStringValue(item);
+    if (name) return name;
     snprintf(room, 24, "%zu", label);
     return room;
 }
