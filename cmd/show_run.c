@@ -31,10 +31,12 @@ static const char *state_of(const struct kd_task *task, struct kd_err *err)
 static int add_row(struct kd_table *t, const struct kd_task *task, struct kd_err *err)
 {
     struct kd_evaluations e = {0};
-    struct kd_err none_yet;
     char *path = kd_place_beside(task->model, KD_FILE_EVALUATIONS, err);
     if (!path) return -1;
-    if (kd_path_exists(path)) kd_evaluations_read(path, &e, &none_yet);
+    if (kd_evaluations_read(path, &e, err) < 0) {
+        kd_free(path);
+        return -1;
+    }
     const struct kd_evaluation *best = e.n ? &e.of[e.n - 1] : NULL;
     for (size_t i = 0; i < e.n; i++)
         if (e.of[i].split && strcmp(e.of[i].split, "test") == 0) best = &e.of[i];

@@ -353,9 +353,8 @@ static int list(struct training *w, const struct kd_task *task, struct kd_err *e
     bool ready = kd_task_is_ready(task);
     if (!ready && w->o->ready) return 0;
     if (ready && w->o->update) {
-        int status = train(w, task, true, err);
-        if (status < 0) err->text[0] = 0; /* what cannot be found out now is to be done */
-        if (status == 1) return 0;
+        struct kd_err unknown = {0}; /* what cannot be found out now is to be done */
+        if (train(w, task, true, &unknown) == 1) return 0;
     }
     struct kd_bytes word = {0};
     int status = w->student ? kd_quote(&word, task->job->name, err) : 0;

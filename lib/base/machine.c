@@ -124,9 +124,12 @@ static void mount_limits(struct kd_quota *quota, const char *root, const char *l
     if (strcmp(type, "cgroup2") == 0) {
         if (group_path(path, groups, "")) walk_up(quota, mount, mounted, path);
     } else if (strcmp(type, "cgroup") == 0) {
-        for (char *one = strtok(super, ","); one; one = strtok(NULL, ","))
+        for (char *one = super, *end; *one; one = end) {
+            end = one + strcspn(one, ",");
+            if (*end) *end++ = '\0';
             if ((!strcmp(one, "cpu") || !strcmp(one, "memory")) && group_path(path, groups, one))
                 walk_up(quota, mount, mounted, path);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-/* One job at a time. The caller publishes it by raising `job` (release); workers take their parts,
- * and each lowers `busy` when done. Waiting is first by spinning, since the next job of a training
- * step is microseconds away, then asleep on a condition, since nothing may come for seconds; the
- * caller too, as a worker may have lost its processor to another program. */
+/* One round of work at a time. The caller publishes it by raising `round` (release); workers take
+ * their parts, and each lowers `busy` when done. Waiting is first by spinning, since the next round
+ * of a training step is microseconds away, then asleep on a condition, since nothing may come for
+ * seconds; the caller too, as a worker may have lost its processor to another program. */
 #include "kd/base/pool.h"
 #include "kd/base/machine.h"
 #include "kd/base/mem.h"
@@ -33,7 +33,7 @@ struct kd_pool {
     unsigned threads, parts;
     void (*fn)(void *arg, unsigned part);
     void *arg;
-    atomic_uint job, busy, asleep;
+    atomic_uint round, busy, asleep;
     atomic_bool caller_asleep;
     bool stop;
     int64_t brief;   /* when kd_pool_run_brief last found workers asleep */
@@ -43,20 +43,20 @@ struct kd_pool {
     struct worker worker[MOST_THREADS];
 };
 
-static unsigned wait_for_job(struct kd_pool *pool, unsigned seen)
+static unsigned wait_for_round(struct kd_pool *pool, unsigned seen)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->job, memory_order_acquire) != seen) break;
+        if (atomic_load_explicit(&pool->round, memory_order_acquire) != seen) break;
         RELAX();
     }
-    if (atomic_load_explicit(&pool->job, memory_order_acquire) == seen) {
+    if (atomic_load_explicit(&pool->round, memory_order_acquire) == seen) {
         pthread_mutex_lock(&pool->mutex);
         atomic_fetch_add(&pool->asleep, 1);
-        while (atomic_load(&pool->job) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+        while (atomic_load(&pool->round) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
         atomic_fetch_sub(&pool->asleep, 1);
         pthread_mutex_unlock(&pool->mutex);
     }
-    return atomic_load_explicit(&pool->job, memory_order_acquire);
+    return atomic_load_explicit(&pool->round, memory_order_acquire);
 }
 
 static void do_parts(const struct kd_pool *pool, unsigned thread)
@@ -94,7 +94,7 @@ static void *work(void *arg)
     struct kd_pool *pool = me->pool;
     unsigned seen = 0;
     for (;;) {
-        seen = wait_for_job(pool, seen);
+        seen = wait_for_round(pool, seen);
         if (pool->stop) return NULL;
         do_parts(pool, me->number);
         tell_done(pool);
@@ -104,7 +104,7 @@ static void *work(void *arg)
 static void publish(struct kd_pool *pool)
 {
     atomic_store(&pool->busy, pool->threads - 1);
-    atomic_fetch_add(&pool->job, 1); /* sequentially consistent with the worker's `asleep` */
+    atomic_fetch_add(&pool->round, 1); /* sequentially consistent with the worker's `asleep` */
     if (atomic_load(&pool->asleep)) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->wake);

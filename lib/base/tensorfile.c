@@ -125,23 +125,23 @@ struct kd_tensor *kd_tensorfile_more(struct kd_tensorfile *f, const char *name, 
     return NULL;
 }
 
-int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,
-                      const size_t *shape, const void *data, struct kd_err *err)
+int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, struct kd_array array,
+                      struct kd_err *err)
 {
     size_t count, bytes;
-    if (dims > KD_MAX_DIMS)
-        return kd_fail(err, "tensor %s: %u dimensions, at most %d can be written", name, dims,
+    if (array.dims > KD_MAX_DIMS)
+        return kd_fail(err, "tensor %s: %u dimensions, at most %d can be written", name, array.dims,
                        KD_MAX_DIMS);
-    if (kd_tensor_extent(shape, dims, dtype, &count, &bytes) < 0)
+    if (kd_tensor_extent(array.shape, array.dims, array.dtype, &count, &bytes) < 0)
         return kd_fail(err, "tensor %s: its shape is larger than memory", name);
     if (strcmp(name, "__metadata__") == 0 || kd_tensorfile_find(f, name))
         return kd_fail(err, "tensor %s: a file cannot hold a second one of this name", name);
     struct kd_tensor *t = kd_tensorfile_more(f, name, err);
     if (!t) return -1;
-    t->dtype = dtype;
-    t->dims = dims;
+    t->dtype = array.dtype;
+    t->dims = array.dims;
     t->count = count;
-    if (dims) memcpy(t->shape, shape, dims * sizeof *shape);
-    t->data = (void *)(uintptr_t)data; /* only read, as `borrowed` says */
+    if (array.dims) memcpy(t->shape, array.shape, array.dims * sizeof *array.shape);
+    t->data = (void *)(uintptr_t)array.data; /* only read, as `borrowed` says */
     return 0;
 }

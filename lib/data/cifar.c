@@ -17,21 +17,23 @@ static const struct layout cifar10 = {{"data_batch_1.bin", "data_batch_2.bin", "
 /* the coarse label comes first, the fine one is the class */
 static const struct layout cifar100 = {{"train.bin", NULL}, {"test.bin", NULL}, 1};
 
-int kd_cifar_parse(const void *bytes, size_t size, const char *name, size_t skip, uint32_t classes,
-                   uint8_t *pixels, int32_t *labels, struct kd_err *err)
+int kd_cifar_parse(const struct kd_bytes *file, const char *name, size_t skip,
+                   struct kd_images *out, size_t at, struct kd_err *err)
 {
     const size_t record = skip + 1 + PIXELS;
-    const unsigned char *from = bytes;
-    if (size == 0 || size % record != 0)
+    uint8_t *pixels = (uint8_t *)out->pixels + at * PIXELS;
+    int32_t *labels = out->labels + at;
+    const char *from = file->data;
+    if (file->size == 0 || file->size % record != 0)
         return kd_fail(err,
                        "%s: %zu bytes is no whole number of records of %zu bytes; the file is "
                        "truncated or no CIFAR binary file",
-                       name, size, record);
-    for (size_t i = 0; i < size / record; i++, from += record) {
-        labels[i] = from[skip];
-        if ((uint32_t)labels[i] >= classes)
+                       name, file->size, record);
+    for (size_t i = 0; i < file->size / record; i++, from += record) {
+        labels[i] = (unsigned char)from[skip];
+        if ((uint32_t)labels[i] >= out->classes)
             return kd_fail(err, "%s: label %d at byte %zu is out of range 0 to %u", name, labels[i],
-                           i * record + skip, classes - 1);
+                           i * record + skip, out->classes - 1);
         memcpy(pixels + i * PIXELS, from + skip + 1, PIXELS);
     }
     return 0;
@@ -70,9 +72,7 @@ static int files_read(const struct layout *layout, const struct kd_load *load, c
         status = kd_file_read(paths[f], left + record, &file, err);
         if (status == 0 && file.size / record * record > left)
             status = kd_fail(err, "%s: the file has grown while it was read", paths[f]);
-        if (status == 0)
-            status = kd_cifar_parse(file.data, file.size, paths[f], layout->skip, out->classes,
-                                    (uint8_t *)out->pixels + at * PIXELS, out->labels + at, err);
+        if (status == 0) status = kd_cifar_parse(&file, paths[f], layout->skip, out, at, err);
         at += file.size / record;
         kd_bytes_release(&file);
         kd_progress_tick(load->progress, at, out->n, load->place);

@@ -65,8 +65,8 @@ int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_e
  * `size` compressed bytes can hold. */
 int kd_idx_parse(const void *bytes, size_t size, const char *name, size_t limit,
                  struct kd_tensor *out, struct kd_err *err);
-/* Records of one CIFAR binary file: `skip` bytes, a label byte, 3072 pixels. n records are copied
- * to pixels[n][3072] and labels[n]; labels must be below `classes`. */
-int kd_cifar_parse(const void *bytes, size_t size, const char *name, size_t skip, uint32_t classes,
-                   uint8_t *pixels, int32_t *labels, struct kd_err *err);
+/* Records of one CIFAR binary file, each `skip` bytes, a label byte below out->classes and 3072
+ * pixels: they become pixels and labels of `out` from image `at` on, where there is room. */
+int kd_cifar_parse(const struct kd_bytes *file, const char *name, size_t skip,
+                   struct kd_images *out, size_t at, struct kd_err *err);
 #endif

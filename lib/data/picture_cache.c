@@ -108,8 +108,8 @@ void kd_picture_cache_put(const struct kd_picture_cache *c, const struct kd_imag
     if (kd_tensorfile_init(&f, &err) == 0 &&
         kd_tensorfile_set(&f, "kd.kind", "pictures", &err) == 0 &&
         kd_tensorfile_set(&f, "skipped", skipped, &err) == 0 &&
-        kd_tensorfile_add(&f, "pixels", KD_U8, 4, shape, m->pixels, &err) == 0 &&
-        kd_tensorfile_add(&f, "kept", KD_U32, 1, &n, kept, &err) == 0)
+        kd_tensorfile_add(&f, "pixels", (struct kd_array){KD_U8, 4, shape, m->pixels}, &err) == 0 &&
+        kd_tensorfile_add(&f, "kept", (struct kd_array){KD_U32, 1, &n, kept}, &err) == 0)
         kd_tensorfile_write(c->path, &f, &err); /* without it the next start decodes again */
     kd_tensorfile_release(&f);
 }

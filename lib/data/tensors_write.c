@@ -38,10 +38,12 @@ int kd_images_write_tensors(const struct kd_images *images, const char *path, co
     const size_t shape[4] = {images->n, images->c, images->h, images->w};
     int status = -1;
     if (kd_tensorfile_init(&f, err) < 0 || meta_add(&f, images, command, err) < 0) goto done;
-    if (kd_tensorfile_add(&f, "images", images->dtype, 4, shape, images->pixels, err) < 0)
+    if (kd_tensorfile_add(&f, "images", (struct kd_array){images->dtype, 4, shape, images->pixels},
+                          err) < 0)
         goto done;
     if (images->labels &&
-        kd_tensorfile_add(&f, "labels", KD_I32, 1, shape, images->labels, err) < 0)
+        kd_tensorfile_add(&f, "labels", (struct kd_array){KD_I32, 1, shape, images->labels}, err) <
+            0)
         goto done;
     status = kd_tensorfile_write(path, &f, err);
 done:

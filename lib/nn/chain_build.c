@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_LAYERS = 1000, MOST_IN_ALL = 10000 };
+enum { MOST_LAYERS = 1000, MOST_IN_ALL = 10000, PLACE = 100 };
 
 cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err)
 {
@@ -23,10 +23,18 @@ cJSON *kd_chain_to_json(const struct kd_chain *chain, struct kd_err *err)
     return list;
 }
 
-int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape input,
-                   const char *where, const char *prefix, struct kd_build *build,
-                   struct kd_err *err)
+/* How messages call the chain: "4.body", or "network" for the outermost. */
+static void place(const char *prefix, char where[PLACE])
 {
+    size_t n = strlen(prefix);
+    snprintf(where, PLACE, "%.*s", n ? (int)n - 1 : 7, n ? prefix : "network");
+}
+
+int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape input,
+                   const char *prefix, struct kd_build *build, struct kd_err *err)
+{
+    char where[PLACE];
+    place(prefix, where);
     int n = cJSON_IsArray(layers) ? cJSON_GetArraySize(layers) : 0;
     if (n < 1 || n > MOST_LAYERS)
         return kd_fail_usage(err, "%s: expected a list of 1 to %d layers", where, MOST_LAYERS);

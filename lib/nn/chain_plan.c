@@ -102,9 +102,9 @@ static void plan_values(struct kd_chain *chain, struct planner *p)
 }
 
 /* Stage i reads the gradient of its output while it makes that of its input; where its parameters
- * learn a job later, also while the stage below makes its own. So a gradient must not lie where
- * that of the stage above lies, nor, if that one learns late, where that of the stage below is to
- * go: three places serve, and the third is rarely a large one. */
+ * learn one call of the pool later, also while the stage below makes its own. So a gradient must
+ * not lie where that of the stage above lies, nor, if that one learns late, where that of the stage
+ * below is to go: three places serve, and the third is rarely a large one. */
 enum { PLACES = 3 };
 
 static void place_gradients(struct kd_chain *chain, size_t bytes[PLACES])

@@ -136,8 +136,9 @@ static void forward_chunk(const struct gemm *g, unsigned part, size_t image, siz
     const float *columns = gather(g, part, image, images, group, &ld);
     float *y = c->y + image * g->pixels * c->s.out + first;
     if (c->bias) kd_kernels()->fill_rows(y, c->s.out, rows, g->cout, c->bias + first);
-    kd_gemm_bt(rows, g->cout, g->depth, columns, ld, g->weight + first * g->depth, g->depth,
-               c->bias ? 1.0f : 0.0f, y, c->s.out);
+    kd_gemm_bt((struct kd_mnk){rows, g->cout, g->depth}, (struct kd_rows){columns, ld},
+               (struct kd_rows){g->weight + first * g->depth, g->depth}, c->bias ? 1.0f : 0.0f, y,
+               c->s.out);
 }
 
 static void forward_part(void *arg, unsigned part)
@@ -164,12 +165,14 @@ static void input_chunk(const struct gemm *g, unsigned part, size_t image, size_
     const float *dy = c->dy + image * g->pixels * c->s.out + first;
     float *maps = c->dx + image * c->s.h * c->s.w * c->s.in;
     if (g->direct) {
-        kd_gemm(rows, g->depth, g->cout, dy, c->s.out, g->weight + first * g->depth, g->depth, 0,
-                maps + group * g->cin, c->s.in);
+        kd_gemm((struct kd_mnk){rows, g->depth, g->cout}, (struct kd_rows){dy, c->s.out},
+                (struct kd_rows){g->weight + first * g->depth, g->depth}, 0, maps + group * g->cin,
+                c->s.in);
         return;
     }
-    kd_gemm(rows, g->depth, g->cout, dy, c->s.out, g->weight + first * g->depth, g->depth, 0,
-            columns_of(g, part), g->depth);
+    kd_gemm((struct kd_mnk){rows, g->depth, g->cout}, (struct kd_rows){dy, c->s.out},
+            (struct kd_rows){g->weight + first * g->depth, g->depth}, 0, columns_of(g, part),
+            g->depth);
     if (group == 0) memset(maps, 0, images * c->s.h * c->s.w * c->s.in * sizeof *maps);
     patches(g, columns_of(g, part), maps, images, group, true);
 }
@@ -197,8 +200,9 @@ static void weight_chunk(const struct gemm *g, unsigned part, size_t image, size
     size_t ld, rows = images * g->pixels, first = group * g->cout;
     const float *columns = gather(g, part, image, images, group, &ld);
     const float *dy = c->dy + image * g->pixels * c->s.out + first;
-    kd_gemm_at(g->cout, g->depth, rows, dy, c->s.out, columns, ld, 1,
-               g->partial + (part * c->s.out + first) * g->depth, g->depth);
+    kd_gemm_at((struct kd_mnk){g->cout, g->depth, rows}, (struct kd_rows){dy, c->s.out},
+               (struct kd_rows){columns, ld}, 1, g->partial + (part * c->s.out + first) * g->depth,
+               g->depth);
 }
 
 static void weight_part(void *arg, unsigned part)

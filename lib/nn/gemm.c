@@ -4,25 +4,28 @@
 #include <strings.h>
 #include <sys/mman.h>
 
-void kd_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-             float beta, float *c, size_t ldc)
+void kd_gemm(struct kd_mnk size, struct kd_rows a, struct kd_rows b, float beta, float *c,
+             size_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
-                a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)size.m, (blasint)size.n,
+                (blasint)size.k, 1.0f, a.at, (blasint)a.stride, b.at, (blasint)b.stride, beta, c,
+                (blasint)ldc);
 }
 
-void kd_gemm_bt(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                size_t ldb, float beta, float *c, size_t ldc)
+void kd_gemm_bt(struct kd_mnk size, struct kd_rows a, struct kd_rows b, float beta, float *c,
+                size_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
-                a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)size.m, (blasint)size.n,
+                (blasint)size.k, 1.0f, a.at, (blasint)a.stride, b.at, (blasint)b.stride, beta, c,
+                (blasint)ldc);
 }
 
-void kd_gemm_at(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                size_t ldb, float beta, float *c, size_t ldc)
+void kd_gemm_at(struct kd_mnk size, struct kd_rows a, struct kd_rows b, float beta, float *c,
+                size_t ldc)
 {
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
-                a, (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)size.m, (blasint)size.n,
+                (blasint)size.k, 1.0f, a.at, (blasint)a.stride, b.at, (blasint)b.stride, beta, c,
+                (blasint)ldc);
 }
 
 const char *kd_blas_config(void)

@@ -136,7 +136,8 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
         return;
     }
     if (bias) kd_kernels()->fill_rows(y, out, t.rows, t.cols, bias);
-    kd_gemm_bt(t.rows, t.cols, in, x, in, w, in, bias ? 1.0f : 0.0f, y, out);
+    kd_gemm_bt((struct kd_mnk){t.rows, t.cols, in}, (struct kd_rows){x, in},
+               (struct kd_rows){w, in}, bias ? 1.0f : 0.0f, y, out);
 }
 
 static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -157,7 +158,8 @@ static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct k
                               .c_row = in};
         kd_matmul(&m);
     } else
-        kd_gemm(t.rows, t.cols, out, l->dy, out, w, in, 0.0f, l->dx + t.col0, in);
+        kd_gemm((struct kd_mnk){t.rows, t.cols, out}, (struct kd_rows){l->dy, out},
+                (struct kd_rows){w, in}, 0.0f, l->dx + t.col0, in);
 }
 
 static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -177,7 +179,8 @@ static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, struct k
                               .c_row = in};
         kd_matmul_outer(&m);
     } else if (l->param[0].grad)
-        kd_gemm_at(t.cols, in, t.rows, dy, out, l->x, in, 0.0f, l->param[0].grad + t.col0 * in, in);
+        kd_gemm_at((struct kd_mnk){t.cols, in, t.rows}, (struct kd_rows){dy, out},
+                   (struct kd_rows){l->x, in}, 0.0f, l->param[0].grad + t.col0 * in, in);
     if (l->n_params > 1 && l->param[1].grad)
         kd_kernels()->sum_rows(l->param[1].grad + t.col0, dy, out, t.rows, t.cols);
 }

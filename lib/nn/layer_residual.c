@@ -29,13 +29,12 @@ static const struct kd_option rows[] = {
 static int build_chain(struct kd_layer *l, const cJSON *list, const char *which,
                        struct kd_chain **out, struct kd_build *build, struct kd_err *err)
 {
-    char where[100], prefix[100];
-    snprintf(where, sizeof where, "%s.%s", l->name, which);
+    char prefix[100];
     snprintf(prefix, sizeof prefix, "%s.%s.", l->name, which);
     *out = kd_alloc(1, sizeof **out, "a residual block", err);
     if (!*out) return -1;
     (*out)->inner = true;
-    return kd_chain_build(*out, list, l->in, where, prefix, build, err);
+    return kd_chain_build(*out, list, l->in, prefix, build, err);
 }
 
 static bool same(struct kd_shape a, struct kd_shape b)

@@ -21,9 +21,11 @@ int kd_logits_write(const char *path, const struct kd_answers *answers, const ch
         status =
             kd_tensorfile_set_json(&f, "kd.parents", cJSON_CreateStringArray(&fingerprint, 1), err);
     if (status == 0)
-        status = kd_tensorfile_add(&f, "logits", KD_F32, 2, shape, answers->logits, err);
+        status = kd_tensorfile_add(&f, "logits",
+                                   (struct kd_array){KD_F32, 2, shape, answers->logits}, err);
     if (status == 0 && answers->labels)
-        status = kd_tensorfile_add(&f, "labels", KD_I32, 1, shape, answers->labels, err);
+        status = kd_tensorfile_add(&f, "labels",
+                                   (struct kd_array){KD_I32, 1, shape, answers->labels}, err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
     kd_tensorfile_release(&f);
     return status;

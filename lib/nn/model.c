@@ -216,7 +216,8 @@ int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *no
     if (net->integers) return kd_int_to_file(net->integers, file, err);
     for (unsigned i = 0; i < net->n_params; i++) {
         const struct kd_param *p = net->params[i];
-        if (kd_tensorfile_add(file, p->name, KD_F32, p->dims, p->shape, p->value, err) < 0)
+        if (kd_tensorfile_add(file, p->name, (struct kd_array){KD_F32, p->dims, p->shape, p->value},
+                              err) < 0)
             return -1;
     }
     return 0;

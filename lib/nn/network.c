@@ -86,7 +86,7 @@ static struct kd_network *build_within(const cJSON *layers, struct kd_shape inpu
     net->input = input;
     net->classes = classes;
     struct kd_build build = {.classes = classes};
-    if (kd_chain_build(&net->chain, layers, input, "network", "", &build, err) < 0 ||
+    if (kd_chain_build(&net->chain, layers, input, "", &build, err) < 0 ||
         check_output(net, err) < 0 || lay_parameters(net, most, err) < 0 ||
         describe(net, err) < 0) {
         kd_network_free(net);

@@ -116,11 +116,12 @@ int kd_evaluations_read(const char *path, struct kd_evaluations *out, struct kd_
 {
     struct kd_bytes text = {0};
     *out = (struct kd_evaluations){0};
+    if (!kd_path_exists(path)) return 0;
     int status = kd_file_read(path, kd_read_limit(), &text, err);
     if (status == 0) status = parse(&text, path, out, err);
     kd_bytes_release(&text);
     if (status < 0) kd_evaluations_release(out);
-    return status;
+    return status < 0 ? -1 : 1;
 }
 
 void kd_evaluations_release(struct kd_evaluations *e)
@@ -140,7 +141,7 @@ bool kd_evaluation_is_saved(const char *path, const struct kd_evaluation_wanted 
     struct kd_err ignored;
     struct kd_evaluations there;
     bool found = false;
-    if (!kd_path_exists(path) || kd_evaluations_read(path, &there, &ignored) < 0) return false;
+    if (kd_evaluations_read(path, &there, &ignored) < 1) return false;
     for (size_t i = 0; i < there.n && !found; i++) {
         const struct kd_evaluation *e = &there.of[i];
         found = same_text(e->fingerprint, wanted->fingerprint) &&

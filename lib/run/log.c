@@ -98,11 +98,12 @@ int kd_log_read(const char *path, struct kd_log *log, struct kd_err *err)
 {
     struct kd_bytes text = {0};
     *log = (struct kd_log){0};
+    if (!kd_path_exists(path)) return 0;
     int status = kd_file_read(path, kd_read_limit(), &text, err);
     if (status == 0) status = kd_log_parse(text.data, text.size, path, log, err);
     kd_bytes_release(&text);
     if (status < 0) kd_log_release(log);
-    return status;
+    return status < 0 ? -1 : 1;
 }
 
 void kd_log_release(struct kd_log *log)

@@ -42,7 +42,9 @@ static int write(const char *path, const struct kd_targets *t, const struct kd_i
         status = kd_tensorfile_set_json(&f, "kd.data", kd_images_identity(images, err), err);
     if (status == 0) status = kd_class_names_put(&f, t->class_names, (uint32_t)t->classes, err);
     if (status == 0 && command[0]) status = kd_tensorfile_set(&f, "kd.command", command, err);
-    if (status == 0) status = kd_tensorfile_add(&f, "logits", KD_F32, 2, shape, t->values, err);
+    if (status == 0)
+        status =
+            kd_tensorfile_add(&f, "logits", (struct kd_array){KD_F32, 2, shape, t->values}, err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
     kd_tensorfile_release(&f);
     return status;

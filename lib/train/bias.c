@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check(size_t n, size_t classes, const bool *unseen, struct kd_err *err)
+static int check(struct kd_bias_case on, struct kd_err *err)
 {
     size_t many = 0;
-    for (size_t k = 0; k < classes; k++) many += unseen[k];
-    if (!n) return kd_fail(err, "no image to find a bias by");
-    if (many > 0 && many < classes) return 0;
+    for (size_t k = 0; k < on.classes; k++) many += on.unseen[k];
+    if (!on.n) return kd_fail(err, "no image to find a bias by");
+    if (many > 0 && many < on.classes) return 0;
     return kd_fail_usage(
         err, many ? "all classes are unseen; a bias is found against those that were seen"
                   : "no class is unseen; there is nothing to correct");
@@ -45,10 +45,12 @@ static double bias_between(const double *margin, size_t allowed, double largest)
     return margin[allowed] - rounding;
 }
 
-int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const bool *unseen,
-                        double flips, double *bias, struct kd_err *err)
+int kd_bias_by_transfer(struct kd_bias_case on, double flips, double *bias, struct kd_err *err)
 {
-    if (check(n, classes, unseen, err) < 0) return -1;
+    const float *logits = on.logits;
+    const bool *unseen = on.unseen;
+    size_t n = on.n, classes = on.classes;
+    if (check(on, err) < 0) return -1;
     size_t allowed = (size_t)floor(flips * (double)n);
     if (allowed < 1) allowed = 1;
     if (allowed >= n)
@@ -158,10 +160,12 @@ static bool balance_step(struct balance *f, double *bias, double *next, double *
     return false;
 }
 
-int kd_bias_by_balance(const float *logits, size_t n, size_t classes, const bool *unseen,
-                       double *bias, struct kd_err *err)
+int kd_bias_by_balance(struct kd_bias_case on, double *bias, struct kd_err *err)
 {
-    if (check(n, classes, unseen, err) < 0) return -1;
+    const float *logits = on.logits;
+    const bool *unseen = on.unseen;
+    size_t n = on.n, classes = on.classes;
+    if (check(on, err) < 0) return -1;
     size_t *which = kd_alloc(classes, sizeof *which, "classes", err), m = 0;
     double *room = kd_alloc(classes * (4 + classes), sizeof *room, "biases", err);
     int status = which && room ? 0 : -1;
@@ -224,10 +228,13 @@ static double best_range(const struct turn *turns, size_t n)
     return best;
 }
 
-int kd_bias_by_labels(const float *logits, const int32_t *labels, size_t n, size_t classes,
-                      const bool *unseen, double *bias, struct kd_err *err)
+int kd_bias_by_labels(struct kd_bias_case on, const int32_t *labels, double *bias,
+                      struct kd_err *err)
 {
-    if (check(n, classes, unseen, err) < 0) return -1;
+    const float *logits = on.logits;
+    const bool *unseen = on.unseen;
+    size_t n = on.n, classes = on.classes;
+    if (check(on, err) < 0) return -1;
     struct turn *turns = kd_alloc(n, sizeof *turns, "margins", err);
     size_t many = 0;
     if (!turns) return -1;

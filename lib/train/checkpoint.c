@@ -167,7 +167,7 @@ static int each_tensor(const struct kd_trainer *t,
 static int add_tensor(void *ctx, const char *name, const struct kd_param *p, float *values,
                       struct kd_err *err)
 {
-    return kd_tensorfile_add(ctx, name, KD_F32, p->dims, p->shape, values, err);
+    return kd_tensorfile_add(ctx, name, (struct kd_array){KD_F32, p->dims, p->shape, values}, err);
 }
 
 static int take_tensor(void *ctx, const char *name, const struct kd_param *p, float *values,

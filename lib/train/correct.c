@@ -133,12 +133,14 @@ static int find_bias(struct kd_correction *c, const struct kd_subset *on, struct
     if (status == 0) status = kd_predict(c->model, &view, &how, logits, err);
     for (uint32_t i = 0; status == 0 && i < on->n; i++) labels[i] = kd_subset_label(on, i);
     if (status == 0 && c->config->by == KD_BY_TRANSFER)
-        status = kd_bias_by_transfer(logits, on->n, net->classes, c->unseen, c->config->flips,
-                                     c->bias, err);
+        status = kd_bias_by_transfer((struct kd_bias_case){logits, on->n, net->classes, c->unseen},
+                                     c->config->flips, c->bias, err);
     else if (status == 0 && c->config->by == KD_BY_BALANCED)
-        status = kd_bias_by_balance(logits, on->n, net->classes, c->unseen, c->bias, err);
+        status = kd_bias_by_balance((struct kd_bias_case){logits, on->n, net->classes, c->unseen},
+                                    c->bias, err);
     else if (status == 0)
-        status = kd_bias_by_labels(logits, labels, on->n, net->classes, c->unseen, c->bias, err);
+        status = kd_bias_by_labels((struct kd_bias_case){logits, on->n, net->classes, c->unseen},
+                                   labels, c->bias, err);
     kd_free(logits);
     kd_free(labels);
     return status;

@@ -101,7 +101,8 @@ static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, str
     size_t n = shape[0] * shape[1] * shape[2];
     unsigned dims = what->views ? 3 : 2;
     if (!what->half)
-        return kd_tensorfile_add(f, "logits", KD_F32, dims, shape + 3 - dims, a->logits, err);
+        return kd_tensorfile_add(f, "logits",
+                                 (struct kd_array){KD_F32, dims, shape + 3 - dims, a->logits}, err);
     a->half = kd_alloc(n, sizeof *a->half, "half-precision logits", err);
     if (!a->half) return -1;
     for (size_t i = 0; i < n; i++) {
@@ -110,7 +111,8 @@ static int add_logits(struct kd_tensorfile *f, const struct kd_soften *what, str
             return kd_fail(err, "logit %g does not fit half precision; leave --half out",
                            (double)a->logits[i]);
     }
-    return kd_tensorfile_add(f, "logits", KD_F16, dims, shape + 3 - dims, a->half, err);
+    return kd_tensorfile_add(f, "logits",
+                             (struct kd_array){KD_F16, dims, shape + 3 - dims, a->half}, err);
 }
 
 /* [K][N][C]; of averaged probabilities the teachers are asked anew for each temperature. */
@@ -131,7 +133,8 @@ static int add_probabilities(struct kd_tensorfile *f, const struct asking *q, st
         for (size_t r = 0; !q->teachers->average && r < n; r++)
             kd_softmax(a->logits + r * classes, classes, t->v[i], p + r * classes);
     }
-    return kd_tensorfile_add(f, "probabilities", KD_F32, 3, whole, a->probabilities, err);
+    return kd_tensorfile_add(f, "probabilities",
+                             (struct kd_array){KD_F32, 3, whole, a->probabilities}, err);
 }
 
 static int ask_views(const struct asking *q, size_t views, struct arrays *a, struct kd_err *err)

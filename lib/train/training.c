@@ -289,19 +289,24 @@ static int open_checkpoint(struct session *s, const char **path, struct kd_tenso
                            struct kd_err *err)
 {
     const struct kd_training *t = s->t;
-    struct kd_err second;
+    struct kd_err first, second;
     bool newest = kd_path_exists(t->at.checkpoint), previous = kd_path_exists(t->at.previous);
     if (!newest && !previous) return 0;
     *path = t->at.checkpoint;
-    if (newest && kd_tensorfile_read(*path, NULL, f, err) == 0) return s->newest_ours = true;
-    if (!previous) return -1;
-    *path = t->at.previous;
-    if (kd_tensorfile_read(*path, NULL, f, newest ? &second : err) < 0) return -1;
-    if (newest && t->on_note) {
-        kd_err_context(err, "going on from %s", *path);
-        t->on_note(t->ctx, err->text);
+    if (newest && kd_tensorfile_read(*path, NULL, f, &first) == 0) return s->newest_ours = true;
+    if (!previous) {
+        *err = first;
+        return -1;
     }
-    err->text[0] = '\0';
+    *path = t->at.previous;
+    if (kd_tensorfile_read(*path, NULL, f, &second) < 0) {
+        *err = newest ? first : second;
+        return -1;
+    }
+    if (newest && t->on_note) {
+        kd_err_context(&first, "going on from %s", *path);
+        t->on_note(t->ctx, first.text);
+    }
     return s->previous_ours = true;
 }
 

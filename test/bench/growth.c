@@ -168,7 +168,7 @@ static void draw_sweep(struct kd_canvas *c, const struct sweep *sweep, size_t pl
         kd_canvas_line(c, (double[]){x[i], x[i]}, ends, 2,
                        (struct kd_pen){.ink = MEASURED, .width = 1.5});
         snprintf(tip, sizeof tip, "%s %.0f: %.4g s", sweep->name, at[i], sweep->points[i].seconds);
-        kd_canvas_dot(c, x[i], y[i], 4, 0, (struct kd_pen){.ink = MEASURED}, tip);
+        kd_canvas_dot(c, (struct kd_spot){x[i], y[i], 4, 0}, (struct kd_pen){.ink = MEASURED}, tip);
     }
     kd_canvas_line(c, x, dashed, n, (struct kd_pen){.ink = KD_INK_FAINT, .width = 1.5, .dash = 5});
     kd_canvas_line(c, x, y, n, (struct kd_pen){.ink = MEASURED, .width = 2});

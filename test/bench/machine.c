@@ -23,7 +23,8 @@ static void multiply(void *arg, unsigned part)
     const struct products *p = arg;
     size_t side = p->side, square = side * side;
     float *a = p->matrix + part * 3 * square;
-    kd_gemm(side, side, side, a, side, a + square, side, 0, a + 2 * square, side);
+    kd_gemm((struct kd_mnk){side, side, side}, (struct kd_rows){a, side},
+            (struct kd_rows){a + square, side}, 0, a + 2 * square, side);
 }
 
 static int multiply_all(struct kd_pool *pool, size_t side, unsigned times, double *best,

@@ -13,7 +13,9 @@ static void one(const uint8_t *data, size_t size, size_t skip, uint32_t classes)
     uint8_t *pixels = malloc(n * 3072 + 1);
     int32_t *labels = malloc(n * sizeof *labels + 1);
     if (!pixels || !labels) abort();
-    if (kd_cifar_parse(data, size, "fuzz", skip, classes, pixels, labels, &err) == 0) {
+    const struct kd_bytes file = {.data = (char *)(uintptr_t)data, .size = size};
+    struct kd_images out = {.pixels = pixels, .labels = labels, .classes = classes};
+    if (kd_cifar_parse(&file, "fuzz", skip, &out, 0, &err) == 0) {
         if (n * record != size) abort();
         for (size_t i = 0; i < n; i++) {
             const uint8_t *from = data + i * record + skip;

@@ -80,7 +80,8 @@ static void test_transfer_counts_flips(void **state)
     double bias[C];
     (void)state;
     for (int allowed = 1; allowed < 100; allowed += 13) {
-        assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, (allowed + 0.5) / N, bias, &err),
+        assert_int_equal(kd_bias_by_transfer((struct kd_bias_case){logits, N, C, unseen},
+                                             (allowed + 0.5) / N, bias, &err),
                          0);
         for (size_t k = 0; k < C; k++) assert_true(unseen[k] || bias[k] == 0);
         assert_int_equal(taken_for(N, bias, 2), allowed);
@@ -90,10 +91,13 @@ static void test_transfer_counts_flips(void **state)
     }
     /* Where too many flip already it is left as it is. */
     assert_int_equal(
-        kd_bias_by_transfer(logits, N, C, (const bool[C]){[1] = true}, 0.001, bias, &err), 0);
+        kd_bias_by_transfer((struct kd_bias_case){logits, N, C, (const bool[C]){[1] = true}}, 0.001,
+                            bias, &err),
+        0);
     assert_true(bias[1] == 0 && bias[0] == 0);
     /* Never none: a share too small for one image allows one. */
-    assert_int_equal(kd_bias_by_transfer(logits, N, C, unseen, 0, bias, &err), 0);
+    assert_int_equal(
+        kd_bias_by_transfer((struct kd_bias_case){logits, N, C, unseen}, 0, bias, &err), 0);
     assert_int_equal(taken_in_float(N, bias, 2), 1);
 }
 
@@ -105,11 +109,15 @@ static void test_transfer_of_equal_images(void **state)
     double bias[C];
     (void)state;
     for (int i = 0; i < ALIKE; i++) z[i * C] = i < 5 ? 1 : 3;
-    assert_int_equal(kd_bias_by_transfer(z, ALIKE, C, (const bool[C]){[1] = true}, 0.3, bias, &err),
-                     0);
+    assert_int_equal(
+        kd_bias_by_transfer((struct kd_bias_case){z, ALIKE, C, (const bool[C]){[1] = true}}, 0.3,
+                            bias, &err),
+        0);
     assert_true(bias[1] < 1 && bias[1] > 0.999);
-    assert_int_equal(kd_bias_by_transfer(z, ALIKE, C, (const bool[C]){[1] = true}, 0.5, bias, &err),
-                     0);
+    assert_int_equal(
+        kd_bias_by_transfer((struct kd_bias_case){z, ALIKE, C, (const bool[C]){[1] = true}}, 0.5,
+                            bias, &err),
+        0);
     assert_true(bias[1] < 3 && bias[1] > 2.999);
 }
 
@@ -118,7 +126,8 @@ static void test_transfer_of_several_is_each_by_itself(void **state)
     const bool both[C] = {[2] = true, [4] = true};
     double together[C];
     (void)state;
-    assert_int_equal(kd_bias_by_transfer(logits, N, C, both, 0.01, together, &err), 0);
+    assert_int_equal(
+        kd_bias_by_transfer((struct kd_bias_case){logits, N, C, both}, 0.01, together, &err), 0);
     assert_true(together[4] > together[2]);
     for (size_t k = 2; k <= 4; k += 2) {
         double alone[C] = {0};
@@ -134,7 +143,8 @@ static void test_balance_gives_each_its_share(void **state)
     (void)state;
     for (int s = 0; s < 3; s++) {
         double bias[C], mass[C] = {0};
-        assert_int_equal(kd_bias_by_balance(logits, N, C, sets[s], bias, &err), 0);
+        assert_int_equal(
+            kd_bias_by_balance((struct kd_bias_case){logits, N, C, sets[s]}, bias, &err), 0);
         for (size_t i = 0; i < N; i++) {
             double p[C], sum = 0;
             for (size_t k = 0; k < C; k++) sum += p[k] = exp((double)logits[i * C + k] + bias[k]);
@@ -161,8 +171,10 @@ static void test_balance_comes_from_afar(void **state)
         far[i * C + 1] += 60;
         far[i * C + 2] -= 50;
     }
-    assert_int_equal(kd_bias_by_balance(logits, N, C, unseen, near, &err), 0);
-    if (kd_bias_by_balance(far, N, C, unseen, bias, &err) < 0) fail_msg("%s", err.text);
+    assert_int_equal(kd_bias_by_balance((struct kd_bias_case){logits, N, C, unseen}, near, &err),
+                     0);
+    if (kd_bias_by_balance((struct kd_bias_case){far, N, C, unseen}, bias, &err) < 0)
+        fail_msg("%s", err.text);
     assert_float_equal(bias[1], near[1] - 60, 1e-3);
     assert_float_equal(bias[2], near[2] + 50, 1e-3);
 }
@@ -175,7 +187,8 @@ static void test_labels_have_the_fewest_errors(void **state)
     labels[7] = -1; /* has no say */
     for (int s = 0; s < 2; s++) {
         double bias[C];
-        assert_int_equal(kd_bias_by_labels(logits, labels, N, C, sets[s], bias, &err), 0);
+        assert_int_equal(
+            kd_bias_by_labels((struct kd_bias_case){logits, N, C, sets[s]}, labels, bias, &err), 0);
         double found = bias[4];
         size_t best = errors_with(found, sets[s]);
         for (size_t k = 0; k < C; k++) assert_true(bias[k] == (sets[s][k] ? found : 0));
@@ -195,9 +208,11 @@ static void test_labels_beyond_all_margins(void **state)
     double bias[2];
     (void)state;
     for (size_t n = 1; n <= 3; n++) {
-        assert_int_equal(kd_bias_by_labels(&z[0][0], seen, n, 2, one, bias, &err), 0);
+        assert_int_equal(
+            kd_bias_by_labels((struct kd_bias_case){&z[0][0], n, 2, one}, seen, bias, &err), 0);
         assert_true(bias[1] < 5);
-        assert_int_equal(kd_bias_by_labels(&z[0][0], unseen, n, 2, one, bias, &err), 0);
+        assert_int_equal(
+            kd_bias_by_labels((struct kd_bias_case){&z[0][0], n, 2, one}, unseen, bias, &err), 0);
         assert_true(bias[1] > (double)z[n - 1][0]);
     }
 }
@@ -208,15 +223,19 @@ static void test_refused(void **state)
     int32_t no_labels[1] = {-1};
     double bias[C];
     (void)state;
-    assert_int_equal(kd_bias_by_transfer(logits, N, C, none, 0.1, bias, &err), -1);
+    assert_int_equal(
+        kd_bias_by_transfer((struct kd_bias_case){logits, N, C, none}, 0.1, bias, &err), -1);
     assert_non_null(strstr(err.text, "no class is unseen"));
-    assert_int_equal(kd_bias_by_balance(logits, N, C, all, bias, &err), -1);
+    assert_int_equal(kd_bias_by_balance((struct kd_bias_case){logits, N, C, all}, bias, &err), -1);
     assert_non_null(strstr(err.text, "all classes are unseen"));
-    assert_int_equal(kd_bias_by_labels(logits, labels, 0, C, one, bias, &err), -1);
+    assert_int_equal(
+        kd_bias_by_labels((struct kd_bias_case){logits, 0, C, one}, labels, bias, &err), -1);
     assert_non_null(strstr(err.text, "no image"));
-    assert_int_equal(kd_bias_by_labels(logits, no_labels, 1, C, one, bias, &err), -1);
+    assert_int_equal(
+        kd_bias_by_labels((struct kd_bias_case){logits, 1, C, one}, no_labels, bias, &err), -1);
     assert_non_null(strstr(err.text, "no labelled image"));
-    assert_int_equal(kd_bias_by_transfer(logits, N, C, one, 1, bias, &err), -1);
+    assert_int_equal(kd_bias_by_transfer((struct kd_bias_case){logits, N, C, one}, 1, bias, &err),
+                     -1);
     assert_non_null(strstr(err.text, "all of them"));
 }
 

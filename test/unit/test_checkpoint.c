@@ -508,8 +508,10 @@ static void spoil(const char *state_text, const char *without)
     if (state_text) kd_tensorfile_set(&out, "kd.state", state_text, &err);
     for (size_t i = 0; i < f.n; i++)
         if (!without || strcmp(f.tensors[i].name, without) != 0)
-            kd_tensorfile_add(&out, f.tensors[i].name, f.tensors[i].dtype, f.tensors[i].dims,
-                              f.tensors[i].shape, f.tensors[i].data, &err);
+            kd_tensorfile_add(&out, f.tensors[i].name,
+                              (struct kd_array){f.tensors[i].dtype, f.tensors[i].dims,
+                                                f.tensors[i].shape, f.tensors[i].data},
+                              &err);
     if (kd_tensorfile_write(path, &out, &err) < 0) fail_msg("%s", err.text);
     kd_tensorfile_release(&out);
     kd_tensorfile_release(&f);

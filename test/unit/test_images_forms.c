@@ -22,8 +22,9 @@ static void put_tensors(const char *path, enum kd_dtype dtype, unsigned dims, co
 {
     struct kd_tensorfile f = {0};
     if (kd_tensorfile_init(&f, &err) < 0 ||
-        kd_tensorfile_add(&f, "images", dtype, dims, shape, data, &err) < 0 ||
-        (labels && kd_tensorfile_add(&f, "labels", label_dtype, 1, &n, labels, &err) < 0) ||
+        kd_tensorfile_add(&f, "images", (struct kd_array){dtype, dims, shape, data}, &err) < 0 ||
+        (labels && kd_tensorfile_add(&f, "labels", (struct kd_array){label_dtype, 1, &n, labels},
+                                     &err) < 0) ||
         kd_tensorfile_write(path, &f, &err) < 0)
         fail_msg("%s", err.text);
     kd_tensorfile_release(&f);

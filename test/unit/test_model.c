@@ -127,12 +127,14 @@ static void build_spoilt(struct kd_tensorfile *f, const struct kd_network *net, 
         if (it && how == SHAPE) t.shape[0]--;
         unsigned dims = it && how == FLAT ? 2 : t.dims;
         kd_tensorfile_add(f, it && how == RENAME ? "2.bios" : t.name,
-                          it && how == DTYPE ? KD_I64 : t.dtype, dims,
-                          dims != t.dims ? shape : t.shape,
-                          it && how == DTYPE ? (const void *)whole : t.data, &err);
+                          (struct kd_array){it && how == DTYPE ? KD_I64 : t.dtype, dims,
+                                            dims != t.dims ? shape : t.shape,
+                                            it && how == DTYPE ? (const void *)whole : t.data},
+                          &err);
     }
     static const float more[] = {1};
-    if (how == SURPLUS) kd_tensorfile_add(f, "6.weight", KD_F32, 1, (size_t[]){1}, more, &err);
+    if (how == SURPLUS)
+        kd_tensorfile_add(f, "6.weight", (struct kd_array){KD_F32, 1, (size_t[]){1}, more}, &err);
     kd_tensorfile_release(&all);
 }
 
@@ -160,7 +162,8 @@ static void tensors_that_do_not_fit(void **state)
     struct kd_model m;
     static const float more[] = {1};
     build_spoilt(&f, net, KEEP);
-    kd_tensorfile_add(&f, "kd.state.momentum.1.weight", KD_F32, 1, (size_t[]){1}, more, &err);
+    kd_tensorfile_add(&f, "kd.state.momentum.1.weight",
+                      (struct kd_array){KD_F32, 1, (size_t[]){1}, more}, &err);
     const char *path = finish(&f);
     if (kd_model_read(path, &m, &err) < 0) fail_msg("a checkpoint is a model: %s", err.text);
     kd_model_release(&m);
@@ -224,8 +227,9 @@ static void half_precision(void **state)
     for (size_t i = 0; i < all.n; i++) {
         for (size_t j = 0; j < all.tensors[i].count; j++)
             half[i][j] = kd_float_to_half(((const float *)all.tensors[i].data)[j]);
-        kd_tensorfile_add(&f, all.tensors[i].name, KD_F16, all.tensors[i].dims,
-                          all.tensors[i].shape, half[i], &err);
+        kd_tensorfile_add(
+            &f, all.tensors[i].name,
+            (struct kd_array){KD_F16, all.tensors[i].dims, all.tensors[i].shape, half[i]}, &err);
     }
     kd_tensorfile_release(&all);
     const char *path = finish(&f);

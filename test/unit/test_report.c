@@ -288,10 +288,11 @@ static void a_drawing_as_svg(void **state)
     struct kd_bytes plain = {0}, themed = {0};
     const double x[] = {0, 10, 20, 30}, y[] = {0, NAN, 5, 6};
     kd_canvas_init(&c, 100, 50);
-    kd_canvas_clip(&c, 5, 5, 10, 10);
+    kd_canvas_clip(&c, (struct kd_box){5, 5, 10, 10});
     kd_canvas_line(&c, x, y, 4, (struct kd_pen){.ink = KD_INK_SERIES + 1, .width = 2});
     kd_canvas_text(&c, 3, 4, "<&>", (struct kd_type){.size = 10});
-    kd_canvas_dot(&c, 1, 2, 3, 0, (struct kd_pen){.ink = KD_INK_TEXT, .opacity = -1}, "tip <b>");
+    kd_canvas_dot(&c, (struct kd_spot){1, 2, 3, 0},
+                  (struct kd_pen){.ink = KD_INK_TEXT, .opacity = -1}, "tip <b>");
     assert_int_equal(kd_canvas_svg(&c, false, &plain, &err), 0);
     assert_int_equal(kd_canvas_svg(&c, true, &themed, &err), 0);
     assert_non_null(strstr(plain.data, "d=\"M0.00 0.00M20.00 5.00L30.00 6.00\""));
@@ -314,7 +315,8 @@ static void a_picture_in_a_drawing_keeps_its_pixels(void **state)
     struct kd_bytes png = {0}, svg = {0};
     struct kd_picture back;
     kd_canvas_init(&c, 30, 20);
-    kd_canvas_image(&c, 10, 0, 20, 20, pixels[0][0], 2, 2, "two & two");
+    kd_canvas_image(&c, (struct kd_box){10, 0, 20, 20}, (struct kd_rgb){pixels[0][0], 2, 2},
+                    "two & two");
     assert_int_equal(kd_canvas_svg(&c, true, &svg, &err), 0);
     assert_non_null(strstr(svg.data, "href=\"data:image/png;base64,iVBORw0KGgo"));
     assert_non_null(strstr(svg.data, "<title>two &amp; two</title></image>"));

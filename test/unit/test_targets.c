@@ -286,7 +286,8 @@ static void build(const char *name, const struct made *m, const void *data)
     if (kd_tensorfile_init(&f, &err) < 0) fail_msg("%s", err.text);
     for (unsigned i = 0; i < 8 && m->meta[i]; i += 2)
         assert_int_equal(kd_tensorfile_set(&f, m->meta[i], m->meta[i + 1], &err), 0);
-    if (kd_tensorfile_add(&f, m->tensor, m->dtype, m->dims, m->shape, data, &err) < 0 ||
+    if (kd_tensorfile_add(&f, m->tensor, (struct kd_array){m->dtype, m->dims, m->shape, data},
+                          &err) < 0 ||
         kd_tensorfile_write(in_scratch(name), &f, &err) < 0)
         fail_msg("%s", err.text);
     kd_tensorfile_release(&f);

@@ -250,13 +250,24 @@ static void build(struct kd_tensorfile *f)
 {
     for (unsigned i = 0; i < sizeof sample; i++) sample[i] = (unsigned char)(i * 7 + 1);
     assert_int_equal(kd_tensorfile_init(f, &err), 0);
-    assert_int_equal(kd_tensorfile_add(f, "b.u8", KD_U8, 1, (size_t[]){3}, sample, &err), 0);
-    assert_int_equal(kd_tensorfile_add(f, "a.f32", KD_F32, 2, (size_t[]){3, 5}, sample + 4, &err),
+    assert_int_equal(
+        kd_tensorfile_add(f, "b.u8", (struct kd_array){KD_U8, 1, (size_t[]){3}, sample}, &err), 0);
+    assert_int_equal(kd_tensorfile_add(f, "a.f32",
+                                       (struct kd_array){KD_F32, 2, (size_t[]){3, 5}, sample + 4},
+                                       &err),
                      0);
-    assert_int_equal(kd_tensorfile_add(f, "z.i64", KD_I64, 1, (size_t[]){3}, sample + 64, &err), 0);
-    assert_int_equal(kd_tensorfile_add(f, "c.f16", KD_F16, 1, (size_t[]){5}, sample + 96, &err), 0);
-    assert_int_equal(kd_tensorfile_add(f, "d.i32", KD_I32, 0, NULL, sample + 108, &err), 0);
-    assert_int_equal(kd_tensorfile_add(f, "", KD_F32, 3, (size_t[]){2, 0, 3}, NULL, &err), 0);
+    assert_int_equal(kd_tensorfile_add(f, "z.i64",
+                                       (struct kd_array){KD_I64, 1, (size_t[]){3}, sample + 64},
+                                       &err),
+                     0);
+    assert_int_equal(kd_tensorfile_add(f, "c.f16",
+                                       (struct kd_array){KD_F16, 1, (size_t[]){5}, sample + 96},
+                                       &err),
+                     0);
+    assert_int_equal(
+        kd_tensorfile_add(f, "d.i32", (struct kd_array){KD_I32, 0, NULL, sample + 108}, &err), 0);
+    assert_int_equal(
+        kd_tensorfile_add(f, "", (struct kd_array){KD_F32, 3, (size_t[]){2, 0, 3}, NULL}, &err), 0);
     assert_int_equal(kd_tensorfile_set(f, "kd.kind", "model", &err), 0);
     assert_int_equal(kd_tensorfile_set(f, "a.text", "with \"quotes\" and\nlines", &err), 0);
 }
@@ -307,7 +318,7 @@ static void order_of_making_does_not_matter(void **state)
         assert_int_equal(kd_tensorfile_init(&f, &err), 0);
         for (int i = 0; i < 3; i++) {
             const char *name = names[3 * k + i];
-            kd_tensorfile_add(&f, name, KD_U8, 1, (size_t[]){1}, name, &err);
+            kd_tensorfile_add(&f, name, (struct kd_array){KD_U8, 1, (size_t[]){1}, name}, &err);
             kd_tensorfile_set(&f, name, name, &err);
         }
         assert_int_equal(kd_tensorfile_write(in_scratch("f"), &f, &err), 0);
@@ -349,11 +360,17 @@ static void impossible_tensors_are_not_added(void **state)
     struct kd_tensorfile f;
     assert_int_equal(kd_tensorfile_init(&f, &err), 0);
     size_t nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, huge[2] = {SIZE_MAX, 2};
-    assert_int_equal(kd_tensorfile_add(&f, "a", KD_F32, 9, nine, sample, &err), -1);
-    assert_int_equal(kd_tensorfile_add(&f, "a", KD_F32, 2, huge, sample, &err), -1);
-    assert_int_equal(kd_tensorfile_add(&f, "__metadata__", KD_F32, 1, nine, sample, &err), -1);
-    assert_int_equal(kd_tensorfile_add(&f, "a", KD_F32, 1, nine, sample, &err), 0);
-    assert_int_equal(kd_tensorfile_add(&f, "a", KD_F32, 1, nine, sample, &err), -1);
+    assert_int_equal(kd_tensorfile_add(&f, "a", (struct kd_array){KD_F32, 9, nine, sample}, &err),
+                     -1);
+    assert_int_equal(kd_tensorfile_add(&f, "a", (struct kd_array){KD_F32, 2, huge, sample}, &err),
+                     -1);
+    assert_int_equal(
+        kd_tensorfile_add(&f, "__metadata__", (struct kd_array){KD_F32, 1, nine, sample}, &err),
+        -1);
+    assert_int_equal(kd_tensorfile_add(&f, "a", (struct kd_array){KD_F32, 1, nine, sample}, &err),
+                     0);
+    assert_int_equal(kd_tensorfile_add(&f, "a", (struct kd_array){KD_F32, 1, nine, sample}, &err),
+                     -1);
     assert_int_equal(f.n, 1);
     kd_tensorfile_release(&f);
 }

@@ -40,8 +40,11 @@ static int write_tensors(const char *path, struct kd_err *err)
 {
     struct kd_tensorfile f;
     int status = kd_tensorfile_init(&f, err);
-    if (status == 0) status = kd_tensorfile_add(&f, "w", KD_F32, 2, (size_t[]){2, 3}, weights, err);
-    if (status == 0) status = kd_tensorfile_add(&f, "b", KD_U8, 1, (size_t[]){3}, "abc", err);
+    if (status == 0)
+        status = kd_tensorfile_add(&f, "w", (struct kd_array){KD_F32, 2, (size_t[]){2, 3}, weights},
+                                   err);
+    if (status == 0)
+        status = kd_tensorfile_add(&f, "b", (struct kd_array){KD_U8, 1, (size_t[]){3}, "abc"}, err);
     if (status == 0) status = kd_tensorfile_set(&f, "kd.kind", "model", err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
     kd_tensorfile_release(&f);

@@ -1,8 +1,8 @@
-/* Persistent worker threads that share out the parts of a job.
+/* Persistent worker threads that share out the parts of some work.
  *
- * A job is cut into `parts` by its size alone, never by the number of threads, so that results do
+ * Work is cut into `parts` by its size alone, never by the number of threads, so that results do
  * not depend on it. Part p runs on thread p mod threads; the caller is thread 0. kd_pool_run
- * returns when all parts are done. Workers spin briefly for the next job and then sleep.
+ * returns when all parts are done. Workers spin briefly for the next work and then sleep.
  */
 #ifndef KD_BASE_POOL_H
 #define KD_BASE_POOL_H

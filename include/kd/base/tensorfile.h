@@ -79,10 +79,18 @@ int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
 const struct kd_tensor *kd_tensorfile_find(const struct kd_tensorfile *f, const char *name);
 const char *kd_tensorfile_meta(const struct kd_tensorfile *f, const char *key); /* or NULL */
 
+/* What a tensor to write is made of. */
+struct kd_array {
+    enum kd_dtype dtype;
+    unsigned dims;
+    const size_t *shape; /* [dims] */
+    const void *data;    /* row-major */
+};
+
 /* Building a file to write: init, then add (the data is borrowed: it must live until the write). */
 int kd_tensorfile_init(struct kd_tensorfile *f, struct kd_err *err);
-int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, enum kd_dtype dtype, unsigned dims,
-                      const size_t *shape, const void *data, struct kd_err *err);
+int kd_tensorfile_add(struct kd_tensorfile *f, const char *name, struct kd_array array,
+                      struct kd_err *err);
 int kd_tensorfile_set(struct kd_tensorfile *f, const char *key, const char *text,
                       struct kd_err *err);
 /* The text of a value that was just made, and is deleted; NULL: making it failed. */

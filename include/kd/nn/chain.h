@@ -33,11 +33,9 @@ struct kd_chain {
     struct kd_slab memory; /* activations, gradients, scratch */
 };
 
-/* `where` is put before a layer's place in messages ("network", "4.body"); `prefix` before its name
- * ("", "4.body."). */
+/* `prefix` is put before a layer's name: "" or "4.body.". */
 int kd_chain_build(struct kd_chain *chain, const cJSON *layers, struct kd_shape input,
-                   const char *where, const char *prefix, struct kd_build *build,
-                   struct kd_err *err);
+                   const char *prefix, struct kd_build *build, struct kd_err *err);
 void kd_chain_release(struct kd_chain *chain);
 /* Calls visit for each layer, the inside of residual blocks before what follows them. */
 void kd_chain_each(const struct kd_chain *chain, void (*visit)(void *ctx, struct kd_layer *l),

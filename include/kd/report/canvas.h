@@ -38,6 +38,18 @@ struct kd_type {
     bool on_heat;        /* never turned light by a dark page */
 };
 
+struct kd_box {
+    double x, y, width, height;
+};
+struct kd_spot {
+    double x, y, radius;
+    int shape; /* 0 disc, 1 square, 2 diamond, 3 triangle */
+};
+struct kd_rgb {
+    const uint8_t *pixels; /* [h][w][3] red green blue */
+    uint32_t h, w;
+};
+
 struct kd_canvas {
     double width, height;
     const char *origin;    /* where the drawing comes from, written into every form of it; borrowed;
@@ -52,24 +64,21 @@ struct kd_canvas {
 void kd_canvas_init(struct kd_canvas *c, double width, double height);
 void kd_canvas_release(struct kd_canvas *c);
 /* Marks until the next call are cut at this rectangle; all zero: no cutting. */
-void kd_canvas_clip(struct kd_canvas *c, double x, double y, double width, double height);
+void kd_canvas_clip(struct kd_canvas *c, struct kd_box box);
 /* Lines and outlines of n points; a line is broken where a point is not finite. */
 void kd_canvas_line(struct kd_canvas *c, const double *x, const double *y, size_t n,
                     struct kd_pen pen);
 void kd_canvas_area(struct kd_canvas *c, const double *x, const double *y, size_t n,
                     struct kd_pen pen);
 /* tip (NULL: none) is shown by a page when the pointer rests on the mark. */
-void kd_canvas_rect(struct kd_canvas *c, double x, double y, double width, double height,
-                    struct kd_pen pen, const char *tip);
-/* shape: 0 disc, 1 square, 2 diamond, 3 triangle. pen.width 0: filled, else outlined. opacity below
+void kd_canvas_rect(struct kd_canvas *c, struct kd_box box, struct kd_pen pen, const char *tip);
+/* pen.width 0: filled, else outlined. opacity below
  * 0: invisible, for tips alone. */
-void kd_canvas_dot(struct kd_canvas *c, double x, double y, double radius, int shape,
-                   struct kd_pen pen, const char *tip);
+void kd_canvas_dot(struct kd_canvas *c, struct kd_spot spot, struct kd_pen pen, const char *tip);
 void kd_canvas_text(struct kd_canvas *c, double x, double y, const char *text, struct kd_type type);
-/* A picture of h x w pixels, [h][w][3] red green blue (copied), stretched over a rectangle without
- * smoothing. */
-void kd_canvas_image(struct kd_canvas *c, double x, double y, double width, double height,
-                     const uint8_t *pixels, uint32_t h, uint32_t w, const char *tip);
+/* A picture (copied), stretched over a box without smoothing. */
+void kd_canvas_image(struct kd_canvas *c, struct kd_box box, struct kd_rgb picture,
+                     const char *tip);
 /* Width that text takes, an estimate that holds for common sans-serif faces. */
 double kd_type_width(const char *text, double size);
 

@@ -31,8 +31,8 @@ struct kd_evaluations {
     size_t n, room;
     char problem[256]; /* about the first line that is none, or "" */
 };
-/* -1: the file cannot be read. Lines that are no evaluation are passed over, and said in
- * `problem`. A file of one indented object is as good as one line an object. */
+/* 1: read, 0: there is no such file, -1: it cannot be read. Lines that are no evaluation are passed
+ * over, and said in `problem`. A file of one indented object is as good as one line an object. */
 int kd_evaluations_read(const char *path, struct kd_evaluations *out, struct kd_err *err);
 void kd_evaluations_release(struct kd_evaluations *e);
 

@@ -31,6 +31,7 @@ struct kd_log {
                           none */
     char problem[256]; /* about the first bad line, or "" */
 };
+/* 1: read, 0: there is none, -1: it cannot be read. */
 int kd_log_read(const char *path, struct kd_log *log, struct kd_err *err);
 int kd_log_parse(const char *text, size_t size, const char *name, struct kd_log *log,
                  struct kd_err *err);

@@ -5,8 +5,8 @@
  * paper tunes that number on the test set. Here are three ways to find it; the first two see no
  * label.
  *
- * All take logits [n][classes] of a student and unseen [classes], at least one true and one false,
- * and write bias [classes]: 0 for the classes that were seen. */
+ * At least one class is unseen, and one is not. bias [classes] is written: 0 for the classes that
+ * were seen. */
 #ifndef KD_TRAIN_BIAS_H
 #define KD_TRAIN_BIAS_H
 #include "kd/base/err.h"
@@ -14,21 +14,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct kd_bias_case {
+    const float *logits; /* [n][classes] of the student */
+    size_t n, classes;
+    const bool *unseen; /* [classes] */
+};
+
 /* From the transfer images alone, none of which is of an unseen class: the largest bias of each
  * class k at which no more than floor(flips n) of them, or one, are taken for k rather than for a
  * seen class; 0 where more are already. That is a share of false alarms, as for a detector of which
  * only the background is known. */
-int kd_bias_by_transfer(const float *logits, size_t n, size_t classes, const bool *unseen,
-                        double flips, double *bias, struct kd_err *err);
+int kd_bias_by_transfer(struct kd_bias_case on, double flips, double *bias, struct kd_err *err);
 /* From unlabelled images of all classes, known to be equally frequent: the biases at which the mean
  * of softmax(z + b) over the images is 1 / classes for each unseen class. They minimize the convex
  * function mean logsumexp(z + b) - sum b_k / classes; Newton's method, with steps cut to where it
  * falls. */
-int kd_bias_by_balance(const float *logits, size_t n, size_t classes, const bool *unseen,
-                       double *bias, struct kd_err *err);
+int kd_bias_by_balance(struct kd_bias_case on, double *bias, struct kd_err *err);
 /* From labels, as the paper has it: the one number, added to all unseen classes, that makes the
  * fewest errors; of several ranges of it that do the widest, in its middle. labels [n], -1: not
  * counted. For comparison: measured on the same images it flatters. */
-int kd_bias_by_labels(const float *logits, const int32_t *labels, size_t n, size_t classes,
-                      const bool *unseen, double *bias, struct kd_err *err);
+int kd_bias_by_labels(struct kd_bias_case on, const int32_t *labels, double *bias,
+                      struct kd_err *err);
 #endif

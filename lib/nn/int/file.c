@@ -87,7 +87,8 @@ static int write_array(const struct array *a, struct kd_tensorfile *file, struct
         kd_free(a->keeper->stored);
         data = a->keeper->stored = copy;
     }
-    return kd_tensorfile_add(file, a->name, a->dtype, a->dims, a->shape, data, err);
+    return kd_tensorfile_add(file, a->name, (struct kd_array){a->dtype, a->dims, a->shape, data},
+                             err);
 }
 
 static cJSON *tensor_to_json(const struct kd_int_tensor *t, struct kd_err *err)

@@ -94,8 +94,8 @@ static void conv_group(const struct kd_op *op, const float *x, const float *w, c
     }
     for (size_t p = 0; p < pixels; p++)
         memcpy(y + p * op->to.c + group * cout, bias + group * cout, cout * sizeof *y);
-    kd_gemm_bt(pixels, cout, depth, a, depth, w + group * cout * depth, depth, 1, y + group * cout,
-               op->to.c);
+    kd_gemm_bt((struct kd_mnk){pixels, cout, depth}, (struct kd_rows){a, depth},
+               (struct kd_rows){w + group * cout * depth, depth}, 1, y + group * cout, op->to.c);
 }
 
 static void depthwise(const struct kd_op *op, const float *x, const float *w, const float *bias,

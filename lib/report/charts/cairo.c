@@ -73,7 +73,7 @@ static void draw_dot(cairo_t *cr, const struct kd_mark *m)
     double corner[8];
     if (m->shape == 0) {
         cairo_new_sub_path(cr);
-        cairo_arc(cr, m->box[0], m->box[1], m->box[2], 0, 2 * 3.14159265358979);
+        cairo_arc(cr, m->box.x, m->box.y, m->box.width, 0, 2 * 3.14159265358979);
     } else {
         int n = kd_dot_corners(m, corner);
         for (int i = 0; i < n; i++) cairo_line_to(cr, corner[2 * i], corner[2 * i + 1]);
@@ -92,7 +92,7 @@ static void draw_text(cairo_t *cr, const struct kd_canvas *c, const struct kd_ma
                            m->type.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(cr, m->type.size);
     cairo_text_extents(cr, text, &extents);
-    cairo_translate(cr, m->box[0], m->box[1]);
+    cairo_translate(cr, m->box.x, m->box.y);
     if (m->type.upward) cairo_rotate(cr, -1.5707963267949);
     cairo_move_to(cr, -m->type.anchor * extents.x_advance, 0);
     set_ink(cr, m->type.ink, 1);
@@ -114,8 +114,8 @@ static void draw_image(cairo_t *cr, const struct kd_canvas *c, const struct kd_m
         }
     cairo_surface_mark_dirty(s);
     cairo_save(cr);
-    cairo_translate(cr, m->box[0], m->box[1]);
-    cairo_scale(cr, m->box[2] / m->w, m->box[3] / m->h);
+    cairo_translate(cr, m->box.x, m->box.y);
+    cairo_scale(cr, m->box.width / m->w, m->box.height / m->h);
     cairo_set_source_surface(cr, s, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_NEAREST);
     cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD);
@@ -133,8 +133,8 @@ static void draw(cairo_t *cr, const struct kd_canvas *c)
         switch (m->kind) {
         case KD_MARK_CLIP:
             cairo_reset_clip(cr);
-            if (m->box[2] <= 0) break;
-            cairo_rectangle(cr, m->box[0], m->box[1], m->box[2], m->box[3]);
+            if (m->box.width <= 0) break;
+            cairo_rectangle(cr, m->box.x, m->box.y, m->box.width, m->box.height);
             cairo_clip(cr);
             break;
         case KD_MARK_LINE:
@@ -142,7 +142,7 @@ static void draw(cairo_t *cr, const struct kd_canvas *c)
             draw_points(cr, c, m);
             break;
         case KD_MARK_RECT:
-            cairo_rectangle(cr, m->box[0], m->box[1], m->box[2], m->box[3]);
+            cairo_rectangle(cr, m->box.x, m->box.y, m->box.width, m->box.height);
             paint(cr, &m->pen, m->pen.width <= 0);
             break;
         case KD_MARK_DOT:

@@ -53,11 +53,10 @@ static void add_points(struct kd_canvas *c, enum kd_mark_kind kind, const double
     }
 }
 
-void kd_canvas_clip(struct kd_canvas *c, double x, double y, double width, double height)
+void kd_canvas_clip(struct kd_canvas *c, struct kd_box box)
 {
     struct kd_mark *m = add(c, KD_MARK_CLIP, (struct kd_pen){0});
-    const double box[4] = {x, y, width, height};
-    if (m) memcpy(m->box, box, sizeof box);
+    if (m) m->box = box;
 }
 
 void kd_canvas_line(struct kd_canvas *c, const double *x, const double *y, size_t n,
@@ -72,37 +71,32 @@ void kd_canvas_area(struct kd_canvas *c, const double *x, const double *y, size_
     add_points(c, KD_MARK_AREA, x, y, n, pen);
 }
 
-void kd_canvas_rect(struct kd_canvas *c, double x, double y, double width, double height,
-                    struct kd_pen pen, const char *tip)
+void kd_canvas_rect(struct kd_canvas *c, struct kd_box box, struct kd_pen pen, const char *tip)
 {
     struct kd_mark *m = add(c, KD_MARK_RECT, pen);
-    const double box[4] = {x, y, width, height};
-    if (m) memcpy(m->box, box, sizeof box);
+    if (m) m->box = box;
     attach(c, m, tip);
 }
 
-void kd_canvas_image(struct kd_canvas *c, double x, double y, double width, double height,
-                     const uint8_t *pixels, uint32_t h, uint32_t w, const char *tip)
+void kd_canvas_image(struct kd_canvas *c, struct kd_box box, struct kd_rgb picture, const char *tip)
 {
     struct kd_mark *m = add(c, KD_MARK_IMAGE, (struct kd_pen){0});
-    const double box[4] = {x, y, width, height};
     if (!m) return;
-    memcpy(m->box, box, sizeof box);
+    m->box = box;
     m->at = c->pixels.size;
-    m->w = w;
-    m->h = h;
-    if (kd_bytes_add(&c->pixels, pixels, (size_t)3 * w * h, &c->err) < 0) c->failed = true;
+    m->w = picture.w;
+    m->h = picture.h;
+    if (kd_bytes_add(&c->pixels, picture.pixels, (size_t)3 * picture.w * picture.h, &c->err) < 0)
+        c->failed = true;
     attach(c, m, tip);
 }
 
-void kd_canvas_dot(struct kd_canvas *c, double x, double y, double radius, int shape,
-                   struct kd_pen pen, const char *tip)
+void kd_canvas_dot(struct kd_canvas *c, struct kd_spot spot, struct kd_pen pen, const char *tip)
 {
     struct kd_mark *m = add(c, KD_MARK_DOT, pen);
-    const double box[4] = {x, y, radius, 0};
     if (!m) return;
-    memcpy(m->box, box, sizeof box);
-    m->shape = shape;
+    m->box = (struct kd_box){spot.x, spot.y, spot.radius, 0};
+    m->shape = spot.shape;
     attach(c, m, tip);
 }
 
@@ -110,8 +104,8 @@ void kd_canvas_text(struct kd_canvas *c, double x, double y, const char *text, s
 {
     struct kd_mark *m = add(c, KD_MARK_TEXT, (struct kd_pen){0});
     if (!m) return;
-    m->box[0] = x;
-    m->box[1] = y;
+    m->box.x = x;
+    m->box.y = y;
     m->type = type;
     if (m->type.ink == KD_INK_PAPER && !type.on_heat) m->type.ink = KD_INK_TEXT;
     attach(c, m, text);
@@ -152,7 +146,8 @@ int kd_dot_corners(const struct kd_mark *m, double out[8])
                                          {0, -1.25, 1.25, 0, 0, 1.25, -1.25, 0},
                                          {0, -1.2, 1.1, .85, -1.1, .85, 0, 0}};
     int shape = m->shape >= 1 && m->shape <= 3 ? m->shape - 1 : 0, n = shape == 2 ? 3 : 4;
-    for (int i = 0; i < 2 * n; i++) out[i] = m->box[i % 2] + m->box[2] * corners[shape][i];
+    for (int i = 0; i < 2 * n; i++)
+        out[i] = (i % 2 ? m->box.y : m->box.x) + m->box.width * corners[shape][i];
     return n;
 }
 

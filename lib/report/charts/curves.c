@@ -232,7 +232,7 @@ static int draw_curve(const struct kd_panel *p, const struct curve *c, struct kd
                  p->ay.form == KD_AXIS_PERCENT ? " %" : "");
         bool alone = c->n == 1;
         struct kd_pen dot = {.ink = pen.ink, .opacity = alone ? 1 : -1};
-        if (alone || c->n <= 200) kd_canvas_dot(p->c, x[i], y[i], 4, 0, dot, tip);
+        if (alone || c->n <= 200) kd_canvas_dot(p->c, (struct kd_spot){x[i], y[i], 4, 0}, dot, tip);
     }
     kd_free(x);
     return 0;
@@ -261,7 +261,7 @@ static int draw_row(const struct figure *f, bool accuracy, struct kd_panel base,
             if (draw_curve(&p, &f->curves[accuracy][v][i], f->pens[i],
                            f->report->results[f->entries[i]->first].name, err) < 0)
                 return -1;
-        kd_canvas_clip(p.c, 0, 0, 0, 0);
+        kd_canvas_clip(p.c, (struct kd_box){0});
         at++;
     }
     return 0;

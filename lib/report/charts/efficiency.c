@@ -75,7 +75,7 @@ static void draw_spot(const struct kd_panel *p, const struct kd_report *report,
     }
     snprintf(tip, sizeof tip, "%.200s: %.2f %%, %zu seed%s", name_of(report, s), 100 * s->y.mean,
              s->y.n, s->y.n == 1 ? "" : "s");
-    kd_canvas_dot(p->c, x, y, 5, shape, (struct kd_pen){.ink = ink}, tip);
+    kd_canvas_dot(p->c, (struct kd_spot){x, y, 5, shape}, (struct kd_pen){.ink = ink}, tip);
 }
 
 /* What the bars are, where there are any; y: of the text. */

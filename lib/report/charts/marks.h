@@ -14,10 +14,10 @@ enum kd_mark_kind {
 };
 struct kd_mark {
     enum kd_mark_kind kind;
-    size_t at, n;  /* LINE, AREA: n points x, y from number `at` of points */
-    uint32_t w, h; /* IMAGE: pixels; `at` is their offset in c->pixels */
-    double box[4]; /* RECT, CLIP, IMAGE: x, y, width, height; DOT: x, y, radius; TEXT: x, y */
-    int shape;     /* DOT */
+    size_t at, n;      /* LINE, AREA: n points x, y from number `at` of points */
+    uint32_t w, h;     /* IMAGE: pixels; `at` is their offset in c->pixels */
+    struct kd_box box; /* of a DOT the width is the radius; of a TEXT x and y alone count */
+    int shape;         /* DOT */
     struct kd_pen pen;
     struct kd_type type;
     size_t text; /* offset into texts + 1; 0: none */

@@ -72,7 +72,8 @@ static void cell(struct kd_canvas *c, double x, double y, double w, double h, do
                  const char *text, const char *tip)
 {
     int heat = (int)(fmin(1, fmax(0, share)) * 255);
-    kd_canvas_rect(c, x, y, w - 1, h - 1, (struct kd_pen){.ink = KD_INK_HEAT + heat}, tip);
+    kd_canvas_rect(c, (struct kd_box){x, y, w - 1, h - 1},
+                   (struct kd_pen){.ink = KD_INK_HEAT + heat}, tip);
     double size = fmin(KD_TEXT_SIZE, 0.42 * h);
     if (text[0] && kd_type_width(text, size) < w - 4)
         kd_canvas_text(c, x + w / 2, y + h / 2 + 0.36 * size, text,
@@ -190,8 +191,10 @@ static void draw_confusion(struct kd_canvas *c, const struct confusion *m, doubl
             snprintf(tip, sizeof tip, "class %zu%s taken for %zu: %.*f", i,
                      m->unseen[i] ? ", never seen," : "", k, digits, v);
             if (i == k) { /* right answers would drown the errors */
-                kd_canvas_rect(c, left + size * (double)k, top + size * (double)i, size - 1,
-                               size - 1, (struct kd_pen){.ink = KD_INK_GRID}, tip);
+                kd_canvas_rect(c,
+                               (struct kd_box){left + size * (double)k, top + size * (double)i,
+                                               size - 1, size - 1},
+                               (struct kd_pen){.ink = KD_INK_GRID}, tip);
                 if (kd_type_width(text, label.size) < size - 3)
                     kd_canvas_text(c, left + size * ((double)k + 0.5),
                                    top + size * ((double)i + 0.5) + 0.36 * label.size, text,
@@ -331,7 +334,8 @@ static int draw_reliability(const struct kd_report *report, size_t run, struct k
         snprintf(text, sizeof text, "%.0f images, confidence %.1f %%, accuracy %.1f %%", bin[0],
                  100 * bin[1], 100 * bin[2]);
         double top = kd_panel_y(&p, bin[2]);
-        kd_canvas_rect(p.c, p.x + step * (double)i + 1, top, step - 2, p.y + p.h - top,
+        kd_canvas_rect(p.c,
+                       (struct kd_box){p.x + step * (double)i + 1, top, step - 2, p.y + p.h - top},
                        (struct kd_pen){.ink = KD_INK_SERIES + 1, .opacity = 0.75}, text);
     }
     kd_canvas_line(p.c, x, y, 2, (struct kd_pen){.ink = KD_INK_SERIES, .width = 1.5, .dash = 5});

@@ -117,7 +117,7 @@ double kd_panel_y(const struct kd_panel *p, double v)
 
 void kd_panel_clip(const struct kd_panel *p)
 {
-    kd_canvas_clip(p->c, p->x, p->y, p->w, p->h);
+    kd_canvas_clip(p->c, (struct kd_box){p->x, p->y, p->w, p->h});
 }
 
 static void straight(struct kd_canvas *c, double x0, double y0, double x1, double y1, int ink)
@@ -237,7 +237,8 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
         if (items[i].shape < 0)
             kd_canvas_line(c, xs, ys, 2, items[i].pen);
         else
-            kd_canvas_dot(c, at + sample / 2, line, 5, items[i].shape, items[i].pen, NULL);
+            kd_canvas_dot(c, (struct kd_spot){at + sample / 2, line, 5, items[i].shape},
+                          items[i].pen, NULL);
         kd_canvas_text(c, at + sample + gap, line + 4.2, label,
                        (struct kd_type){.size = KD_TEXT_SIZE});
     }

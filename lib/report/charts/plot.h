@@ -37,7 +37,7 @@ double kd_panel_dodge(size_t k, size_t n);
 double kd_panel_y(const struct kd_panel *p, double v);
 /* Grid, frame, tick labels, titles. */
 void kd_panel_frame(const struct kd_panel *p, const struct kd_panel_words *words);
-/* Cut what follows at the panel; kd_canvas_clip(c, 0, 0, 0, 0) ends it. */
+/* Cut what follows at the panel; kd_canvas_clip(c, (struct kd_box){0}) ends it. */
 void kd_panel_clip(const struct kd_panel *p);
 
 struct kd_legend_item {

@@ -55,13 +55,14 @@ static void draw_row(const struct ranking *of, const struct kd_entry *e, double 
         snprintf(tip, sizeof tip, "%.200s, seed %.0f: %.2f %%", r->name,
                  report->results[e->first + i].seed, 100 * v);
         if (isfinite(v))
-            kd_canvas_dot(p->c, place(of, v), y, 2.5, 0,
+            kd_canvas_dot(p->c, (struct kd_spot){place(of, v), y, 2.5, 0},
                           (struct kd_pen){.ink = ink, .opacity = 0.45}, tip);
     }
     double x[2] = {place(of, s.mean - s.sd), place(of, s.mean + s.sd)}, both[2] = {y, y};
     if (s.sd > 0) kd_canvas_line(p->c, x, both, 2, (struct kd_pen){.ink = ink, .width = 1.6});
     snprintf(tip, sizeof tip, "%.200s: %.2f %%, sd %.2f", r->name, 100 * s.mean, 100 * s.sd);
-    kd_canvas_dot(p->c, place(of, s.mean), y, 4.5, 2, (struct kd_pen){.ink = ink}, tip);
+    kd_canvas_dot(p->c, (struct kd_spot){place(of, s.mean), y, 4.5, 2}, (struct kd_pen){.ink = ink},
+                  tip);
 }
 
 static bool rows_axis(struct ranking *r, const struct kd_entry *const *rows, size_t n)
@@ -196,7 +197,8 @@ static void draw_share(const struct kd_report *report, const struct kd_panel *p,
     snprintf(tip, sizeof tip, "%.200s: %.2f %% errors, sd %.2f",
              report->results[s->entry->first].name, 100 * (1 - s->y.mean), 100 * sd);
     if (sd > 0) kd_canvas_line(p->c, xs, ys, 2, (struct kd_pen){.ink = ink, .width = 1.4});
-    kd_canvas_dot(p->c, x, kd_panel_y(p, 1 - s->y.mean), 4, 0, (struct kd_pen){.ink = ink}, tip);
+    kd_canvas_dot(p->c, (struct kd_spot){x, kd_panel_y(p, 1 - s->y.mean), 4, 0},
+                  (struct kd_pen){.ink = ink}, tip);
 }
 
 static size_t forms_of(const struct share *s, size_t n)

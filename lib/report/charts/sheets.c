@@ -65,8 +65,8 @@ static void put_image(struct kd_canvas *c, const uint8_t *rgb, const struct kd_i
     double most = fmax(images->h, images->w);
     double w = SIDE * images->w / most, h = SIDE * images->h / most;
     char fitted[160];
-    kd_canvas_image(c, x + (SIDE - w) / 2, y + (SIDE - h) / 2, w, h, rgb, images->h, images->w,
-                    tip);
+    kd_canvas_image(c, (struct kd_box){x + (SIDE - w) / 2, y + (SIDE - h) / 2, w, h},
+                    (struct kd_rgb){rgb, images->h, images->w}, tip);
     for (int i = 0; i < 3 && lines[i]; i++) {
         kd_text_fit(lines[i], KD_TEXT_SIZE, CELL - 4, fitted);
         kd_canvas_text(c, x + SIDE / 2, y + SIDE + 15 * (i + 1), fitted,
@@ -210,8 +210,8 @@ static int draw_samples(struct kd_canvas *c, const struct kd_images *images, uin
             double most = fmax(images->h, images->w), w = SMALL * images->w / most,
                    h = SMALL * images->h / most, left = LEFT + 76 + (SMALL + 12) * (double)i;
             kd_samples_rgb(x + i * size, images, low, high, rgb);
-            kd_canvas_image(c, left + (SMALL - w) / 2, y + (SMALL - h) / 2, w, h, rgb, images->h,
-                            images->w, NULL);
+            kd_canvas_image(c, (struct kd_box){left + (SMALL - w) / 2, y + (SMALL - h) / 2, w, h},
+                            (struct kd_rgb){rgb, images->h, images->w}, NULL);
             if (row + 1 < rows || !images->labels) continue;
             kd_class_name(images, (size_t)images->labels[index[i]], label);
             kd_canvas_text(c, left + SMALL / 2, y + SMALL + 16, label,

@@ -120,8 +120,10 @@ static void draw_bars(const struct kd_panel *p, const struct answers *a, size_t 
             snprintf(text, sizeof text, "%.200s%sclass %s at T = %g: %.2f %%",
                      a->models > 1 ? a->name[m] : "", a->models > 1 ? ", " : "", class, t,
                      100 * (double)share[c]);
-            kd_canvas_rect(p->c, p->x + step * ((double)c + 0.1) + wide * (double)m, y, wide,
-                           p->y + p->h - y, (struct kd_pen){.ink = ink}, text);
+            kd_canvas_rect(p->c,
+                           (struct kd_box){p->x + step * ((double)c + 0.1) + wide * (double)m, y,
+                                           wide, p->y + p->h - y},
+                           (struct kd_pen){.ink = ink}, text);
         }
     }
     for (size_t c = 0; c<a->classes; c += a->classes> 14 ? 5 : 1) {
@@ -148,8 +150,8 @@ static int draw_sample(struct kd_canvas *c, const struct answers *a, size_t samp
     uint8_t *rgb = kd_alloc((size_t)a->images->h * a->images->w, 3, "an image", err);
     int status = rgb ? kd_samples_one(a->images, (uint32_t)sample, rgb, err) : -1;
     if (status == 0)
-        kd_canvas_image(c, 16 + (76 - w) / 2, y + (76 - h) / 2, w, h, rgb, a->images->h,
-                        a->images->w, text);
+        kd_canvas_image(c, (struct kd_box){16 + (76 - w) / 2, y + (76 - h) / 2, w, h},
+                        (struct kd_rgb){rgb, a->images->h, a->images->w}, text);
     kd_free(rgb);
     return status;
 }

@@ -76,8 +76,8 @@ static int dot(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
     double corner[8];
     bool fill = m->pen.width <= 0;
     if (m->shape == 0) {
-        if (kd_bytes_format(out, err, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\"", m->box[0],
-                            m->box[1], m->box[2]) < 0 ||
+        if (kd_bytes_format(out, err, "<circle cx=\"%.2f\" cy=\"%.2f\" r=\"%.2f\"", m->box.x,
+                            m->box.y, m->box.width) < 0 ||
             style(&m->pen, fill, themed, out, err) < 0)
             return -1;
         return close_with_tip(c, m, "circle", themed, out, err);
@@ -99,11 +99,11 @@ static int text(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
     const char *anchor = m->type.anchor <= 0 ? "start" : m->type.anchor >= 1 ? "end" : "middle";
     if (kd_bytes_format(out, err,
                         "<text x=\"%.2f\" y=\"%.2f\" text-anchor=\"%s\" font-size=\"%.1f\"",
-                        m->box[0], m->box[1], anchor, m->type.size) < 0)
+                        m->box.x, m->box.y, anchor, m->type.size) < 0)
         return -1;
     if (m->type.bold && kd_bytes_format(out, err, " font-weight=\"bold\"") < 0) return -1;
     if (m->type.upward &&
-        kd_bytes_format(out, err, " transform=\"rotate(-90 %.2f %.2f)\"", m->box[0], m->box[1]) < 0)
+        kd_bytes_format(out, err, " transform=\"rotate(-90 %.2f %.2f)\"", m->box.x, m->box.y) < 0)
         return -1;
     if (kd_bytes_format(out, err, " style=\"fill:") < 0 ||
         ink(m->type.ink, themed && !m->type.on_heat, out, err) < 0 ||
@@ -144,7 +144,7 @@ static int image(const struct kd_canvas *c, const struct kd_mark *m, bool themed
                                  "<image x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
                                  "preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" "
                                  "href=\"data:image/png;base64,",
-                                 m->box[0], m->box[1], m->box[2], m->box[3]);
+                                 m->box.x, m->box.y, m->box.width, m->box.height);
     if (status == 0) status = base64((const unsigned char *)png.data, png.size, out, err);
     if (status == 0) status = kd_bytes_add(out, "\"", 1, err);
     if (status == 0) status = close_with_tip(c, m, "image", themed, out, err);
@@ -157,12 +157,12 @@ static int clip(const struct kd_mark *m, bool *open, struct kd_bytes *out, struc
 {
     /* A nested <svg> cuts without ids, which would clash between the drawings of one page. */
     if (*open && kd_bytes_format(out, err, "</g></svg>\n") < 0) return -1;
-    *open = m->box[2] > 0;
+    *open = m->box.width > 0;
     if (!*open) return 0;
     return kd_bytes_format(out, err,
                            "<svg x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
                            "overflow=\"hidden\"><g transform=\"translate(%.2f %.2f)\">\n",
-                           m->box[0], m->box[1], m->box[2], m->box[3], -m->box[0], -m->box[1]);
+                           m->box.x, m->box.y, m->box.width, m->box.height, -m->box.x, -m->box.y);
 }
 
 static int mark(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
@@ -177,7 +177,7 @@ static int mark(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
         return kd_bytes_format(out, err, "/>\n");
     case KD_MARK_RECT:
         if (kd_bytes_format(out, err, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"",
-                            m->box[0], m->box[1], m->box[2], m->box[3]) < 0 ||
+                            m->box.x, m->box.y, m->box.width, m->box.height) < 0 ||
             style(&m->pen, m->pen.width <= 0, themed, out, err) < 0)
             return -1;
         return close_with_tip(c, m, "rect", themed, out, err);

@@ -100,9 +100,10 @@ static int draw(const struct kd_report *report, const struct kd_result *r, const
         for (size_t k = 0; k < size; k++) most = fmax(most, fabs((double)t->w[i * size + k]));
         paint(t, i, most > 0 ? most : 1, rgb);
         snprintf(text, sizeof text, "unit %zu: largest weight %.3g", i, most);
-        kd_canvas_image(&chart->canvas, 20 + CELL * (double)(i % COLUMNS),
-                        58 + CELL * (double)(i / COLUMNS), SIDE, SIDE, rgb, (uint32_t)t->h,
-                        (uint32_t)t->wide, text);
+        kd_canvas_image(&chart->canvas,
+                        (struct kd_box){20 + CELL * (double)(i % COLUMNS),
+                                        58 + CELL * (double)(i / COLUMNS), SIDE, SIDE},
+                        (struct kd_rgb){rgb, (uint32_t)t->h, (uint32_t)t->wide}, text);
     }
     snprintf(text, sizeof text, "%zu of %zu units, each scaled to its own largest weight%s.", n,
              t->n, t->c == 3 ? ", channels as colours" : "; blue below zero, red above");

@@ -92,7 +92,7 @@ static void draw_line(const struct kd_report *report, const struct kd_panel *p,
             kd_canvas_line(p->c, bar_x, bar_y, 2, (struct kd_pen){.ink = ink, .width = 1.4});
         snprintf(tip, sizeof tip, "%s, T %.4g: %.2f %% errors, sd %.2f", name, a->t, 100 * a->error,
                  100 * a->sd);
-        kd_canvas_dot(p->c, x[i], y[i], 4, 0, (struct kd_pen){.ink = ink}, tip);
+        kd_canvas_dot(p->c, (struct kd_spot){x[i], y[i], 4, 0}, (struct kd_pen){.ink = ink}, tip);
     }
     kd_canvas_line(p->c, x, y, l->n, (struct kd_pen){.ink = ink, .width = 1.8});
     double plain_x[2] = {p->x, p->x + p->w},

@@ -243,11 +243,10 @@ int kd_result_read(struct kd_report *report, struct kd_result *r, struct kd_err 
     } else if (read_model(report, r, err) < 0) {
         goto end;
     }
-    if (kd_path_exists(log)) {
-        r->has_log = kd_log_read(log, &r->log, &why) == 0;
-        if (!r->has_log && kd_report_note(report, err, "%s.", why.text) < 0) goto end;
-    }
-    if (kd_path_exists(eval) && read_evaluations(report, r, eval, err) < 0) goto end;
+    int has = kd_log_read(log, &r->log, &why);
+    if (has < 0 && kd_report_note(report, err, "%s.", why.text) < 0) goto end;
+    r->has_log = has == 1;
+    if (read_evaluations(report, r, eval, err) < 0) goto end;
     drop_stale(r);
     status = 0;
 end:

@@ -67,19 +67,20 @@ void kd_softmax_rows(struct kd_softmax s, const float *z, size_t n, size_t class
                      double temperature);
 /* The same where s.log_q holds what is to be normalized. */
 void kd_softmax_finish(struct kd_softmax s, size_t n, size_t classes);
-/* The same over the classes that are not skipped (skip [n][classes]); of skipped ones log q and q
- * are 0. lse [n]: log-sum-exp of the others, -HUGE_VAL where none is left. */
-void kd_softmax_masked(struct kd_softmax s, double *lse, const float *z, const unsigned char *skip,
-                       size_t n, size_t classes, double temperature);
-/* Both sides under one mask; scratch has room for kd_masked_scratch(n, classes) doubles. Lay, write
- * `skip` (it is 0 then), and run. */
+/* Log softmax and softmax over the classes that are not skipped; of skipped ones log q and q are 0.
+ * scratch has room for kd_masked_scratch(n, classes) doubles. Lay, write `skip` (it is 0 then), and
+ * run one side or both. */
 struct kd_masked {
     struct kd_softmax s, t;
-    double *lse_s, *lse_t; /* [n] */
+    double *lse_s, *lse_t; /* [n]: log-sum-exp of the others, -HUGE_VAL where none is left */
     unsigned char *skip;   /* [n][classes] */
 };
 size_t kd_masked_scratch(size_t n, size_t classes);
 void kd_masked_lay(struct kd_masked *m, const struct kd_loss_call *call, double *scratch);
+void kd_masked_student(const struct kd_masked *m, const struct kd_loss_call *call,
+                       double temperature);
+void kd_masked_teacher(const struct kd_masked *m, const struct kd_loss_call *call,
+                       double temperature);
 void kd_masked_run(const struct kd_masked *m, const struct kd_loss_call *call, double temperature);
 /* KL of two-way distributions (p, 1 - p) with p = 1 / (1 + exp(-d)), and its slope by d_s. */
 double kd_binary_kl(double d_t, double d_s, double *slope);

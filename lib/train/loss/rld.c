@@ -44,11 +44,11 @@ static void certainty(const struct kd_loss_call *k, struct kd_masked *m)
     size_t n = k->n, classes = k->classes;
     for (size_t r = 0; r < n; r++)
         m->skip[r * classes + kd_argmax(k->teacher + r * classes, classes)] = 1;
-    kd_softmax_masked(m->t, m->lse_t, k->teacher, m->skip, n, classes, p->alpha_temperature);
+    kd_masked_teacher(m, k, p->alpha_temperature);
     kd_masked_lay(m, k, k->scratch);
     for (size_t r = 0; r < n; r++)
         if (k->labels[r] >= 0) m->skip[r * classes + (size_t)k->labels[r]] = 1;
-    kd_softmax_masked(m->s, m->lse_s, k->student, m->skip, n, classes, p->alpha_temperature);
+    kd_masked_student(m, k, p->alpha_temperature);
     add_certainty(k, m);
 }
 

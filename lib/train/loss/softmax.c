@@ -24,9 +24,11 @@ void kd_softmax_given(struct kd_softmax s, const float *p, size_t n, size_t clas
     }
 }
 
-void kd_softmax_masked(struct kd_softmax s, double *lse, const float *z, const unsigned char *skip,
-                       size_t n, size_t classes, double temperature)
+static void side(const struct kd_loss_call *call, const unsigned char *skip, bool teacher,
+                 struct kd_softmax s, double *lse, double temperature)
 {
+    const float *z = teacher ? call->teacher : call->student;
+    size_t n = call->n, classes = call->classes;
     for (size_t r = 0; r < n; r++) {
         double *u = s.log_q + r * classes, most = -HUGE_VAL;
         for (size_t c = 0; c < classes; c++) {
@@ -72,11 +74,22 @@ void kd_masked_lay(struct kd_masked *m, const struct kd_loss_call *call, double 
     memset(m->skip, 0, size);
 }
 
+void kd_masked_student(const struct kd_masked *m, const struct kd_loss_call *call,
+                       double temperature)
+{
+    side(call, m->skip, false, m->s, m->lse_s, temperature);
+}
+
+void kd_masked_teacher(const struct kd_masked *m, const struct kd_loss_call *call,
+                       double temperature)
+{
+    side(call, m->skip, true, m->t, m->lse_t, temperature);
+}
+
 void kd_masked_run(const struct kd_masked *m, const struct kd_loss_call *call, double temperature)
 {
-    size_t n = call->n, classes = call->classes;
-    kd_softmax_masked(m->s, m->lse_s, call->student, m->skip, n, classes, temperature);
-    kd_softmax_masked(m->t, m->lse_t, call->teacher, m->skip, n, classes, temperature);
+    kd_masked_student(m, call, temperature);
+    kd_masked_teacher(m, call, temperature);
 }
 
 static double softplus(double x)

@@ -21,7 +21,7 @@ static int tally_add(const struct kd_report *report, size_t run, struct kd_chart
         kd_canvas_text(&chart->canvas, LEFT - 12, y + 4, first->name,
                        (struct kd_type){.size = 12, .anchor = 1});
         for (size_t k = 0; k < e->n; k++)
-            kd_canvas_dot(&chart->canvas, LEFT + SPACING * (double)k, y, 5, 0,
+            kd_canvas_dot(&chart->canvas, (struct kd_spot){LEFT + SPACING * (double)k, y, 5, 0},
                           (struct kd_pen){.ink = KD_INK_SERIES}, NULL);
         y += SPACING;
     }
