@@ -133,6 +133,25 @@ static int same_data_check(const struct work *w, const struct kd_model *model, s
     return status;
 }
 
+/* The source that is evaluated; caller frees. A source that training was told for the test split is
+ * that split, also where it is a file without splits of its own. */
+static char *choose_source(const struct work *w, const struct kd_model *model,
+                           const struct kd_data_config *own, bool test, struct kd_err *err)
+{
+    char *source = NULL, *split = NULL, *chosen = NULL;
+    if (w->o->data || !test || !own->test) {
+        const char *named = w->o->data ? w->o->data : own->source;
+        if (named) return kd_strdup(named, err);
+        kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
+        return NULL;
+    }
+    if (kd_spec_parse(own->test, &source, &split, err) == 0)
+        chosen = split ? kd_strdup(own->test, err) : kd_format(err, "%s:test", own->test);
+    kd_free(source);
+    kd_free(split);
+    return chosen;
+}
+
 static int choose_images(struct work *w, const struct kd_model *model, const char *split,
                          struct kd_subset *out, struct kd_err *err)
 {
@@ -140,10 +159,8 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
     const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
     bool validation = strcmp(split, "validation") == 0, test = strcmp(split, "test") == 0;
     int status = kd_model_data(model, &own, err);
-    const char *source = w->o->data ? w->o->data : test && own.test ? own.test : own.source;
-    if (status == 0 && !source)
-        status =
-            kd_fail_usage(err, "%s does not say what it was trained on; give --data", model->path);
+    char *source = status == 0 ? choose_source(w, model, &own, test, err) : NULL;
+    if (!source) status = -1;
     const char *whole = validation ? "train" : split;
     if (status == 0) {
         w->cache.beside = model->path;
@@ -164,6 +181,7 @@ static int choose_images(struct work *w, const struct kd_model *model, const cha
         kd_subset_release(&rest);
     } else if (status == 0)
         status = kd_subset_all(w->images, out, err);
+    kd_free(source);
     kd_opts_release(s);
     return status;
 }

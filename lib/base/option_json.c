@@ -142,6 +142,8 @@ static bool is_zero(const struct kd_option *row, const void *field)
         return ((const struct kd_reals *)field)->n == 0;
     case KD_OPT_TEXTS:
         return ((const struct kd_texts *)field)->n == 0;
+    case KD_OPT_CLASSES:
+        return ((const struct kd_class_list *)field)->n == 0;
     case KD_OPT_TEXT:
         return !*(char *const *)field;
     case KD_OPT_JSON:

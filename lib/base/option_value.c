@@ -84,6 +84,9 @@ static void expected(const struct kd_option *row, char *out, size_t room)
     case KD_OPT_TEXTS:
         snprintf(out, room, "a text or a list of texts");
         break;
+    case KD_OPT_CLASSES:
+        snprintf(out, room, "a class by number or by name, or a list of these");
+        break;
     case KD_OPT_JSON:
         snprintf(out, room, "JSON");
         break;
@@ -304,6 +307,8 @@ int kd_opt_set_text(const struct kd_option *row, void *field, const char *text, 
         return reals_from_text(row, field, text, name, err);
     case KD_OPT_TEXTS:
         return texts_add(field, text, err);
+    case KD_OPT_CLASSES:
+        return kd_opt_classes_from_text(field, text, name, err);
     case KD_OPT_JSON:
         return json_from_text(field, text, name, err);
     }
@@ -341,6 +346,8 @@ int kd_opt_set_json(const struct kd_option *row, void *field, const cJSON *value
         return reals_from_json(row, field, value, name, err);
     case KD_OPT_TEXTS:
         return texts_from_json(row, field, value, name, err);
+    case KD_OPT_CLASSES:
+        return kd_opt_classes_from_json(field, value, name, err);
     case KD_OPT_JSON:
         if (!(copy = cJSON_Duplicate(value, true))) return kd_fail(err, "%s: out of memory", name);
         cJSON_Delete(*(cJSON **)field);
@@ -367,6 +374,8 @@ size_t kd_opt_size(enum kd_opt_kind kind)
         return sizeof(struct kd_reals);
     case KD_OPT_TEXTS:
         return sizeof(struct kd_texts);
+    case KD_OPT_CLASSES:
+        return sizeof(struct kd_class_list);
     case KD_OPT_JSON:
         return sizeof(cJSON *);
     }
@@ -398,6 +407,9 @@ void kd_opt_clear(const struct kd_option *row, void *field)
         break;
     case KD_OPT_TEXTS:
         texts_clear(field);
+        break;
+    case KD_OPT_CLASSES:
+        kd_opt_classes_clear(field);
         break;
     case KD_OPT_JSON:
         cJSON_Delete(*(cJSON **)field);
@@ -455,6 +467,9 @@ cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd
         break;
     case KD_OPT_TEXTS:
         made = texts_to_json(field);
+        break;
+    case KD_OPT_CLASSES:
+        made = kd_opt_classes_to_json(field);
         break;
     case KD_OPT_JSON:
         json = *(cJSON *const *)field;

@@ -20,6 +20,14 @@ void kd_opt_clear(const struct kd_option *row, void *field);
 /* The field as JSON; the caller deletes it. */
 cJSON *kd_opt_get_json(const struct kd_option *row, const void *field, struct kd_err *err);
 
+/* What these do for KD_OPT_CLASSES; they need no row. */
+int kd_opt_classes_from_text(struct kd_class_list *field, const char *text, const char *name,
+                             struct kd_err *err);
+int kd_opt_classes_from_json(struct kd_class_list *field, const cJSON *value, const char *name,
+                             struct kd_err *err);
+cJSON *kd_opt_classes_to_json(const struct kd_class_list *list); /* NULL: no memory */
+void kd_opt_classes_clear(struct kd_class_list *list);
+
 /* Is `word` among `words`, which are separated by spaces? */
 bool kd_opt_listed(const char *words, const char *word);
 /* The row that people call `typed` ("batch_size" as "batch-size"), or NULL. */

@@ -39,6 +39,36 @@ static void list_text(const struct kd_classes *c, struct kd_bytes *out)
     if (c->n > SHOWN) kd_bytes_format(out, &ignored, ", ... (%u in all)", c->n);
 }
 
+static int no_class(const struct kd_classes *of, const struct kd_class_ref *ref, struct kd_err *err)
+{
+    if (!ref->name)
+        return kd_fail_usage(err, "no class %u in %s, classes are 0 to %u", ref->number, of->who,
+                             of->n - 1);
+    struct kd_bytes known = {0};
+    const char *near =
+        of->names ? kd_nearest(ref->name, (const char *const *)of->names, of->n) : NULL;
+    list_text(of, &known);
+    kd_fail_usage(err, "no class %s in %s%s%s%s; %s: %s", ref->name, of->who,
+                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
+                  of->names ? "there are" : "its classes have no names, only numbers",
+                  known.data ? known.data : "");
+    kd_bytes_release(&known);
+    return -1;
+}
+
+int kd_classes_mark(const struct kd_classes *of, const struct kd_class_list *list, bool as,
+                    bool *marked, struct kd_err *err)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct kd_class_ref *ref = &list->v[i];
+        uint32_t k = ref->number;
+        if (ref->name) k = of->names ? place_of(of, ref->name) : of->n;
+        if (k >= of->n) return no_class(of, ref, err);
+        marked[k] = as;
+    }
+    return 0;
+}
+
 static int mismatch(const struct kd_classes *model, const struct kd_classes *data, const char *name,
                     struct kd_err *err)
 {

@@ -27,12 +27,13 @@ const struct kd_option kd_data_rows[] = {
      .choices = KD_CHOICES(KD_CARVES), .metavar = "WHICH", .later = true,
      .help = "which images are carved: random ones of each class, or the last of the source",
      .more = "The last images of the source are taken whatever their classes."},
-    {"keep", 0, "keep", KD_OPT_REALS, FIELD(keep), .whole = true, .min = 0, .max = 65535,
-     .metavar = "CLASS,...", .help = "train on these classes alone",
-     .more = "Classes are given by number."},
-    {"omit", 0, "omit", KD_OPT_REALS, FIELD(omit), .whole = true, .min = 0, .max = 65535,
-     .metavar = "CLASS,...", .help = "leave these classes out of training",
-     .more = "Classes are given by number."},
+    {"keep", 0, "keep", KD_OPT_CLASSES, FIELD(keep), .metavar = "CLASS,...",
+     .help = "train on these classes alone, each by number or by name",
+     .more = "Images carved for validation are of these classes too. A name of digits, or with a "
+             "comma, is written as JSON: `[\"1\"]`."},
+    {"omit", 0, "omit", KD_OPT_CLASSES, FIELD(omit), .metavar = "CLASS,...",
+     .help = "leave these classes out of training, each by number or by name",
+     .more = "They are left out of the images carved for validation too."},
     {"fraction", 0, "fraction", KD_OPT_REAL, FIELD(fraction), .preset = "1", .min = 0, .max = 1,
      .metavar = "SHARE", .help = "share of each class's training images used",
      .more = "A smaller share lies within a larger one."},
@@ -185,22 +186,18 @@ static int carve_count(const struct kd_images *images, double asked, uint32_t *c
 }
 
 /* Mark the classes listed. */
-static int classes_mark(const struct kd_images *images, const struct kd_reals *list,
+static int classes_mark(const struct kd_images *images, const struct kd_class_list *list,
                         const char *key, bool *marked, struct kd_err *err)
 {
+    const struct kd_classes of = {images->source, images->class_names, images->classes};
     if (list->n > 0 && !images->labels)
         return kd_fail_usage(err, "data.%s: %s has no labels to choose by", key, images->source);
-    for (size_t i = 0; i < list->n; i++) {
-        const double v = list->v[i];
-        if (!(v >= 0) || v != floor(v) || v >= images->classes)
-            return kd_fail_usage(err, "data.%s: no class %g in %s, classes are 0 to %u", key, v,
-                                 images->source, images->classes - 1);
-        marked[(uint32_t)v] = true;
-    }
+    if (kd_classes_mark(&of, list, true, marked, err) < 0)
+        return kd_err_context(err, "data.%s", key);
     return 0;
 }
 
-/* wanted[stratum]: does the training side take it? */
+/* wanted[stratum]: is it to be trained and validated on? */
 static int classes_choose(const struct kd_images *images, const struct kd_data_config *config,
                           bool *wanted, struct kd_err *err)
 {
@@ -224,8 +221,9 @@ static void strata_mark(const struct strata *s, const bool *wanted, double fract
 {
     for (uint32_t k = 0; k < s->n; k++) {
         const uint32_t from = s->start[k] + s->carved[k], end = s->start[k + 1];
+        if (!wanted[k]) continue;
         for (uint32_t p = s->start[k]; p < from; p++) chosen[s->place[p]] = 2;
-        if (!wanted[k] || from == end) continue;
+        if (from == end) continue;
         uint32_t take = (uint32_t)floor(fraction * (end - from) + 0.5);
         if (take < 1) take = 1;
         for (uint32_t p = end - take; p < end; p++) chosen[s->place[p]] = 1;
@@ -273,6 +271,13 @@ int kd_split_train(const struct kd_images *images, const struct kd_data_config *
     if (train->n == 0) {
         kd_fail_usage(err, "data.keep, data.omit: nothing of %s:%s is left to train on",
                       images->source, images->split);
+        goto done;
+    }
+    if (count && validation->n == 0) {
+        kd_fail_usage(err,
+                      "data.keep, data.omit: none of the %u images of %s:%s that are carved for "
+                      "validation are left",
+                      count, images->source, images->split);
         goto done;
     }
     if (config->unlabelled) train->labelled = false;

@@ -1,6 +1,7 @@
 #include "kd/train/correct.h"
 #include "kd/base/json.h"
 #include "kd/base/mem.h"
+#include "kd/data/classes.h"
 #include "kd/train/bias.h"
 
 #include <math.h>
@@ -18,10 +19,9 @@ const struct kd_option kd_correct_rows[] = {
     {"flips", 0, "flips", KD_OPT_REAL, C(flips), .preset = "0.001", .min = 0, .max = 1,
      .metavar = "SHARE",
      .help = "by transfer: share of the transfer images that may be taken for each unseen class"},
-    {"classes", 0, "classes", KD_OPT_REALS, C(classes), .whole = true, .min = 0, .max = 65535,
-     .metavar = "CLASS,...",
-     .help = "the unseen classes; default: those that the model's own training left out",
-     .more = "Classes are given by number."},
+    {"classes", 0, "classes", KD_OPT_CLASSES, C(classes), .metavar = "CLASS,...",
+     .help = "the unseen classes, each by number or by name; default: those that the model's own "
+             "training left out"},
     {"images", 0, "images", KD_OPT_TEXT, C(images), .metavar = "SOURCE",
      .help =
          "by balanced: unlabelled images of all classes; default: the training images, no class "
@@ -36,34 +36,33 @@ const char *kd_correct_by_name(int by)
 
 /* ---- which classes ---- */
 
-static int mark(const struct kd_reals *list, uint32_t classes, bool as, bool *out,
-                struct kd_err *err)
+static int mark_unseen(const struct kd_correction *c, struct kd_err *err)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        double v = list->v[i];
-        if (!(v >= 0) || v != floor(v) || v >= classes)
-            return kd_fail_usage(err, "correct.classes: no class %g, classes are 0 to %u", v,
-                                 classes - 1);
-        out[(uint32_t)v] = as;
+    const struct kd_data_config *d = c->data;
+    struct kd_classes of = {.who = c->model->path, .n = c->model->net->classes};
+    char **names = NULL;
+    if (kd_class_names_read(c->model->metadata, of.n, &names, err) < 0) return -1;
+    of.names = names;
+    int status;
+    if (c->config->classes.n) {
+        status = kd_classes_mark(&of, &c->config->classes, true, c->unseen, err);
+        if (status < 0) kd_err_context(err, "correct.classes");
+    } else {
+        for (uint32_t k = 0; k < of.n; k++) c->unseen[k] = d->keep.n > 0;
+        status = kd_classes_mark(&of, &d->keep, false, c->unseen, err);
+        if (status == 0) status = kd_classes_mark(&of, &d->omit, true, c->unseen, err);
     }
-    return 0;
+    kd_class_names_free(names, of.n);
+    return status;
 }
 
 static int find_unseen(struct kd_correction *c, struct kd_err *err)
 {
     uint32_t classes = c->model->net->classes, many = 0;
-    const struct kd_data_config *d = c->data;
     c->unseen = kd_alloc(classes, sizeof *c->unseen, "classes", err);
     c->bias = kd_alloc(classes, sizeof *c->bias, "biases", err);
     if (!c->unseen || !c->bias) return -1;
-    int status = 0;
-    if (c->config->classes.n)
-        status = mark(&c->config->classes, classes, true, c->unseen, err);
-    else {
-        for (uint32_t k = 0; k < classes; k++) c->unseen[k] = d->keep.n > 0;
-        status = mark(&d->keep, classes, false, c->unseen, err);
-        if (status == 0) status = mark(&d->omit, classes, true, c->unseen, err);
-    }
+    int status = mark_unseen(c, err);
     for (uint32_t k = 0; k < classes; k++) many += c->unseen[k];
     if (status == 0 && !many)
         status = kd_fail_usage(

@@ -275,3 +275,37 @@ EOF
     printf '\xef\xbb\xbf{"data":{"source":"digits"}}' >e.json
     refused 2 e.json "teacher" -- kd-train-teacher e.json
 }
+
+@test "classes are chosen by name as by number, for training and validation alike" {
+    mkdir photos
+    kd-data convert digits:train --fraction 0.02 --to png -o all -q >/dev/null
+    mv all/train/0 photos/cat
+    mv all/train/1 photos/dog
+    mv all/train/2 photos/eel
+    fingerprint() { kd-show "$1/model.safetensors" --json | jq -er .fingerprint; }
+    data=(--data images:photos --validation 12)
+    [ "$(kd-data inspect images:photos --omit 1 --json 2>/dev/null | jq -c .counts)" = '[24,0,24]' ]
+    [ "$(kd-data inspect images:photos --omit dog --json 2>/dev/null | jq -c .counts)" = '[24,0,24]' ]
+    [ "$(kd-data inspect images:photos:validation --validation 12 --omit dog --json 2>/dev/null |
+        jq -c .counts)" = '[4,0,4]' ]
+    kd-train-teacher "${data[@]}" --layers 4 --epochs 1 --omit dog -q -o by-name >/dev/null
+    kd-train-teacher "${data[@]}" --layers 4 --epochs 1 --omit 1 -q -o by-number >/dev/null
+    [ "$(fingerprint by-name)" = "$(fingerprint by-number)" ]
+    [ "$(meta by-name/model.safetensors kd.config | jq -c .data.omit)" = '["dog"]' ]
+    [ "$(kd-eval by-name --split validation --json | jq .n)" = 8 ]
+    refused 2 "data.omit: no class dgo" "did you mean dog?" "cat, dog, eel" -- \
+        kd-train-teacher "${data[@]}" --layers 4 --omit dgo -q
+    kd-correct by-name --classes dog -o corrected -q >/dev/null
+    [ "$(meta corrected/model.safetensors kd.corrected | jq -c .classes)" = '[1]' ]
+    refused 2 "correct.classes: no class cow" "cat, dog, eel" -- \
+        kd-correct by-name --classes cow -o other
+}
+
+@test "a file that training is told for the test split is that split to kd-eval" {
+    kd-data convert digits:test --fraction 0.02 --to tensors -o test.safetensors -q
+    kd-train-teacher --data digits --fraction 0.01 --test-data tensors:test.safetensors --layers 4 \
+        --epochs 1 -q -o m >/dev/null
+    [ "$(kd-eval m --json | jq -r '.data + " " + (.n | tostring)')" = \
+        "tensors:test.safetensors 100" ]
+    refused 2 "write :test behind it" -- kd-eval m --data tensors:test.safetensors
+}

@@ -112,6 +112,8 @@ static void *field_of(struct kd_job *job, const char *part, const struct kd_opti
 static void change(const struct kd_option *row, void *field)
 {
     static double one[] = {1};
+    static char name[] = "cat";
+    static struct kd_class_ref cat = {name, 0};
     switch (row->kind) {
     case KD_OPT_BOOL:
         *(bool *)field = !*(bool *)field;
@@ -130,6 +132,9 @@ static void change(const struct kd_option *row, void *field)
         break;
     case KD_OPT_REALS:
         *(struct kd_reals *)field = (struct kd_reals){one, 1};
+        break;
+    case KD_OPT_CLASSES:
+        *(struct kd_class_list *)field = (struct kd_class_list){&cat, 1};
         break;
     case KD_OPT_TEXTS:
         fail_msg("%s: say here what another value of it is", row->key);

@@ -126,20 +126,21 @@ static void test_seeded(void **state)
 
 static void test_keep_omit(void **state)
 {
-    double keep[] = {0, 2}, omit[] = {2};
+    struct kd_class_ref keep[] = {{NULL, 0}, {NULL, 2}}, omit[] = {{NULL, 2}};
     struct kd_data_config c = config(100);
     (void)state;
-    c.keep = (struct kd_reals){keep, 2};
+    c.keep = (struct kd_class_list){keep, 2};
     split(&c);
-    assert_int_equal(validation.n, 100); /* validation keeps all classes */
-    assert_int_equal(count_of(&validation, 1), 30);
+    assert_int_equal(validation.n, 70); /* of the 100 that are carved, 30 are of class 1 */
+    assert_int_equal(count_of(&validation, 1), 0);
     assert_int_equal(count_of(&train, 0), 450);
     assert_int_equal(count_of(&train, 1), 0);
     assert_int_equal(count_of(&train, -1), 0);
     release();
-    c.omit = (struct kd_reals){omit, 1};
+    c.omit = (struct kd_class_list){omit, 1};
     split(&c);
     assert_int_equal(train.n, 450);
+    assert_int_equal(validation.n, 50);
     release();
     c.keep.n = 0;
     split(&c);
@@ -203,10 +204,32 @@ static void refused(const struct kd_data_config *c, const char *key)
     assert_null(validation.index);
 }
 
+static void test_classes_by_name(void **state)
+{
+    char cat[] = "cat", dog[] = "dog", seven[] = "7", dgo[] = "dgo";
+    char *names[] = {cat, dog, seven};
+    struct kd_class_ref keep[] = {{dog, 0}, {seven, 0}}, omit[] = {{NULL, 2}, {dgo, 0}};
+    struct kd_data_config c = config(100);
+    (void)state;
+    images.class_names = names;
+    c.keep = (struct kd_class_list){keep, 2};
+    c.omit = (struct kd_class_list){omit, 1};
+    split(&c);
+    assert_int_equal(train.n, 270);
+    assert_int_equal(count_of(&train, 1), 270);
+    release();
+    c.omit.n = 2;
+    refused(&c, "data.omit: no class dgo in made; did you mean dog?; there are: cat, dog, 7");
+    images.class_names = NULL;
+    refused(&c,
+            "data.keep: no class dog in made; its classes have no names, only numbers: 0, 1, 2");
+}
+
 static void test_refused(void **state)
 {
     static const double counts[] = {N, 2 * N, 1.5, -1, 1e-9, 0.99999};
-    double wrong[] = {3}, half[] = {0.5}, all[] = {0, 1, 2}, one[] = {1};
+    struct kd_class_ref wrong[] = {{NULL, 3}}, all[] = {{NULL, 0}, {NULL, 1}, {NULL, 2}},
+                        one[] = {{NULL, 1}};
     struct kd_data_config c;
     (void)state;
     for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -217,12 +240,14 @@ static void test_refused(void **state)
     c.fraction = 0;
     refused(&c, "data.fraction");
     c = config(0);
-    c.keep = (struct kd_reals){wrong, 1};
+    c.keep = (struct kd_class_list){wrong, 1};
     refused(&c, "data.keep: no class 3");
-    c.keep.v = half;
-    refused(&c, "data.keep: no class 0.5");
-    c.keep = (struct kd_reals){one, 1};
-    c.omit = (struct kd_reals){all, 3};
+    /* One image is carved, and it is of the largest class. */
+    c.keep = (struct kd_class_list){one, 1};
+    c.validation = 1;
+    refused(&c, "none of the 1 images of made:train that are carved for validation are left");
+    c.validation = 0;
+    c.omit = (struct kd_class_list){all, 3};
     refused(&c, "nothing");
     images.labels = NULL;
     c.omit.n = 0;
@@ -268,7 +293,7 @@ static void test_rows(void **state)
     assert_non_null(json);
     if (kd_opts_from_json(section, json, "data", NULL, &err) < 0) fail_msg("%s", err.text);
     assert_string_equal(c.source, "mnist");
-    assert_true(c.validation == 5000 && c.omit.n == 1 && c.omit.v[0] == 3 && c.unlabelled);
+    assert_true(c.validation == 5000 && c.omit.n == 1 && c.omit.v[0].number == 3 && c.unlabelled);
     assert_true(cJSON_IsString(c.normalize));
     cJSON_Delete(json);
     kd_opts_release(section);
@@ -323,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_keep_omit),
         cmocka_unit_test(test_fraction),
         cmocka_unit_test(test_unlabelled),
+        cmocka_unit_test(test_classes_by_name),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_rows),

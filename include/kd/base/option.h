@@ -47,7 +47,9 @@ enum kd_opt_kind {              /* type of the field */
                                   */
                    KD_OPT_TEXTS, /* struct kd_texts; argv: the flag repeated; JSON: a string or a
                                     list */
-                   KD_OPT_JSON   /* cJSON *, owned; argv: JSON text, or a bare word as a string */
+                   KD_OPT_CLASSES, /* struct kd_class_list; argv: comma separated; JSON: a number, a
+                                      name, or a list of these */
+                   KD_OPT_JSON     /* cJSON *, owned; argv: JSON text, or a bare word as a string */
 };
 struct kd_reals {
     double *v;
@@ -55,6 +57,14 @@ struct kd_reals {
 };
 struct kd_texts {
     char **v;
+    size_t n;
+};
+struct kd_class_ref {
+    char *name; /* NULL: by number */
+    uint32_t number;
+};
+struct kd_class_list {
+    struct kd_class_ref *v;
     size_t n;
 };
 

@@ -5,6 +5,7 @@
  * // no way to match: both lists output = map ? map[label] : label; */
 #ifndef KD_DATA_CLASSES_H
 #define KD_DATA_CLASSES_H
+#include "kd/base/option.h"
 #include "kd/data/images.h"
 
 struct kd_classes {
@@ -21,6 +22,10 @@ int kd_classes_match(const struct kd_classes *model, const struct kd_classes *da
  * NULL where that is how they are. Caller frees. */
 int kd_classes_order(const struct kd_classes *model, const uint32_t *map, uint32_t data_n,
                      uint32_t **order, struct kd_err *err);
+
+/* marked[class] = as for each class that the list names. An error names the classes there are. */
+int kd_classes_mark(const struct kd_classes *of, const struct kd_class_list *list, bool as,
+                    bool *marked, struct kd_err *err);
 
 /* kd.class_names of a file's metadata: n names, each owned; NULL where there are none. Another
  * number of names is an error. */

@@ -15,11 +15,11 @@ struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
     char *source;       /* "mnist" */
     char *test;         /* another source for the test split; NULL: the source's own */
     char *data_dir;
-    double validation;          /* images carved from train: a count, or a share below 1; 0: none */
-    int64_t split_seed;         /* of the carving and of fractions */
-    int carve;                  /* enum kd_carve */
-    struct kd_reals keep, omit; /* classes, by number; apply to the training subset only */
-    struct kd_input input;      /* how pictures and tables are read */
+    double validation;  /* images carved from train: a count, or a share below 1; 0: none */
+    int64_t split_seed; /* of the carving and of fractions */
+    int carve;          /* enum kd_carve */
+    struct kd_class_list keep, omit; /* classes; of training and validation alike */
+    struct kd_input input;           /* how pictures and tables are read */
     double
         fraction; /* share of the training subset used, per class, nested (10 % lies within 30 %) */
     bool unlabelled;  /* drop the training subset's labels */
@@ -35,8 +35,8 @@ struct kd_subset {
 };
 
 /* Carve the source's train split: stratified by class (largest remainder), seeded, or its last
- * images; then filter and thin the training side only. Errors name the key (a validation as large
- * as the data, a class that is not there, nothing left). */
+ * images; then filter both by class, and thin the training side. Errors name the key (a validation
+ * as large as the data, a class that is not there, nothing left). */
 int kd_split_train(const struct kd_images *images, const struct kd_data_config *config,
                    struct kd_subset *train, struct kd_subset *validation, struct kd_err *err);
 int kd_subset_all(const struct kd_images *images, struct kd_subset *out, struct kd_err *err);

@@ -88,11 +88,11 @@ int kd_distill_check_unlabelled(const struct kd_distill_config *distill, const c
 /* Can it be learnt from probabilities in place of logits? */
 int kd_distill_check_probabilities(const struct kd_distill_config *distill, struct kd_err *err);
 
-struct kd_correct_config {   /* "correct" of a student, which has no training of its own then */
-    char *of;                /* the student that is corrected */
-    int by;                  /* enum kd_correct_by */
-    double flips;            /* by transfer: share of the transfer images */
-    struct kd_reals classes; /* unseen ones; empty: those that the student's data leave out */
+struct kd_correct_config { /* "correct" of a student, which has no training of its own then */
+    char *of;              /* the student that is corrected */
+    int by;                /* enum kd_correct_by */
+    double flips;          /* by transfer: share of the transfer images */
+    struct kd_class_list classes; /* unseen ones; empty: those that the student's data leave out */
     char *images; /* by balanced: a source; NULL: the training images, with the classes left out */
 };
 extern const struct kd_option kd_correct_rows[];
