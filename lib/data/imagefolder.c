@@ -300,13 +300,10 @@ static int loss_check(const struct work *w, struct kd_err *err)
 
 /* ---- all of it ---- */
 
-/* One line for all that was passed over. */
-static void passed_say(const struct work *w)
+/* One line for all that was passed over. example: of the files that are no pictures. */
+static void passed_say(const struct work *w, const char *example)
 {
-    size_t other = 0;
-    const char *example = NULL;
-    for (size_t i = 0; i < w->folder->n; i++)
-        if (w->items[i].state == OTHER && !other++) example = w->folder->files[i].path;
+    const size_t other = w->folder->n - w->images->n - w->images->skipped;
     if (!other && !w->folder->hidden && !w->images->skipped) return;
     kd_progress_say(w->load->progress,
                     "%s: passed over %zu files that are no pictures%s%s%s, %zu hidden ones and %u "
@@ -358,7 +355,6 @@ static int decode(struct work *w, uint32_t *kept, struct kd_err *err)
     failed_drop(w, kept);
     w->images->skipped += (uint32_t)broken;
     if (w->n == 0) return none_left(w, err);
-    passed_say(w);
     return loss_check(w, err);
 }
 
@@ -399,8 +395,11 @@ static int imagefolder_load(const struct kd_load *load, struct kd_images *out, s
     } else {
         w.kept = NULL;
         if (decode(&w, kept, err) < 0) goto done;
-        kd_picture_cache_put(&cache, out, kept, load);
+        for (size_t i = folder.n; i-- > 0;)
+            if (w.items[i].state == OTHER) cache.other = (uint32_t)i;
+        kd_picture_cache_put(&cache, out, kept);
     }
+    passed_say(&w, cache.other < folder.n ? folder.files[cache.other].path : NULL);
     if (labels_put(&w, err) < 0) goto done;
     out->classes = (uint32_t)folder.n_classes;
     out->class_names = folder.classes; /* moved */

@@ -48,7 +48,7 @@ int kd_picture_cache_open(struct kd_picture_cache *c, const struct kd_folder *fo
                           const struct kd_load *load, struct kd_err *err)
 {
     char key[KD_FINGERPRINT];
-    *c = (struct kd_picture_cache){.opened = kd_seconds(), .files = folder->n};
+    *c = (struct kd_picture_cache){.opened = kd_seconds(), .files = folder->n, .other = UINT32_MAX};
     char *place = folder_find(&c->chosen, err);
     if (!place) return 0;
     int status = key_make(folder, load, key, err);
@@ -70,7 +70,7 @@ static bool is_whole(const struct kd_picture_cache *c, const struct kd_tensor *p
     return true;
 }
 
-bool kd_picture_cache_take(const struct kd_picture_cache *c, struct kd_images *out, uint32_t *kept)
+bool kd_picture_cache_take(struct kd_picture_cache *c, struct kd_images *out, uint32_t *kept)
 {
     struct kd_tensorfile f;
     struct kd_err ignored;
@@ -78,7 +78,8 @@ bool kd_picture_cache_take(const struct kd_picture_cache *c, struct kd_images *o
     if (kd_tensorfile_read(c->path, NULL, &f, &ignored) < 0) return false;
     const struct kd_tensor *pixels = kd_tensorfile_find(&f, "pixels");
     const struct kd_tensor *places = kd_tensorfile_find(&f, "kept");
-    const char *skipped = kd_tensorfile_meta(&f, "skipped");
+    const char *skipped = kd_tensorfile_meta(&f, "skipped"),
+               *other = kd_tensorfile_meta(&f, "other");
     if (!is_whole(c, pixels, places)) {
         kd_tensorfile_release(&f);
         return false;
@@ -90,24 +91,27 @@ bool kd_picture_cache_take(const struct kd_picture_cache *c, struct kd_images *o
     out->w = (uint32_t)pixels->shape[3];
     out->dtype = KD_U8;
     out->pixels = pixels->data;
+    if (other) c->other = (uint32_t)strtoul(other, NULL, 10);
     out->skipped = skipped ? (uint32_t)strtoul(skipped, NULL, 10) : 0;
+    if (out->skipped > c->files - out->n) out->skipped = (uint32_t)(c->files - out->n);
     out->keep = f;
     return true;
 }
 
 void kd_picture_cache_put(const struct kd_picture_cache *c, const struct kd_images *m,
-                          const uint32_t *kept, const struct kd_load *load)
+                          const uint32_t *kept)
 {
     struct kd_tensorfile f = {0};
     struct kd_err err = {0};
     const size_t shape[4] = {m->n, m->c, m->h, m->w}, n = m->n;
-    char skipped[16];
-    (void)load;
+    char skipped[16], other[16];
     if (!c->path || (!c->chosen && kd_seconds() - c->opened < 1)) return;
     snprintf(skipped, sizeof skipped, "%u", m->skipped);
+    snprintf(other, sizeof other, "%u", c->other);
     if (kd_tensorfile_init(&f, &err) == 0 &&
         kd_tensorfile_set(&f, "kd.kind", "pictures", &err) == 0 &&
         kd_tensorfile_set(&f, "skipped", skipped, &err) == 0 &&
+        kd_tensorfile_set(&f, "other", other, &err) == 0 &&
         kd_tensorfile_add(&f, "pixels", (struct kd_array){KD_U8, 4, shape, m->pixels}, &err) == 0 &&
         kd_tensorfile_add(&f, "kept", (struct kd_array){KD_U32, 1, &n, kept}, &err) == 0)
         kd_tensorfile_write(c->path, &f, &err); /* without it the next start decodes again */

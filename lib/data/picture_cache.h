@@ -12,13 +12,15 @@ struct kd_picture_cache {
     char *path;  /* of this set's file; NULL: no cache */
     bool chosen; /* by KD_CACHE */
     size_t files;
+    uint32_t other; /* place of the first file that is no picture; UINT32_MAX: there is none */
     double opened; /* seconds */
 };
 int kd_picture_cache_open(struct kd_picture_cache *c, const struct kd_folder *folder,
                           const struct kd_load *load, struct kd_err *err);
-/* true: pixels and shape are out's, and kept [out->n] are the places of its pictures. */
-bool kd_picture_cache_take(const struct kd_picture_cache *c, struct kd_images *out, uint32_t *kept);
+/* true: pixels, shape and the number of skipped ones are out's, kept [out->n] are the places of its
+ * pictures, and c->other is as it was put. */
+bool kd_picture_cache_take(struct kd_picture_cache *c, struct kd_images *out, uint32_t *kept);
 void kd_picture_cache_put(const struct kd_picture_cache *c, const struct kd_images *images,
-                          const uint32_t *kept, const struct kd_load *load);
+                          const uint32_t *kept);
 void kd_picture_cache_close(struct kd_picture_cache *c);
 #endif

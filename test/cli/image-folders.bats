@@ -69,6 +69,11 @@ says() {
     says "passed over 1 files" "notes.txt" "p/empty: no pictures" \
         -- kd-data inspect images:p --size 32
     [ "${#stderr_lines[@]}" -eq 2 ]
+    told=$stderr # the same when the pixels come from the cache
+    KD_CACHE=$PWD/cache kd-data inspect images:p --size 32 -q >/dev/null 2>&1
+    [ "$(ls cache | wc -l)" -eq 1 ]
+    run --separate-stderr env KD_CACHE="$PWD/cache" kd-data inspect images:p --size 32
+    [ "$stderr" = "$told" ]
     [ "$(fact images:p --size 32 | jq .n)" -eq 4 ]
     rmdir p/empty
     rm p/cat/notes.txt
