@@ -136,6 +136,7 @@ static int inspect_print(const struct taken *t, const struct kd_facts *f, struct
                  t->subset.n) < 0)
         return -1;
     if (t->subset.n != m->n && kd_print(err, " of %u", m->n) < 0) return -1;
+    if (f->distinct != t->subset.n && kd_print(err, ", %u distinct", f->distinct) < 0) return -1;
     if (kd_print(err, "\nshape     %ux%ux%u (channels, height, width)\ntype      %s\n", m->c, m->h,
                  m->w, kd_dtype_name(m->dtype)) < 0 ||
         kd_print(err, "range     %g to %g\n", f->low, f->high) < 0 ||
@@ -168,6 +169,7 @@ static int inspect_json(const struct taken *t, const struct kd_facts *f, struct 
     struct kd_maker b = kd_make_on(kd_images_identity(m, err), err);
     kd_put_text(&b, "split", t->split);
     kd_put_number(&b, "taken", t->subset.n);
+    kd_put_number(&b, "distinct", f->distinct);
     kd_put_text(&b, "dtype", kd_dtype_name(m->dtype));
     kd_put_number(&b, "min", f->low);
     kd_put_number(&b, "max", f->high);

@@ -50,3 +50,8 @@ void kd_fingerprint(const void *data, size_t size, char out[KD_FINGERPRINT])
 {
     to_hex(XXH3_128bits(data, size), out);
 }
+
+uint64_t kd_hash_block(const void *data, size_t size)
+{
+    return XXH3_64bits(data, size);
+}

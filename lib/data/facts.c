@@ -1,6 +1,8 @@
 #include "kd/data/facts.h"
+#include "kd/base/hash.h"
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
 static double pixel(const struct kd_images *m, size_t at)
 {
@@ -33,6 +35,27 @@ static void channel_facts(const struct kd_subset *s, uint32_t c, struct kd_facts
     f->std[c] = (variance > 0 ? sqrt(variance) : 0) / unit;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int kd_distinct_count(const struct kd_subset *s, uint32_t *distinct, struct kd_err *err)
+{
+    const struct kd_images *m = s->images;
+    const size_t size = (size_t)m->c * m->h * m->w * kd_dtype_size(m->dtype);
+    *distinct = 0;
+    uint64_t *hash = kd_alloc(s->n, sizeof *hash, "statistics", err);
+    if (!hash) return -1;
+    for (uint32_t i = 0; i < s->n; i++)
+        hash[i] = kd_hash_block((const char *)m->pixels + s->index[i] * size, size);
+    qsort(hash, s->n, sizeof *hash, ascending);
+    for (uint32_t i = 0; i < s->n; i++) *distinct += i == 0 || hash[i] != hash[i - 1];
+    kd_free(hash);
+    return 0;
+}
+
 int kd_facts_find(const struct kd_subset *s, struct kd_facts *f, struct kd_err *err)
 {
     const struct kd_images *m = s->images;
@@ -49,7 +72,7 @@ int kd_facts_find(const struct kd_subset *s, struct kd_facts *f, struct kd_err *
         else
             f->count[label]++;
     }
-    return 0;
+    return kd_distinct_count(s, &f->distinct, err);
 }
 
 void kd_facts_release(struct kd_facts *f)

@@ -3,6 +3,7 @@
 #include "kd/base/json.h"
 #include "kd/base/lock.h"
 #include "kd/data/classes.h"
+#include "kd/data/facts.h"
 #include "kd/nn/model.h"
 #include "kd/nn/whiten.h"
 #include "kd/run/settings.h"
@@ -436,7 +437,25 @@ static int build(struct session *s, struct kd_err *err)
     return kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err);
 }
 
-enum { WIDE = 50 }; /* range of floats that networks seldom learn from */
+enum {
+    WIDE = 50, /* range of floats that networks seldom learn from */
+    MANY = 20  /* copies of an image, on average, that are seldom meant */
+};
+
+static void alike_tell(const struct session *s)
+{
+    const struct kd_training *t = s->t;
+    struct kd_err ignored;
+    uint32_t distinct;
+    char text[400];
+    if (kd_distinct_count(&s->train, &distinct, &ignored) < 0 || distinct > s->train.n / MANY)
+        return;
+    snprintf(text, sizeof text,
+             "only %u of the %u training images of %.200s differ; were they read as they are "
+             "meant?",
+             distinct, s->train.n, t->images->source);
+    t->on_note(t->ctx, text);
+}
 
 /* What is allowed, and yet is seldom meant. */
 static void doubts_tell(const struct session *s)
@@ -446,6 +465,7 @@ static void doubts_tell(const struct session *s)
     const struct kd_images *im = t->images;
     char text[400];
     double right, chance;
+    alike_tell(s);
     if (im->dtype == KD_F32 && im->high - im->low > WIDE && kd_normalize_is_none(&s->normalize)) {
         snprintf(text, sizeof text,
                  "the numbers of %.200s go from %g to %g and are learnt as they are; standardise "

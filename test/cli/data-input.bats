@@ -309,3 +309,15 @@ EOF
         "tensors:test.safetensors 100" ]
     refused 2 "write :test behind it" -- kd-eval m --data tensors:test.safetensors
 }
+
+@test "images of which few differ are told of" {
+    { npy '|u1' '60,'; for ((i = 0; i < 60; i++)); do printf "\\x0$((i % 3))"; done; } >y.npy
+    { npy '|u1' '60, 4, 4'; head -c 960 /dev/zero; } >x.npy
+    says "only 1 of the 60 training images of tensors:x.npy,y.npy differ" \
+        -- kd-train-teacher --data tensors:x.npy,y.npy --layers 4 -e 1 -o t.safetensors
+    [ "$(kd-data inspect tensors:x.npy,y.npy --json | jq .distinct)" -eq 1 ]
+    [ "$(kd-data inspect digits --fraction 0.01 --json | jq .distinct)" -eq 120 ]
+    run --separate-stderr kd-train-teacher --data digits --fraction 0.01 --layers 4 -e 1 -o u
+    [ "$status" -eq 0 ]
+    [[ $stderr != *differ* ]]
+}

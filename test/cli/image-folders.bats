@@ -165,3 +165,30 @@ says() {
         --layers 4 --epochs 1 -o student.safetensors -q
     [ "$(meta student.safetensors kd.preprocess)" = '{"size":"12","color":"rgb"}' ]
 }
+
+# of FILE: a class folder of it in ./one
+one() {
+    rm -rf one
+    mkdir -p one/a
+    cp "$pictures/$1" one/a
+}
+
+@test "a drawing in the alpha channel is refused, and taken with a background" {
+    one drawn.png
+    refused 2 "one/a/drawn.png" "alpha channel" "--background white" -- kd-data inspect images:one
+    [ "$(fact images:one --background white | jq -c '[.min, .max]')" = '[0,255]' ]
+    [ "$(fact images:one --background '#808080' | jq -c '[.min, .max]')" = '[0,128]' ]
+    cp "$pictures/scene.png" one/a # one drawing among others is no mistake of the whole
+    [ "$(fact images:one --size 8 | jq .n)" -eq 2 ]
+}
+
+@test "pictures of 16 bits of which 10 or 12 are used are refused, and taken with --bits" {
+    for n in 10 12; do
+        one bits$n.png
+        refused 2 "one/a/bits$n.png" "--bits $n" -- kd-data inspect images:one
+        [ "$(fact images:one --bits $n | jq -c '[.min, .max, .mean[0]]' | cut -c1-10)" = '[0,255,0.5' ]
+        [ "$(fact images:one --bits 16 | jq .max)" -lt 17 ]
+    done
+    one bits16.png
+    [ "$(fact images:one | jq -c '[.min, .max]')" = '[0,255]' ]
+}

@@ -14,5 +14,7 @@ void kd_hash_add(struct kd_hash *h, const void *data, size_t size);
 void kd_hash_add_u32(struct kd_hash *h, uint32_t v);           /* little-endian */
 void kd_hash_end(struct kd_hash *h, char out[KD_FINGERPRINT]); /* also frees h */
 
+/* 64 bits, to tell blocks of bytes apart within a process. */
+uint64_t kd_hash_block(const void *data, size_t size);
 void kd_fingerprint(const void *data, size_t size, char out[KD_FINGERPRINT]);
 #endif
