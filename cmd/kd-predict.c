@@ -234,6 +234,7 @@ static int add_source(struct work *w, const char *spec, struct kd_err *err)
     struct kd_images images = {0};
     const struct kd_images_options how = {.data_dir = w->o->data_dir,
                                           .default_split = "test",
+                                          .whole = true,
                                           .pool = w->inv->pool,
                                           .progress = &w->inv->progress};
     const size_t classes = w->model.net->classes;
@@ -283,7 +284,7 @@ static int add_path(struct work *w, const char *path, bool listed, struct kd_err
     if (there && S_ISDIR(about.st_mode)) return add_folder(w, path, err);
     if (listed) return is_picture(path) ? add_picture(w, path, err) : 0;
     if (there && (ends(path, ".safetensors") || ends(path, ".npy"))) {
-        char *spec = kd_format(err, "tensors:%s:test", path);
+        char *spec = kd_format(err, "tensors:%s", path);
         int status = spec ? add_source(w, spec, err) : -1;
         kd_free(spec);
         return status;

@@ -97,11 +97,14 @@ static int take(struct kd_invocation *inv, const struct kd_model *model, struct 
     c->in = kd_alloc(c->n * size, sizeof *c->in, "calibration images", err);
     c->index = kd_alloc(c->n, sizeof *c->index, "calibration images", err);
     c->labels = kd_alloc(c->n, sizeof *c->labels, "labels", err);
-    if (!c->in || !c->index || !c->labels) return -1;
+    uint32_t *map = NULL;
+    if (!c->in || !c->index || !c->labels || kd_model_classes(model, im, &map, err) < 0) return -1;
     for (size_t i = 0; i < c->n; i++) {
         c->index[i] = (uint32_t)((uint64_t)i * im->n / c->n);
         c->labels[i] = im->labels ? im->labels[c->index[i]] : -1;
+        if (map && c->labels[i] >= 0) c->labels[i] = (int32_t)map[c->labels[i]];
     }
+    kd_free(map);
     struct kd_view view = {.images = im, .index = c->index, .n = c->n};
     kd_view_fill(&view, &model->normalize, 0, c->n, inv->pool, c->in);
     return 0;

@@ -191,7 +191,7 @@ int kd_images_load(const char *spec, const struct kd_images_options *options, st
     const struct kd_source_kind *kind = kd_source_find(out->source, strcspn(out->source, ":"));
     static const struct kd_input plain = {0};
     struct kd_load load = {.input = options->input ? options->input : &plain,
-                           .split_named = out->split != NULL,
+                           .split_named = out->split || options->whole,
                            .classes = kind->classes,
                            .limit = options->byte_limit ? options->byte_limit : kd_read_limit(),
                            .pool = options->pool,

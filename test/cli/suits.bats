@@ -4,14 +4,21 @@
 bats_require_minimum_version 1.5.0
 load small.bash
 
-# set_of NAME CHANNELS SIDE CLASSES [NAMES [FIRST]]: 30 images for training and as many for tests,
-# in ./NAME; names of classes are separated by spaces; FIRST is the label of the first image
+# set_of NAME CHANNELS SIDE CLASSES [NAMES [FIRST [KIND [PIXELS]]]]: 30 images, in ./NAME; names of
+# classes are separated by spaces; FIRST is the label of the first image; KIND of numbers is U8 or
+# F32, which are then all 100; PIXELS is where the digits begin that the images are of
 set_of() {
-    local n=30 values label names=$5 first=${6:-0} about= end
-    values=$((n * $2 * $3 * $3)) end=$((n * $2 * $3 * $3 + n))
+    local n=30 values label names=$5 first=${6:-0} kind=${7:-U8} about= end i
+    values=$((n * $2 * $3 * $3))
+    if [ "$kind" = F32 ]; then values=$((4 * values)); fi
+    end=$((values + n))
     mkdir -p "$1"
     {
-        seq "$values" | head -c "$values"
+        if [ "$kind" = F32 ]; then
+            for ((i = 0; i < values; i += 4)); do printf '\0\0\310\102'; done
+        else
+            seq "${8:-1}" $((${8:-1} + values)) | head -c "$values"
+        fi
         for ((label = 0; label < n; label++)); do printf "\\x0$(((label + first) % $4))"; done
     } >"$1/data"
     if [ -n "$names" ]; then
@@ -19,7 +26,7 @@ set_of() {
         about="\"__metadata__\":{\"kd.classes\":\"$4\",\"kd.class_names\":$names},"
     fi
     tensors "$1/set.safetensors" "$(printf \
-        '{%s"images":{"dtype":"U8","shape":[%d,%d,%d,%d],%s},%s}' "$about" $n "$2" "$3" "$3" \
+        '{%s"images":{"dtype":"%s","shape":[%d,%d,%d,%d],%s},%s}' "$about" "$kind" $n "$2" "$3" "$3" \
         "\"data_offsets\":[0,$values]" \
         "\"labels\":{\"dtype\":\"U8\",\"shape\":[$n],\"data_offsets\":[$values,$end]}")" \
         "$1/data"
@@ -36,9 +43,11 @@ setup_file() {
     set_of order 1 8 3 "cat ape bee" 1   # the same classes in another order, numbered so
     set_of names 1 8 3 "ape bee dog"     # another class
     set_of labels 1 8 3 "" 1             # the same images under other labels
-    for s in own shape channels classes named order names labels; do
+    set_of kind 1 8 3 "" 0 F32           # floats of 0 to 255 for bytes
+    set_of pixels 1 8 3 "" 0 U8 500      # other images of the same kind
+    for s in own shape channels classes named order names labels kind pixels; do
         cp "$s/set.safetensors" "$s.safetensors"
-        kd-train-teacher --data "tensors:$s.safetensors" --layers 6 -e 1 --quiet -o "$s-model" \
+        kd-train-teacher --data "tensors:$s.safetensors" --layers 30 -e 60 --quiet -o "$s-model" \
             >/dev/null
         kd-soften --model "$s-model" --data "tensors:$s.safetensors" --quiet -o "$s-soft" >/dev/null
     done
@@ -70,6 +79,9 @@ try() {
     "kd-correct: --soft-targets")
         kd-correct "$base-model" --classes 1 --data "$own" --soft-targets "$2-soft" \
             -o out.corrected ;;
+    "kd-predict: images") kd-predict "$base-model" "$other" -o out.csv ;;
+    "kd-quantize: --calibrate")
+        kd-quantize "$base-model" --calibrate "$other" --quiet -o out.int8 ;;
     *) echo "no command for this row" && return 99 ;;
     esac
 }
@@ -85,8 +97,8 @@ try() {
         for ((at = 2; at < ${#cell[@]}; at++)); do
             other=$(tr -d ' ' <<<"${column[at]}")
             want=$(sed 's/^ *//; s/ *$//' <<<"${cell[at]}")
-            [ "$want" != "" ] || continue
-            rm -rf out out.soft out.corrected
+            [ "$want" != "" ] # every cell says something
+            rm -rf out out.soft out.corrected out.csv out.int8
             run --separate-stderr try "$row" "$other"
             echo "$row, $other: status $status, $stderr"
             if [ "$want" = taken ]; then
@@ -98,18 +110,20 @@ try() {
                 [ ! -e out/model.safetensors ]
                 [ ! -e out.soft ]
                 [ ! -e out.corrected ]
+                [ ! -e out.csv ]
+                [ ! -e out.int8 ]
             fi
         done
         rows=$((rows + 1))
     done < <(tail -n +3 <<<"$table")
-    [ "$rows" -ge 9 ]
+    [ "$rows" -ge 11 ]
 }
 
 @test "every row of the table takes what is its own" {
     rows=$(sed -n '/^| program: input/,/^$/p' "$BATS_TEST_DIRNAME/../README.md" |
         tail -n +3 | awk -F ' *[|] *' '{print $2}')
     while IFS= read -r row; do
-        rm -rf out out.soft out.corrected
+        rm -rf out out.soft out.corrected out.csv out.int8
         run try "$row" own
         echo "$row: status $status, $output"
         [ "$status" -eq 0 ]

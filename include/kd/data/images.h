@@ -40,6 +40,7 @@ struct kd_images {
 struct kd_images_options {
     const char *data_dir;      /* where named sources are found; NULL: $KD_DATA, then ./data */
     const char *default_split; /* where the spec names none; NULL: "train" */
+    bool whole; /* a place without splits of its own is taken as that split, not refused */
     /* A place that is not here is looked for beside this file, in which the source stands, and in
      * `up` folders above its own; NULL: nowhere else. */
     const char *beside;
