@@ -120,6 +120,11 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
                 *bias = l->n_params > 1 ? l->param[1].value + t.col0 : NULL;
     const float *x = l->x + t.row0 * in;
     float *y = l->y + t.row0 * out + t.col0;
+    if (t.rows < FEW_IMAGES) {
+        const struct kd_dots d = {t.rows, t.cols, in, x, in, w, in, bias, y, out};
+        kd_kernels()->dots(&d);
+        return;
+    }
     if (own(t.rows) && (t.cols > FEW_UNITS || in < FEW_INPUTS)) {
         struct kd_matmul m = {.rows = t.rows,
                               .cols = t.cols,

@@ -95,6 +95,54 @@ static void same_sums(void **state)
         }
 }
 
+static struct kd_dots dots_of(size_t rows, size_t cols, size_t depth, int with_bias)
+{
+    return (struct kd_dots){.rows = rows,
+                            .cols = cols,
+                            .depth = depth,
+                            .a = a,
+                            .a_row = depth + GAP,
+                            .b = b,
+                            .b_row = depth + GAP,
+                            .bias = with_bias ? bias : NULL,
+                            .c = c,
+                            .c_row = cols + GAP};
+}
+
+/* Any number of rows and columns; each sum has the same bits whatever else is made with it. */
+static void dots_are_sums_of_their_own(void **state)
+{
+    static const size_t columns[] = {1, 2, 3, 4, 5, 9, 100}, depths[] = {1, 15, 16, 17, 784, 800};
+    (void)state;
+    for (size_t rows = 1; rows < 10; rows++)
+        for (size_t i = 0; i < 7; i++)
+            for (size_t j = 0; j < 6; j++) {
+                struct kd_dots d = dots_of(rows, columns[i], depths[j], (int)(rows % 2));
+                for (size_t k = 0; k < rows * d.c_row + 1; k++) c[k] = START;
+                kd_kernels()->dots(&d);
+                for (size_t k = 0; k < rows * d.c_row; k++) {
+                    size_t r = k / d.c_row, col = k % d.c_row;
+                    if (col >= d.cols) {
+                        assert_true(c[k] == (float)START);
+                        continue;
+                    }
+                    double want = d.bias ? (double)bias[col] : 0;
+                    for (size_t e = 0; e < d.depth; e++)
+                        want += (double)a[r * d.a_row + e] * (double)b[col * d.b_row + e];
+                    assert_true(fabs((double)c[k] - want) <= 1e-5 * sqrt((double)d.depth));
+                    struct kd_dots one = d;
+                    one.rows = one.cols = 1;
+                    one.a += r * d.a_row;
+                    one.b += col * d.b_row;
+                    one.bias = d.bias ? bias + col : NULL;
+                    one.c = other;
+                    kd_kernels()->dots(&one);
+                    assert_memory_equal(other, c + k, sizeof *c);
+                }
+                assert_true(c[rows * d.c_row] == (float)START);
+            }
+}
+
 /* Columns in two parts, and images in two: the bits that threads must not change. */
 static void same_bits(void **state)
 {
@@ -125,7 +173,8 @@ static void same_bits(void **state)
 int main(void)
 {
     static const char *const tables[] = {"plain", "avx2", "avx512"};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_sums), cmocka_unit_test(same_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_sums), cmocka_unit_test(same_bits),
+                                       cmocka_unit_test(dots_are_sums_of_their_own)};
     int failed = 0;
     for (unsigned i = 0; i < 3; i++) {
         struct kd_err err;

@@ -53,6 +53,17 @@ struct kd_product {
     size_t ahead_row, ahead_next;
     unsigned ahead_shift; /* below the bits of a size_t */
 };
+/* C[rows][cols] = bias (or 0) + A[rows][depth] B[cols][depth]^T, for a few rows. */
+struct kd_dots {
+    size_t rows, cols, depth;
+    const float *a;
+    size_t a_row;
+    const float *b;
+    size_t b_row;
+    const float *bias; /* [cols] or NULL */
+    float *c;
+    size_t c_row;
+};
 /* W[run][k][col], in panels as B above (w_run as b_run), += the sum over lines and pixels of
  * X[line*x_line + run*x_run + pixel*x_pixel + k] D[line*d_line + pixel*d_pixel + col]. */
 struct kd_outer {
@@ -115,6 +126,7 @@ struct kd_kernels {
     void (*product)(
         const struct kd_product *p); /* small products, no packing of A: lib/nn/isa/block.c */
     void (*outer)(const struct kd_outer *p);
+    void (*dots)(const struct kd_dots *p); /* lib/nn/isa/dots.c */
     /* to[k][columns], k < depth: columns n and up are 0; columns is a multiple of 16, n <= columns.
      * pack_rows: column c of row k is from[k * from_row + c]; pack_columns: from[c * from_row + k].
      */

@@ -45,6 +45,7 @@ void KD_HERE(kd_winograd_filter)(float *u, size_t stride, const float *w, size_t
 void KD_HERE(kd_winograd_filter_back)(float *w, size_t step, const float *u, size_t stride);
 void KD_HERE(kd_product)(const struct kd_product *p);
 void KD_HERE(kd_outer)(const struct kd_outer *p);
+void KD_HERE(kd_dots)(const struct kd_dots *p);
 void KD_HERE(kd_pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n,
                            size_t depth);
 void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size_t from_row,

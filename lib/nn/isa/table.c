@@ -112,6 +112,7 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
     .winograd_filter_back = KD_HERE(kd_winograd_filter_back),
     .product = KD_HERE(kd_product),
     .outer = KD_HERE(kd_outer),
+    .dots = KD_HERE(kd_dots),
     .pack_rows = KD_HERE(kd_pack_rows),
     .pack_columns = KD_HERE(kd_pack_columns),
     .pool2 = KD_HERE(kd_pool2),
