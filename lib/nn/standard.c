@@ -53,22 +53,20 @@ static cJSON *from_file(const char *path, struct kd_err *err)
 {
     cJSON *json = kd_json_read(path, err);
     if (!json) return NULL;
-    cJSON *layers = json;
-    if (cJSON_IsObject(json)) layers = cJSON_DetachItemFromObjectCaseSensitive(json, "layers");
-    if (layers != json) cJSON_Delete(json);
-    if (cJSON_IsArray(layers)) return layers;
-    cJSON_Delete(layers);
-    kd_fail_usage(err, "%s: expected a list of layers, or an object with \"layers\"", path);
-    return NULL;
+    const cJSON *list =
+        cJSON_IsObject(json) ? cJSON_GetObjectItemCaseSensitive(json, "layers") : json;
+    cJSON *layers = NULL;
+    if (cJSON_IsArray(list))
+        layers = kd_layers_unroll(list, err);
+    else
+        kd_fail_usage(err, "%s: expected a list of layers, or an object with \"layers\"", path);
+    cJSON_Delete(json);
+    return layers;
 }
 
 cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
 {
-    if (cJSON_IsArray(spec)) {
-        cJSON *copy = cJSON_Duplicate(spec, 1);
-        if (!copy) kd_fail_memory(err, "not enough memory for a layer list");
-        return copy;
-    }
+    if (cJSON_IsArray(spec)) return kd_layers_unroll(spec, err);
     if (!cJSON_IsString(spec)) {
         kd_fail_usage(err,
                       "network: %s a list of layers, a name like \"mlp-800-800\", or a file; "

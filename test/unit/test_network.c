@@ -185,6 +185,28 @@ static void three_ways(void **state)
     assert_null(kd_network_layers(NULL, &err));
 }
 
+#define REPEAT(n, list) "{\"kind\":\"repeat\",\"times\":" n ",\"layers\":[" list "]}"
+static void repeats_are_written_out(void **state)
+{
+    (void)state;
+    spelled("[" REPEAT("2", "\"relu\"," REPEAT("3", "\"tanh\"")) ",\"flatten\"]",
+            "[\"relu\",\"tanh\",\"tanh\",\"tanh\",\"relu\",\"tanh\",\"tanh\",\"tanh\","
+            "\"flatten\"]");
+    spelled("[{\"kind\":\"residual\",\"body\":[\"relu\"," REPEAT("2", "\"gelu\"") "]}]",
+            "[{\"kind\":\"residual\",\"body\":[\"relu\",\"gelu\",\"gelu\"]}]");
+    static const char *const bad[][2] = {
+        {"[" REPEAT("0", "\"relu\"") "]", "from 1 to 1000"},
+        {"[" REPEAT("1.5", "\"relu\"") "]", "from 1 to 1000"},
+        {"[{\"kind\":\"repeat\",\"times\":2}]", "\"layers\" is a list"},
+        {"[{\"kind\":\"repeat\",\"time\":2}]", "no \"time\""},
+        {"[" REPEAT("1000", REPEAT("1000", "\"relu\"")) "]", "more than 10000 layers"}};
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_null(layers_of(bad[i][0]));
+        assert_int_equal(err.kind, KD_ERR_USAGE);
+        assert_says(err, bad[i][1]);
+    }
+}
+
 /* ---- numbers ---- */
 
 static void sizes(void **state)
@@ -408,6 +430,7 @@ int main(void)
         cmocka_unit_test(units_left_out_are_the_classes),
         cmocka_unit_test(damaged_json),
         cmocka_unit_test(three_ways),
+        cmocka_unit_test(repeats_are_written_out),
         cmocka_unit_test(sizes),
         cmocka_unit_test(initialization),
         cmocka_unit_test(seeds),
