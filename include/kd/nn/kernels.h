@@ -48,7 +48,7 @@ struct kd_product {
     int add;
     /* What is wanted next, fetched to the second cache on the way: at each k of the first block of
      * rows the line at ahead + (k mod 2^shift) ahead_row + (k div 2^shift) 16; so again in the
-     * second block, ahead_next further. NULL: nothing. */
+     * second block, ahead_next further, where that is not 0. NULL: nothing. */
     const float *ahead;
     size_t ahead_row, ahead_next;
     unsigned ahead_shift; /* below the bits of a size_t */
@@ -78,7 +78,8 @@ struct kd_outer {
 
 struct kd_kernels {
     const char *name;
-    int wide; /* product is a match for BLAS on this instruction set */
+    int wide;     /* product is a match for BLAS on this instruction set */
+    size_t strip; /* columns that product takes at once: 16 or 32 */
     void (*fill_rows)(float *y, size_t stride, size_t rows, size_t cols, const float *row);
     void (*sum_rows)(float *sum, const float *y, size_t stride, size_t rows,
                      size_t cols); /* sum = columns' sums */

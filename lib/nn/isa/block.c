@@ -123,7 +123,7 @@ void KD_HERE(kd_product)(const struct kd_product *p)
         for (size_t r = 0; r < p->rows; r += step) {
             product_one((unsigned)(p->rows - r < step ? p->rows - r : step), left > WIDE ? 2 : 1,
                         p->c + r * p->c_row + c0, p->a + r * p->a_row, b, columns, p, bias, ahead);
-            ahead = ahead && !r ? ahead + p->ahead_next : NULL;
+            ahead = ahead && !r && p->ahead_next ? ahead + p->ahead_next : NULL;
         }
     }
 }

@@ -82,6 +82,11 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
 #if defined(__AVX2__)
     .wide = 1,
 #endif
+#if defined(__AVX512F__)
+    .strip = KD_PANEL,
+#else
+    .strip = KD_PANEL / 2,
+#endif
     .fill_rows = fill_rows,
     .sum_rows = sum_rows,
     .relu = KD_HERE(kd_relu),
