@@ -50,7 +50,8 @@ static const struct kd_option sheet_rows[] = {
 };
 static const struct kd_program_section sections[] = {
     {"data", "Images taken", kd_data_rows, offsetof(struct options, data),
-     "data-dir validation split-seed carve keep omit fraction size fit filter color background "
+     "data-dir validation split-seed carve keep omit validation-classes fraction size fit filter "
+     "color background "
      "bits transpose layout labels-from skip-broken label missing heading"},
     {"convert", "convert", convert_rows, offsetof(struct options, convert), NULL},
     {"sheet", "sheet (random images with --seed)", sheet_rows, offsetof(struct options, sheet),

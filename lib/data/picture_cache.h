@@ -13,7 +13,7 @@ struct kd_picture_cache {
     bool chosen; /* by KD_CACHE */
     size_t files;
     uint32_t other; /* place of the first file that is no picture; UINT32_MAX: there is none */
-    double opened; /* seconds */
+    double opened;  /* seconds */
 };
 int kd_picture_cache_open(struct kd_picture_cache *c, const struct kd_folder *folder,
                           const struct kd_load *load, struct kd_err *err);

@@ -29,11 +29,15 @@ const struct kd_option kd_data_rows[] = {
      .more = "The last images of the source are taken whatever their classes."},
     {"keep", 0, "keep", KD_OPT_CLASSES, FIELD(keep), .metavar = "CLASS,...",
      .help = "train on these classes alone, each by number or by name",
-     .more = "Images carved for validation are of these classes too. A name of digits, or with a "
-             "comma, is written as JSON: `[\"1\"]`."},
+     .more = "A name of digits, or with a comma, is written as JSON: `[\"1\"]`."},
     {"omit", 0, "omit", KD_OPT_CLASSES, FIELD(omit), .metavar = "CLASS,...",
-     .help = "leave these classes out of training, each by number or by name",
-     .more = "They are left out of the images carved for validation too."},
+     .help = "leave these classes out of training, each by number or by name"},
+    {"validation-classes", 0, "validation_classes", KD_OPT_CHOICE, FIELD(validation_classes),
+     .preset = "kept", .choices = KD_CHOICES(KD_VALIDATION_CLASSES), .metavar = "WHICH",
+     .later = true,
+     .help = "classes of the images carved for validation: those that are kept, or all",
+     .more = "With `all`, students that were trained on different classes are compared on the same "
+             "images."},
     {"fraction", 0, "fraction", KD_OPT_REAL, FIELD(fraction), .preset = "1", .min = 0, .max = 1,
      .metavar = "SHARE", .help = "share of each class's training images used",
      .more = "A smaller share lies within a larger one."},
@@ -197,7 +201,7 @@ static int classes_mark(const struct kd_images *images, const struct kd_class_li
     return 0;
 }
 
-/* wanted[stratum]: is it to be trained and validated on? */
+/* wanted[stratum]: is it to be trained on? */
 static int classes_choose(const struct kd_images *images, const struct kd_data_config *config,
                           bool *wanted, struct kd_err *err)
 {
@@ -216,15 +220,15 @@ static int classes_choose(const struct kd_images *images, const struct kd_data_c
 
 /* chosen[i] = 1 training, 2 validation. Fractions take the end of a stratum's order, so that a
  * smaller one lies within a larger one. */
-static void strata_mark(const struct strata *s, const bool *wanted, double fraction,
-                        unsigned char *chosen)
+static void strata_mark(const struct strata *s, const bool *wanted,
+                        const struct kd_data_config *config, unsigned char *chosen)
 {
     for (uint32_t k = 0; k < s->n; k++) {
         const uint32_t from = s->start[k] + s->carved[k], end = s->start[k + 1];
-        if (!wanted[k]) continue;
-        for (uint32_t p = s->start[k]; p < from; p++) chosen[s->place[p]] = 2;
-        if (from == end) continue;
-        uint32_t take = (uint32_t)floor(fraction * (end - from) + 0.5);
+        const bool validated = wanted[k] || config->validation_classes == KD_VALIDATE_ALL;
+        for (uint32_t p = s->start[k]; validated && p < from; p++) chosen[s->place[p]] = 2;
+        if (!wanted[k] || from == end) continue;
+        uint32_t take = (uint32_t)floor(config->fraction * (end - from) + 0.5);
         if (take < 1) take = 1;
         for (uint32_t p = end - take; p < end; p++) chosen[s->place[p]] = 1;
     }
@@ -265,7 +269,7 @@ int kd_split_train(const struct kd_images *images, const struct kd_data_config *
         strata_carve_last(&strata, images, count);
     else
         strata_carve(&strata, count, images->n);
-    strata_mark(&strata, wanted, config->fraction, chosen);
+    strata_mark(&strata, wanted, config, chosen);
     if (subset_gather(train, images, chosen, 1, err) < 0) goto done;
     if (subset_gather(validation, images, chosen, 2, err) < 0) goto done;
     if (train->n == 0) {

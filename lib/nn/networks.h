@@ -22,7 +22,8 @@ void kd_write_block(struct kd_writing *w, struct kd_write_conv c, const char *ac
 void kd_write_open(struct kd_writing *w, const char *text); /* "{..[": what follows is inside */
 void kd_write_close(struct kd_writing *w, const char *text);
 
-/* The list with each repeat in it written out, in the lists that layers hold too; caller deletes. */
+/* The list with each repeat in it written out, in the lists that layers hold too; caller deletes.
+ */
 cJSON *kd_layers_unroll(const cJSON *list, struct kd_err *err);
 
 /* A network, or a family whose name goes on with a number ("mobilenet_v2-0.5"). */

@@ -284,10 +284,14 @@ EOF
     mv all/train/2 photos/eel
     fingerprint() { kd-show "$1/model.safetensors" --json | jq -er .fingerprint; }
     data=(--data images:photos --validation 12)
-    [ "$(kd-data inspect images:photos --omit 1 --json 2>/dev/null | jq -c .counts)" = '[24,0,24]' ]
-    [ "$(kd-data inspect images:photos --omit dog --json 2>/dev/null | jq -c .counts)" = '[24,0,24]' ]
-    [ "$(kd-data inspect images:photos:validation --validation 12 --omit dog --json 2>/dev/null |
-        jq -c .counts)" = '[4,0,4]' ]
+    for dog in 1 dog; do
+        [ "$(kd-data inspect images:photos --omit $dog --json 2>/dev/null | jq -c .counts)" = \
+            '[24,0,24]' ]
+    done
+    carved=(images:photos:validation --validation 12 --omit dog --json)
+    [ "$(kd-data inspect "${carved[@]}" 2>/dev/null | jq -c .counts)" = '[4,0,4]' ]
+    [ "$(kd-data inspect "${carved[@]}" --validation-classes all 2>/dev/null |
+        jq -c .counts)" = '[4,4,4]' ]
     kd-train-teacher "${data[@]}" --layers 4 --epochs 1 --omit dog -q -o by-name >/dev/null
     kd-train-teacher "${data[@]}" --layers 4 --epochs 1 --omit 1 -q -o by-number >/dev/null
     [ "$(fingerprint by-name)" = "$(fingerprint by-number)" ]

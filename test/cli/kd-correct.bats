@@ -14,7 +14,8 @@ setup_file() {
         --teacher T -T 4 -a 0.2 --quiet -o S >/dev/null
     kd-train-student --data idx:set --layers 8 --epochs 1 --quiet -o whole >/dev/null
     cat >x.json <<'EOF'
-{"name": "x", "seeds": 2, "data": {"source": "idx:set", "validation": 100},
+{"name": "x", "seeds": 2,
+ "data": {"source": "idx:set", "validation": 100, "validation_classes": "all"},
  "teacher": {"network": "mlp-30", "train": {"epochs": 4}}, "soften": {"split": "train"},
  "students": {
   "plain": {"network": "mlp-20", "train": {"epochs": 6, "learning_rate": 0.005},

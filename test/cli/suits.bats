@@ -26,7 +26,8 @@ set_of() {
         about="\"__metadata__\":{\"kd.classes\":\"$4\",\"kd.class_names\":$names},"
     fi
     tensors "$1/set.safetensors" "$(printf \
-        '{%s"images":{"dtype":"%s","shape":[%d,%d,%d,%d],%s},%s}' "$about" "$kind" $n "$2" "$3" "$3" \
+        '{%s"images":{"dtype":"%s","shape":[%d,%d,%d,%d],%s},%s}' \
+        "$about" "$kind" $n "$2" "$3" "$3" \
         "\"data_offsets\":[0,$values]" \
         "\"labels\":{\"dtype\":\"U8\",\"shape\":[$n],\"data_offsets\":[$values,$end]}")" \
         "$1/data"

@@ -193,7 +193,7 @@ refuses() {
         [ "$status" -eq 2 ] && [[ "$stderr" == *"$1"* ]] || { echo "$*: $stderr" >&2; false; }
     }
     refused "expected a whole number" kd-train-teacher --data idx:set --layers 8.5
-    refused "expected a whole number" kd-data inspect idx:set --keep 1.5
+    refused "expected a class by number" kd-data inspect idx:set --keep 1.5
     for name in ..json .. . --seed a/b; do
         echo "{\"name\": \"$name\", \"data\": {\"source\": \"digits\"},
             \"students\": {\"s\": {\"network\": \"mlp-4\"}}}" >x.json

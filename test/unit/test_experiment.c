@@ -320,7 +320,8 @@ static void settings(void **state)
                "{\"data\":{\"omit\":[3]},\"distill\":{\"alpha\":1}},\"p\":{}}}");
     struct kd_job job = job_of(x, "s");
     assert_string_equal(job.data.source, "mnist");
-    assert_true(job.data.validation == 5000 && job.data.omit.n == 1 && job.data.omit.v[0].number == 3);
+    assert_true(job.data.validation == 5000 && job.data.omit.n == 1 &&
+                job.data.omit.v[0].number == 3);
     assert_string_equal(job.distill.from->valuestring, "teacher");
     assert_true(job.distill.temperature == 4 && job.distill.alpha == 1);
     kd_job_release(&job);

@@ -142,6 +142,12 @@ static void test_keep_omit(void **state)
     assert_int_equal(train.n, 450);
     assert_int_equal(validation.n, 50);
     release();
+    c.validation_classes = KD_VALIDATE_ALL;
+    split(&c);
+    assert_int_equal(train.n, 450);
+    assert_int_equal(validation.n, 100);
+    c.validation_classes = KD_VALIDATE_KEPT;
+    release();
     c.keep.n = 0;
     split(&c);
     assert_int_equal(count_of(&train, 2), 0);

@@ -11,6 +11,10 @@
  */
 #define KD_CARVES(X) X(KD_CARVE_RANDOM, "random") X(KD_CARVE_LAST, "last")
 enum kd_carve { KD_CARVES(KD_CHOICE_ENUM) };
+/* Where classes are left out: of validation too, or validate on all, which compares students that
+ * were trained on different ones. */
+#define KD_VALIDATION_CLASSES(X) X(KD_VALIDATE_KEPT, "kept") X(KD_VALIDATE_ALL, "all")
+enum kd_validation_classes { KD_VALIDATION_CLASSES(KD_CHOICE_ENUM) };
 struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
     char *source;       /* "mnist" */
     char *test;         /* another source for the test split; NULL: the source's own */
@@ -18,7 +22,8 @@ struct kd_data_config { /* "data" of an experiment; rows in kd_data_rows */
     double validation;  /* images carved from train: a count, or a share below 1; 0: none */
     int64_t split_seed; /* of the carving and of fractions */
     int carve;          /* enum kd_carve */
-    struct kd_class_list keep, omit; /* classes; of training and validation alike */
+    struct kd_class_list keep, omit; /* classes; which are trained on */
+    int validation_classes;          /* enum kd_validation_classes */
     struct kd_input input;           /* how pictures and tables are read */
     double
         fraction; /* share of the training subset used, per class, nested (10 % lies within 30 %) */

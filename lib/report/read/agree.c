@@ -212,9 +212,28 @@ static int note_parents(struct kd_report *report, size_t run, struct kd_err *err
 /* What says which images a training carved: of which set, how many, how. */
 struct carving {
     const char *images, *how;
+    char *classes; /* those kept and left out, as JSON; NULL: all; owned */
     double n, seed;
     size_t result;
 };
+
+/* *text: of the classes that a training was validated on. */
+static int classes_of(const struct kd_result *r, char **text, struct kd_err *err)
+{
+    const cJSON *keep = kd_json_get(r->config, "data.keep"),
+                *omit = kd_json_get(r->config, "data.omit");
+    const char *which = kd_text_at(r->config, "data.validation_classes");
+    *text = NULL;
+    if ((which && strcmp(which, "all") == 0) ||
+        !(cJSON_GetArraySize(keep) || cJSON_GetArraySize(omit)))
+        return 0;
+    char *kept = keep ? kd_json_text(keep, false, err) : kd_strdup("", err),
+         *left = omit ? kd_json_text(omit, false, err) : kd_strdup("", err);
+    if (kept && left) *text = kd_format(err, "%s without %s", kept, left);
+    kd_free(kept);
+    kd_free(left);
+    return *text ? 0 : -1;
+}
 
 static struct carving carving_of(const struct kd_report *report, size_t result)
 {
@@ -223,14 +242,18 @@ static struct carving carving_of(const struct kd_report *report, size_t result)
                *how = kd_text_at(r->config, "data.carve");
     double n = kd_number_at(r->config, "data.validation"),
            seed = kd_number_at(r->config, "data.split_seed");
-    return (struct carving){r->pixels ? r->pixels : source, how ? how : "random", isnan(n) ? 0 : n,
-                            isnan(seed) ? 1 : seed, result};
+    return (struct carving){.images = r->pixels ? r->pixels : source,
+                            .how = how ? how : "random",
+                            .n = isnan(n) ? 0 : n,
+                            .seed = isnan(seed) ? 1 : seed,
+                            .result = result};
 }
 
 static int by_carving(const struct carving *a, const struct carving *b)
 {
     int order = by_text(a->images, b->images);
     if (!order) order = strcmp(a->how, b->how);
+    if (!order) order = by_text(a->classes, b->classes);
     if (!order) order = (a->n > b->n) - (a->n < b->n);
     return order ? order : (a->seed > b->seed) - (a->seed < b->seed);
 }
@@ -251,7 +274,10 @@ static int agree_on_carving(struct kd_report *report, size_t run, struct kd_err 
     struct carving usual = {0};
     int status = all ? 0 : -1;
     for (size_t i = at->first; i < at->first + at->n && status == 0; i++)
-        if (isfinite(report->results[i].valid.top1)) all[n++] = carving_of(report, i);
+        if (isfinite(report->results[i].valid.top1)) {
+            all[n] = carving_of(report, i);
+            status = classes_of(&report->results[i], &all[n++].classes, err);
+        }
     if (n) qsort(all, n, sizeof *all, by_carving_and_place);
     for (size_t i = 0, next; i < n; i = next) {
         for (next = i; next < n && by_carving(&all[i], &all[next]) == 0;) next++;
@@ -265,6 +291,7 @@ static int agree_on_carving(struct kd_report *report, size_t run, struct kd_err 
         r->valid = (struct kd_score){NAN, NAN, NAN};
         status = kd_note_list_add(&list, r->name, r->seed, err);
     }
+    for (size_t i = 0; i < n; i++) kd_free(all[i].classes);
     kd_free(all);
     if (status == 0)
         return kd_note_list_end(report, &list, report->runs[run].name,
