@@ -4,6 +4,7 @@
 #include "kd/base/machine.h"
 #include "kd/base/mem.h"
 #include "kd/base/tensorfile.h"
+#include "kd/base/view.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
 #include "kd/train/experiment.h"
@@ -237,6 +238,7 @@ static void limits_set(const struct kd_common *common)
 static int start(struct kd_invocation *inv, int argc, char **argv, struct kd_err *err)
 {
     limits_set(&inv->common);
+    kd_views_allow(kd_program.name, !(inv->common.read_limit > 0));
     if (kd_kernels_init(err) < 0) return -1;
     const char *held = blas_held_to();
     kd_blas_init(); /* the workers divide the work, whatever the environment says */

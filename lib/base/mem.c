@@ -1,4 +1,5 @@
 #include "kd/base/mem.h"
+#include "view.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -174,6 +175,9 @@ int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, 
 
 void kd_bytes_release(struct kd_bytes *b)
 {
-    free(b->data);
+    if (b->mapped)
+        kd_view_release(b);
+    else
+        free(b->data);
     *b = (struct kd_bytes){0};
 }

@@ -2,6 +2,7 @@
  * the text of a Python dictionary, of which exactly three keys with plain values are understood. */
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
+#include "kd/base/view.h"
 #include "tensor_parts.h"
 #include <math.h>
 #include <string.h>
@@ -235,7 +236,9 @@ static int take(struct npy *s, struct kd_tensorfile *out)
     if (start + bytes < out->bytes.size)
         return kd_fail(s->err, "%s: %zu bytes behind the array, from byte %zu on", s->name,
                        out->bytes.size - start - bytes, start + bytes);
-    kd_bytes_settle(&out->bytes, &start);
+    /* moving a mapped file would copy it */
+    if (!out->bytes.mapped || start % kd_dtype_size(dtype) != 0)
+        kd_bytes_settle(&out->bytes, &start);
     struct kd_tensor *t = kd_tensorfile_more(out, "", s->err);
     if (!t) return -1;
     t->dtype = dtype;
@@ -266,7 +269,7 @@ int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits,
 {
     struct kd_bytes bytes;
     *out = (struct kd_tensorfile){0};
-    if (kd_file_read(path, kd_limit_of(limits), &bytes, err) < 0) return -1;
+    if (kd_file_view(path, kd_limit_of(limits), NULL, &bytes, err) < 0) return -1;
     return kd_npy_parse(&bytes, kd_input_name(path), out, err);
 }
 

@@ -1,8 +1,8 @@
 /* The checks follow the reference reader (safetensors 0.4 and later, tensor.rs): header length, '{'
  * first, spans without hole or overlap that cover the data; names may not repeat on top of that. */
-#include "kd/base/file.h"
 #include "kd/base/known_formats.h"
 #include "kd/base/tensorfile.h"
+#include "kd/base/view.h"
 #include "tensor_parts.h"
 #include <math.h>
 #include <stdlib.h>
@@ -183,11 +183,12 @@ static int header_length(const struct kd_bytes *b, const char *name, size_t *len
 
 static int place_tensors(struct reader *r, size_t start)
 {
-    kd_bytes_settle(&r->f->bytes, &start);
+    /* moving a mapped file would copy it: what is not aligned is copied alone */
+    if (!r->f->bytes.mapped) kd_bytes_settle(&r->f->bytes, &start);
     for (size_t i = 0; i < r->f->n; i++) {
         struct kd_tensor *t = &r->f->tensors[r->spans[i].index];
         char *at = r->f->bytes.data + start + r->spans[i].begin;
-        if ((uintptr_t)at % 8 == 0) {
+        if ((uintptr_t)at % kd_dtype_size(t->dtype) == 0) {
             t->data = at;
             continue;
         }
@@ -216,7 +217,7 @@ int kd_tensorfile_parse(struct kd_bytes *bytes, const char *name,
     out->bytes = *bytes;
     *bytes = (struct kd_bytes){0};
     size_t length = 0;
-    if (status == 0 && out->bytes.size > kd_limit_of(limits))
+    if (status == 0 && !out->bytes.mapped && out->bytes.size > kd_limit_of(limits))
         status = kd_fail(err, "%s: larger than the %zu bytes that are accepted here%s", name,
                          kd_limit_of(limits), kd_read_limit_remedy(kd_limit_of(limits)));
     if (status == 0) status = header_length(&out->bytes, name, &length, err);
@@ -259,6 +260,6 @@ int kd_tensorfile_read(const char *path, const struct kd_tensorfile_limits *limi
 {
     struct kd_bytes bytes;
     *out = (struct kd_tensorfile){0};
-    if (kd_file_read_kind(path, kd_limit_of(limits), kd_tensor_start, &bytes, err) < 0) return -1;
+    if (kd_file_view(path, kd_limit_of(limits), kd_tensor_start, &bytes, err) < 0) return -1;
     return kd_tensorfile_parse(&bytes, kd_input_name(path), limits, out, err);
 }

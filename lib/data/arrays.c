@@ -1,6 +1,7 @@
 /* What arrays of pixels and labels mean, in whatever file they stand. */
 #include "formats.h"
 #include "kd/base/file.h"
+#include "kd/base/view.h"
 #include <math.h>
 #include <string.h>
 
@@ -19,14 +20,15 @@ int kd_shape_take(const struct kd_tensor *t, const char *name, const struct kd_l
     if (t->dims < 2 || t->dims > 4)
         return kd_fail(err, "%s: images have %u dimensions, expected [N,C,H,W], [N,H,W] or [N,D]",
                        name, t->dims);
+    const size_t limit = kd_view_limit(load->limit);
     size_t size = kd_dtype_size(t->dtype);
     for (unsigned d = 0; d < t->dims; d++)
         if (t->shape[d] == 0 || t->shape[d] > INT32_MAX ||
-            kd_mul_size(size, t->shape[d], &size) < 0 || size > load->limit)
+            kd_mul_size(size, t->shape[d], &size) < 0 || size > limit)
             return kd_fail(err,
                            "%s: images have size %zu in dimension %u; sizes are 1 or more, and "
                            "%zu bytes at most in all%s",
-                           name, t->shape[d], d, load->limit, kd_read_limit_remedy(load->limit));
+                           name, t->shape[d], d, limit, kd_read_limit_remedy(limit));
     if (looks_channels_last(t) && load->input->layout == KD_LAYOUT_AUTO)
         return kd_fail_usage(
             err,
@@ -52,7 +54,14 @@ int kd_pixels_arrange(struct kd_images *m, const struct kd_load *load, struct kd
     const size_t down = m->channels_last ? (size_t)m->w * m->c : m->w; /* steps of the file */
     const size_t right = m->channels_last ? m->c : 1, over = m->channels_last ? 1 : plane;
     const uint32_t h = turn ? m->w : m->h, w = turn ? m->h : m->w;
-    char *to = kd_alloc((size_t)m->n * m->c * plane, size, "images", err);
+    const size_t count = (size_t)m->n * m->c * plane, limit = kd_read_limit();
+    if (count > limit / size)
+        return kd_fail(err,
+                       "%s: images are put in the order [N,C,H,W] in memory, and these need more "
+                       "than the limit of %zu bytes%s; convert them once with kd-data where there "
+                       "is memory",
+                       load->place, limit, kd_read_limit_remedy(limit));
+    char *to = kd_alloc(count, size, "images", err);
     if (!to) return -1;
     char *at = to;
     for (uint32_t i = 0; i < m->n; i++) {
@@ -96,6 +105,13 @@ int kd_pixels_take(const struct kd_tensor *t, const char *name, struct kd_images
     if (t->dtype == KD_F32) return finite_check(t, t->data, name, out->n, err);
     const bool real = t->dtype == KD_F16 || t->dtype == KD_BF16 || t->dtype == KD_F64;
     out->dtype = real ? KD_F32 : KD_U8;
+    if (t->count > kd_read_limit() / kd_dtype_size(out->dtype))
+        return kd_fail(err,
+                       "%s: images of %s become %s in memory, and these %zu numbers need more than "
+                       "the limit of %zu bytes%s; save them as %s, which stay in their file",
+                       name, kd_dtype_name(t->dtype), kd_dtype_name(out->dtype), t->count,
+                       kd_read_limit(), kd_read_limit_remedy(kd_read_limit()),
+                       kd_dtype_name(out->dtype));
     out->pixels = kd_alloc(t->count, kd_dtype_size(out->dtype), "images", err);
     if (!out->pixels) return -1;
     if (real) {

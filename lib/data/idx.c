@@ -2,6 +2,7 @@
 #include "idx.h"
 #include "kd/base/file.h"
 #include "kd/base/known_formats.h"
+#include "kd/base/view.h"
 #include "sources.h"
 #include "stream.h"
 #include <stdio.h>
@@ -103,38 +104,56 @@ done:
     return status;
 }
 
-/* The elements of an unpacked file where they lie: a copy would for a moment double the largest
- * thing that a training has in memory. */
-static int idx_adopt(struct kd_bytes *bytes, const char *name, size_t limit, struct kd_tensor *out,
-                     struct kd_err *err)
+/* An array, and the file that it lies in where that needs no turning round: a copy would for a
+ * moment double the largest thing that a training has in memory. */
+struct idx {
+    struct kd_tensor t; /* its data is in `file`, or its own where there is none */
+    struct kd_bytes file;
+};
+
+static void idx_release(struct idx *x)
+{
+    if (!x->file.data) kd_free(x->t.data);
+    kd_bytes_release(&x->file);
+    *x = (struct idx){0};
+}
+
+static int idx_adopt(struct idx *x, const char *name, size_t limit, struct kd_err *err)
 {
     struct kd_stream s;
-    *out = (struct kd_tensor){0};
-    if (kd_stream_open(&s, bytes->data, bytes->size, name, err) < 0) return -1;
-    if (promise_take(&s, bytes->size, limit, out, err) < 0) return -1;
-    const size_t from = s.given, size = out->count * kd_dtype_size(out->dtype);
+    if (kd_stream_open(&s, x->file.data, x->file.size, name, err) < 0) return -1;
+    if (promise_take(&s, x->file.size, x->file.mapped ? kd_view_limit(limit) : limit, &x->t, err) <
+        0)
+        return -1;
+    const size_t from = s.given;
+    const size_t size = x->t.count * kd_dtype_size(x->t.dtype);
     s.next += size;
     s.given += size;
     s.left -= size;
     if (kd_stream_finish(&s, err) < 0) return -1;
-    memmove(bytes->data, bytes->data + from, size);
-    out->data = bytes->data;
-    *bytes = (struct kd_bytes){0};
-    to_host(out);
+    x->t.data = x->file.data + from;
+    if (kd_dtype_size(x->t.dtype) == 1) return 0;
+    x->t.data = memmove(x->file.data, x->file.data + from, size); /* aligned */
+    to_host(&x->t);
     return 0;
 }
 
-static int idx_read(const char *path, size_t limit, struct kd_tensor *out, struct kd_err *err)
+static int idx_read(const char *path, size_t limit, struct idx *out, struct kd_err *err)
 {
-    struct kd_bytes bytes = {0};
-    *out = (struct kd_tensor){0};
+    *out = (struct idx){0};
     /* room for a header and for input that does not compress */
     const size_t most = limit < kd_read_limit() / 2 ? limit + limit / 64 + 4096 : kd_read_limit();
-    if (kd_file_read(path, most, &bytes, err) < 0) return -1;
-    const int status = kd_stream_is_packed((const unsigned char *)bytes.data, bytes.size)
-                           ? kd_idx_parse(bytes.data, bytes.size, path, limit, out, err)
-                           : idx_adopt(&bytes, path, limit, out, err);
-    kd_bytes_release(&bytes);
+    if (kd_file_view(path, most, NULL, &out->file, err) < 0) return -1;
+    struct kd_bytes file = out->file;
+    int status;
+    if (kd_stream_is_packed((const unsigned char *)file.data, file.size)) {
+        out->file = (struct kd_bytes){0};
+        status = kd_idx_parse(file.data, file.size, path, limit, &out->t, err);
+        kd_bytes_release(&file);
+    } else {
+        status = idx_adopt(out, path, limit, err);
+    }
+    if (status < 0) idx_release(out);
     return status;
 }
 
@@ -158,14 +177,15 @@ static void first_column(struct kd_tensor *t)
     t->count = t->shape[0];
 }
 
-static int labels_read(const char *path, size_t limit, struct kd_tensor *out, struct kd_err *err)
+static int labels_read(const char *path, size_t limit, struct idx *out, struct kd_err *err)
 {
     if (idx_read(path, limit, out, err) < 0) return -1;
-    if (out->dims == 2 && out->shape[1] == 8 && out->dtype == KD_I32) first_column(out);
-    if (out->dims <= 2) return 0;
-    kd_free(out->data);
-    out->data = NULL;
-    return kd_fail(err, "%s: %u dimensions, labels have 1 (magic 00000801)", path, out->dims);
+    struct kd_tensor *t = &out->t;
+    if (t->dims == 2 && t->shape[1] == 8 && t->dtype == KD_I32) first_column(t);
+    if (t->dims <= 2) return 0;
+    kd_fail(err, "%s: %u dimensions, labels have 1 (magic 00000801)", path, t->dims);
+    idx_release(out);
+    return -1;
 }
 
 /* The number of classes is that of train and test together, so that both agree about it. */
@@ -173,7 +193,7 @@ static int classes_find(const struct kd_load *load, uint32_t *classes, struct kd
 {
     const char *other = strcmp(load->split, "test") == 0 ? "train" : "test";
     char *path = NULL;
-    struct kd_tensor more = {0};
+    struct idx more = {0};
     struct kd_images set = {0};
     if (load->classes) return 0;
     if (kd_idx_find(load->place, other, "labels", &path, err) < 0) return -1;
@@ -182,12 +202,12 @@ static int classes_find(const struct kd_load *load, uint32_t *classes, struct kd
     quiet.progress = NULL;
     int status = labels_read(path, load->limit, &more, err);
     if (status == 0) {
-        set.n = (uint32_t)more.shape[0];
-        status = kd_labels_take(&more, path, &quiet, 0, &set, err);
+        set.n = (uint32_t)more.t.shape[0];
+        status = kd_labels_take(&more.t, path, &quiet, 0, &set, err);
         if (status == 0 && set.classes > *classes) *classes = set.classes;
     }
     kd_free(set.labels);
-    kd_free(more.data);
+    idx_release(&more);
     kd_free(path);
     return status;
 }
@@ -195,30 +215,35 @@ static int classes_find(const struct kd_load *load, uint32_t *classes, struct kd
 static int labels_load(const struct kd_load *load, const char *path, struct kd_images *out,
                        struct kd_err *err)
 {
-    struct kd_tensor labels = {0};
+    struct idx labels;
     if (labels_read(path, load->limit, &labels, err) < 0) return -1;
+    const size_t n = labels.t.shape[0];
     int status =
-        labels.shape[0] != out->n
+        n != out->n
             ? kd_fail(err, "%s: %zu labels for %u images; the two files do not belong together",
-                      path, labels.shape[0], out->n)
-            : kd_labels_take(&labels, path, load, load->classes, out, err);
+                      path, n, out->n)
+            : kd_labels_take(&labels.t, path, load, load->classes, out, err);
     if (status == 0) status = classes_find(load, &out->classes, err);
-    kd_free(labels.data);
+    idx_release(&labels);
     return status;
 }
 
 static int images_read(const struct kd_load *load, const char *path, struct kd_images *out,
                        struct kd_err *err)
 {
-    struct kd_tensor t;
-    if (idx_read(path, load->limit, &t, err) < 0) return -1;
+    struct idx x;
+    if (idx_read(path, load->limit, &x, err) < 0) return -1;
     int status = 0;
-    if (t.dims < 3)
+    if (x.t.dims < 3)
         status =
-            kd_fail(err, "%s: %u dimensions, images have 3 (magic 00000803) or 4", path, t.dims);
-    if (status == 0) status = kd_shape_take(&t, path, load, out, err);
-    if (status == 0) status = kd_pixels_take(&t, path, out, err);
-    if (out->pixels != t.data) kd_free(t.data);
+            kd_fail(err, "%s: %u dimensions, images have 3 (magic 00000803) or 4", path, x.t.dims);
+    if (status == 0) status = kd_shape_take(&x.t, path, load, out, err);
+    if (status == 0) status = kd_pixels_take(&x.t, path, out, err);
+    if (out->pixels && out->pixels == x.t.data) { /* moved */
+        out->keep.bytes = x.file;
+        x = (struct idx){0};
+    }
+    idx_release(&x);
     return status;
 }
 

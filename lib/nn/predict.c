@@ -1,5 +1,6 @@
 #include "kd/nn/predict.h"
 #include "kd/base/json.h"
+#include "kd/base/view.h"
 #include "kd/data/classes.h"
 #include "predicting.h"
 
@@ -159,7 +160,7 @@ int kd_predict(const struct kd_model *model, const struct kd_view *view,
         kd_progress_tick(how->progress, from + rows, view->n, NULL);
     }
     kd_copies_close(&copies);
-    return status;
+    return status == 0 ? kd_views_check(err) : status;
 }
 
 int kd_logits_check(const char *name, const float *logits, size_t n, size_t classes,

@@ -1,4 +1,5 @@
 #include "kd/train/trainer.h"
+#include "kd/base/view.h"
 #include "kd/train/schedule.h"
 
 #include <math.h>
@@ -109,6 +110,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
     const struct kd_images *im = t->train->images;
     const struct kd_targets *s = t->targets;
     size_t pixels = (size_t)im->c * im->h * im->w * kd_dtype_size(im->dtype);
+    if (im->keep.bytes.mapped) pixels = 0; /* they stay in their file */
     *out = (struct kd_memory){
         .network = kd_network_plan_bytes(t->net),
         .optimizer = t->optimizer.slab.planned + t->average.slab.planned,
@@ -293,7 +295,7 @@ void kd_trainer_log_terms(const struct kd_trainer *t, const double *values, doub
 static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
 {
     const struct kd_loss_sums *s = &t->sums;
-    if (check_parameters(t, err) < 0) return -1;
+    if (check_parameters(t, err) < 0 || kd_views_check(err) < 0) return -1;
     double rows = (double)s->rows, labelled = (double)s->labelled;
     double seconds = kd_seconds() - t->epoch_started, done = rows - (double)t->rows_before;
     double pace = seconds > 0 ? done / seconds : 0; /* of what this process did of the epoch */

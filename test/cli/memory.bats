@@ -121,3 +121,87 @@ idx() {
         "larger than the 10 bytes that are accepted here; --read-limit raises" -- \
         kd-data inspect idx:set --read-limit 1e-8
 }
+
+# noise DIR N: N 3x32x32 images of noise in 10 classes, N a multiple of 10: set.safetensors, and the
+# same as set.npy and labels.npy
+noise() {
+    local pixels=$(($2 * 3072)) all=$(($2 * 3073)) shape="[$2,3,32,32]"
+    npy() {
+        printf '\223NUMPY\1\0\166\0%-117s\n' "{'descr': '|u1', 'fortran_order': False, $1, }"
+    }
+    mkdir "$1"
+    head -c $pixels /dev/urandom >"$1/pixels"
+    printf '\0\1\2\3\4\5\6\7\10\11%.0s' $(seq $(($2 / 10))) >"$1/classes"
+    cat "$1/pixels" "$1/classes" >"$1/both"
+    local images='"images":{"dtype":"U8","shape":'"$shape"',"data_offsets":[0,'"$pixels"']}'
+    local labels='"labels":{"dtype":"U8","shape":['"$2"'],"data_offsets":['"$pixels,$all"']}'
+    tensors "$1/set.safetensors" "{$images,$labels}" "$1/both"
+    { npy "'shape': ($2, 3, 32, 32)"; cat "$1/pixels"; } >"$1/set.npy"
+    { npy "'shape': ($2,)"; cat "$1/classes"; } >"$1/labels.npy"
+    rm "$1/both" "$1/pixels"
+}
+# anonymous COMMAND...: runs it; $most is the most anonymous memory that it had, in kB
+anonymous() {
+    local now
+    "$@" <&0 3>&- &
+    most=0
+    while now=$(awk '/RssAnon/ {print $2}' /proc/$!/status 2>/dev/null) && [ -n "$now" ]; do
+        if [ "$now" -gt "$most" ]; then most=$now; fi
+        sleep 0.02
+    done
+    wait $!
+}
+fingerprint() { kd-show "$1" --json | jq -r .fingerprint; }
+
+@test "images of a large file stay in it: the memory of a training is that of its network" {
+    [ -e /proc/self/status ] || skip "no /proc"
+    if kd --version | grep -q fsanitize; then skip "sanitizers have memory of their own"; fi
+    noise noise 65000
+    local large=(--quiet --layers 8 --epochs 1 --threads 2)
+    anonymous kd-train-teacher --data tensors:noise/set.safetensors "${large[@]}" -o a.safetensors
+    echo "safetensors: $most kB"
+    [ "$most" -lt 64000 ]
+    anonymous kd-train-teacher --data tensors:noise/set.npy,noise/labels.npy "${large[@]}" \
+        -o b.safetensors
+    echo "npy: $most kB"
+    [ "$most" -lt 64000 ]
+    # a pipe is read into memory, and the bits are the same
+    anonymous kd-train-teacher --data tensors:- "${large[@]}" -o c.safetensors \
+        <noise/set.safetensors
+    echo "a pipe: $most kB"
+    [ "$most" -gt 190000 ]
+    [ "$(fingerprint a.safetensors)" = "$(fingerprint c.safetensors)" ]
+    [ "$(fingerprint b.safetensors)" = "$(fingerprint c.safetensors)" ]
+}
+
+@test "a limit that is given holds for files that stay where they are too" {
+    noise noise 3000
+    refused 1 "noise/set.safetensors: larger than the 1048576 bytes that are accepted here" -- \
+        train --data tensors:noise/set.safetensors --read-limit 0.0009765625
+    train --data tensors:noise/set.safetensors
+}
+
+@test "a file of images that changes during a training: one line, and nothing half written" {
+    noise noise 8000
+    for change in "truncate -s 100000" touch; do
+        mkdir out
+        : >said
+        cp noise/set.safetensors changing.safetensors
+        kd-train-teacher --data tensors:changing.safetensors --layers 128 --epochs 200 \
+            --threads 1 -o out/m.safetensors 2>said 3>&- &
+        wait_for grep -q "epoch 1/" said
+        $change changing.safetensors
+        status=0
+        wait $! || status=$?
+        tail -n 2 said
+        [ "$status" -eq 1 ]
+        case $change in
+            touch) what="has been changed while it was in use; begin again" ;;
+            *) what="has become shorter while it was in use, or cannot be read any more; put" ;;
+        esac
+        [[ $(tail -n 1 said) == "kd-train-teacher: changing.safetensors: $what"* ]]
+        ls -A out
+        [ -z "$(find out -name '.*' -type f)" ]
+        rm -r out
+    done
+}

@@ -49,8 +49,9 @@ int kd_mul_size(size_t a, size_t b, size_t *product);
  *     for (...) kd_bytes_format(&b, err, "%g,", v[i]);
  *     return kd_bytes_text(&b, "]", err); */
 struct kd_bytes {
-    char *data; /* owned; kd_free. Always followed by a NUL that size does not count. */
+    char *data; /* owned; kd_bytes_release. Always followed by a NUL that size does not count. */
     size_t size, room;
+    size_t mapped; /* 0: memory of its own; else the bytes of a mapping (kd/base/view.h) */
     bool failed;
 };
 int kd_bytes_add(struct kd_bytes *b, const void *data, size_t size, struct kd_err *err);

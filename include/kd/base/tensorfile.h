@@ -43,7 +43,7 @@ struct kd_tensor {
     unsigned dims;
     size_t shape[KD_MAX_DIMS];
     size_t count; /* elements */
-    void *data;   /* row-major, aligned to 8 or better; not owned where `borrowed` */
+    void *data;   /* row-major, aligned to one element; not owned where `borrowed` */
     bool borrowed;
 };
 
