@@ -188,7 +188,7 @@ static int place_tensors(struct reader *r, size_t start)
     for (size_t i = 0; i < r->f->n; i++) {
         struct kd_tensor *t = &r->f->tensors[r->spans[i].index];
         char *at = r->f->bytes.data + start + r->spans[i].begin;
-        if ((uintptr_t)at % kd_dtype_size(t->dtype) == 0) {
+        if ((uintptr_t)at % (r->f->bytes.mapped ? kd_dtype_size(t->dtype) : 8) == 0) {
             t->data = at;
             continue;
         }

@@ -43,7 +43,8 @@ struct kd_tensor {
     unsigned dims;
     size_t shape[KD_MAX_DIMS];
     size_t count; /* elements */
-    void *data;   /* row-major, aligned to one element; not owned where `borrowed` */
+    void *data;   /* row-major; not owned where `borrowed`. Aligned to 8 or better, in a view to
+                     elements */
     bool borrowed;
 };
 
