@@ -235,6 +235,7 @@ static int add_source(struct work *w, const char *spec, struct kd_err *err)
     const struct kd_images_options how = {.data_dir = w->o->data_dir,
                                           .default_split = "test",
                                           .whole = true,
+                                          .input = &w->batch.input,
                                           .pool = w->inv->pool,
                                           .progress = &w->inv->progress};
     const size_t classes = w->model.net->classes;

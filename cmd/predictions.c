@@ -1,6 +1,5 @@
 #include "predictions.h"
 #include "kd/base/file.h"
-#include "kd/data/picture.h"
 #include "kd/nn/softmax.h"
 
 #include <stdio.h>
@@ -57,10 +56,29 @@ int rank(const float *logits, size_t classes, double temperature, size_t n, stru
 
 /* ---- pictures ---- */
 
+static void input_release(struct kd_input *input)
+{
+    kd_free(input->size);
+    kd_free(input->background);
+    kd_free(input->label);
+    *input = (struct kd_input){0};
+}
+
 int batch_open(struct batch *b, const struct kd_model *model, struct kd_err *err)
 {
     const struct kd_shape in = model->net->input;
+    bool given;
     *b = (struct batch){.c = (uint32_t)in.c, .h = (uint32_t)in.h, .w = (uint32_t)in.w};
+    struct kd_resize *r = &b->resize;
+    if (kd_input_from_metadata(&b->input, model->metadata, err) < 0 ||
+        kd_input_size(&b->input, &r->h, &r->w, err) < 0 ||
+        kd_input_background(&b->input, &given, r->background, err) < 0)
+        return kd_err_context(err, "%s", model->path);
+    r->fit = b->input.fit;
+    r->filter = b->input.filter;
+    b->options = (struct kd_picture_options){
+        .limit = kd_read_limit(), .flatten = given, .bits = (unsigned)b->input.bits};
+    memcpy(b->options.background, r->background, sizeof r->background);
     b->pixels = kd_alloc((size_t)BATCH * in.c * in.h, in.w, "pictures", err);
     return b->pixels ? 0 : -1;
 }
@@ -72,34 +90,47 @@ int batch_add(struct batch *b, const char *path, struct kd_err *err)
     return b->paths[b->n] ? (b->n++, 0) : -1;
 }
 
-/* Gray serves for all colours; what has another size or colours too many is no image of this
- * model. */
+/* Gray serves for all colours, and colours for gray where the model was made of such; what has
+ * another size or colours too many is no image of this model. */
 static int take(struct batch *b, size_t i, const struct kd_picture *p, struct kd_err *err)
 {
-    if (p->h != b->h || p->w != b->w || (p->c != b->c && p->c != 1))
+    const bool turn = b->input.transpose;
+    const bool fades = b->c == 1 && b->input.color == KD_COLOR_GRAY;
+    const uint32_t h = turn ? b->w : b->h, w = turn ? b->h : b->w;
+    if (p->h != h || p->w != w || (p->c != b->c && p->c != 1 && !fades))
         return kd_fail(err,
                        "%s: it has %u x %u pixels and %u channel%s, the model takes %u x %u and %u",
-                       b->paths[i], p->w, p->h, p->c, p->c == 1 ? "" : "s", b->w, b->h, b->c);
-    const size_t area = (size_t)p->h * p->w;
-    uint8_t *out = b->pixels + i * b->c * area;
-    for (size_t c = 0; c < b->c; c++)
-        for (size_t k = 0; k < area; k++)
-            out[c * area + k] = p->pixels[k * p->c + (p->c == 1 ? 0 : c)];
+                       b->paths[i], p->w, p->h, p->c, p->c == 1 ? "" : "s", w, h, b->c);
+    uint8_t *out = b->pixels + i * b->c * h * w;
+    for (uint32_t c = 0; c < b->c; c++)
+        for (uint32_t y = 0; y < b->h; y++)
+            for (uint32_t x = 0; x < b->w; x++) {
+                const size_t at = turn ? (size_t)x * w + y : (size_t)y * w + x;
+                const uint8_t *from = p->pixels + at * p->c;
+                *out++ = p->c == 1 ? from[0] : fades ? kd_gray(from[0], from[1], from[2]) : from[c];
+            }
     return 0;
+}
+
+static bool is_resized(const struct batch *b, const struct kd_picture *p)
+{
+    return b->resize.h && (p->h != b->resize.h || p->w != b->resize.w);
 }
 
 static void read_one(struct batch *b, size_t i)
 {
     struct kd_err err = {0}, ignored;
     struct kd_bytes bytes = {0};
-    struct kd_picture picture = {0};
+    struct kd_picture picture = {0}, small = {0};
     int status = kd_file_read(b->paths[i], kd_read_limit(), &bytes, &err);
     if (status == 0)
-        status =
-            kd_picture_decode(bytes.data, bytes.size, b->paths[i], kd_read_limit(), &picture, &err);
-    if (status == 0) status = take(b, i, &picture, &err);
+        status = kd_picture_read(bytes.data, bytes.size, b->paths[i], &b->options, &picture, &err);
+    const bool resized = status == 0 && is_resized(b, &picture);
+    if (resized) status = kd_picture_resize(&picture, &b->resize, &small, &err);
+    if (status == 0) status = take(b, i, resized ? &small : &picture, &err);
     if (status < 0) b->why[i] = kd_strdup(err.text, &ignored);
     kd_picture_release(&picture);
+    kd_picture_release(&small);
     kd_bytes_release(&bytes);
 }
 
@@ -141,5 +172,6 @@ void batch_clear(struct batch *b)
 void batch_close(struct batch *b)
 {
     batch_clear(b);
+    input_release(&b->input);
     kd_free(b->pixels);
 }

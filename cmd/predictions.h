@@ -4,6 +4,9 @@
 #define KD_CMD_PREDICTIONS_H
 #include "kd/base/json.h"
 #include "kd/base/text.h"
+#include "kd/data/input.h"
+#include "kd/data/picture.h"
+#include "kd/data/resize.h"
 #include "kd/nn/predict.h"
 #include "program.h"
 
@@ -25,10 +28,13 @@ struct ranked {
 int rank(const float *logits, size_t classes, double temperature, size_t n, struct ranked *out,
          struct kd_err *err);
 
-/* Pictures of the shape that a model's images have. */
+/* Pictures, made the images of a model as those were that it learnt from (kd.preprocess). */
 struct batch {
     uint32_t c, h, w;
-    bool bytes;      /* the model takes bytes; else pictures do not suit it */
+    struct kd_input input; /* of the model */
+    struct kd_picture_options options;
+    struct kd_resize resize; /* h is 0: pictures have the model's size */
+    bool bytes;              /* the model takes bytes; else pictures do not suit it */
     uint8_t *pixels; /* [BATCH][c][h][w]; those that could be read stand first after batch_images */
     char *paths[BATCH];
     char *why[BATCH]; /* what was wrong with a picture, "PATH: ..."; NULL: nothing */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_LIMIT = 1 << 20 };
+enum { COLUMNS_LIMIT = 1 << 20, LINE_LIMIT = 1 << 26 };
 
 static char separator_find(const char *p, const char *end)
 {
@@ -77,10 +77,14 @@ static int row_take(struct reader *r)
 {
     struct kd_csv *c = r->csv;
     const uint32_t line = r->line;
+    const char *start = r->p;
     size_t n = 0;
     char *cell, ended = ' ';
     while (ended != '\n') {
         if (cell_take(r, &cell, &ended) < 0) return -1;
+        if (r->p - start > LINE_LIMIT)
+            return kd_fail(r->err, "%s: line %u is longer than %d bytes: is it a table?", r->name,
+                           line, LINE_LIMIT);
         if (n == 0 && ended == '\n' && !*cell) { /* an empty line */
             r->line++;
             return 0;

@@ -78,6 +78,9 @@ static int head_read(const char *path, struct item *item, struct kd_err *err)
     if (status == 0 && stat(path, &st) == 0 && (uint64_t)st.st_size < p.least)
         return kd_fail(err, "%s: %u by %u pixels cannot be in a file of %lld bytes", path, p.w, p.h,
                        (long long)st.st_size);
+    if (status == 0 && (uint64_t)p.h * p.w > PICTURE_LIMIT / p.c)
+        return kd_fail(err, "%s: %u by %u pixels are more than the %zu bytes that a picture may be",
+                       path, p.w, p.h, PICTURE_LIMIT);
     item->h = p.h;
     item->w = p.w;
     item->c = p.c;

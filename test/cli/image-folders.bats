@@ -164,6 +164,41 @@ says() {
     kd-train-student --data images:made/test:train --size 12 --color rgb -S s.safetensors \
         --layers 4 --epochs 1 -o student.safetensors -q
     [ "$(meta student.safetensors kd.preprocess)" = '{"size":"12","color":"rgb"}' ]
+    # pictures of their own size, one by one and as a source: each is made as those of the training
+    mkdir few
+    cp -r made/test/{0,1,2} few
+    kd-predict t.safetensors few --json | jq .probability >one-by-one
+    kd-predict t.safetensors images:few --json | jq .probability >source
+    [ "$(grep -c "0\.[0-9]" source)" -eq "$(find few -name "*.png" | wc -l)" ]
+    cmp one-by-one source
+}
+
+@test "a model of gray pictures is shown colours, with the fit and background that it learnt" {
+    jpeg
+    photos
+    local how=(--size 10x14 --color gray --fit contain --background white)
+    kd-train-teacher --data images:p "${how[@]}" --layers 4 --epochs 1 --validation 0 \
+        -o g.safetensors -q
+    kd-predict g.safetensors p --json | jq .probability >one-by-one
+    kd-predict g.safetensors images:p --json | jq .probability >source
+    cmp one-by-one source
+    [ "$(grep -c "0\.[0-9]" source)" -eq 4 ]
+}
+
+@test "a JPEG file that says 65535 by 65535 pixels is refused before memory is taken" {
+    jpeg
+    mkdir -p b/a b/b
+    cp "$pictures/rgb.jpg" b/a/1.jpg
+    local sof
+    sof=$(LC_ALL=C grep -obUaP '\xff[\xc0-\xc2]\x00' b/a/1.jpg | head -1 | cut -d: -f1)
+    head -c $((sof + 5)) b/a/1.jpg >b/b/1.jpg
+    printf '\377\377\377\377' >>b/b/1.jpg
+    tail -c +$((sof + 10)) b/a/1.jpg >>b/b/1.jpg
+    for how in "" "--size 32"; do
+        refused 1 "b/b/1.jpg: 65535 by 65535 pixels are more than the" -- \
+            kd-data inspect images:b $how
+    done
+    says "1 pictures that cannot be read" -- kd-data inspect images:b --skip-broken
 }
 
 # of FILE: a class folder of it in ./one

@@ -95,6 +95,9 @@ fact() { kd-data inspect "$@" --json 2>/dev/null; }
         -- kd-data inspect csv:short.csv
     printf 'a,b\n1,"2\n' >open.csv
     refused 1 "open.csv: line 2: a quote is not closed" -- kd-data inspect csv:open.csv
+    { printf 'a,b\n1,2\n'; head -c 67200000 /dev/zero | tr '\0' 3; printf ',4\n'; } >long.csv
+    refused 1 "long.csv: line 3 is longer than 67108864 bytes" -- kd-data inspect csv:long.csv
+    rm long.csv
     : >empty.csv
     refused 1 "empty.csv: an empty table" -- kd-data inspect csv:empty.csv
     printf '\xff\xfea\0,\0b\0\n\0' >wide.csv
