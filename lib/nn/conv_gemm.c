@@ -15,7 +15,8 @@ struct gemm {
     size_t pixels;           /* of the output */
     size_t chunk;            /* images a product */
     bool direct;             /* 1x1, stride 1: the maps are the patches */
-    float *weight;           /* [out][taps][cin], packed */
+    const float *weight;     /* [out][taps][cin] */
+    float *packed;           /* room for them, where they do not lie so */
     float *columns;          /* [PARTS][chunk*pixels][depth] */
     float *partial;          /* [PARTS][out][depth] */
 };
@@ -42,26 +43,34 @@ static struct gemm lay(const struct kd_conv *c)
 {
     struct gemm g = gemm_of(&c->s, c->images);
     g.c = c;
-    g.weight = c->scratch;
-    g.columns = g.weight + c->s.out * g.depth;
+    g.packed = c->scratch;
+    g.columns = g.packed + c->s.out * g.depth;
     g.partial = g.columns + (g.direct ? 0 : PARTS * g.chunk * g.pixels * g.depth);
     return g;
 }
 
-/* [o][i][t] to [o][t][i], or back. */
+/* [o][i][t] to [o][t][i], or back; with one tap, or one channel, the two are the same. */
 static void pack(float *to, const float *from, size_t filters, size_t rows, size_t cols)
 {
+    if (rows == 1 || cols == 1) {
+        memcpy(to, from, filters * rows * cols * sizeof *to);
+        return;
+    }
     for (size_t o = 0; o < filters; o++)
         for (size_t r = 0; r < rows; r++)
             for (size_t k = 0; k < cols; k++)
                 to[(o * cols + k) * rows + r] = from[(o * rows + r) * cols + k];
 }
 
-static void pack_weight(const struct gemm *g, bool scaled)
+static void pack_weight(struct gemm *g, const float *scale)
 {
-    pack(g->weight, g->c->weight, g->c->s.out, g->cin, g->c->s.kernel * g->c->s.width);
-    for (size_t o = 0; scaled && g->c->scale && o < g->c->s.out; o++)
-        kd_kernels()->scale(g->weight + o * g->depth, g->depth, g->c->scale[o]);
+    const size_t taps = g->c->s.kernel * g->c->s.width;
+    g->weight = g->c->weight;
+    if (!scale && (taps == 1 || g->cin == 1)) return;
+    pack(g->packed, g->c->weight, g->c->s.out, g->cin, taps);
+    g->weight = g->packed;
+    for (size_t o = 0; scale && o < g->c->s.out; o++)
+        kd_kernels()->scale(g->packed + o * g->depth, g->depth, scale[o]);
 }
 
 /* Calls move(patch's place, map's place) for every tap inside the maps; patches start out as zeros.
@@ -151,7 +160,7 @@ static void forward_part(void *arg, unsigned part)
 void kd_conv_gemm_forward(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
-    pack_weight(&g, true);
+    pack_weight(&g, c->scale);
     kd_pool_run(c->call->pool, PARTS, forward_part, &g);
 }
 
@@ -187,7 +196,7 @@ static void input_part(void *arg, unsigned part)
 void kd_conv_gemm_input(const struct kd_conv *c)
 {
     struct gemm g = lay(c);
-    pack_weight(&g, false);
+    pack_weight(&g, NULL);
     kd_pool_run(c->call->pool, PARTS, input_part, &g);
 }
 

@@ -242,6 +242,18 @@ static struct kd_conv_shape shape(size_t in, size_t out, size_t kernel, size_t p
                                   .ow = w + 2 * padding - kernel + 1};
 }
 
+/* As many groups as channels. */
+static struct kd_conv_shape depth_shape(size_t channels, size_t kernel, size_t stride,
+                                        size_t padding, size_t h, size_t w)
+{
+    struct kd_conv_shape s = shape(channels, channels, kernel, padding, h, w);
+    s.groups = channels;
+    s.stride = stride;
+    s.oh = (s.oh - 1) / stride + 1;
+    s.ow = (s.ow - 1) / stride + 1;
+    return s;
+}
+
 static void each_algorithm(void **state)
 {
     (void)state;
@@ -267,21 +279,17 @@ static void each_algorithm(void **state)
         check_algorithm(&f, &gemm, true);
         close_shape(&f);
     }
-    struct kd_conv_shape s = {.in = 12,
-                              .out = 12,
-                              .groups = 12,
-                              .kernel = 3,
-                              .width = 3,
-                              .stride = 2,
-                              .padding = 1,
-                              .side = 1,
-                              .h = 9,
-                              .w = 7,
-                              .oh = 5,
-                              .ow = 4};
-    open_shape(&f, s, 0);
-    check_algorithm(&f, &depthwise, true);
-    close_shape(&f);
+    const struct kd_conv_shape each_channel[] = {
+        depth_shape(12, 3, 2, 1, 9, 7), depth_shape(40, 3, 1, 1, 4, 13),
+        depth_shape(16, 5, 2, 2, 8, 9), depth_shape(9, 7, 1, 3, 4, 3),
+        depth_shape(8, 2, 3, 1, 7, 8),  depth_shape(33, 3, 1, 2, 1, 2),
+        depth_shape(8, 1, 2, 0, 5, 4),  depth_shape(24, 3, 1, 0, 3, 20),
+    };
+    for (size_t i = 0; i < sizeof each_channel / sizeof *each_channel; i++) {
+        open_shape(&f, each_channel[i], 0);
+        check_algorithm(&f, &depthwise, true);
+        close_shape(&f);
+    }
     struct kd_conv_shape tall = {.in = 3,
                                  .out = 8,
                                  .groups = 1,
