@@ -438,8 +438,9 @@ static int build(struct session *s, struct kd_err *err)
 }
 
 enum {
-    WIDE = 50, /* range of floats that networks seldom learn from */
-    MANY = 20  /* copies of an image, on average, that are seldom meant */
+    WIDE = 50,  /* range of floats that networks seldom learn from */
+    MANY = 20,  /* copies of an image, on average, that are seldom meant */
+    STEPS = 500 /* fewer seldom teach a table */
 };
 
 static void alike_tell(const struct session *s)
@@ -455,6 +456,21 @@ static void alike_tell(const struct session *s)
              "meant?",
              distinct, s->train.n, t->images->source);
     t->on_note(t->ctx, text);
+}
+
+/* Tables are small: epochs and batch that are right for pictures are a handful of steps to them. */
+static void steps_tell(const struct session *s)
+{
+    const struct kd_train_config *c = &s->t->job->train;
+    const uint64_t batch = (uint64_t)c->batch, steps = (s->train.n + batch - 1) / batch;
+    char text[300];
+    if (!s->t->images->columns || steps * (uint64_t)c->epochs >= STEPS) return;
+    snprintf(text, sizeof text,
+             "%u rows in batches of %llu are %llu steps in %lld epochs, which is few; try --batch "
+             "16 --epochs 200 --learning-rate 0.003",
+             s->train.n, (unsigned long long)batch,
+             (unsigned long long)(steps * (uint64_t)c->epochs), (long long)c->epochs);
+    s->t->on_note(s->t->ctx, text);
 }
 
 /* What is allowed, and yet is seldom meant. */
@@ -473,6 +489,7 @@ static void doubts_tell(const struct session *s)
                  im->source, (double)im->low, (double)im->high);
         t->on_note(t->ctx, text);
     }
+    steps_tell(s);
     if (!targets) return;
     if (targets->classes > t->images->classes) {
         snprintf(text, sizeof text,

@@ -106,3 +106,29 @@ fact() { kd-data inspect "$@" --json 2>/dev/null; }
     [ "$(fact csv:text.csv | jq -c .shape)" != '[4,1,1]' ] # one text makes a column of texts
     refused 2 "say what it is: csv:flowers.csv" -- kd-data inspect flowers.csv
 }
+
+@test "a small table: its few steps are told of, and with more of them it is learnt" {
+    # three kinds with four measures each, which overlap as those of irises do
+    awk 'function noise() { return rand() + rand() + rand() + rand() - 2 }
+        BEGIN {
+            srand(7)
+            for (i = 0; i < 150; i++) {
+                k = i % 3
+                printf "%.2f,%.2f,%.2f,%.2f,k%d\n", 5 + 0.8 * k + 0.6 * noise(),
+                    3.4 - 0.4 * (k > 0) + 0.6 * noise(), 1.5 + 2.1 * k + 0.6 * noise(),
+                    0.2 + k + 0.4 * noise(), k
+            }
+        }' >rows
+    { echo a,b,c,d,kind; head -100 rows; } >train.csv
+    { echo a,b,c,d,kind; tail -50 rows; } >test.csv
+    says_few() { grep -q "are 20 steps in 20 epochs, which is few; try --batch 16" told; }
+    kd-train-teacher --data csv:train.csv --layers 32 --validation 0 -o short.safetensors 2>told
+    says_few
+    for seed in 1 2 3; do
+        kd-train-teacher --data csv:train.csv --layers 32 --batch 16 --epochs 200 --seed $seed \
+            --learning-rate 0.003 --validation 0 -o $seed.safetensors 2>told
+        if says_few; then false; fi
+        kd-eval $seed.safetensors --data csv:test.csv:test --json | jq -e '.top1 >= 0.94'
+    done
+    kd-eval short.safetensors --data csv:test.csv:test --json | jq -e '.top1 < 0.9'
+}
