@@ -82,28 +82,23 @@ static void multiply(const struct piece *p)
         kd_kernels()->product(&product);
 }
 
-/* One strip of columns at most. */
-static void panel(struct piece *p)
+/* One strip of columns at most, one step of depth. */
+static void packed(struct piece *p)
 {
     const struct kd_matmul *m = p->m;
-    _Alignas(64) float packed[DEPTH * KD_PANEL];
-    size_t step = equal_steps(m->depth, DEPTH), columns = (p->cols + GRAIN - 1) / GRAIN * GRAIN;
-    p->b = packed;
+    _Alignas(64) float b[DEPTH * KD_PANEL];
+    size_t columns = (p->cols + GRAIN - 1) / GRAIN * GRAIN, next = p->col0 + strip();
+    p->b = b;
     p->b_row = 0;
-    for (p->from = 0; p->from < m->depth; p->from += step) {
-        p->depth = m->depth - p->from < step ? m->depth - p->from : step;
-        size_t col = p->from + step < m->depth ? p->col0 : p->col0 + strip();
-        size_t from = col == p->col0 ? p->from + step : 0;
-        p->next = m->b + (m->turned ? col * m->b_row + from : from * m->b_row + col);
-        if (col >= m->cols) p->next = NULL;
-        if (m->turned)
-            kd_kernels()->pack_columns(packed, columns, m->b + p->col0 * m->b_row + p->from,
-                                       m->b_row, p->cols, p->depth);
-        else
-            kd_kernels()->pack_rows(packed, columns, m->b + p->from * m->b_row + p->col0, m->b_row,
-                                    p->cols, p->depth);
-        multiply(p);
-    }
+    p->next = m->b + (m->turned ? next * m->b_row + p->from : p->from * m->b_row + next);
+    if (next >= m->cols) p->next = NULL;
+    if (m->turned)
+        kd_kernels()->pack_columns(b, columns, m->b + p->col0 * m->b_row + p->from, m->b_row,
+                                   p->cols, p->depth);
+    else
+        kd_kernels()->pack_rows(b, columns, m->b + p->from * m->b_row + p->col0, m->b_row, p->cols,
+                                p->depth);
+    multiply(p);
     p->b = NULL; /* it lay here */
 }
 
@@ -122,14 +117,19 @@ static size_t unpacked(struct piece *p)
     return p->cols;
 }
 
+/* What a step of depth has of these rows of A fits the second cache while all strips pass by. */
 void kd_matmul(const struct kd_matmul *m)
 {
-    size_t step = equal_steps(m->rows, ROWS);
+    size_t step = equal_steps(m->rows, ROWS), deep = equal_steps(m->depth, DEPTH);
     for (size_t row = 0; row < m->rows; row += step) {
         struct piece p = {.m = m, .row0 = row, .rows = m->rows - row < step ? m->rows - row : step};
-        for (p.col0 = unpacked(&p); p.col0 < m->cols; p.col0 += strip()) {
-            p.cols = m->cols - p.col0 < strip() ? m->cols - p.col0 : strip();
-            panel(&p);
+        const size_t first = unpacked(&p);
+        for (p.from = 0; p.from < m->depth; p.from += deep) {
+            p.depth = m->depth - p.from < deep ? m->depth - p.from : deep;
+            for (p.col0 = first; p.col0 < m->cols; p.col0 += strip()) {
+                p.cols = m->cols - p.col0 < strip() ? m->cols - p.col0 : strip();
+                packed(&p);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define LEADING  3 /* run, name, role */
-#define TRAILING 3
+#define TRAILING 4
 
 /* run, name, role, the figures, and what stands behind them. Made once from the table of figures.
  */
@@ -20,6 +20,7 @@ static const struct kd_column *model_columns(size_t *n)
     for (size_t i = 0; i < KD_N_FIGURES; i++) columns[k++] = kd_figures[i].column;
     columns[k++] = (struct kd_column){"gap_recovered", "gap closed %", KD_CELL_RATE, false, 0};
     columns[k++] = (struct kd_column){"seeds", "seeds", KD_CELL_COUNT, false, 4};
+    columns[k++] = (struct kd_column){"pareto", "Pareto", KD_CELL_TEXT, false, 8};
     columns[k++] = (struct kd_column){"best", "best", KD_CELL_TEXT, false, 9};
     *n = k;
     return columns;
@@ -35,6 +36,25 @@ static void lead(struct kd_table *t, const struct kd_report *report, const struc
     kd_table_text(t, 0, report->runs[r->run].name);
     kd_table_text(t, 1, r->name);
     kd_table_text(t, 2, role_name(r));
+}
+
+/* Does no other model of the run have as few parameters or fewer, and fewer errors, or as many and
+ * fewer parameters? */
+static bool is_pareto(const struct kd_report *report, const struct kd_entry *e)
+{
+    const struct kd_result *r = &report->results[e->first];
+    const double size = kd_entry_stats(report, e, kd_figure_parameters).mean,
+                 top1 = kd_entry_stats(report, e, kd_figure_top1).mean;
+    if (!isfinite(size) || !isfinite(top1)) return false;
+    for (size_t i = 0; i < report->n_entries; i++) {
+        const struct kd_entry *other = &report->entries[i];
+        if (report->results[other->first].run != r->run) continue;
+        const double its_size = kd_entry_stats(report, other, kd_figure_parameters).mean,
+                     its_top1 = kd_entry_stats(report, other, kd_figure_top1).mean;
+        if (its_size <= size && its_top1 >= top1 && (its_size < size || its_top1 > top1))
+            return false;
+    }
+    return true;
 }
 
 int kd_table_models(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
@@ -58,6 +78,7 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
         size_t evaluated = kd_entry_stats(report, e, kd_figure_top1).n;
         cell++->value = kd_gap_recovered(report, e);
         cell->value = (double)(evaluated ? evaluated : e->n);
+        if (is_pareto(report, e)) kd_table_text(t, n - 2, "yes");
         if (kd_report_best(report, r->run) != e) continue;
         kd_table_text(t, n - 1, "best on validation");
         kd_table_mark(t, t->n_rows - 1);

@@ -41,10 +41,10 @@ int kd_view_table(const struct kd_report *report, const struct kd_table_view *vi
 static const struct {
     const char *key;
     bool spread;
-} further[] = {{"name", false},     {"top5", true},           {"nll", true},
-               {"ece", true},       {"gap_recovered", false}, {"macs", false},
-               {"bytes", false},    {"latency_ms", false},    {"speedup", false},
-               {"batch_ms", false}, {"throughput", false}};
+} further[] = {{"name", false},    {"pareto", false},   {"top5", true},
+               {"nll", true},      {"ece", true},       {"gap_recovered", false},
+               {"macs", false},    {"bytes", false},    {"latency_ms", false},
+               {"speedup", false}, {"batch_ms", false}, {"throughput", false}};
 
 int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
                     struct kd_table *t, struct kd_err *err)
