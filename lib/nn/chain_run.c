@@ -32,24 +32,13 @@ static void do_after(const struct kd_stage *s, const struct kd_pass *pass, struc
         s->after[i]->kind->elementwise->forward(s->after[i], pass, t);
 }
 
-/* Of a tall matrix so many rows are made at a time, so that what follows finds them in the cache. */
-enum { CACHED_ROWS = 104 };
-
 static void forward_part(void *arg, unsigned part)
 {
     const struct region *r = arg;
     struct kd_tile t = stage_tile(r->stage, r->pass, part);
-    const struct kd_layer *l = r->stage->anchor;
     if (!t.rows || !t.cols) return;
-    size_t step = l && l->kind->anchor->rows_apart ? t.rows < 2 * CACHED_ROWS ? t.rows : CACHED_ROWS
-                                                   : t.rows;
-    for (size_t from = 0; from < t.rows; from += step) {
-        struct kd_tile some = t;
-        some.row0 += from;
-        some.rows = t.rows - from < step ? t.rows - from : step;
-        if (l) l->kind->anchor->forward(r->stage->anchor, r->pass, some);
-        do_after(r->stage, r->pass, some);
-    }
+    if (r->stage->anchor) r->stage->anchor->kind->anchor->forward(r->stage->anchor, r->pass, t);
+    do_after(r->stage, r->pass, t);
 }
 
 static void finish_forward(void *ctx, struct kd_tile t)

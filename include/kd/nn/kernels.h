@@ -78,8 +78,10 @@ struct kd_outer {
 
 struct kd_kernels {
     const char *name;
-    int wide;     /* product is a match for BLAS on this instruction set */
-    size_t strip; /* columns that product takes at once: 16 or 32 */
+    int wide;         /* product is a match for BLAS on this instruction set */
+    size_t blas_from; /* columns from which BLAS is faster all the same, with half as much depth; 0:
+                         it never is */
+    size_t strip;     /* columns that product takes at once: 16 or 32 */
     void (*fill_rows)(float *y, size_t stride, size_t rows, size_t cols, const float *row);
     void (*sum_rows)(float *sum, const float *y, size_t stride, size_t rows,
                      size_t cols); /* sum = columns' sums */

@@ -81,6 +81,9 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
     .name = KD_TEXT(KD_ISA),
 #if defined(__AVX2__)
     .wide = 1,
+#if !defined(__AVX512F__)
+    .blas_from = 128,
+#endif
 #endif
 #if defined(__AVX512F__)
     .strip = KD_PANEL,
