@@ -21,7 +21,7 @@ from its own teacher." ]]
     [[ "$output" == *"  teacher "*"2,395,210"*"1.00x"*"98.96 ± 0.02"* ]]
     [[ "$output" == *"* kd,temperature=4 "*" 4 "*"0.9"*"1,276,810"*"1.88x"*"98.75 ± 0.03"* ]]
     [ "$(grep -c '^\* ' <<<"$output")" -eq 2 ] # in both tables
-    [[ "$output" =~ \*\ kd,temperature=4\ +99.95\ ±\ 0.00\ +0.06120\ ±\ 0\ +1.23\ ±\ 0.00 ]]
+    [[ "$output" =~ \*\ kd,temperature=4\ +yes\ +99.95\ ±\ 0.00\ +0.06120\ ±\ 0\ +1.23\ ±\ 0.00 ]]
     [[ "$output" != *$'\033'* ]] # colour on a terminal only
 }
 
