@@ -62,9 +62,11 @@ ISA_plain  :=
 # Without -fno-trapping-math gcc leaves loops with a choice in them (relu) scalar on AVX2: vectors would
 # compute what an element does not ask for. It changes no value.
 ISA_ALL    := -O3 -ffp-contract=fast -fno-trapping-math
+ISA_neon   :=
 ISA_avx2   := -mavx2 -mfma -mf16c -mprefer-vector-width=256
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
-ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512)
+ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512) \
+        $(if $(filter aarch64% arm64%,$(MACHINE)),neon)
 
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
 LIB_SRC    := $(filter-out $(KERNEL_SRC), \

@@ -7,6 +7,8 @@
 extern const struct kd_kernels kd_kernels_plain;
 #if defined(__x86_64__)
 extern const struct kd_kernels kd_kernels_avx2, kd_kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct kd_kernels kd_kernels_neon;
 #endif
 
 /* Workers may come first where a program has not called kd_kernels_init; they all find the same
@@ -29,6 +31,8 @@ static unsigned list_tables(struct choice out[3])
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     out[n++] = (struct choice){&kd_kernels_avx512, avx512};
     out[n++] = (struct choice){&kd_kernels_avx2, avx2};
+#elif defined(__aarch64__)
+    out[n++] = (struct choice){&kd_kernels_neon, 1}; /* every such processor has it */
 #endif
     out[n++] = (struct choice){&kd_kernels_plain, 1};
     return n;
@@ -49,7 +53,8 @@ int kd_kernels_init(struct kd_err *err)
             return kd_fail_usage(err, "KD_CPU=%s: this processor has no %s; unset it", wanted,
                                  wanted);
     }
-    return kd_fail_usage(err, "KD_CPU=%s: expected plain, avx2 or avx512", wanted ? wanted : "");
+    return kd_fail_usage(err, "KD_CPU=%s: expected plain, avx2, avx512 or neon",
+                         wanted ? wanted : "");
 }
 
 const struct kd_kernels *kd_kernels(void)

@@ -8,10 +8,10 @@
 
 static inline int run_on_tables(const char *name, const struct CMUnitTest *tests, size_t n)
 {
-    static const char *const tables[] = {"plain", "avx2", "avx512"};
-    char group[3][64];
+    static const char *const tables[] = {"plain", "avx2", "avx512", "neon"};
+    char group[sizeof tables / sizeof *tables][64];
     int failed = 0;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
         struct kd_err err;
         setenv("KD_CPU", tables[i], 1);
         if (kd_kernels_init(&err) < 0) {

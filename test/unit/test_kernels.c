@@ -15,6 +15,8 @@
 extern const struct kd_kernels kd_kernels_plain;
 #if defined(__x86_64__)
 extern const struct kd_kernels kd_kernels_avx2, kd_kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct kd_kernels kd_kernels_neon;
 #endif
 
 static const struct kd_kernels *tables[3];
@@ -31,6 +33,8 @@ static int list_tables(void **state)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         tables[n_tables++] = &kd_kernels_avx512;
+#elif defined(__aarch64__)
+    tables[n_tables++] = &kd_kernels_neon;
 #endif
     return 0;
 }
@@ -491,7 +495,7 @@ static void forced_by_environment(void **state)
     setenv("KD_CPU", "avx1024", 1);
     assert_int_equal(kd_kernels_init(&err), -1);
     assert_int_equal(err.kind, KD_ERR_USAGE);
-    assert_non_null(strstr(err.text, "KD_CPU=avx1024: expected plain, avx2 or avx512"));
+    assert_non_null(strstr(err.text, "KD_CPU=avx1024: expected plain, avx2, avx512 or neon"));
     unsetenv("KD_CPU");
     assert_int_equal(kd_kernels_init(&err), 0);
     assert_ptr_equal(kd_kernels(), tables[n_tables - 1]); /* the best one */

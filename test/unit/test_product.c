@@ -172,11 +172,11 @@ static void same_bits(void **state)
 
 int main(void)
 {
-    static const char *const tables[] = {"plain", "avx2", "avx512"};
+    static const char *const tables[] = {"plain", "avx2", "avx512", "neon"};
     const struct CMUnitTest tests[] = {cmocka_unit_test(same_sums), cmocka_unit_test(same_bits),
                                        cmocka_unit_test(dots_are_sums_of_their_own)};
     int failed = 0;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++) {
         struct kd_err err;
         setenv("KD_CPU", tables[i], 1);
         if (kd_kernels_init(&err) == 0)

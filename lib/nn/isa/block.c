@@ -9,6 +9,8 @@
 
 #if defined(__AVX512F__)
 enum { MOST = 13 }; /* 26 sums, of 32 registers */
+#elif defined(__aarch64__)
+enum { MOST = 13 }; /* likewise */
 #else
 enum { MOST = 6 }; /* 12, of 16 */
 #endif
@@ -61,7 +63,7 @@ INLINE void outer_rows(const unsigned lines, const unsigned n, const unsigned q,
         store(w + r * columns + j * WIDE, sum[r][j]);
 }
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__aarch64__)
 #define EACH_COUNT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
 #else
 #define EACH_COUNT(X) X(1) X(2) X(3) X(4) X(5) X(6)

@@ -1,6 +1,6 @@
 /* Private to the kernel sources, which are compiled once per instruction set with KD_ISA set to
- * plain, avx2 or avx512. Loops are written for the vectorizer; sums keep LANES partial sums in a
- * fixed order, so that vectorizing them changes no bit. */
+ * plain, avx2, avx512 or neon. Loops are written for the vectorizer; sums keep LANES partial sums
+ * in a fixed order, so that vectorizing them changes no bit. */
 #ifndef KD_NN_ISA_H
 #define KD_NN_ISA_H
 #include "kd/nn/kernels.h"
