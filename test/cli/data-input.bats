@@ -131,6 +131,35 @@ says() {
     refused 1 x.npy 256 "astype" -- kd-data inspect tensors:x.npy,y.npy
 }
 
+@test "floats of 64 bits and of either byte order become the same F32" {
+    local one='\x3f\xf0\0\0\0\0\0\0' half='\x3f\xe0\0\0\0\0\0\0' zero='\0\0\0\0\0\0\0\0' all=
+    { npy '|u1' '6,'; tail -c 6 labels; } >y.npy
+    for i in {1..6}; do all+=$one$half$zero$one; done
+    { npy '>f8' '6, 2, 2'; printf "$all"; } >big.npy
+    { npy '<f8' '6, 2, 2'; for i in {1..6}; do
+        le 8 0x3ff0000000000000 0x3fe0000000000000 0 0x3ff0000000000000
+    done; } >little.npy
+    { npy '<f4' '6, 2, 2'; for i in {1..6}; do
+        le 4 0x3f800000 0x3f000000 0 0x3f800000
+    done; } >single.npy
+    [ "$(fingerprints tensors:single.npy,y.npy | wc -w)" -eq 2 ]
+    [ "$(fingerprints tensors:big.npy,y.npy)" = "$(fingerprints tensors:single.npy,y.npy)" ]
+    [ "$(fingerprints tensors:little.npy,y.npy)" = "$(fingerprints tensors:single.npy,y.npy)" ]
+}
+
+@test "images that are not square, of up to 16 channels, of up to 1024 x 1024" {
+    local n c h w
+    for shape in "6 16 9 13" "6 2 3 40" "6 1 1024 1024" "6 3 1 7"; do
+        read -r n c h w <<<"$shape"
+        { npy '|u1' "$n, $c, $h, $w"; head -c $((n * c * h * w)) /dev/urandom; } >x.npy
+        { npy '|u1' '6,'; tail -c 6 labels; } >y.npy
+        kd-train-teacher --data tensors:x.npy,y.npy --layers 2 --epochs 2 --validation 0 -q \
+            -o "$c.safetensors"
+        kd-eval "$c.safetensors" --data tensors:x.npy,y.npy:test --json |
+            jq -e '.n == 6 and .nll > 0'
+    done
+}
+
 @test "a further tensor of any type in a file is passed over with a line" {
     { tail -c 24 images; tail -c 6 labels; le 2 1 2; printf '\1'; } >data
     tensor() { printf '"%s":{"dtype":"%s","shape":[%s],"data_offsets":[%s]}' "$@"; }

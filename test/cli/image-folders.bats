@@ -173,6 +173,20 @@ says() {
     cmp one-by-one source
 }
 
+@test "a folder of photos and rubbish becomes an evaluated student in two commands" {
+    jpeg
+    photos
+    mkdir -p d/.git d/train/empty
+    cp -r p/* d/train
+    cp -r p d/Test
+    echo hello >d/train/cat/notes.txt
+    : >d/train/dog/Thumbs.db
+    head -c 300 "$pictures/rgb.jpg" >d/train/cat/broken.JPG
+    kd-train-student --data images:d --size 32 --skip-broken --layers 8 --epochs 2 \
+        --validation 0 -o student.safetensors -q
+    kd-eval student.safetensors --data images:d:test --json | jq -e '.n == 4 and .top1 >= 0'
+}
+
 @test "a model of gray pictures is shown colours, with the fit and background that it learnt" {
     jpeg
     photos
