@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The benchmark's workloads in PyTorch, for test/bench/compare_torch; needs torch alone.
 
-usage: torch_workloads.py WORKLOAD [--threads N] [--seconds S] [--installed] [--with A,B] [--images DIR] [--quick]
+usage: torch_workloads.py WORKLOAD [--threads N] [--seconds S] [--installed] [--with A,B] [--images DIR] [--quick] [--isa avx2]
 
 Prints one JSON line with the median of images a second. PyTorch gets its batches ready made: float images in order, where kd
 gathers shuffled bytes and normalizes them. C1 (start, read the IDX files in DIR, one epoch of W1, write the model) is to be
@@ -44,7 +44,13 @@ BEST = {
 TEMPERATURE = 20.0
 
 
-def environment(threads, best):
+ISAS = {  # what holds kd, OpenBLAS, ATen, oneDNN and MKL to an instruction set
+    "avx2": {"KD_CPU": "avx2", "OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+             "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+}
+
+
+def environment(threads, best, isa=None):
     """Variables to set, or to remove where None. Someone's choice of BLAS kernel is never ours."""
     keep = "4000000000"  # glibc would give every gradient back to the kernel at each step
     wanted = {"OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None}
@@ -52,6 +58,7 @@ def environment(threads, best):
         wanted[name] = str(threads) if threads else None
     wanted["MALLOC_MMAP_THRESHOLD_"] = wanted["MALLOC_TRIM_THRESHOLD_"] = keep if best else None
     wanted["OMP_WAIT_POLICY"] = "passive" if best and threads != 1 else None
+    wanted.update(ISAS[isa] if isa else {})
     return wanted
 
 
@@ -234,8 +241,9 @@ def main():
     parser.add_argument("--with", dest="use", default=None)
     parser.add_argument("--images")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--isa", choices=list(ISAS))
     o = parser.parse_args()
-    wanted = with_environment(environment(o.threads, not o.installed))
+    wanted = with_environment(environment(o.threads, not o.installed, o.isa))
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable] + sys.argv, wanted)
     import torch

@@ -178,6 +178,21 @@ compared() {
     grep -q '^| W3 |' table
 }
 
+@test "--isa holds both sides to it, and its pairs are a table of their own" {
+    python
+    stand_ins
+    sed -i '2i echo "kd $KD_CPU $OPENBLAS_CORETYPE" >>held' bench.sh
+    sed -i '2i echo "torch $ATEN_CPU_CAPABILITY $ONEDNN_MAX_CPU_ISA $*" >>held' python.sh
+    compared --no-check --no-installed --pairs 1 --isa avx2 W1 >table
+    grep -q '^kd avx2 Haswell$' held
+    grep -q '^torch avx2 AVX2 .*torch_workloads.py W1 .*--isa avx2' held
+    grep -q 'held to avx2' table
+    run -0 compared --table
+    [ "$output" = "no good pair" ]
+    run -1 compared --isa sse W1
+    grep -qx 'compare_torch: --isa sse: expected avx2' messages
+}
+
 @test "without torch the comparison says what is missing" {
     python
     run --separate-stderr "$compare" --python /bin/false W1
