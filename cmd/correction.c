@@ -82,7 +82,7 @@ static int tell(const struct correction *q, const struct kd_correction *c, struc
                c->images->split,
                q->config->by == KD_BY_TEST ? "; tuned on the test set, for comparison only" : "");
     if (status == 0 && strcmp(q->output, "-") != 0)
-        status = kd_print(err, "%s\n", q->inv->common.json ? json : q->output);
+        status = q->inv->common.json ? kd_print(err, "%s\n", json) : kd_print_path(err, q->output);
     kd_bytes_release(&list);
     kd_free(json);
     return status;
@@ -100,7 +100,8 @@ int correction_make(struct correction *q, struct kd_err *err)
                               .command = q->inv->command,
                               .pool = q->inv->pool,
                               .progress = &q->inv->progress};
-    int status = kd_model_data(q->model, &own, err);
+    int status = kd_outfile_check(q->output, err);
+    if (status == 0) status = kd_model_data(q->model, &own, err);
     if (status == 0 && !(c.images = load(q, &own, err))) status = -1;
     if (status == 0) status = teacher_logits(q, c.images, &kept, &c.teacher, err);
     if (status == 0) status = kd_correct(&c, err);

@@ -131,10 +131,10 @@ static int print_numbers(const char *name, const double *v, uint32_t n, struct k
 
 static int inspect_print(const struct taken *t, const struct kd_facts *f, struct kd_err *err)
 {
-    char name[512];
+    char name[4096];
     const struct kd_images *m = &t->images;
-    if (kd_print(err, "source    %s\nsplit     %s\nimages    %u", m->source, t->split,
-                 t->subset.n) < 0)
+    if (kd_print(err, "source    %s\nsplit     %s\nimages    %u",
+                 kd_tame(m->source, name, sizeof name), t->split, t->subset.n) < 0)
         return -1;
     if (t->subset.n != m->n && kd_print(err, " of %u", m->n) < 0) return -1;
     if (f->distinct != t->subset.n && kd_print(err, ", %u distinct", f->distinct) < 0) return -1;
@@ -240,7 +240,8 @@ static int made_print(const struct kd_invocation *inv, cJSON *o, struct kd_err *
     char *text = kd_make_end_text(&b);
     int status = text ? 0 : -1;
     if (status == 0 && strcmp(inv->common.output, "-") != 0)
-        status = kd_print(err, "%s\n", inv->common.json ? text : inv->common.output);
+        status =
+            inv->common.json ? kd_print(err, "%s\n", text) : kd_print_path(err, inv->common.output);
     kd_free(text);
     return status;
 }

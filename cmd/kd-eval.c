@@ -103,7 +103,7 @@ static int tell(struct work *w, bool end, struct kd_err *err)
         kd_bytes_release(&w->text);
     } else if (end) {
         status = kd_file_write(path, w->text.data ? w->text.data : "", w->text.size, err);
-        if (status == 0) status = kd_print(err, "%s\n", path);
+        if (status == 0) status = kd_print_path(err, path);
     }
     return status;
 }

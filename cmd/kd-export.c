@@ -268,7 +268,8 @@ static int write_files(struct export *x, struct kd_err *err)
     if (status == 0 && !(c_path && h_path)) status = -1;
     if (status == 0) status = kd_file_write(h_path, header.data, header.size, err);
     if (status == 0) status = kd_file_write(c_path, source.data, source.size, err);
-    if (status == 0) status = kd_print(err, "%s\n%s\n", c_path, h_path);
+    if (status == 0) status = kd_print_path(err, c_path);
+    if (status == 0) status = kd_print_path(err, h_path);
     kd_free(top);
     kd_free(c_path);
     kd_free(h_path);

@@ -46,7 +46,7 @@ static int deliver(struct kd_invocation *inv, const struct kd_bytes *text, struc
     const char *path = inv->common.output;
     if (!path || strcmp(path, "-") == 0) return kd_print(err, "%s", text->data);
     if (kd_file_write(path, text->data, text->size, err) < 0) return -1;
-    return kd_print(err, "%s\n", path);
+    return kd_print_path(err, path);
 }
 
 static int write_plan(struct kd_invocation *inv, const struct plan *plan, struct kd_err *err)

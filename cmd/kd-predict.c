@@ -131,7 +131,7 @@ static int deliver(struct work *w, bool end, struct kd_err *err)
         kd_bytes_release(&w->text);
     } else if (file && end) {
         status = kd_file_write(path, w->text.data ? w->text.data : "", w->text.size, err);
-        if (status == 0) status = kd_print(err, "%s\n", path);
+        if (status == 0) status = kd_print_path(err, path);
     }
     return status;
 }

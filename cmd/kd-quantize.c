@@ -1,4 +1,5 @@
 /* kd-quantize: a float model becomes the same network in integers. */
+#include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "kd/nn/model.h"
 #include "kd/nn/predict.h"
@@ -265,7 +266,7 @@ static int tell(struct kd_invocation *inv, const char *path,
                c->n, c->images.source, c->images.split, 100 * report->float_accuracy,
                100 * report->accuracy, 100 * report->agreement, report->logit_snr,
                report->equalised ? "; channels evened out" : "");
-    if (status == 0 && !to_stdout) status = kd_print(err, "%s\n", path);
+    if (status == 0 && !to_stdout) status = kd_print_path(err, path);
     kd_bytes_release(&text);
     return status;
 }
@@ -325,6 +326,7 @@ static int make_integers(struct kd_invocation *inv, struct kd_err *err)
     if (status == 0 && model.net->integers)
         status = kd_fail_usage(err, "%s is in integers already; give the float model", model.path);
     char *path = status == 0 ? kd_output_model(inv->common.output, err) : NULL;
+    if (status == 0 && path) status = kd_outfile_check(path, err);
     if (status == 0) status = path ? quantise(inv, &model, path, err) : -1;
     kd_free(path);
     kd_model_release(&model);

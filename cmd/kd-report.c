@@ -187,7 +187,7 @@ static int deliver(struct kd_invocation *inv, const struct kd_bytes *text, struc
     if (machine_check(err) < 0) return -1;
     if (inv->common.output && strcmp(inv->common.output, "-") != 0) {
         if (kd_file_write(inv->common.output, text->data, text->size, err) < 0) return -1;
-        return kd_print(err, "%s\n", inv->common.output);
+        return kd_print_path(err, inv->common.output);
     }
     return text->size ? kd_print(err, "%s", text->data) : 0;
 }
@@ -291,7 +291,7 @@ static int announce(void *ctx, const char *path, struct kd_err *err)
 {
     struct told *told = ctx;
     told->written++;
-    if (kd_print(err, "%s\n", path) < 0) return -1;
+    if (kd_print_path(err, path) < 0) return -1;
     return kd_progress_go_on(&told->inv->progress, err);
 }
 
@@ -327,7 +327,7 @@ static int write_files(struct kd_invocation *inv, const struct kd_report *report
                                   : kd_path_join(err, folder, name);
         if (path && chosen == FORM_PAGE) status = kd_page_write(report, path, err);
         if (path && chosen == FORM_WORKBOOK) status = kd_workbook_write(report, path, err);
-        if (status == 0 && strcmp(path, "-") != 0) status = kd_print(err, "%s\n", path);
+        if (status == 0 && strcmp(path, "-") != 0) status = kd_print_path(err, path);
     }
     kd_free(folder);
     kd_free(path);

@@ -204,6 +204,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     if (c->views && !kd_augment_active(&w->o->augment))
         return kd_fail_usage(err,
                              "--views records augmented images; say how, for example --shift 2");
+    if (kd_outfile_check(path, err) < 0) return -1;
     if (w->o->update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
         kd_soften_is_current(path, &what, &w->teachers, w->images))
         return 0;
@@ -211,7 +212,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     if (kd_soften_write(path, &what, &w->teachers, w->images, &how, err) < 0) return -1;
     kd_say(w->inv, "%s:%s, %u images, %zu teacher%s", w->images->source, w->images->split,
            w->images->n, w->teachers.n, w->teachers.n == 1 ? "" : "s");
-    return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
+    return strcmp(path, "-") == 0 ? 0 : kd_print_path(err, path);
 }
 
 static int soften_task(struct work *w, const struct kd_task *task, struct kd_err *err)
@@ -313,7 +314,7 @@ static int from_logits(struct work *w, struct kd_err *err)
     if (load(w, w->o->data, &own, err) < 0) return -1;
     if (kd_soften_adopt(path, w->o->from, w->images, w->inv->command, text, err) < 0) return -1;
     kd_say(w->inv, "%s", text);
-    return strcmp(path, "-") == 0 ? 0 : kd_print(err, "%s\n", path);
+    return strcmp(path, "-") == 0 ? 0 : kd_print_path(err, path);
 }
 
 static int from_models(struct work *w, struct kd_err *err)

@@ -110,6 +110,12 @@ int kd_print(struct kd_err *err, const char *format, ...)
     return n < 0 ? kd_fail_errno(err, "standard output") : 0;
 }
 
+int kd_print_path(struct kd_err *err, const char *path)
+{
+    char room[4096];
+    return kd_print(err, "%s\n", isatty(STDOUT_FILENO) ? kd_tame(path, room, sizeof room) : path);
+}
+
 void kd_say(struct kd_invocation *inv, const char *format, ...)
 {
     va_list list;

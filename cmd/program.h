@@ -85,4 +85,7 @@ int kd_quote(struct kd_bytes *out, const char *word, struct kd_err *err);
 extern volatile int kd_stopping;
 /* Standard output, checked: text as printf, and the flush at the end (main does it). */
 int kd_print(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
+/* A line with a path that was written: as it is for a program that reads it, tamed on a terminal.
+ */
+int kd_print_path(struct kd_err *err, const char *path);
 #endif

@@ -167,7 +167,7 @@ static int tell_result(struct training *w, const struct kd_training *t, struct k
         kd_say(w->inv, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
                (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
     if (strcmp(t->at.model, "-") == 0) return 0;
-    if (!w->inv->common.json) return kd_print(err, "%s\n", t->at.model);
+    if (!w->inv->common.json) return kd_print_path(err, t->at.model);
     cJSON *log = kd_epoch_log_to_json(c, err);
     if (!log) return -1;
     struct kd_maker b = kd_make_object(err);

@@ -273,12 +273,32 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
                          *folder ? folder : ".");
 }
 
+static int refuse_kept(const char *path, const struct stat *st, struct kd_err *err)
+{
+    if (S_ISDIR(st->st_mode)) return kd_fail(err, "%s: is a folder; name a file to write", path);
+    if (access(path, W_OK) < 0) return kd_fail_errno(err, "%s: cannot replace this file", path);
+    return 0;
+}
+
+int kd_outfile_check(const char *path, struct kd_err *err)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0) return 0;
+    if (stat(path, &st) == 0) return refuse_kept(path, &st, err);
+    int why = errno;
+    for (const char *p = path; *p;) { /* the folders above may be still to be made */
+        const size_t n = strcspn(p, "/");
+        if (n > NAME_MAX) why = ENAMETOOLONG;
+        p += n + (p[n] == '/');
+    }
+    errno = why;
+    return why == ENAMETOOLONG ? kd_fail_errno(err, "%s: cannot make this file", path) : 0;
+}
+
 /* Where path exists: what it really is. Links are followed, so a link to a file stays a link. */
 static int open_over(struct kd_outfile *f, const struct stat *st, struct kd_err *err)
 {
-    if (S_ISDIR(st->st_mode)) return kd_fail(err, "%s: is a folder; name a file to write", f->path);
-    if (access(f->path, W_OK) < 0)
-        return kd_fail_errno(err, "%s: cannot replace this file", f->path);
+    if (refuse_kept(f->path, st, err) < 0) return -1;
     if (!S_ISREG(st->st_mode)) {
         f->fd = open_waiting(f->path, O_WRONLY);
         return f->fd < 0 ? kd_fail_errno(err, "%s: cannot open for writing", f->path) : 0;

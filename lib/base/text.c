@@ -125,8 +125,9 @@ int kd_text_wrap(struct kd_bytes *out, const char *text, size_t indent, size_t w
 
 static bool is_control(unsigned c)
 {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFFFE || c == 0xFFFF;
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F ||
+           (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFFFE ||
+           c == 0xFFFF;
 }
 
 int kd_text_plain(struct kd_bytes *out, const char *text, struct kd_err *err)

@@ -380,7 +380,10 @@ static int restore(struct session *s, struct kd_err *err)
 /* The place is this process's alone from here on; what killed ones left in it goes. */
 static int occupy(struct session *s, struct kd_err *err)
 {
-    const char *path = s->t->at.lock;
+    const struct kd_outputs *at = &s->t->at;
+    const char *path = at->lock, *files[] = {at->model, at->log, at->checkpoint, at->previous};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] && kd_outfile_check(files[i], err) < 0) return -1;
     if (!path) return 0;
     if (kd_lock_take(&s->lock, path, err) < 0) return -1;
     const char *slash = strrchr(path, '/');

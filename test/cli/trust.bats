@@ -213,6 +213,41 @@ refuses() {
     run --separate-stderr kd-eval $'no\e[1msuch\u202efile\u0085'
     [[ "$stderr" == "kd-eval: no?[1msuch?file?: there is no such file"* ]]
     run ! grep -q $'\e\|\u202e\|\u0085' said
+    # marks that turn the direction of writing, and paths that are printed as results
+    kd-data convert idx:set:test --to png -o made --quiet >/dev/null
+    cp "$(find made -name '*.png' -print -quit)" $'a\u061cb\u200ec\u200fd.png'
+    kd-predict T $'a\u061cb\u200ec\u200fd.png' >said
+    grep -qF $'a\uFFFDb\uFFFDc\uFFFDd.png' said
+    mv photos $'ph\eotos'
+    kd-data inspect $'png:ph\eotos' >said
+    grep -qF 'png:ph?otos' said
+    script -qec "kd-data sheet png:ph$'\e'otos --quiet -o $'s\e[1mheet.png'" /dev/null \
+        </dev/null >said
+    grep -qF 's?[1mheet.png' said
+    kd-data sheet png:ph$'\e'otos --quiet -o $'s\e[1mheet.png' >said # a program gets the name
+    [ -f "$(cat said)" ]
+}
+
+@test "an output that cannot be made is refused before the work" {
+    local long
+    long=$(printf 'x%.0s' {1..300})
+    mkdir -p d/model.safetensors e.safetensors
+    # early WORDS COMMAND...: without waiting for the work, which has no end
+    early() {
+        run --separate-stderr timeout 20 "${@:2}"
+        [ "$status" -eq 1 ] && [[ "$stderr" == *"$1"* ]] || { echo "$status $stderr" >&2; false; }
+    }
+    for at in d e.safetensors; do
+        early "is a folder; name a file to write" kd-train-teacher --data idx:set --layers 4 \
+            --epochs 1000000 --quiet -o $at
+    done
+    early "File name too long" kd-train-teacher --data idx:set --layers 4 --epochs 1000000 \
+        --quiet -o "${long:0:235}.safetensors" # only the checkpoint before the last has no room
+    early "File name too long" kd-soften --model T --data idx:set --quiet -o "$long"
+    early "is a folder" kd-soften --model T --data idx:set --quiet -o d
+    early "is a folder" kd-quantize T --calibrate idx:set --quiet -o d
+    run ! ls d/log.jsonl e.log.jsonl "${long:0:235}.log.jsonl"
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o "${long:0:200}.safetensors"
 }
 
 @test "an output that is an input is refused, and the input stays" {

@@ -51,6 +51,9 @@ int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct
 /* Sync, close, rename. On failure the temporary is gone and path as before. */
 int kd_outfile_commit(struct kd_outfile *f, struct kd_err *err);
 void kd_outfile_discard(struct kd_outfile *f); /* harmless after commit */
+/* Before long work: can a file be made there? An error where a folder has the name, what is there
+ * may not be replaced, or a name is too long; else 0. Nothing is made. */
+int kd_outfile_check(const char *path, struct kd_err *err);
 /* The three in one. */
 int kd_file_write(const char *path, const void *data, size_t size, struct kd_err *err);
 
