@@ -465,14 +465,14 @@ static void alike_tell(const struct session *s)
 static void steps_tell(const struct session *s)
 {
     const struct kd_train_config *c = &s->t->job->train;
-    const uint64_t batch = (uint64_t)c->batch, steps = (s->train.n + batch - 1) / batch;
+    const uint64_t batch = (uint64_t)c->batch, an_epoch = (s->train.n + batch - 1) / batch;
+    const unsigned long long steps = an_epoch * (uint64_t)c->epochs;
     char text[300];
-    if (!s->t->images->columns || steps * (uint64_t)c->epochs >= STEPS) return;
+    if (!s->t->images->columns || steps >= STEPS) return;
     snprintf(text, sizeof text,
              "%u rows in batches of %llu are %llu steps in %lld epochs, which is few; try --batch "
              "16 --epochs 200 --learning-rate 0.003",
-             s->train.n, (unsigned long long)batch,
-             (unsigned long long)(steps * (uint64_t)c->epochs), (long long)c->epochs);
+             s->train.n, (unsigned long long)batch, steps, (long long)c->epochs);
     s->t->on_note(s->t->ctx, text);
 }
 
