@@ -1,5 +1,4 @@
 #include "kd/base/mem.h"
-#include "view.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -176,7 +175,7 @@ int kd_bytes_format(struct kd_bytes *b, struct kd_err *err, const char *format, 
 void kd_bytes_release(struct kd_bytes *b)
 {
     if (b->mapped)
-        kd_view_release(b);
+        b->unmap(b);
     else
         free(b->data);
     *b = (struct kd_bytes){0};

@@ -2,7 +2,6 @@
  * first. */
 #include "kd/base/view.h"
 #include "temporary.h"
-#include "view.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -114,6 +113,21 @@ static char *map(int fd, size_t size)
     return at;
 }
 
+static void unmap(struct kd_bytes *b)
+{
+    for (int i = 0; i < VIEWS; i++) {
+        struct view *v = &views[i];
+        if (atomic_load(&v->start) != (uintptr_t)b->data) continue;
+        atomic_store(&v->start, 1);
+        munmap(b->data, b->mapped);
+        close(v->fd);
+        kd_free(v->path);
+        atomic_store(&v->start, 0);
+        return;
+    }
+    munmap(b->data, b->mapped); /* memory in a file of its own, known to nobody else */
+}
+
 /* True: out is the view. False: the file is to be read, and that tells what is wrong with it. */
 static bool view_make(const char *path, size_t limit, struct kd_bytes *out)
 {
@@ -138,8 +152,8 @@ static bool view_make(const char *path, size_t limit, struct kd_bytes *out)
     v->fd = fd;
     v->then = st;
     atomic_store(&v->start, (uintptr_t)at);
-    *out =
-        (struct kd_bytes){.data = at, .size = v->size, .room = v->size + 1, .mapped = v->size + 1};
+    *out = (struct kd_bytes){
+        .data = at, .size = v->size, .room = v->size + 1, .mapped = v->size + 1, .unmap = unmap};
     return true;
 }
 
@@ -148,19 +162,4 @@ int kd_file_view(const char *path, size_t limit, bool (*may_be)(const void *star
 {
     if (atomic_load(&allowed) && strcmp(path, "-") != 0 && view_make(path, limit, out)) return 0;
     return kd_file_read_kind(path, limit, may_be, out, err);
-}
-
-void kd_view_release(struct kd_bytes *b)
-{
-    for (int i = 0; i < VIEWS; i++) {
-        struct view *v = &views[i];
-        if (atomic_load(&v->start) != (uintptr_t)b->data) continue;
-        atomic_store(&v->start, 1);
-        munmap(b->data, b->mapped);
-        close(v->fd);
-        kd_free(v->path);
-        atomic_store(&v->start, 0);
-        return;
-    }
-    munmap(b->data, b->mapped); /* memory in a file of its own, known to nobody else */
 }

@@ -52,6 +52,7 @@ struct kd_bytes {
     char *data; /* owned; kd_bytes_release. Always followed by a NUL that size does not count. */
     size_t size, room;
     size_t mapped; /* 0: memory of its own; else the bytes of a mapping (kd/base/view.h) */
+    void (*unmap)(struct kd_bytes *b); /* that gives it back */
     bool failed;
 };
 int kd_bytes_add(struct kd_bytes *b, const void *data, size_t size, struct kd_err *err);
