@@ -171,7 +171,7 @@ $(BIN)/kd-predict: $(OUT)/cmd/predictions.o
 $(BIN)/kd-show: $(OUT)/cmd/show.o $(OUT)/cmd/show_run.o
 $(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o
-$(BIN)/kd-export: $(OUT)/cmd/kd-export.o $(SHARED_OBJ) $(OUT)/libkdexport.a $(OUT)/libkd.a
+$(BIN)/kd-export $(BIN)/kd-import: $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkdexport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a

@@ -24,6 +24,8 @@ static const struct {
      "quantise int8 integers compress convert"},
     {"export", "write a model as C for a device, or tell what it would need there",
      "convert c onnx firmware microcontroller deploy"},
+    {"import", "make a model of another framework's parameters",
+     "pytorch torch state_dict convert-from"},
     {"eval", "measure models on any data", "evaluate test measure score accuracy"},
     {"predict", "say what a model takes pictures for", "classify infer recognize label"},
     {"show", "say what a file is, what is in it, where it comes from",
