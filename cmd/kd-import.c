@@ -65,7 +65,13 @@ static cJSON *network_json(const struct options *o, const unsigned shape[3], str
 static cJSON *normalize_json(const struct options *o, unsigned channels, struct kd_err *err)
 {
     struct kd_normalize none = {.channels = channels};
-    if (o->normalize && !cJSON_IsString(o->normalize)) return cJSON_Duplicate(o->normalize, 1);
+    const char *word = cJSON_GetStringValue(o->normalize);
+    if (word && strcmp(word, "none") != 0) {
+        kd_fail_usage(err, "--normalize=%.60s: expected none, or {\"mean\":[..],\"std\":[..]}",
+                      word);
+        return NULL;
+    }
+    if (o->normalize && !word) return cJSON_Duplicate(o->normalize, 1);
     for (unsigned c = 0; c < channels; c++) none.std[c] = 1;
     return kd_normalize_to_json(&none, err);
 }
