@@ -97,7 +97,7 @@ static int import(struct kd_invocation *inv, struct kd_err *err)
     const char *path = inv->args.operands[0];
     struct kd_tensorfile file = {0};
     struct kd_model model = {0};
-    unsigned shape[3];
+    unsigned shape[3] = {0};
     if (!inv->common.output)
         return kd_fail_usage(err, "say where the model goes with --output PATH (or - for a pipe)");
     if (!o->network || !o->shape)
