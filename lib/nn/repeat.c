@@ -36,7 +36,7 @@ static int repeat(struct unrolling *u, const cJSON *item, cJSON *to)
                                  "\"layers\"",
                                  key->string);
     }
-    const double n = cJSON_IsNumber(times) ? times->valuedouble : 0;
+    const double n = times && cJSON_IsNumber(times) ? times->valuedouble : 0;
     if (!(n >= 1 && n <= MOST_TIMES && n == floor(n)))
         return kd_fail_usage(u->err, "network: repeat: \"times\" is a whole number from 1 to %d",
                              MOST_TIMES);
