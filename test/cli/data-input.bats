@@ -160,6 +160,21 @@ says() {
     done
 }
 
+@test "tensors of BF16, F16 and F64 are read as the numbers they are" {
+    for form in 'BF16 \0\077' 'F16 \0\070' 'F64 \0\0\0\0\0\0\340\077'; do # 0.5
+        type=${form%% *}
+        for i in {1..24}; do printf "${form#* }"; done >data
+        size=$(stat -c %s data)
+        tail -c 6 labels >>data
+        tensors "$type.safetensors" "$(printf \
+            '{"images":{"dtype":"%s","shape":[6,1,2,2],%s},"labels":{"dtype":"U8",%s}}' $type \
+            "\"data_offsets\":[0,$size]" \
+            "\"shape\":[6],\"data_offsets\":[$size,$((size + 6))]")" data
+        [ "$(kd-data inspect "tensors:$type.safetensors" --json | jq -c '[.min, .max]')" = \
+            '[0.5,0.5]' ]
+    done
+}
+
 @test "a further tensor of any type in a file is passed over with a line" {
     { tail -c 24 images; tail -c 6 labels; le 2 1 2; printf '\1'; } >data
     tensor() { printf '"%s":{"dtype":"%s","shape":[%s],"data_offsets":[%s]}' "$@"; }
