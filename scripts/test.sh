@@ -14,7 +14,7 @@ export BIN="${BIN:-$PWD/$build/bin}" UNIT_DIR="${UNIT_DIR:-$build/unit}" MODE="$
 export CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS="allocator_may_return_null=1:${ASAN_OPTIONS:-}"
 export LSAN_OPTIONS="suppressions=$PWD/test/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 unset OPENBLAS_CORETYPE # its warning would be in the way of what is compared
-export PATH="$BIN:$PATH" KD_BIN="$BIN"
+export PATH="$BIN:$PWD/test/tools:$PATH" KD_BIN="$BIN"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0

@@ -125,7 +125,7 @@ JSON
 @test "several terms: logged each, and the same model when resumed" {
     terms='["kl", {"kind": "mse", "weight": 0.5}, {"kind": "dist", "weight": 1, "ramp": 1}]'
     train --loss "$terms" --epochs 4 -o short
-    jq -es 'all(.[]; (.train.terms | keys) == ["dist", "kl", "mse"] and
+    jq -es 'length == 4 and all(.[]; (.train.terms | keys) == ["dist", "kl", "mse"] and
         .train.soft == .train.terms.kl)' short/log.jsonl
     [ "$(meta short/model.safetensors kd.metrics | jq -c '.train.terms | keys')" = \
         '["dist","kl","mse"]' ]

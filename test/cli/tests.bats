@@ -21,6 +21,16 @@ idle() {
     [ -z "$output" ] || { echo "$output" >&2; false; }
 }
 
+@test "a program that prints nothing satisfies no jq -e" {
+    printf '{"a": 1}' | jq -e '.a == 1'
+    run jq -e '.a == 1' </dev/null
+    [ "$status" -eq 4 ]
+    run jq -re --arg a b '.a == 2' <<<'{"a": 1}'
+    [ "$status" -eq 1 ]
+    [ "$output" = false ]
+    [ "$(jq .a <<<'{"a": 1}')" = 1 ]
+}
+
 @test "lines that cannot fail are found" {
     cd "$BATS_TEST_TMPDIR"
     local and='&&'
