@@ -5,6 +5,10 @@
 
 #define KD_UNSEEN_SEEDS 256 /* seeds that class figures are taken over */
 
+enum { KD_CLASS_ROOM = 24 };
+/* Name of class k in a list as models have it (kd.class_names), or its number where there is none
+ * (names: NULL allowed). Valid as long as the list and the room. */
+const char *kd_class_in(const cJSON *names, size_t k, char room[KD_CLASS_ROOM]);
 /* unseen[k]: its training left class k out (data.keep, data.omit). Returns how many. */
 size_t kd_unseen_of(const struct kd_result *r, bool *unseen, size_t classes);
 /* Confusion matrices of an entry's seeds added up, [classes][classes]; NULL where there is none,

@@ -244,3 +244,35 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
     }
     return height;
 }
+
+void kd_heat_cell(struct kd_canvas *c, struct kd_box box, double share, const char *text,
+                  const char *tip)
+{
+    const int dark = 158; /* from here on white reads better than black */
+    int heat = (int)(fmin(1, fmax(0, share)) * 255);
+    double size = fmin(KD_TEXT_SIZE, 0.42 * box.height);
+    kd_canvas_rect(c, (struct kd_box){box.x, box.y, box.width - 1, box.height - 1},
+                   (struct kd_pen){.ink = KD_INK_HEAT + heat}, tip);
+    if (!text[0] || kd_type_width(text, size) >= box.width - 4) return;
+    kd_canvas_text(c, box.x + box.width / 2, box.y + box.height / 2 + 0.36 * size, text,
+                   (struct kd_type){.size = size,
+                                    .anchor = 0.5,
+                                    .ink = heat > dark ? KD_INK_PAPER : KD_INK_TEXT,
+                                    .on_heat = true});
+}
+
+struct kd_names kd_names_along(double widest, double step, double size)
+{
+    const bool upward = widest > step - 2;
+    return (struct kd_names){size, upward ? widest + 6 : size + 4, upward};
+}
+
+void kd_name_put(struct kd_canvas *c, const struct kd_names *names, double x, double y,
+                 const char *text, struct kd_type type)
+{
+    type.size = names->size;
+    type.upward = names->upward;
+    type.anchor = names->upward ? 1 : 0.5;
+    kd_canvas_text(c, names->upward ? x + 0.36 * names->size : x,
+                   names->upward ? y + 5 : y + names->size + 3, text, type);
+}

@@ -56,6 +56,20 @@ struct kd_left_out {
 };
 /* Says so below the title; nothing of cuts where as many are drawn as there are. */
 void kd_left_out_say(struct kd_canvas *c, const struct kd_left_out *cuts, size_t n);
+/* A cell of a heat map, its share 0..1 as its heat; its text where there is room. */
+void kd_heat_cell(struct kd_canvas *c, struct kd_box box, double share, const char *text,
+                  const char *tip);
+/* Names below an axis, each in a place of its own: they lie where every one fits, and else read
+ * upward. */
+struct kd_names {
+    double size, height; /* height: what they take below the axis */
+    bool upward;
+};
+/* widest: of all names at this size; step: from place to place. */
+struct kd_names kd_names_along(double widest, double step, double size);
+/* One of them, under the middle of its place. */
+void kd_name_put(struct kd_canvas *c, const struct kd_names *names, double x, double y,
+                 const char *text, struct kd_type type);
 /* text, cut with an ellipsis to fit a width; out has room for 160 bytes. */
 void kd_text_fit(const char *text, double size, double width, char out[160]);
 

@@ -2,6 +2,7 @@
 #include "kd/base/json.h"
 #include "kd/data/batch.h"
 #include "kd/data/split.h"
+#include "kd/report/classes.h"
 #include "plot.h"
 #include <math.h>
 #include <stdio.h>
@@ -109,10 +110,13 @@ int kd_samples_one(const struct kd_images *images, uint32_t i, uint8_t *rgb, str
     return 0;
 }
 
-void kd_class_name(const struct kd_images *images, size_t c, char out[48])
+const char *kd_class_name(const cJSON *names, const struct kd_images *images, size_t c,
+                          char out[48])
 {
-    if (images && images->class_names && c < images->classes)
-        snprintf(out, 48, "%.44s", images->class_names[c]);
-    else
-        snprintf(out, 48, "%zu", c);
+    char number[KD_CLASS_ROOM];
+    const char *name = kd_class_in(names, c, number);
+    if (!names && images && images->class_names && c < images->classes)
+        name = images->class_names[c];
+    snprintf(out, 48, "%.44s", name);
+    return out;
 }

@@ -17,6 +17,8 @@ void kd_samples_rgb(const float *pixels, const struct kd_images *like, float low
                     uint8_t *rgb);
 /* One image of the set, ready to draw: rgb [h][w][3]. */
 int kd_samples_one(const struct kd_images *images, uint32_t i, uint8_t *rgb, struct kd_err *err);
-/* Name of a class, or its number. */
-void kd_class_name(const struct kd_images *images, size_t c, char out[48]);
+/* Name of a class: of a model's own list (kd.class_names), which its answers are numbered by; else
+ * of the images; else the number. Both NULL allowed. Returns out. */
+const char *kd_class_name(const cJSON *names, const struct kd_images *images, size_t c,
+                          char out[48]);
 #endif

@@ -76,26 +76,37 @@ static void put_image(struct kd_canvas *c, const uint8_t *rgb, const struct kd_i
     }
 }
 
-/* Names of classes have a line each. */
-static double row_height(const struct kd_images *images)
+struct sheet { /* of a model's errors */
+    const struct kd_images *images;
+    const struct kd_logits *l;
+    const cJSON *class_names; /* of the model, or NULL */
+};
+
+static bool is_named(const struct sheet *s)
 {
-    return images->class_names ? 148 : 132;
+    return s->class_names || s->images->class_names;
 }
 
-static int draw_wrong(struct kd_canvas *c, const struct kd_images *images,
-                      const struct kd_logits *l, const struct wrong *list, size_t n,
-                      struct kd_err *err)
+/* Names of classes have a line each. */
+static double row_height(const struct sheet *s)
 {
+    return is_named(s) ? 148 : 132;
+}
+
+static int draw_wrong(struct kd_canvas *c, const struct sheet *s, const struct wrong *list,
+                      size_t n, struct kd_err *err)
+{
+    const struct kd_images *images = s->images;
     uint8_t *rgb = kd_alloc((size_t)images->h * images->w, 3, "an image", err);
     char truth[48], taken[48], first[64], second[96], third[32], tip[200];
-    const bool named = images->class_names != NULL;
+    const bool named = is_named(s);
     const char *const lines[3] = {first, second, named ? third : NULL};
     int status = rgb ? 0 : -1;
     for (size_t i = 0; i < n && status == 0; i++) {
         const struct wrong *w = &list[i];
         status = kd_samples_one(images, w->sample, rgb, err);
-        kd_class_name(images, (size_t)l->labels[w->sample], truth);
-        kd_class_name(images, w->taken_for, taken);
+        kd_class_name(s->class_names, images, (size_t)s->l->labels[w->sample], truth);
+        kd_class_name(s->class_names, images, w->taken_for, taken);
         snprintf(first, sizeof first, "%s%s", named ? "" : "true: ", truth);
         snprintf(third, sizeof third, "%.1f %%", 100 * w->confidence);
         snprintf(second, sizeof second, "%s%s%s", taken, named ? "" : ", ", named ? "" : third);
@@ -103,7 +114,7 @@ static int draw_wrong(struct kd_canvas *c, const struct kd_images *images,
                  taken, 100 * w->confidence);
         if (status == 0)
             put_image(c, rgb, images, LEFT + CELL * (double)(i % COLUMNS),
-                      TOP + row_height(images) * (double)(i / COLUMNS), lines, tip);
+                      TOP + row_height(s) * (double)(i / COLUMNS), lines, tip);
     }
     kd_free(rgb);
     return status;
@@ -124,10 +135,11 @@ static int draw_misclassified(const struct kd_report *report, size_t run, struct
     if (status == 0 && n) images = kd_samples_load(report, r, report->split, set);
     if (images && kd_samples_are(images, l.data) && images->n == l.n) {
         size_t shown = n < MOST ? n : MOST, rows = (shown + COLUMNS - 1) / COLUMNS;
+        const struct sheet sheet = {images, &l, r->class_names};
         kd_model_title("Errors", report, r, title);
         chart = kd_chart_add(set, "misclassified", 2 * LEFT + CELL * COLUMNS - 14,
-                             TOP + row_height(images) * (double)rows + 20, err, title);
-        status = chart ? draw_wrong(&chart->canvas, images, &l, list, shown, err) : -1;
+                             TOP + row_height(&sheet) * (double)rows + 20, err, title);
+        status = chart ? draw_wrong(&chart->canvas, &sheet, list, shown, err) : -1;
         snprintf(title, sizeof title,
                  "%zu of %zu errors among %zu %s images, the surest first. Below each: its "
                  "class; what it is taken for, and how surely.",
@@ -213,7 +225,7 @@ static int draw_samples(struct kd_canvas *c, const struct kd_images *images, uin
             kd_canvas_image(c, (struct kd_box){left + (SMALL - w) / 2, y + (SMALL - h) / 2, w, h},
                             (struct kd_rgb){rgb, images->h, images->w}, NULL);
             if (row + 1 < rows || !images->labels) continue;
-            kd_class_name(images, (size_t)images->labels[index[i]], label);
+            kd_class_name(NULL, images, (size_t)images->labels[index[i]], label);
             kd_canvas_text(c, left + SMALL / 2, y + SMALL + 16, label,
                            (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 0.5});
         }

@@ -3,6 +3,7 @@
  * the soft targets that the students learned from. */
 #include "chart.h"
 #include "kd/base/file.h"
+#include "kd/base/json.h"
 #include "kd/base/tensorfile.h"
 #include "kd/nn/metrics.h"
 #include "kd/nn/softmax.h"
@@ -20,6 +21,8 @@
 #define MOST_CLASSES 30
 #define MODELS       3
 #define FILE_LIMIT   ((size_t)512 << 20)
+#define TEXT         (KD_TEXT_SIZE - 1)
+#define NAME_ROOM    72.0 /* of a class below its bar */
 
 static const double temperatures[] = {1, 4, 20};
 #define COLUMNS (sizeof temperatures / sizeof *temperatures)
@@ -31,6 +34,14 @@ struct answers {            /* of models to the same samples; the first is the t
     size_t models, n, classes;
     const int32_t *labels;          /* [n] or NULL */
     const struct kd_images *images; /* or NULL */
+    const cJSON *class_names;       /* of the teacher, or NULL */
+};
+
+/* What stands below the bars: names where all of them have room, else numbers, some left out. */
+struct labels {
+    struct kd_names how;
+    size_t every;
+    bool named;
 };
 
 /* First file, by name, of a folder (of its subfolders where `deep`) that ends in .safetensors; or
@@ -105,7 +116,37 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
     return chosen;
 }
 
-static void draw_bars(const struct kd_panel *p, const struct answers *a, size_t sample, double t)
+static bool classes_named(const struct answers *a)
+{
+    return a->class_names || (a->images && a->images->class_names);
+}
+
+static void label_of(const struct answers *a, const struct labels *l, size_t c, char out[160])
+{
+    char class[48];
+    if (l->named)
+        kd_text_fit(kd_class_name(a->class_names, a->images, c, class), TEXT, NAME_ROOM, out);
+    else
+        snprintf(out, 160, "%zu", c);
+}
+
+static struct labels labels_over(const struct answers *a, double width)
+{
+    const double step = width / (double)a->classes;
+    struct labels l = {.named = classes_named(a) && step >= TEXT + 1, .every = 1};
+    char text[160];
+    double widest = 0;
+    if (!l.named && a->classes > 14) l.every = 5;
+    for (size_t c = 0; c < a->classes; c++) {
+        label_of(a, &l, c, text);
+        widest = fmax(widest, kd_type_width(text, TEXT));
+    }
+    l.how = kd_names_along(widest, step * (double)l.every, TEXT);
+    return l;
+}
+
+static void draw_bars(const struct kd_panel *p, const struct answers *a, const struct labels *l,
+                      size_t sample, double t)
 {
     double step = p->w / (double)a->classes, wide = 0.8 * step / (double)a->models;
     float share[MOST_CLASSES];
@@ -116,23 +157,20 @@ static void draw_bars(const struct kd_panel *p, const struct answers *a, size_t 
         for (size_t c = 0; c < a->classes; c++) {
             double y = kd_panel_y(p, (double)share[c]);
             int ink = a->models > 1 ? a->ink[m] : KD_INK_SERIES + (c == top ? 1 : 2);
-            kd_class_name(a->images, c, class);
             snprintf(text, sizeof text, "%.200s%sclass %s at T = %g: %.2f %%",
-                     a->models > 1 ? a->name[m] : "", a->models > 1 ? ", " : "", class, t,
-                     100 * (double)share[c]);
+                     a->models > 1 ? a->name[m] : "", a->models > 1 ? ", " : "",
+                     kd_class_name(a->class_names, a->images, c, class), t, 100 * (double)share[c]);
             kd_canvas_rect(p->c,
                            (struct kd_box){p->x + step * ((double)c + 0.1) + wide * (double)m, y,
                                            wide, p->y + p->h - y},
                            (struct kd_pen){.ink = ink}, text);
         }
     }
-    for (size_t c = 0; c<a->classes; c += a->classes> 14 ? 5 : 1) {
-        snprintf(text, sizeof text, "%zu", c);
-        kd_canvas_text(p->c, p->x + step * ((double)c + 0.5), p->y + p->h + 15, text,
-                       (struct kd_type){.size = KD_TEXT_SIZE - 1,
-                                        .anchor = 0.5,
-                                        .bold = c == top,
-                                        .ink = c == top ? KD_INK_TEXT : KD_INK_FAINT});
+    for (size_t c = 0; c < a->classes; c += l->every) {
+        label_of(a, l, c, text);
+        kd_name_put(
+            p->c, &l->how, p->x + step * ((double)c + 0.5), p->y + p->h, text,
+            (struct kd_type){.bold = c == top, .ink = c == top ? KD_INK_TEXT : KD_INK_FAINT});
     }
 }
 
@@ -163,22 +201,16 @@ static void name_classes(struct kd_canvas *c, const struct answers *a, double le
     char text[640] = "", class[48], fitted[160];
     size_t used = 0;
     for (size_t i = 0; i < a->classes && used < 560; i++) {
-        kd_class_name(a->images, i, class);
-        used +=
-            (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", i ? ", " : "", i, class);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%zu %s", i ? ", " : "", i,
+                                 kd_class_name(a->class_names, a->images, i, class));
     }
     kd_text_fit(text, KD_TEXT_SIZE - 1, width, fitted);
     kd_canvas_text(c, left, y, fitted,
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
 }
 
-static bool classes_named(const struct answers *a)
-{
-    return a->images && a->images->class_names;
-}
-
-static void draw_words(struct kd_canvas *c, const struct answers *a, double left, double y,
-                       double width)
+static void draw_words(struct kd_canvas *c, const struct answers *a, bool keyed, double left,
+                       double y, double width)
 {
     struct kd_legend_item items[MODELS];
     for (size_t m = 0; m < a->models; m++)
@@ -188,24 +220,26 @@ static void draw_words(struct kd_canvas *c, const struct answers *a, double left
                    "softmax(z / T) over the classes. Images that the teacher is sure of at T = 1, "
                    "yet finds most alike to a second class.",
                    (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
-    if (classes_named(a)) name_classes(c, a, left, y + 29, width);
+    if (keyed) name_classes(c, a, left, y + 29, width);
 }
 
 static int draw(const char *title, const struct answers *a, struct kd_chart_set *set,
                 struct kd_err *err)
 {
     static const double sure[] = {0.9, 0.6, 0};
-    const double left = 172, gap = 20, width = 960, h = 112, row = 148;
+    const double left = 172, gap = 20, width = 960, h = 112;
     const double none = -1; /* no ticks: the bars have their own labels */
     double w = (width - left - 20 - gap * (COLUMNS - 1)) / COLUMNS;
+    const struct labels labels = labels_over(a, w);
+    const bool keyed = classes_named(a) && !labels.named;
+    const double row = h + labels.how.height + 21;
     size_t samples[SAMPLES], rows = 0;
     char label[64];
     for (size_t i = 0; i < 3 && rows == 0; i++) rows = choose(a, sure[i], samples);
     if (rows == 0) return 0;
     double end = 66 + row * (double)rows;
-    struct kd_chart *chart =
-        kd_chart_add(set, "soft-targets", width,
-                     end + (a->models > 1 ? 52 : 30) + (classes_named(a) ? 17 : 0), err, title);
+    struct kd_chart *chart = kd_chart_add(
+        set, "soft-targets", width, end + (a->models > 1 ? 52 : 30) + (keyed ? 17 : 0), err, title);
     if (!chart) return -1;
     for (size_t i = 0; i < rows; i++) {
         for (size_t k = 0; k < COLUMNS; k++) {
@@ -221,11 +255,11 @@ static int draw(const char *title, const struct answers *a, struct kd_chart_set 
                                                             .y = k ? NULL : "share, %",
                                                             .no_x_numbers = true,
                                                             .no_y_numbers = k > 0});
-            draw_bars(&panel, a, samples[i], temperatures[k]);
+            draw_bars(&panel, a, &labels, samples[i], temperatures[k]);
         }
         if (draw_sample(&chart->canvas, a, samples[i], 66 + row * (double)i, err) < 0) return -1;
     }
-    draw_words(&chart->canvas, a, left, end + 4, width - left - 20);
+    draw_words(&chart->canvas, a, keyed, left, end + 4, width - left - 20);
     return 0;
 }
 
@@ -293,6 +327,7 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
         a.n = kept[0].l.n;
         a.classes = kept[0].l.classes;
         a.labels = kept[0].l.labels;
+        a.class_names = kept[0].r->class_names;
         for (size_t m = 0; m < a.models; m++) {
             const struct kd_result *r = kept[m].r;
             a.z[m] = kept[m].l.z;
@@ -311,11 +346,18 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
 
 /* ---- the teacher alone -------------------------------------------------------------------- */
 
-static int draw_teacher(const struct kd_report *report, size_t run, const struct kd_tensor *t,
+static int draw_teacher(const struct kd_report *report, size_t run, const struct kd_tensorfile *f,
                         struct kd_chart_set *set, struct kd_err *err)
 {
+    const struct kd_tensor *t = kd_tensorfile_find(f, "logits");
+    const char *list = kd_tensorfile_meta(f, "kd.class_names");
+    struct kd_err ignored;
     char title[300];
+    if (!t || (t->dims != 2 && t->dims != 3) || (t->dtype != KD_F32 && t->dtype != KD_F16))
+        return 0;
+    cJSON *names = list ? kd_json_parse(list, strlen(list), "kd.class_names", &ignored) : NULL;
     struct answers a = {.models = 1,
+                        .class_names = names,
                         .n = t->shape[t->dims - 2],
                         .classes = t->shape[t->dims - 1],
                         .name = {"teacher"},
@@ -326,6 +368,7 @@ static int draw_teacher(const struct kd_report *report, size_t run, const struct
     snprintf(title, sizeof title, "Soft targets: %.200s", report->runs[run].name);
     if (status == 0 && a.classes >= 2 && a.classes <= MOST_CLASSES && t->count >= a.n * a.classes)
         status = draw(title, &a, set, err);
+    cJSON_Delete(names);
     kd_free(z);
     return status;
 }
@@ -349,9 +392,7 @@ static int draw_soft_bars(const struct kd_report *report, size_t run, struct kd_
         return status;
     }
     kd_free(path);
-    const struct kd_tensor *t = kd_tensorfile_find(&file, "logits");
-    if (t && (t->dims == 2 || t->dims == 3) && (t->dtype == KD_F32 || t->dtype == KD_F16))
-        status = draw_teacher(report, run, t, set, err);
+    status = draw_teacher(report, run, &file, set, err);
     kd_tensorfile_release(&file);
     return status;
 }

@@ -1,7 +1,16 @@
-/* Confusion matrices over seeds, and the classes that a student never saw. */
+/* Names of classes, confusion matrices over seeds, and the classes that a student never saw. */
 #include "kd/report/classes.h"
 #include "kd/base/json.h"
+#include <stdio.h>
 #include <string.h>
+
+const char *kd_class_in(const cJSON *names, size_t k, char room[KD_CLASS_ROOM])
+{
+    const cJSON *name = cJSON_GetArrayItem(names, (int)k);
+    if (cJSON_IsString(name)) return name->valuestring;
+    snprintf(room, KD_CLASS_ROOM, "%zu", k);
+    return room;
+}
 
 static bool listed(const cJSON *data, const char *key, size_t k)
 {

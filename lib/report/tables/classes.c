@@ -3,7 +3,6 @@
 #include "kd/report/tables.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* Of one seed, or of all seeds of a model: then the third column counts them, and errors have a
  * spread. */
@@ -32,13 +31,6 @@ static size_t taken_for(const double *confusion, size_t classes, size_t k)
     return most;
 }
 
-/* NULL: the model file has none. */
-static const char *name_of(const struct kd_result *r, size_t k)
-{
-    const cJSON *name = cJSON_GetArrayItem(r->class_names, (int)k);
-    return cJSON_IsString(name) ? name->valuestring : NULL;
-}
-
 static void add_class(const struct kd_report *report, const struct kd_entry *entry,
                       const double *sum, size_t classes, size_t seeds, size_t k, bool unseen,
                       struct kd_table *t)
@@ -48,15 +40,13 @@ static void add_class(const struct kd_report *report, const struct kd_entry *ent
     const struct kd_stats errors = kd_class_errors(report, entry, k, classes);
     const size_t taken = taken_for(sum, classes, k);
     double images = 0;
-    char text[32];
+    char name[KD_CLASS_ROOM], other[KD_CLASS_ROOM];
     for (size_t j = 0; j < classes; j++) images += sum[k * classes + j] / (double)seeds;
-    const char *name = name_of(r, k), *other = name_of(r, taken);
-    snprintf(text, sizeof text, "%zu", taken);
     kd_table_text(t, RUN, report->runs[r->run].name);
     kd_table_text(t, NAME, r->name);
     kd_table_text(t, TRAINED_ON, unseen ? "no" : "yes");
-    if (name) kd_table_text(t, CLASS_NAME, name);
-    if (taken < classes) kd_table_text(t, TAKEN_FOR, other ? other : text);
+    if (r->class_names) kd_table_text(t, CLASS_NAME, kd_class_in(r->class_names, k, name));
+    if (taken < classes) kd_table_text(t, TAKEN_FOR, kd_class_in(r->class_names, taken, other));
     row[SEED].value = t->columns == of_seeds ? r->seed : (double)seeds;
     row[CLASS].value = (double)k;
     row[IMAGES].value = images;
