@@ -48,6 +48,14 @@ wrong() {
     run --separate-stderr taskset -c "$first" kd-eval --version
     [ "$status" -eq 0 ]
     [[ "$output" =~ machine:\ 1\ processor,\ [0-9.]+\ GB ]]
+    cat >"$BATS_TEST_TMPDIR/x.json" <<'JSON'
+    {"name": "x", "data": {"source": "digits", "fraction": 0.01}, "seeds": 2,
+     "teacher": {"network": "mlp-4", "train": {"epochs": 1}},
+     "students": {"a": {"network": "mlp-4", "train": {"epochs": 1}}}}
+JSON
+    cd "$BATS_TEST_TMPDIR"
+    taskset -c "$first" "$BATS_TEST_DIRNAME/../../scripts/run_all.sh" x.json >/dev/null 2>said
+    [ "$(grep -c ' to train, 1 at once' said)" -eq 2 ]
 }
 
 @test "a BLAS kernel that the environment holds below the processor's is shown and warned of" {

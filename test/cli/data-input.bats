@@ -242,6 +242,12 @@ says() {
     { npy '<f4' '240, 12'; head -c 11520 /dev/zero; } >z.npy
     says "no more than chance" "12 outputs, idx:set has 10 classes" \
         -- kd-train-student --data idx:set -S z.npy --force --layers 4 -e 1 -o out2
+    { npy '<f4' '240, 1000'; head -c 960000 /dev/zero; } >z.npy
+    says "1000 outputs, idx:set has 10 classes" \
+        -- kd-train-student --data idx:set -S z.npy --force --layers 4 -e 1 -o out3
+    { npy '<f4' '240, 5'; head -c 4800 /dev/zero; } >z.npy
+    refused 1 "classes 0 to 4 are known, but image" "has label" \
+        -- kd-train-student --data idx:set -S z.npy --force --layers 4 -e 1 -o out4
 }
 
 @test "a model of bytes is not given floats of 0 to 255, but is those of 0 to 1" {
