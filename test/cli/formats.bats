@@ -11,7 +11,7 @@ setup() {
 }
 
 @test "format 1: a model is evaluated" {
-    kd-eval model.safetensors --data tensors:images.safetensors --json |
+    kd-eval model.safetensors --data tensors:images.safetensors:test --json |
         jq -e '.n == 10 and .parameters > 900'
 }
 @test "format 1: its soft targets are learnt from, and made again with the same values" {

@@ -31,9 +31,8 @@ setup() {
 @test "--json: one line a model, rates are fractions, figures agree with each other" {
     kd-eval T S --json >lines
     [ "$(wc -l <lines)" -eq 2 ]
-    jq -es 'length == 2 and all(.[]; (keys - ["fingerprint", "images", "labels"]) == (["agreement",
-        "data", "ece", "errors", "macs",
-        "model", "n", "nll", "parameters",
+    jq -es 'length == 2 and all(.[]; (keys - ["fingerprint", "images", "labels"]) ==
+        (["agreement", "data", "ece", "errors", "macs", "model", "n", "nll", "parameters",
         "split", "top1", "top5"]) and .top1 <= .top5 and .top5 <= 1 and .errors == (.n - .n *
         .top1 | round))' lines
     kd-eval T --json --confusion >one
