@@ -120,15 +120,18 @@ static int same_data_check(const struct work *w, const struct kd_model *model, s
     cJSON *data = kd_json_parse(text, strlen(text), "kd.data", err);
     if (!data) return kd_err_context(err, "%s", model->path);
     const char *pixels = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "pixels"));
+    char there[KD_IMAGES_WORDS], here[KD_IMAGES_WORDS];
     int status = 0;
+    kd_identity_words(data, there);
+    kd_images_words(w->images, here);
+    const bool same = strcmp(there, here) == 0;
     if (pixels && strcmp(pixels, w->images->pixels_fingerprint) != 0)
-        status =
-            kd_fail(err,
-                    "%s: %s:%s has changed since this model was trained (pixel fingerprints %s "
-                    "and %s): its validation images cannot be carved again; evaluate it on "
-                    "test images, or train it anew",
-                    model->path, w->images->source, w->images->split, pixels,
-                    w->images->pixels_fingerprint);
+        status = kd_fail(err,
+                         "%s: it was trained on %s, and %s%s: its validation images cannot be "
+                         "carved again; evaluate it on test images, or train it anew (pixel "
+                         "fingerprints %s and %s)",
+                         model->path, there, same ? "that has changed since" : "this is ",
+                         same ? "" : here, pixels, w->images->pixels_fingerprint);
     cJSON_Delete(data);
     return status;
 }

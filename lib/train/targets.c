@@ -4,6 +4,7 @@
 #include "kd/data/classes.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *text_of(const cJSON *object, const char *key)
@@ -14,21 +15,22 @@ static const char *text_of(const cJSON *object, const char *key)
 
 static int check_identity(const cJSON *made_for, const struct kd_images *images, struct kd_err *err)
 {
-    const char *source = text_of(made_for, "source"), *split = text_of(made_for, "split");
-    const char *pixels = text_of(made_for, "pixels");
-    if (strcmp(split, images->split) != 0)
+    const char *split = text_of(made_for, "split"), *pixels = text_of(made_for, "pixels");
+    const bool other_split = strcmp(split, images->split) != 0;
+    char there[KD_IMAGES_WORDS], here[KD_IMAGES_WORDS];
+    if (!other_split && strcmp(pixels, images->pixels_fingerprint) == 0) return 0;
+    kd_identity_words(made_for, there);
+    kd_images_words(images, here);
+    if (strcmp(there, here) == 0)
         return kd_fail(err,
-                       "made for %s:%s, but the student trains on %s:%s (pixel fingerprints %s and "
-                       "%s); make soft targets for these images with kd-soften",
-                       source, split, images->source, images->split, pixels,
-                       images->pixels_fingerprint);
-    if (strcmp(pixels, images->pixels_fingerprint) != 0)
-        return kd_fail(err,
-                       "made for other pixels: fingerprint %s (%s:%s), but %s:%s has %s; make soft "
-                       "targets for these images with kd-soften",
-                       pixels, source, split, images->source, images->split,
-                       images->pixels_fingerprint);
-    return 0;
+                       "made for other pixels: %s, which have changed since; make soft targets for "
+                       "these images with kd-soften (pixel fingerprints %s and %s)",
+                       there, pixels, images->pixels_fingerprint);
+    return kd_fail(err,
+                   "made for %s: %s, but the student trains on %s; make soft targets for these "
+                   "images with kd-soften (pixel fingerprints %s and %s)",
+                   other_split ? "another split" : "other pixels", there, here, pixels,
+                   images->pixels_fingerprint);
 }
 
 /* Labels that were numbered otherwise when the teacher was asked: unless names say how. */
@@ -39,11 +41,15 @@ static int check_labels(const cJSON *made_for, const struct kd_images *images, b
     if (named || strcmp(labels, "?") == 0 || !*labels || !*images->labels_fingerprint ||
         strcmp(labels, images->labels_fingerprint) == 0)
         return 0;
+    char there[KD_IMAGES_WORDS], here[KD_IMAGES_WORDS], now[KD_IMAGES_WORDS + 20];
+    kd_identity_words(made_for, there);
+    kd_images_words(images, here);
+    snprintf(now, sizeof now, " than now %s", here);
     return kd_fail(err,
-                   "made when %s:%s had other labels (fingerprints %s and %s): were its classes "
-                   "numbered anew? make soft targets again with kd-soften, or take these all the "
-                   "same with --force",
-                   images->source, images->split, labels, images->labels_fingerprint);
+                   "made when %s had other labels%s: were its classes numbered anew? make soft "
+                   "targets again with kd-soften, or take these all the same with --force (label "
+                   "fingerprints %s and %s)",
+                   there, strcmp(there, here) == 0 ? "" : now, labels, images->labels_fingerprint);
 }
 
 static int check_data(const struct kd_tensorfile *f, const struct kd_images *images,

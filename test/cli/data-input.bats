@@ -156,7 +156,7 @@ says() {
         kd-train-teacher --data tensors:x.npy,y.npy --layers 2 --epochs 2 --validation 0 -q \
             -o "$c.safetensors"
         kd-eval "$c.safetensors" --data tensors:x.npy,y.npy:test --json |
-            jq -e '.n == 6 and .nll > 0'
+            jq -e '.n == 6 and .nll >= 0' # random images: a model may know them by heart
     done
 }
 
@@ -301,7 +301,8 @@ says() {
     kd-data convert digits:train --fraction 0.019 --to idx -o less -q
     rm set/train-*
     cp less/train-* set
-    refused 1 "has changed since" "validation" -- kd-eval t --split validation
+    refused 1 "it was trained on idx:set:train, 240 images" \
+        "and this is idx:set:train, 230 images" "validation" -- kd-eval t --split validation
     kd-eval t --json | jq -e '.n == 100'
 }
 

@@ -67,11 +67,13 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
         student --data idx:set:test -S "$fixtures/logits.npy" --force -o kept/m.safetensors
 }
 
-@test "soft targets of another split are refused with both fingerprints" {
+@test "soft targets of another split are refused: names and counts first, fingerprints last" {
     train=$(kd-data inspect idx:set:train --json | jq -r .pixels)
     test=$(kd-data inspect idx:set:test --json | jq -r .pixels)
-    refused 1 soft.safetensors idx:set:train idx:set:test "$train" "$test" -- \
+    refused 1 "soft.safetensors: made for another split: idx:set:train, 240 images of 1x28x28 in \
+10 classes, but the student trains on idx:set:test, 100 images of 1x28x28 in 10 classes; make " -- \
         student --data idx:set:test -S soft.safetensors -o kept/m.safetensors
+    [[ "$stderr" == *" (pixel fingerprints $train and $test)" ]]
     refused 1 "$train" "$test" -- student --data idx:set:test -S soft.safetensors --force \
         -o kept/m.safetensors
 }
@@ -84,16 +86,19 @@ student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet --no-p
     now=$(kd-data inspect idx:other --json | jq -r .pixels)
     was=$(kd-data inspect idx:set --json | jq -r .pixels)
     [ "$now" != "$was" ]
-    refused 1 soft.safetensors "$was" "$now" -- student --data idx:other -S soft.safetensors \
-        -o kept/m.safetensors
+    refused 1 "made for other pixels: idx:set:train, " \
+        "but the student trains on idx:other:train, " -- \
+        student --data idx:other -S soft.safetensors -o kept/m.safetensors
+    [[ "$stderr" == *" (pixel fingerprints $was and $now)" ]]
 }
 
 @test "soft targets of the same images with other labels: refused where labels count" {
     cp -rL set other
     printf '\0' | dd of=other/train-labels-idx1-ubyte bs=1 seek=20 conv=notrunc status=none
     printf '\1' | dd of=other/train-labels-idx1-ubyte bs=1 seek=21 conv=notrunc status=none
-    refused 1 soft.safetensors "other labels" "--force" -- student --data idx:other \
-        -S soft.safetensors -o kept/m.safetensors
+    refused 1 "when idx:set:train, 240 images of 1x28x28 in 10 classes had other labels" \
+        "--force" -- student --data idx:other -S soft.safetensors -o kept/m.safetensors
+    [[ "$stderr" =~ \(label\ fingerprints\ [0-9a-f]+\ and\ [0-9a-f]+\)$ ]]
     student --data idx:other -S soft.safetensors --force -o forced.safetensors
     student --data idx:other -S soft.safetensors --unlabelled --alpha 1 -o alone.safetensors
 }

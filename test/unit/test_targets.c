@@ -253,9 +253,10 @@ static void other_data(void **state)
     char split[] = "test", source[] = "elsewhere", pixels[N * SET_SIDE * SET_SIDE];
     softened("soft.safetensors", &logits_only, teachers_of("a.safetensors", 1, NULL, 0, 0));
     other.split = split;
-    refused("soft.safetensors", &other, &job, false,
-            "made for made:train, but the student trains on made:test", images.pixels_fingerprint);
-    refused("soft.safetensors", &other, &job, true, "made for made:train", ""); /* nor with force */
+    refused("soft.safetensors", &other, &job, false, "made for another split: made:train, ",
+            images.pixels_fingerprint);
+    refused("soft.safetensors", &other, &job, true, "made for another split: made:train, ",
+            ""); /* nor with force */
     other = images;
     memcpy(pixels, images.pixels, sizeof pixels);
     pixels[777] ^= 1;

@@ -59,6 +59,12 @@ void kd_images_release(struct kd_images *images);
  * deletes. */
 cJSON *kd_images_identity(const struct kd_images *images, struct kd_err *err);
 
+/* For messages: "digits:train, 2,400 images of 1x28x28 in 10 classes"; of a kd.data what it says.
+ */
+enum { KD_IMAGES_WORDS = 400 };
+void kd_images_words(const struct kd_images *images, char out[KD_IMAGES_WORDS]);
+void kd_identity_words(const cJSON *identity, char out[KD_IMAGES_WORDS]);
+
 /* What a file made with these images should tell of how they became input: kd.pixels (their type,
  * and the range of floats), and kd.preprocess and kd.columns where there are any. */
 int kd_images_describe(const struct kd_images *images, struct kd_tensorfile *file,
