@@ -162,10 +162,21 @@ cJSON *kd_option_preset(const struct kd_option *row, struct kd_err *err)
     return value;
 }
 
-static bool is_left_out(const struct kd_option *row, const void *field)
+/* 1, 0 or -1 */
+static int is_preset(const struct kd_option *row, const void *field, struct kd_err *err)
+{
+    if (!row->preset) return is_zero(row, field);
+    cJSON *preset = kd_option_preset(row, err), *value = kd_opt_get_json(row, field, err);
+    int same = preset && value ? kd_json_equal(preset, value) : -1;
+    cJSON_Delete(preset);
+    cJSON_Delete(value);
+    return same;
+}
+
+static int is_left_out(const struct kd_option *row, const void *field, struct kd_err *err)
 {
     if (row->optional && isnan(*(const double *)field)) return true;
-    return row->later && is_zero(row, field);
+    return row->later ? is_preset(row, field, err) : 0;
 }
 
 cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
@@ -173,8 +184,10 @@ cJSON *kd_opts_to_json(const struct kd_opt_section *section, struct kd_err *err)
     cJSON *root = cJSON_CreateObject();
     if (!root) kd_fail(err, "configuration: out of memory");
     for (const struct kd_option *row = NULL; root && (row = kd_opt_next(section, row));) {
-        if (!row->key || is_left_out(row, kd_opt_field(section, row))) continue;
-        cJSON *value = kd_opt_get_json(row, kd_opt_field(section, row), err);
+        const void *field = kd_opt_field(section, row);
+        int left_out = row->key ? is_left_out(row, field, err) : 1;
+        if (left_out == 1) continue;
+        cJSON *value = left_out == 0 ? kd_opt_get_json(row, field, err) : NULL;
         if (!value || kd_json_set(root, row->key, value, err) < 0) {
             cJSON_Delete(root);
             root = NULL;

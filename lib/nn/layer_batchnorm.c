@@ -85,19 +85,55 @@ static size_t batchnorm_save_bytes(const struct kd_layer *l, size_t batch, bool 
     return 4 * (size_t)l->out.c * sizeof(float);
 }
 
-static void take_batch_statistics(struct kd_layer *l, struct kd_tile t, float *mean, float *rstd)
+static float momentum_of(const struct kd_layer *l)
 {
-    size_t n = l->in.c;
-    float m = (float)((const struct batchnorm *)l->own)->momentum;
+    return (float)((const struct batchnorm *)l->own)->momentum;
+}
+
+/* `share` of these statistics and those of the batch's other shards add up in grad. */
+static void put_statistics(struct kd_layer *l, struct kd_tile t, float share, const float *mean,
+                           const float *var)
+{
+    float *to_mean = l->param[RUNNING_MEAN].grad + t.col0;
+    float *to_var = l->param[RUNNING_VAR].grad + t.col0;
+    float unbias = (float)t.rows / (float)(t.rows - 1);
+    for (size_t i = 0; i < t.cols; i++) {
+        to_mean[i] = share * mean[i];
+        to_var[i] = share * (var[i] * unbias);
+    }
+}
+
+static void batchnorm_take_statistics(struct kd_layer *l)
+{
+    float m = momentum_of(l);
+    for (unsigned i = RUNNING_MEAN; i <= RUNNING_VAR; i++) {
+        struct kd_param *p = &l->param[i];
+        for (size_t j = 0; j < p->count; j++) p->value[j] += m * (p->grad[j] - p->value[j]);
+    }
+}
+
+static void move_statistics(struct kd_layer *l, struct kd_tile t, const float *mean,
+                            const float *var)
+{
+    float m = momentum_of(l);
     float unbias = t.rows > 1 ? (float)t.rows / (float)(t.rows - 1) : 1.0f;
-    kd_kernels()->norm_stats(l->x + t.col0, n, t.rows, t.cols, mean, rstd);
     float *running_mean = l->param[RUNNING_MEAN].value + t.col0;
     float *running_var = l->param[RUNNING_VAR].value + t.col0;
     for (size_t i = 0; i < t.cols; i++) {
         running_mean[i] += m * (mean[i] - running_mean[i]);
-        running_var[i] += m * (rstd[i] * unbias - running_var[i]);
-        rstd[i] = 1.0f / sqrtf(rstd[i] + epsilon_of(l));
+        running_var[i] += m * (var[i] * unbias - running_var[i]);
     }
+}
+
+static void take_batch_statistics(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t,
+                                  float *mean, float *rstd)
+{
+    kd_kernels()->norm_stats(l->x + t.col0, l->in.c, t.rows, t.cols, mean, rstd);
+    if (p->share > 0)
+        put_statistics(l, t, (float)p->share, mean, rstd);
+    else
+        move_statistics(l, t, mean, rstd);
+    for (size_t i = 0; i < t.cols; i++) rstd[i] = 1.0f / sqrtf(rstd[i] + epsilon_of(l));
 }
 
 static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
@@ -105,7 +141,7 @@ static void batchnorm_forward(struct kd_layer *l, const struct kd_pass *p, struc
     size_t n = l->in.c;
     float *mean = (float *)l->save + t.col0, *rstd = (float *)l->save + n + t.col0;
     if (p->training)
-        take_batch_statistics(l, t, mean, rstd);
+        take_batch_statistics(l, p, t, mean, rstd);
     else
         for (size_t i = 0; i < t.cols; i++) {
             mean[i] = l->param[RUNNING_MEAN].value[t.col0 + i];
@@ -145,7 +181,7 @@ const struct kd_layer_kind kd_layer_batchnorm = {
     .rows = rows,
     .own_bytes = sizeof(struct batchnorm),
     .freezes = true,
-    .statistics = true,
+    .take_statistics = batchnorm_take_statistics,
     .shape = batchnorm_shape,
     .init = batchnorm_init,
     .save_bytes = batchnorm_save_bytes,

@@ -167,7 +167,7 @@ static void lay_gradients(void *ctx, struct kd_layer *l)
     size_t brief = 0;
     for (unsigned i = 0; i < l->n_params; i++) {
         struct kd_param *p = &l->param[i];
-        if (!p->trained) continue;
+        if (!p->trained && !(s->net->sharded && p->role == KD_STATISTIC)) continue;
         if (s->net->brief_gradients && l->kind->anchor && l->kind->anchor->run_gradient) {
             if (s->taking) p->grad = (float *)(void *)s->start + brief;
             brief += padded(p->count);
@@ -250,6 +250,17 @@ void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const str
                          const struct kd_gradient_sink *sink)
 {
     kd_chain_backward(&net->chain, pool, pass, sink);
+}
+
+static void take_statistics(void *ctx, struct kd_layer *l)
+{
+    (void)ctx;
+    if (l->kind->take_statistics) l->kind->take_statistics(l);
+}
+
+void kd_network_take_statistics(struct kd_network *net)
+{
+    kd_chain_each(&net->chain, take_statistics, NULL);
 }
 
 void kd_network_free(struct kd_network *net)

@@ -13,6 +13,13 @@ const struct kd_option kd_train_rows[] = {
      .also = "epoch num-epochs n-epochs max-epochs iterations"},
     {"batch", 'b', "batch", KD_OPT_INT, T(batch), .preset = "100", .min = 1, .max = 1e6,
      .metavar = "N", .help = "images a step", .also = "bs batch-size batchsize minibatch"},
+    {"shards", 0, "shards", KD_OPT_INT, T(shards), .preset = "1", .min = 1, .max = KD_MOST_SHARDS,
+     .metavar = "N", .later = true, .also = "shard accumulation-steps gradient-accumulation-steps",
+     .help = "parts of a batch whose gradients are summed alone; a power of two",
+     .more = "Batchnorm takes the statistics of each part by itself, and so do losses that compare "
+             "the images of a batch. The model depends on this number, and not on how many "
+             "processes or threads the parts are shared out to. A step that has fewer than two "
+             "images a part is not cut. More parts need less memory for a step."},
     {"learning-rate", 'l', "learning_rate", KD_OPT_REAL, T(learning_rate), .preset = "0.001",
      .min = 0, .max = 1e3, .metavar = "RATE", .help = "largest learning rate of the schedule",
      .also = "lr rate eta step-size"},
@@ -199,6 +206,9 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
         return kd_fail_usage(
             err, "train.optimizer.decoupled: is for optimizer sgd; adam with decay apart from "
                  "the gradient is adamw");
+    if (t->shards & (t->shards - 1))
+        return kd_fail_usage(err, "train.shards: %lld is no power of two; 1, 2, 4, 8, ... are",
+                             (long long)t->shards);
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");

@@ -27,13 +27,13 @@ static void *piece(struct kd_trainer *t, bool taking, size_t bytes)
 
 static void lay(struct kd_trainer *t, bool taking)
 {
-    size_t batch = (size_t)t->job->train.batch, classes = t->net->classes;
+    size_t batch = (size_t)t->job->train.batch, shard = t->net->batch, classes = t->net->classes;
     size_t evals = t->valid->n > t->n_train_eval ? t->valid->n : t->n_train_eval;
     t->order = piece(t, taking, t->train->n * sizeof *t->order);
     t->batch_index = piece(t, taking, batch * sizeof *t->batch_index);
     t->labels = piece(t, taking, batch * sizeof *t->labels);
-    t->teacher_rows = piece(t, taking, batch * classes * sizeof(float));
-    t->loss_scratch = piece(t, taking, kd_loss_scratch(&t->loss, batch, classes) * sizeof(double));
+    t->teacher_rows = piece(t, taking, shard * classes * sizeof(float));
+    t->loss_scratch = piece(t, taking, kd_loss_scratch(&t->loss, shard, classes) * sizeof(double));
     t->eval_index = piece(t, taking, t->n_train_eval * sizeof *t->eval_index);
     t->eval_labels = piece(t, taking, evals * sizeof *t->eval_labels);
     t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
@@ -45,7 +45,7 @@ static void lay(struct kd_trainer *t, bool taking)
 static void find_statistics(void *ctx, struct kd_layer *l)
 {
     const struct kd_layer **found = ctx;
-    if (!*found && l->kind->statistics && kd_shape_pixels(l->in) == 1) *found = l;
+    if (!*found && l->kind->take_statistics && kd_shape_pixels(l->in) == 1) *found = l;
 }
 
 /* Of one value the variance is 0, and everything becomes the bias. */
@@ -90,9 +90,11 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
         t->best_values = kd_alloc(t->net->n_params, sizeof *t->best_values, "the best epoch", err);
         if (!t->best_values) return -1;
     }
-    size_t batch = (size_t)c->batch;
+    size_t shard = kd_shards_rows(t->train->n, (size_t)c->batch, c->shards);
+    t->net->sharded = c->shards > 1;
     t->net->brief_gradients = !(c->clip_norm > 0); /* which wants them all at once */
-    if (kd_network_plan(t->net, batch, true, err) < 0 ||
+    if (kd_network_plan(t->net, shard, true, err) < 0 ||
+        kd_shards_init(&t->shards, t->net, c->shards, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0)
         return -1;
@@ -112,7 +114,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
     size_t pixels = (size_t)im->c * im->h * im->w * kd_dtype_size(im->dtype);
     if (im->keep.bytes.mapped) pixels = 0; /* they stay in their file */
     *out = (struct kd_memory){
-        .network = kd_network_plan_bytes(t->net),
+        .network = kd_network_plan_bytes(t->net) + t->shards.slab.planned,
         .optimizer = t->optimizer.slab.planned + t->average.slab.planned,
         .images = im->n * (pixels + (im->labels ? sizeof *im->labels : 0)) +
                   ((size_t)t->train->n + t->valid->n) * sizeof *t->train->index,
@@ -127,6 +129,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
 void kd_trainer_close(struct kd_trainer *t)
 {
     kd_loss_release(&t->loss);
+    kd_shards_release(&t->shards);
     kd_optimizer_release(&t->optimizer);
     kd_average_release(&t->average);
     kd_slab_release(&t->slab);
@@ -137,11 +140,11 @@ void kd_trainer_close(struct kd_trainer *t)
 /* ---- a step ---- */
 
 /* Views recorded in a file are replayed: their seed, and the epoch modulo their number. */
-static struct kd_view view_of(const struct kd_trainer *t, size_t rows)
+static struct kd_view view_of(const struct kd_trainer *t, const struct kd_shard *s)
 {
     struct kd_view v = {.images = t->train->images,
-                        .index = t->batch_index,
-                        .n = rows,
+                        .index = t->batch_index + s->from,
+                        .n = s->rows,
                         .augment = &t->job->augment,
                         .seed = t->seed,
                         .epoch = t->epoch + 1};
@@ -153,23 +156,24 @@ static struct kd_view view_of(const struct kd_trainer *t, size_t rows)
     return v;
 }
 
-static int gather_targets(struct kd_trainer *t, size_t rows, struct kd_err *err)
+static int gather_targets(struct kd_trainer *t, const struct kd_shard *shard, struct kd_err *err)
 {
     struct kd_targets *s = t->targets;
     size_t classes = t->net->classes;
     if (!s->values) {
-        struct kd_view view = view_of(t, rows);
+        struct kd_view view = view_of(t, shard);
         struct kd_asking how = {.pool = t->pool};
         return kd_teachers_predict(&s->teachers, &view, t->job->distill.temperature, &how,
                                    t->teacher_rows, err);
     }
     const float *values = s->values + (t->epoch % s->views) * s->n * classes;
-    for (size_t i = 0; i < rows; i++)
-        memcpy(t->teacher_rows + i * classes, values + t->batch_index[i] * classes,
+    for (size_t i = 0; i < shard->rows; i++)
+        memcpy(t->teacher_rows + i * classes, values + t->batch_index[shard->from + i] * classes,
                classes * sizeof(float));
     return 0;
 }
 
+/* Which images the step has, and their labels. */
 static size_t gather(struct kd_trainer *t)
 {
     size_t batch = (size_t)t->job->train.batch, from = t->step * batch;
@@ -179,8 +183,6 @@ static size_t gather(struct kd_trainer *t)
         t->batch_index[i] = t->train->index[place];
         t->labels[i] = kd_subset_label(t->train, place);
     }
-    struct kd_view view = view_of(t, rows);
-    kd_view_fill(&view, t->normalize, 0, rows, t->pool, t->net->in);
     return rows;
 }
 
@@ -219,28 +221,58 @@ static int check_parameters(const struct kd_trainer *t, struct kd_err *err)
     return broken ? fail_numbers(t, t->step, broken, err) : 0;
 }
 
-static int step(struct kd_trainer *t, struct kd_err *err)
+static int run_loss(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
+                    struct kd_err *err)
 {
-    size_t rows = gather(t);
-    if (t->targets && gather_targets(t, rows, err) < 0) return -1;
+    const bool alone = s->of == 1;
+    struct kd_loss_sums sums = {0};
+    struct kd_loss_batch batch = {.n = s->rows,
+                                  .classes = t->net->classes,
+                                  .logits = t->net->out,
+                                  .labels = t->labels + s->from,
+                                  .teacher = t->targets ? t->teacher_rows : NULL,
+                                  .teacher_is_probabilities =
+                                      t->targets && t->targets->probabilities,
+                                  .epoch = t->epoch + (double)t->step / kd_trainer_steps(t),
+                                  .whole = whole};
+    kd_loss_run(&t->loss, &batch, t->net->dout, t->loss_scratch, alone ? &t->sums : &sums);
+    if (!alone) kd_loss_sums_add(&t->sums, &sums);
+    if (isfinite(t->sums.loss)) return 0;
+    return fail_numbers(t, t->step + 1, broken_parameter(t), err);
+}
+
+/* One shard of the step's `whole` images; `then` is told of the gradients once they are those of
+ * all shards. */
+static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
+                 const struct kd_gradient_sink *then, struct kd_err *err)
+{
+    struct kd_view view = view_of(t, s);
+    kd_view_fill(&view, t->normalize, 0, s->rows, t->pool, t->net->in);
+    if (t->targets && gather_targets(t, s, err) < 0) return -1;
     struct kd_pass pass = {.training = true,
                            .seed = t->seed,
                            .epoch = t->epoch,
-                           .sample = t->batch_index,
-                           .rows = rows};
+                           .sample = t->batch_index + s->from,
+                           .rows = s->rows,
+                           .share = s->share};
     kd_network_forward(t->net, t->pool, &pass);
+    if (run_loss(t, s, whole, err) < 0) return -1;
+    kd_network_backward(t->net, t->pool, &pass, kd_shards_sink(&t->shards, s, then));
+    kd_shards_statistics(&t->shards);
+    return 0;
+}
+
+static int step(struct kd_trainer *t, struct kd_err *err)
+{
     uint32_t steps = kd_trainer_steps(t);
-    struct kd_loss_batch batch = {rows,
-                                  t->net->classes,
-                                  t->net->out,
-                                  t->labels,
-                                  t->targets ? t->teacher_rows : NULL,
-                                  t->targets && t->targets->probabilities,
-                                  t->epoch + (double)t->step / steps};
-    kd_loss_run(&t->loss, &batch, t->net->dout, t->loss_scratch, &t->sums);
-    if (!isfinite(t->sums.loss)) return fail_numbers(t, t->step + 1, broken_parameter(t), err);
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
-    kd_network_backward(t->net, t->pool, &pass, kd_optimizer_begin(&t->optimizer, rate));
+    const struct kd_gradient_sink *sink = kd_optimizer_begin(&t->optimizer, rate);
+    const size_t rows = gather(t);
+    const unsigned shards = kd_shards_of(rows, t->job->train.shards);
+    for (unsigned i = 0; i < shards; i++) {
+        struct kd_shard s = kd_shard_at(rows, shards, i);
+        if (learn(t, &s, rows, sink, err) < 0) return -1;
+    }
     kd_optimizer_finish(&t->optimizer, t->pool);
     kd_average_update(&t->average, t->optimizer.t, t->pool);
     t->step++;

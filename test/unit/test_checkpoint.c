@@ -72,7 +72,27 @@ static const char *const averaged[] = {
     "[\"weight\"]},\"gelu\",{\"kind\":\"batchnorm\",\"freeze\":\"weight\"},\"flatten\",{\"kind\":"
     "\"dense\"}]",
     NULL};
-static const char *const *const jobs[] = {sgd, adam, patient, averaged};
+/* Four shards a step, the last step of an epoch too; and eight, with a last step that is one. */
+static const char *const sharded[] = {
+    COMMON,
+    "teacher.train.epochs=3",
+    "teacher.train.shards=4",
+    "teacher.train.optimizer=sgd",
+    "teacher.train.ema.decay=0.9",
+    "teacher.train.augment.shift=1",
+    "teacher.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":3},\"batchnorm\",\"relu\","
+    "\"flatten\","
+    "{\"kind\":\"dropout\",\"rate\":0.2},{\"kind\":\"dense\",\"units\":20},\"batchnorm\",\"relu\","
+    "{\"kind\":\"dense\",\"max_norm\":1}]",
+    NULL};
+static const char *const clipped[] = {COMMON,
+                                      "teacher.train.epochs=3",
+                                      "teacher.train.shards=8",
+                                      "teacher.train.clip_norm=0.5",
+                                      "teacher.network=[\"flatten\",{\"kind\":\"dense\",\"units\":"
+                                      "17},\"batchnorm\",\"tanh\",{\"kind\":\"dense\"}]",
+                                      NULL};
+static const char *const *const jobs[] = {sgd, adam, patient, averaged, sharded, clipped};
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
 /* ---- running ---- */

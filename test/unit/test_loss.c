@@ -70,7 +70,12 @@ static void fill(struct rows *r, size_t classes, float scale)
 static struct kd_loss_sums loss_of(const struct spec *spec, struct rows *r, size_t n,
                                    size_t classes, bool teacher, bool probabilities)
 {
-    struct kd_loss_batch b = {n, classes, r->z, r->labels, teacher ? r->t : NULL, probabilities, 0};
+    struct kd_loss_batch b = {.n = n,
+                              .classes = classes,
+                              .logits = r->z,
+                              .labels = r->labels,
+                              .teacher = teacher ? r->t : NULL,
+                              .teacher_is_probabilities = probabilities};
     struct kd_loss_sums sums = {0};
     struct kd_loss loss;
     open_loss(&loss, spec);
@@ -360,7 +365,7 @@ static void counts(void **state)
     struct rows r = {.z = {1, 2, 3, 3, 2, 1, 2, 2, 0, 0, 0, 5}, .labels = {2, 1, 0, -1}};
     struct spec s = {0, 1, 0};
     struct kd_loss loss;
-    struct kd_loss_batch b = {4, 3, r.z, r.labels, NULL, 0, 0};
+    struct kd_loss_batch b = {.n = 4, .classes = 3, .logits = r.z, .labels = r.labels};
     struct kd_loss_sums sums = {
         .loss = 10, .hard = 20, .term = {30}, .correct = 4, .labelled = 5, .rows = 6};
     open_loss(&loss, &s);

@@ -84,8 +84,8 @@ struct kd_option {
     const char *more;           /* whole sentences that the manual page adds; `bold` */
     const char *also; /* names that people type for it, separated by spaces: for hints. Without flag
                          and key the row is no option: help is the answer to such a name */
-    bool later; /* came after files had been written: kd_opts_to_json leaves it out where it is 0,
-                   false or NULL (its default), so that those stay what the same settings give */
+    bool later; /* came after files had been written: kd_opts_to_json leaves it out where it has its
+                   default, so that those stay what the same settings give */
     bool aside; /* changes nothing of what is made: not looked at where configurations are compared
                  */
     bool optional; /* REAL without preset: NAN where it is not given, and not in JSON then */

@@ -54,7 +54,9 @@ struct kd_param {   /* a named array that is saved with the model */
     unsigned dims;
     size_t shape[KD_PARAM_DIMS];
     size_t count;
-    float *value, *grad; /* [shape]; grad NULL where it is not trained */
+    /* [shape]. grad is NULL where it is not trained; a statistic has one in a network that learns
+     * in shards: the shard's part of the batch's statistics. */
+    float *value, *grad;
     enum kd_param_role role;
     bool trained;    /* false: running statistics, frozen parameters */
     bool decays;     /* weight decay applies: weights, not biases or norms */
@@ -72,6 +74,9 @@ struct kd_pass {
     uint32_t epoch;
     const uint32_t *sample; /* [rows] place of each image in its source; NULL where not training */
     size_t rows;            /* images */
+    /* Of the batch's images, where the pass is over a shard of it (kd/train/shards.h): statistics
+     * go to the parameters' grad, times this. 0: the pass is over a whole batch. */
+    double share;
 };
 
 /* Told, on a worker, that grad[from .. from+count) of p is final and that value may be changed
@@ -189,7 +194,9 @@ struct kd_layer_kind {
     const struct kd_option *rows; /* JSON keys besides "kind"; NULL: written as a name alone */
     size_t own_bytes;             /* of l->own */
     bool freezes;                 /* has parameters that "freeze" can name */
-    bool statistics; /* of the batch, in training: wants two values a channel at least */
+    /* Has statistics of the batch, in training: wants two values a channel at least. Takes what the
+     * shards of a batch have put together in grad. NULL: has none. */
+    void (*take_statistics)(struct kd_layer *l);
     /* out, params (names, shapes) and parts from in. Errors say which layer and which shapes. */
     int (*shape)(struct kd_layer *l, struct kd_build *build, struct kd_err *err);
     /* Parameter i draws from kd_rng_for(seed, KD_FOR_INIT, first_param + i, row). NULL: no

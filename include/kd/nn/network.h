@@ -32,6 +32,7 @@ struct kd_network {
     /* Before a plan: gradients of layers that tell of them as soon as they are made (convolutions)
      * may share memory. For those who call backward with a sink that uses them up. */
     bool brief_gradients;
+    bool sharded; /* before a plan: passes may be over shards of a batch */
     /* after a plan */
     size_t batch;
     float *in, *out, *dout; /* [batch][C,H,W] the images; [batch][classes] twice */
@@ -72,6 +73,10 @@ void kd_network_forward(struct kd_network *net, struct kd_pool *pool, const stru
 
 void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const struct kd_pass *pass,
                          const struct kd_gradient_sink *sink);
+
+/* What the shards of a batch have put together of its statistics, in the parameters' grad: learnt
+ * as a pass over a whole batch does. */
+void kd_network_take_statistics(struct kd_network *net);
 
 /* Table of layers, output shapes, parameters and multiply-adds, with totals. */
 int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struct kd_err *err);

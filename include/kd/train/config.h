@@ -28,8 +28,10 @@ enum kd_confident_of { KD_CONFIDENCES(KD_CHOICE_ENUM) };
 enum kd_average_of { KD_AVERAGES(KD_CHOICE_ENUM) }; /* what of several teachers is averaged */
 enum kd_correct_by { KD_CORRECT_BYS(KD_CHOICE_ENUM) };
 
+enum { KD_MOST_SHARDS = 1024 };
 struct kd_train_config { /* "train" */
     int64_t epochs, batch;
+    int64_t shards; /* of a batch, a power of two: kd/train/shards.h */
     double learning_rate;
     struct {
         int kind; /* enum kd_optimizer_kind */

@@ -53,6 +53,7 @@ struct kd_loss_batch {
     const float *teacher; /* [n][classes] logits, or probabilities at the temperature; NULL: none */
     bool teacher_is_probabilities;
     double epoch; /* epochs done, with the share of the one under way: for the ramp */
+    size_t whole; /* rows of the batch that these are a shard of; 0: they are all of it */
 };
 struct kd_loss_sums {           /* over rows, not yet divided */
     double loss, hard;          /* hard: CE, unweighted */
@@ -63,6 +64,7 @@ size_t kd_loss_scratch(const struct kd_loss *loss, size_t n, size_t classes); /*
 /* dlogits [n][classes], may be NULL; adds to sums. */
 void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *batch, float *dlogits,
                  double *scratch, struct kd_loss_sums *sums);
+void kd_loss_sums_add(struct kd_loss_sums *to, const struct kd_loss_sums *more);
 
 /* The kinds with what they are and where they come from: what --loss ? prints. */
 int kd_loss_list(struct kd_bytes *out, struct kd_err *err);

@@ -16,6 +16,7 @@
 #include "kd/train/average.h"
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
+#include "kd/train/shards.h"
 #include "kd/train/targets.h"
 
 struct kd_epoch_log { /* what log.jsonl has a line of */
@@ -48,6 +49,7 @@ struct kd_trainer {
 
     /* state: what a checkpoint holds */
     struct kd_loss loss;
+    struct kd_shards shards;
     struct kd_optimizer optimizer;
     struct kd_average average; /* what is evaluated, remembered and saved, where there is one */
     uint32_t epoch;            /* from 0: the one under way */

@@ -133,5 +133,16 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
         run_terms(loss, &call, weights, values);
     }
     add_sums(loss, b, terms, hard, weights, sums);
-    for (size_t i = 0; dlogits && i < size; i++) dlogits[i] = (float)(gradient[i] / (double)n);
+    const double divisor = (double)(b->whole ? b->whole : n);
+    for (size_t i = 0; dlogits && i < size; i++) dlogits[i] = (float)(gradient[i] / divisor);
+}
+
+void kd_loss_sums_add(struct kd_loss_sums *to, const struct kd_loss_sums *more)
+{
+    to->loss += more->loss;
+    to->hard += more->hard;
+    for (unsigned i = 0; i < KD_LOSS_TERMS; i++) to->term[i] += more->term[i];
+    to->correct += more->correct;
+    to->labelled += more->labelled;
+    to->rows += more->rows;
 }
