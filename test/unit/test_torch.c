@@ -123,8 +123,11 @@ static double forward(struct fixture *f)
     assert_true(labels && labels->dtype == KD_I32 && labels->count == BATCH);
     memcpy(f->net->in, values(f, "x", in), in * sizeof(float));
     kd_network_forward(f->net, NULL, &f->pass);
-    struct kd_loss_batch b = {
-        BATCH, f->net->classes, f->net->out, labels->data, values(f, "teacher", out), 0, 0};
+    struct kd_loss_batch b = {.n = BATCH,
+                              .classes = f->net->classes,
+                              .logits = f->net->out,
+                              .labels = labels->data,
+                              .teacher = values(f, "teacher", out)};
     struct kd_loss_sums sums = {0};
     kd_loss_run(&f->loss, &b, f->net->dout, f->scratch, &sums);
     return sums.loss / BATCH;
