@@ -8,6 +8,7 @@ struct options {
     char *data, *data_dir;
     struct kd_texts teachers;
     char *soft_targets;
+    bool overwrite;
     struct kd_correct_config correct;
 };
 
@@ -24,6 +25,8 @@ static const struct kd_option rows[] = {
     {"soft-targets", 'S', NULL, KD_OPT_TEXT, O(soft_targets), .metavar = "FILE",
      .help = "the same from a file of soft targets of the transfer images",
      .more = "`kd-soften`(1) writes such a file."},
+    {"overwrite", 0, NULL, KD_OPT_BOOL, O(overwrite),
+     .help = "replace what is there and was made otherwise"},
     {0},
 };
 static const struct kd_program_section sections[] = {
@@ -85,6 +88,7 @@ static int correct(struct kd_invocation *inv, struct kd_err *err)
                            .data_dir = o->data_dir};
     char *path = NULL;
     int status = check(inv, err);
+    kd_tensorfile_spare(!o->overwrite);
     if (status == 0) status = kd_model_read(inv->args.operands[0], &model, err);
     cache.beside = model.path;
     cache.up = KD_RUN_DEPTH + 1;

@@ -16,6 +16,9 @@ struct options {
         int to;
         bool by_class;
     } convert;
+    struct place {
+        bool overwrite;
+    } place;
     struct sheet {
         int64_t count, columns, scale;
         char *only;
@@ -48,6 +51,11 @@ static const struct kd_option sheet_rows[] = {
      .help = "write its class under each image"},
     {0},
 };
+static const struct kd_option place_rows[] = {
+    {"overwrite", 0, NULL, KD_OPT_BOOL, offsetof(struct place, overwrite),
+     .help = "replace what is there and was made otherwise"},
+    {0},
+};
 static const struct kd_program_section sections[] = {
     {"data", "Images taken", kd_data_rows, offsetof(struct options, data),
      "data-dir validation split-seed carve keep omit validation-classes fraction size fit filter "
@@ -56,6 +64,7 @@ static const struct kd_program_section sections[] = {
     {"convert", "convert", convert_rows, offsetof(struct options, convert), NULL},
     {"sheet", "sheet (random images with --seed)", sheet_rows, offsetof(struct options, sheet),
      NULL},
+    {"place", "convert and sheet", place_rows, offsetof(struct options, place), NULL},
     {0},
 };
 
@@ -252,9 +261,9 @@ static int convert_write(struct kd_invocation *inv, const struct kd_images *m, s
     const char *to = inv->common.output;
     switch ((enum form)o->convert.to) {
     case TO_IDX:
-        return kd_images_write_idx(m, to, err);
+        return kd_images_write_idx(m, to, o->place.overwrite, err);
     case TO_PNG:
-        return kd_images_write_png(m, to, err);
+        return kd_images_write_png(m, to, o->place.overwrite, err);
     case TO_TENSORS:
         break;
     }
@@ -384,6 +393,26 @@ static int cells_choose(struct kd_invocation *inv, struct taken *t, uint32_t *li
     return 0;
 }
 
+/* Is the picture there another one? What made it does not count. */
+static int sheet_spare(const struct kd_invocation *inv, const struct kd_picture *p,
+                       struct kd_err *err)
+{
+    const struct options *o = inv->options;
+    const char *path = inv->common.output;
+    struct kd_bytes bytes = {0};
+    struct kd_picture there = {0};
+    struct kd_err unreadable;
+    if (o->place.overwrite || !kd_path_is_file(path)) return 0;
+    const bool same = kd_file_read(path, kd_read_limit(), &bytes, &unreadable) == 0 &&
+                      kd_picture_decode(bytes.data, bytes.size, path, kd_read_limit(), &there,
+                                        &unreadable) == 0 &&
+                      there.h == p->h && there.w == p->w && there.c == p->c &&
+                      memcmp(there.pixels, p->pixels, (size_t)p->h * p->w * p->c) == 0;
+    kd_picture_release(&there);
+    kd_bytes_release(&bytes);
+    return same ? 0 : kd_fail_spared(err, path, "it is another picture");
+}
+
 static int sheet(struct kd_invocation *inv, struct taken *t, struct kd_err *err)
 {
     const struct options *o = inv->options;
@@ -395,6 +424,7 @@ static int sheet(struct kd_invocation *inv, struct taken *t, struct kd_err *err)
         kd_alloc((size_t)o->sheet.count + t->images.classes, sizeof *list, "the sheet", err);
     int status = list ? cells_choose(inv, t, list, &n, err) : -1;
     if (status == 0) status = kd_sheet_draw(&t->images, list, n, &how, &picture, err);
+    if (status == 0) status = sheet_spare(inv, &picture, err);
     char *origin = inv->command[0] ? kd_format(err, "kd %s: %s", KD_VERSION, inv->command) : NULL;
     if (status == 0 && inv->command[0] && !origin) status = -1;
     picture.origin = origin;
@@ -433,6 +463,7 @@ static int options_check(const struct kd_invocation *inv, unsigned job, struct k
     const struct kd_idle rules[] = {
         {job != 1, "to by-class", convert_alone},
         {job != 2, "count columns scale class group labels", sheet_alone},
+        {job == 0, "overwrite", "is for convert and sheet; inspect writes no file"},
         {!carved, "carve", "goes with --validation"},
         {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
     return kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err);
@@ -449,6 +480,7 @@ static int do_job(struct kd_invocation *inv, struct kd_err *err)
                              near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     if (options_check(inv, j, err) < 0) return -1;
+    kd_tensorfile_spare(!((const struct options *)inv->options)->place.overwrite);
     if (j == 0 && inv->common.output)
         return kd_fail_usage(err,
                              "inspect: prints to standard output; -o is for convert and sheet");

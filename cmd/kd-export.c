@@ -2,6 +2,7 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "kd/base/rng.h"
+#include "kd/base/tensorfile.h"
 #include "kd/export/c.h"
 #include "kd/nn/model.h"
 #include "kd/nn/predict.h"
@@ -22,7 +23,7 @@ enum arena { ARENAS(KD_CHOICE_ENUM) };
 struct options {
     int to, input, arena;
     char *name, *images, *data_dir, *flash, *ram;
-    bool plan;
+    bool plan, overwrite;
 };
 
 #define O(field) offsetof(struct options, field)
@@ -42,6 +43,8 @@ static const struct kd_option rows[] = {
              "images, or noise where they are not there"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
+    {"overwrite", 0, NULL, KD_OPT_BOOL, O(overwrite),
+     .help = "replace what is there and was made otherwise"},
     {0},
 };
 static const struct kd_option plan_rows[] = {
@@ -244,6 +247,33 @@ static char *provenance(const struct export *x, struct kd_err *err)
                      x->model.fingerprint, command[0] ? "\nMade by: " : "", command, "NAME");
 }
 
+/* What stands behind the first comment, which says what wrote the file. */
+static const char *behind_comment(const char *text)
+{
+    const char *end = strstr(text, "*/");
+    return end ? end : text;
+}
+
+/* A file that is there: the same for the same model, whatever command wrote it? */
+static int spare(const struct export *x, const char *path, const struct kd_bytes *text,
+                 struct kd_err *err)
+{
+    struct kd_bytes there = {0};
+    struct kd_err unreadable;
+    const char *why = "its model is another one";
+    if (x->o->overwrite || !kd_path_is_file(path)) return 0;
+    int status = kd_file_read(path, kd_read_limit(), &there, &unreadable);
+    if (status == 0) status = kd_bytes_add(&there, "", 1, err);
+    if (status == 0 && strcmp(behind_comment(there.data), behind_comment(text->data)) == 0)
+        why = NULL;
+    else if (status < 0 || !strstr(there.data, "written by kd"))
+        why = "it is no file that kd-export wrote";
+    else if (strstr(there.data, x->model.fingerprint))
+        why = "it is of the same model with other options, other images or another kd";
+    kd_bytes_release(&there);
+    return why ? kd_fail_spared(err, path, why) : 0;
+}
+
 static int write_files(struct export *x, struct kd_err *err)
 {
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(x->model.metadata, "kd.class_names");
@@ -266,6 +296,8 @@ static int write_files(struct export *x, struct kd_err *err)
     if (status == 0) c_path = kd_format(err, "%s/%s.c", x->folder, x->name);
     if (status == 0) h_path = kd_format(err, "%s/%s.h", x->folder, x->name);
     if (status == 0 && !(c_path && h_path)) status = -1;
+    if (status == 0) status = spare(x, h_path, &header, err);
+    if (status == 0) status = spare(x, c_path, &source, err);
     if (status == 0) status = kd_file_write(h_path, header.data, header.size, err);
     if (status == 0) status = kd_file_write(c_path, source.data, source.size, err);
     if (status == 0) status = kd_print_path(err, c_path);
@@ -293,8 +325,8 @@ static void export_release(struct export *x)
 static int export_model(struct kd_invocation *inv, struct kd_err *err)
 {
     struct export x = {.inv = inv, .o = inv->options};
-    const struct kd_idle rules[] = {
-        {x.o->plan, "name input arena images output", "is for what --plan does not write"}};
+    const struct kd_idle rules[] = {{x.o->plan, "name input arena images output overwrite",
+                                     "is for what --plan does not write"}};
     if (kd_args_idle(&inv->args, rules, 1, err) < 0) return -1;
     if (!x.o->plan && !inv->common.output)
         return kd_fail_usage(err, "say where the files go with --output DIR or DIR/NAME.c, or "

@@ -16,7 +16,7 @@ struct options {
     int64_t images;
     int ranges, equalise;
     double percentile;
-    bool correct_bias, per_tensor, explain;
+    bool correct_bias, per_tensor, explain, overwrite;
 };
 
 #define O(field) offsetof(struct options, field)
@@ -43,6 +43,8 @@ static const struct kd_option rows[] = {
      .help = "one scale for all channels of a layer's weights, to see what this loses"},
     {"explain", 'x', NULL, KD_OPT_BOOL, O(explain),
      .help = "also show what would be gained if a layer alone stayed in floats (simulated)"},
+    {"overwrite", 0, NULL, KD_OPT_BOOL, O(overwrite),
+     .help = "replace what is there and was made otherwise"},
     {0},
 };
 static const struct kd_program_section sections[] = {
@@ -322,6 +324,7 @@ static int make_integers(struct kd_invocation *inv, struct kd_err *err)
     if (!inv->common.output)
         return kd_fail_usage(
             err, "say where the quantised model goes with --output PATH (or - for a pipe)");
+    kd_tensorfile_spare(!options->overwrite);
     int status = kd_model_read(inv->args.operands[0], &model, err);
     if (status == 0 && model.net->integers)
         status = kd_fail_usage(err, "%s is in integers already; give the float model", model.path);

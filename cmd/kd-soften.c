@@ -1,5 +1,6 @@
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/tensorfile.h"
 #include "kd/nn/softmax.h"
 #include "kd/train/tasks.h"
 #include "program.h"
@@ -11,7 +12,7 @@ struct options {
     struct kd_reals weights;
     char *data, *data_dir, *runs;
     int average;
-    bool update, no_logits;
+    bool update, overwrite, no_logits;
     char *from; /* --logits */
     int64_t show;
     struct kd_soften_config soften;
@@ -49,8 +50,9 @@ static const struct kd_option rows[] = {
      .help = "folder of the run folders"},
     {"update", 'u', NULL, KD_OPT_BOOL, O(update),
      .help = "pass over files that are there and were made by the same teacher, from the same "
-             "images, with the "
-             "same options"},
+             "images, with the same options; replace others"},
+    {"overwrite", 0, NULL, KD_OPT_BOOL, O(overwrite),
+     .help = "replace what is there and was made otherwise"},
     {0},
 };
 
@@ -293,7 +295,7 @@ static int check(const struct work *w, struct kd_err *err)
         {!experiment, "runs", "says where an experiment's runs are, but none is given"},
         {experiment, "weights",
          "is for teachers named with --model; each of an experiment's is asked by itself"},
-        {w->showing, "no-logits half views views-seed shift fill flip cutout update",
+        {w->showing, "no-logits half views views-seed shift fill flip cutout update overwrite",
          "is for a file of soft targets; --show writes none"}};
     if (kd_args_idle(args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     if (!experiment && kd_augment_active(&w->o->augment) && !w->o->soften.views)
@@ -351,6 +353,7 @@ static int write_or_show(struct kd_invocation *inv, struct kd_err *err)
                      .showing = kd_args_has(&inv->args, "show"),
                      .cache = {.pool = inv->pool}};
     int status = check(&w, err);
+    kd_tensorfile_spare(!(w.o->update || w.o->overwrite));
     if (status == 0)
         status = inv->args.n_operands ? from_experiment(&w, inv->args.operands[0], err)
                                       : from_models(&w, err);

@@ -138,6 +138,7 @@ int kd_tensorfile_write(const char *path, const struct kd_tensorfile *f, struct 
 {
     struct kd_bytes head = {0};
     int status = -1;
+    if (kd_tensorfile_spared(path, f, err) < 0) return -1;
     const struct kd_tensor **named = kd_alloc(f->n, sizeof *named, "the order of tensors", err);
     const struct kd_tensor **placed = kd_alloc(f->n, sizeof *placed, "the order of tensors", err);
     if (!named || !placed) goto done;

@@ -6,6 +6,7 @@
 #include "kd/base/file.h"
 #include "kd/data/picture.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool name_is_plain(const char *name)
@@ -81,19 +82,39 @@ static int classes_write(const struct kd_images *images, const char *folder, cha
     return status;
 }
 
+/* What lies there goes aside first, and comes back where the new folder does not get there. */
+static int put_in_place(const char *partial, const char *final, struct kd_err *err)
+{
+    if (!kd_path_exists(final)) return kd_folder_commit(partial, final, err);
+    char *aside = kd_folder_begin(final, err);
+    if (!aside || rename(final, aside) < 0) {
+        if (aside) kd_fail_errno(err, "%s: cannot be replaced", final);
+        kd_folder_discard(partial);
+        kd_free(aside);
+        return -1;
+    }
+    const int status = kd_folder_commit(partial, final, err);
+    if (status < 0)
+        (void)rename(aside, final);
+    else
+        kd_folder_discard(aside);
+    kd_free(aside);
+    return status;
+}
+
 static int write_whole(const struct kd_images *images, const char *folder, char **names,
-                       struct kd_err *err)
+                       bool overwrite, struct kd_err *err)
 {
     char *final = kd_path_join(err, folder, images->split), *partial = NULL;
     int status = final ? 0 : -1;
-    if (status == 0 && kd_path_exists(final))
-        status =
-            kd_fail_usage(err, "%s is there already: remove it or choose another folder", final);
+    if (status == 0 && !overwrite && kd_path_exists(final))
+        status = kd_fail_usage(
+            err, "%s is there already: --overwrite replaces it, another -o keeps both", final);
     if (status == 0) status = (partial = kd_folder_begin(final, err)) ? 0 : -1;
     if (status == 0) {
         status = classes_write(images, partial, names, err);
         if (status == 0)
-            status = kd_folder_commit(partial, final, err);
+            status = put_in_place(partial, final, err);
         else
             kd_folder_discard(partial);
     }
@@ -132,7 +153,8 @@ static int check(const struct kd_images *images, struct kd_err *err)
     return status;
 }
 
-int kd_images_write_png(const struct kd_images *images, const char *folder, struct kd_err *err)
+int kd_images_write_png(const struct kd_images *images, const char *folder, bool overwrite,
+                        struct kd_err *err)
 {
     if (check(images, err) < 0) return -1;
     const bool by_name = names_serve(images);
@@ -141,7 +163,7 @@ int kd_images_write_png(const struct kd_images *images, const char *folder, stru
     int status = 0;
     for (uint32_t k = 0; k < images->classes && status == 0; k++)
         status = (names[k] = class_folder(images, k, by_name, err)) ? 0 : -1;
-    if (status == 0) status = write_whole(images, folder, names, err);
+    if (status == 0) status = write_whole(images, folder, names, overwrite, err);
     for (uint32_t k = 0; k < images->classes; k++) kd_free(names[k]);
     kd_free(names);
     return status;

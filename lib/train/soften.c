@@ -190,6 +190,7 @@ int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_te
     struct arrays a = {0};
     int status = kd_tensorfile_init(&f, err);
     if (status == 0) status = describe(&f, what, teachers, images, err);
+    if (status == 0) status = kd_tensorfile_spared(path, &f, err);
     if (status == 0) status = fill(&f, &(struct asking){what, teachers, images, how}, &a, err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
     kd_tensorfile_release(&f);

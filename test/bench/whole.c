@@ -16,7 +16,7 @@ int bench_whole_prepare(const char *folder, bool quick, struct kd_err *err)
     if (there) return 0;
     int status = bench_images_make(&images, (struct kd_shape){1, 28, 28, false},
                                    quick ? BENCH_QUICK_IMAGES : BENCH_IMAGES, err);
-    if (status == 0) status = kd_images_write_idx(&images, folder, err);
+    if (status == 0) status = kd_images_write_idx(&images, folder, true, err);
     kd_images_release(&images);
     return status;
 }

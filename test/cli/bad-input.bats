@@ -79,7 +79,7 @@ evaluate() { kd-eval "$1" --data idx:set:test --quiet --output kept/eval.txt; }
     kd-data convert idx:set:train --to png -o png --quiet
     one=$(find png/train/3 -name '*.png' | sort | head -n 1)
     cp "$one" original
-    kd-data sheet digits --count 1 --scale 1 --no-group -o "$one" --quiet
+    kd-data sheet digits --count 1 --scale 1 --no-group -o "$one" --overwrite --quiet
     refused 2 "$one" "28x28" "--size 28" -- train --data png:png
     head -c 100 original >"$one"
     refused 1 "$one" -- train --data png:png

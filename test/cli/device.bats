@@ -59,7 +59,7 @@ same() {
 }
 
 @test "a wrong bias is found by the self-test" {
-    kd-export mlp.safetensors -o out/net.c >/dev/null
+    kd-export mlp.safetensors -o out/net.c --overwrite >/dev/null
     awk '/^static const int32_t net_bias_5/ {print; getline; sub(/[-0-9]+,/, "99999,")} {print}' \
         out/net.c >out/wrong.c
     run ! cmp -s out/net.c out/wrong.c
@@ -69,7 +69,7 @@ same() {
 }
 
 @test "no floating point, no allocation, no library but string.h in an integer model" {
-    kd-export residual.safetensors -o out/net.c >/dev/null
+    kd-export residual.safetensors -o out/net.c --overwrite >/dev/null
     [ "$(grep -c '^#include' out/net.c)" -le 5 ] # the header, stddef, string; stdio, arm_acle
     run ! grep -nE 'float|double|malloc|<math|<stdlib' out/net.c
     cc -O2 -c out/net.c -o net.o
@@ -81,7 +81,7 @@ same() {
     command -v arm-none-eabi-gcc >/dev/null || skip "no arm-none-eabi-gcc"
     for model in residual mlp separable odd average; do
         kd-export "$model.safetensors" --plan --json >plan
-        kd-export "$model.safetensors" -o out/net.c >/dev/null
+        kd-export "$model.safetensors" -o out/net.c --overwrite >/dev/null
         arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -c out/net.c -o net.o
         arm-none-eabi-nm -S -t d net.o |
             awk -v j="$(jq -r '"\(.constants) \(.ram) \(.code)"' plan)" '

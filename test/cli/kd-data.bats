@@ -224,7 +224,8 @@ bats_require_minimum_version 1.5.0
 @test "PNG of another size, broken PNG, empty folder, a file that is no PNG" {
     kd-data convert idx:idx --to png -o png -q
     cp png/train/1/4.png good
-    kd-data sheet idx:idx --count 1 --columns 1 --scale 1 -o png/train/1/4.png >/dev/null
+    kd-data sheet idx:idx --count 1 --columns 1 --scale 1 -o png/train/1/4.png --overwrite \
+        >/dev/null
     refused 2 png/train/1/4.png 6x6 2x2 "--size 16" -- kd-data inspect png:png
     head -c 60 good >png/train/1/4.png
     refused 1 png/train/1/4.png "broken PNG" -- kd-data inspect png:png

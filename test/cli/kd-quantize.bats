@@ -56,8 +56,8 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
 }
 
 @test "one scale for all channels is told to be worse" {
-    kd-quantize T -o x.safetensors --per-tensor --equalise never --json >coarse
-    kd-quantize T -o x.safetensors --equalise never --json >fine
+    kd-quantize T -o coarse.safetensors --per-tensor --equalise never --json >coarse
+    kd-quantize T -o fine.safetensors --equalise never --json >fine
     jq -se '.[0].layers[0].weight_snr + 1 < .[1].layers[0].weight_snr' coarse fine
 }
 

@@ -83,7 +83,7 @@ shapes() {
     soften -m T1 -o t --update # other logits: not the same file
     [ "$(meta t kd.tta)" = null ]
     run ! cmp -s t t1
-    soften -m T1 --views 2 --flip random --cutout 4 --tta mirror -o v
+    soften -m T1 --views 2 --flip random --cutout 4 --tta mirror -o v --overwrite
     [ "$(meta v kd.views | jq -c .augment)" = \
         '{"shift":0,"fill":"zero","flip":"random","cutout":4}' ]
     refused 1 "(shift 0, flip random, cutout 4)" "(shift 0, flip alternate)" -- \

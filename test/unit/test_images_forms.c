@@ -104,11 +104,11 @@ static void test_round_trip(void **state)
     idx_set("round");
     assert_int_equal(kd_images_load(spec("idx", "round"), NULL, &from, &err), 0);
     const char *p = from.pixels_fingerprint, *l = from.labels_fingerprint;
-    assert_int_equal(kd_images_write_png(&from, in("round-png"), &err), 0);
+    assert_int_equal(kd_images_write_png(&from, in("round-png"), false, &err), 0);
     same_as(spec("png", "round-png"), p, l);
     assert_int_equal(kd_images_write_tensors(&from, in("r/round.safetensors"), "kd", &err), 0);
     same_as(spec("tensors", "r/round.safetensors"), p, l);
-    assert_int_equal(kd_images_write_idx(&from, in("round-idx"), &err), 0);
+    assert_int_equal(kd_images_write_idx(&from, in("round-idx"), false, &err), 0);
     same_as(spec("idx", "round-idx"), p, l);
     const size_t shape[3] = {N, H, W};
     put_npy(in("x.npy"), KD_U8, 3, shape, from.pixels);
@@ -144,20 +144,20 @@ static void test_round_trip_colour(void **state)
     set.split = (char[]){"train"};
     for (unsigned i = 0; i < sizeof pixels; i++) pixels[i] = pixel(i);
     assert_int_equal(kd_images_fingerprint(&set, &err), 0);
-    assert_int_equal(kd_images_write_png(&set, in("colour"), &err), 0);
+    assert_int_equal(kd_images_write_png(&set, in("colour"), false, &err), 0);
     load(spec("png", "colour"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
     assert_string_equal(images.class_names[1], "1-a_b_c"); /* no name for a folder */
     kd_images_release(&images);
     static char plain[] = "a";
     names[1] = plain; /* would sort before the "b" of class 0 */
-    assert_int_equal(kd_images_write_png(&set, in("colour2"), &err), 0);
+    assert_int_equal(kd_images_write_png(&set, in("colour2"), false, &err), 0);
     load(spec("png", "colour2"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
     assert_string_equal(images.class_names[1], "1-a");
     kd_images_release(&images);
     names[1] = one;
-    assert_int_equal(kd_images_write_idx(&set, in("colour-idx"), &err), 0);
+    assert_int_equal(kd_images_write_idx(&set, in("colour-idx"), false, &err), 0);
     load(spec("idx", "colour-idx"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
     kd_images_release(&images);
@@ -186,24 +186,24 @@ static void test_write_refused(void **state)
                             .labels = labels};
     (void)state;
     set.source = set.split = (char[]){"train"};
-    assert_int_equal(kd_images_write_png(&set, in("gap"), &err), -1);
+    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), -1);
     assert_non_null(strstr(err.text, "class 1"));
     labels[1] = -1;
-    assert_int_equal(kd_images_write_idx(&set, in("gap"), &err), -1);
+    assert_int_equal(kd_images_write_idx(&set, in("gap"), false, &err), -1);
     assert_non_null(strstr(err.text, "sample 1"));
     labels[1] = 1;
     set.classes = 2;
     set.dtype = KD_F32;
-    assert_int_equal(kd_images_write_png(&set, in("gap"), &err), -1);
-    assert_int_equal(kd_images_write_idx(&set, in("gap"), &err), -1);
+    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), -1);
+    assert_int_equal(kd_images_write_idx(&set, in("gap"), false, &err), -1);
     set.dtype = KD_U8;
     assert_false(kd_path_exists(in("gap")));
-    assert_int_equal(kd_images_write_png(&set, in("gap"), &err), 0);
-    assert_int_equal(kd_images_write_png(&set, in("gap"), &err), -1);
+    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), 0);
+    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), -1);
     assert_non_null(strstr(err.text, "is there already"));
     put_file(in("full"), "", 0);
-    assert_int_equal(kd_images_write_png(&set, in("full/x"), &err), -1);
-    assert_int_equal(kd_images_write_idx(&set, in("full/x"), &err), -1);
+    assert_int_equal(kd_images_write_png(&set, in("full/x"), false, &err), -1);
+    assert_int_equal(kd_images_write_idx(&set, in("full/x"), false, &err), -1);
 }
 
 int main(void)

@@ -77,6 +77,7 @@ void kd_leftovers_remove(const char *folder, time_t until);
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */
 char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */
 bool kd_path_exists(const char *path);
+bool kd_path_is_file(const char *path); /* a regular one, and not "-" */
 /* What is there under a similar name, each part of the path taken by itself ("run/digit" for
  * "runs/digits"); NULL where nothing is. Caller frees. */
 char *kd_path_near(const char *typed);

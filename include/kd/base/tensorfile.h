@@ -103,6 +103,18 @@ int kd_tensorfile_set_json(struct kd_tensorfile *f, const char *key, cJSON *made
 int kd_tensorfile_write(const char *path, const struct kd_tensorfile *f, struct kd_err *err);
 void kd_tensorfile_release(struct kd_tensorfile *f);
 
+/* Whether kd_tensorfile_write leaves a file alone that is there and was made otherwise (programs
+ * with --overwrite, where it is not given); it does not until this is called. The same content by
+ * another command or version is the same. */
+void kd_tensorfile_spare(bool yes);
+/* The question alone: is there a file that is to be left alone? An error says what is different
+ * about it. Also for a file that has no tensors yet: then for its metadata (and the error says
+ * what), before long work. */
+int kd_tensorfile_spared(const char *path, const struct kd_tensorfile *f, struct kd_err *err);
+/* "PATH: is there and was made otherwise: WHY; --overwrite replaces it, another -o keeps both";
+ * returns -1. */
+int kd_fail_spared(struct kd_err *err, const char *path, const char *why);
+
 /* NumPy .npy, versions 1 to 3: floats (64 bits are rounded to F32), whole numbers and booleans, of
  * either byte order, in C or Fortran order. One tensor named "". Same limits as above. */
 int kd_npy_read(const char *path, const struct kd_tensorfile_limits *limits,

@@ -87,9 +87,12 @@ const char *kd_split_name(size_t i);
  * names it (kd_path_find); else, and where it is no spec, as it is. Caller frees. */
 char *kd_spec_find(const char *spec, const char *beside, struct kd_err *err);
 
-/* Writing an image set in another form; used by kd-data convert. */
-int kd_images_write_idx(const struct kd_images *images, const char *folder, struct kd_err *err);
-int kd_images_write_png(const struct kd_images *images, const char *folder, struct kd_err *err);
+/* Writing an image set in another form; used by kd-data convert. Without `overwrite` other images
+ * that are there already stay, and are an error (of tensors: kd_tensorfile_spare). */
+int kd_images_write_idx(const struct kd_images *images, const char *folder, bool overwrite,
+                        struct kd_err *err);
+int kd_images_write_png(const struct kd_images *images, const char *folder, bool overwrite,
+                        struct kd_err *err);
 int kd_images_write_tensors(const struct kd_images *images, const char *path, const char *command,
                             struct kd_err *err);
 #endif
