@@ -70,3 +70,9 @@ texts() { sed -n 's/.*<text[^>]*>\([^<]*\)<.*/\1/p' "$out/$1.svg"; }
     [ "$(grep -cE '^named,kd,1,[012],(ape|bee|cat),(yes|no),' <<<"$output")" -eq 3 ]
     [[ "$output" =~ named,kd,1,1,bee,no,10,.*,(ape|cat) ]]
 }
+
+@test "cells of a page have the colours of its theme, and so has the text on them" {
+    grep -q 'color-mix(in srgb,var(--hot) [0-9.]*%,var(--cold))' "$out/report.html"
+    grep -q 'fill:var(--on-cold)' "$out/report.html"
+    [ -z "$(grep color-mix "$out"/*.svg)" ]
+}

@@ -35,7 +35,7 @@ struct kd_type {
     double size, anchor; /* anchor: 0 starts at x, 0.5 is centred, 1 ends at x */
     int ink;             /* 0 (paper) is taken as KD_INK_TEXT */
     bool bold, upward;   /* upward: turned by 90 degrees, reading upwards */
-    bool on_heat;        /* never turned light by a dark page */
+    bool on_heat;        /* on a cell of KD_INK_HEAT: a page has colours for light and dark cells */
 };
 
 struct kd_box {

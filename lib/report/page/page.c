@@ -37,6 +37,15 @@ static int put_cell(const struct kd_column *column, const struct kd_cell *cell, 
     return status;
 }
 
+/* The first row of a run below another's, where the table's first column says the run. */
+static bool begins_run(const struct kd_table *t, size_t r)
+{
+    if (r == 0 || strcmp(t->columns[0].key, "run") != 0) return false;
+    const char *above = t->cells[(r - 1) * t->n_columns].text,
+               *here = t->cells[r * t->n_columns].text;
+    return above && here && strcmp(above, here) != 0;
+}
+
 static int put_table(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err)
 {
     if (put(out, "<div class=\"scroll\"><table><thead><tr>", err) < 0) return -1;
@@ -50,7 +59,14 @@ static int put_table(const struct kd_table *t, struct kd_bytes *out, struct kd_e
     }
     if (put(out, "</tr></thead><tbody>\n", err) < 0) return -1;
     for (size_t r = 0; r < t->n_rows; r++) {
-        if (put(out, kd_table_is_marked(t, r) ? "<tr class=\"best\">" : "<tr>", err) < 0) return -1;
+        const bool best = kd_table_is_marked(t, r), first = begins_run(t, r);
+        if (put(out,
+                best && first ? "<tr class=\"best run\">"
+                : best        ? "<tr class=\"best\">"
+                : first       ? "<tr class=\"run\">"
+                              : "<tr>",
+                err) < 0)
+            return -1;
         for (size_t c = 0; c < t->n_columns; c++)
             if (kd_table_column_used(t, c) &&
                 put_cell(&t->columns[c], &t->cells[r * t->n_columns + c],
@@ -167,26 +183,29 @@ static int put_further(const struct kd_report *report, struct kd_bytes *out, str
 
 static int put_charts(const struct kd_chart_set *set, struct kd_bytes *out, struct kd_err *err)
 {
-    int status = set->n ? put(out, "<h2>Charts</h2>\n", err) : 0;
+    const double half = 760; /* wider ones would be too small beside another */
+    int status = set->n ? put(out, "<h2>Charts</h2>\n<div class=\"charts\">\n", err) : 0;
     for (size_t i = 0; i < set->n && status == 0; i++) {
-        status = put(out, "<figure role=\"img\" aria-label=\"", err);
+        const bool wide = set->charts[i].canvas.width > half;
+        status = put(out, wide ? "<figure class=\"wide\"" : "<figure", err);
+        if (status == 0) status = put(out, " role=\"img\" aria-label=\"", err);
         if (status == 0) status = kd_text_xml(out, set->charts[i].title, err);
         if (status == 0) status = put(out, "\">\n", err);
         if (status == 0) status = kd_canvas_svg(&set->charts[i].canvas, true, out, err);
         if (status == 0) status = put(out, "</figure>\n", err);
     }
+    if (status == 0 && set->n) status = put(out, "</div>\n", err);
     return status;
 }
 
 static int put_seeds(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
+    /* What differs between the seeds of a model, as wide as a page; CSV has the rest. */
+    static const char keys[] = "run,name,seed,top1,errors,nll,ece,valid_top1,best_epoch,"
+                               "training_seconds,folder,command";
     struct kd_table t;
-    struct kd_bytes keys = {0};
     int status = kd_table_seeds(report, &t, err);
-    for (size_t c = report->n_runs > 1 ? 0 : 1; c < t.n_columns && status == 0; c++)
-        status = kd_bytes_format(&keys, err, "%s%s", keys.size ? "," : "", t.columns[c].key);
-    if (status == 0) status = kd_table_keep(&t, keys.data);
-    kd_bytes_release(&keys);
+    if (status == 0) status = kd_table_keep(&t, report->n_runs > 1 ? keys : keys + 4);
     if (status == 0 && t.n_rows) status = put(out, "<h2>Every seed, and its command</h2>\n", err);
     if (status == 0 && t.n_rows) status = put_table(&t, out, err);
     kd_table_release(&t);

@@ -21,6 +21,7 @@ document.querySelectorAll('th button').forEach(function (button) {
             if (x === undefined || y === undefined) return x === undefined ? 1 : -1;
             return (up ? 1 : -1) * (x - y);
         }).forEach(function (r) {
+            r.classList.remove('run'); // lines between runs hold in the order of runs alone
             body.appendChild(r);
         });
     });
