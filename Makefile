@@ -14,6 +14,11 @@ OUT := build/$(MODE)-$(notdir $(firstword $(CC)))
 PACKAGES := openblas libcjson libpng zlib
 # Optional: of the library, and of kd-report alone.
 HAVE_LIB := $(shell for p in libturbojpeg; do pkg-config --exists $$p && echo $$p; done 2>/dev/null)
+# ONNX files are protocol buffers; their description comes with the package libonnx-dev.
+ONNX_PROTO := $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/local/include/onnx/onnx.proto \
+    /opt/homebrew/include/onnx/onnx.proto))
+HAVE_ONNX := $(shell test -n "$(ONNX_PROTO)" && command -v protoc-c >/dev/null && \
+    pkg-config --exists libprotobuf-c && echo onnx)
 HAVE := $(shell for p in cairo xlsxwriter; do pkg-config --exists $$p && echo $$p; done 2>/dev/null)
 # What a missing package leaves out here is told by the rule `needs`, before anything is compiled.
 pkg = $(shell pkg-config $(1) 2>/dev/null)
@@ -43,12 +48,13 @@ HARDEN :=
 HARDEN_LINK :=
 endif
 # Contraction is off in ordinary code and on in kernels, whatever the compiler's default.
-CPPFLAGS_ALL := -Iinclude -I$(OUT)/embedded -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
+CPPFLAGS_ALL := -Iinclude -I$(OUT)/embedded $(if $(HAVE_ONNX),-I$(OUT)/proto -DKD_HAVE_ONNX) -D_GNU_SOURCE -DKD_VERSION='"$(VERSION)"' \
     $(foreach h,$(HAVE) $(HAVE_LIB),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z)) $(call pkg,--cflags $(PACKAGES) $(HAVE) $(HAVE_LIB)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(HARDEN) $(WARN) -fno-math-errno -ffp-contract=off -pthread \
     $(CFLAGS)
 CPPFLAGS_ALL += -DKD_BUILD='"$(notdir $(CC)) $(OPT_$(MODE))"'
 LDLIBS_ALL := $(call pkg,--libs $(PACKAGES) $(HAVE_LIB)) -lm
+EXPORT_LIBS := $(if $(HAVE_ONNX),$(call pkg,--libs libprotobuf-c))
 REPORT_LIBS := $(if $(HAVE),$(call pkg,--libs $(HAVE)))
 LDFLAGS_ALL := $(OPT_$(MODE)) $(HARDEN_LINK) -pthread $(LDFLAGS)
 
@@ -71,19 +77,19 @@ ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512) \
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
 LIB_SRC    := $(filter-out $(KERNEL_SRC), \
                 $(wildcard $(foreach s,base run data nn train,lib/$(s)/*.c lib/$(s)/*/*.c)))
-EXPORT_SRC := $(wildcard lib/export/*.c)
+EXPORT_SRC := $(wildcard lib/export/*.c $(if $(HAVE_ONNX),lib/export/onnx/*.c))
 REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
 CMD_SHARED := cmd/main.c cmd/complete.c cmd/inputs.c
 CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
 PROGRAMS   := $(patsubst cmd/%.c,bin/%,$(CMD_SRC))
 UNIT_SRC   := $(wildcard test/unit/test_*.c)
 UNITS      := $(patsubst test/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
-FUZZ_SRC   := $(wildcard test/fuzz/fuzz_*.c)
+FUZZ_SRC   := $(filter-out $(if $(HAVE_ONNX),,test/fuzz/fuzz_onnx.c),$(wildcard test/fuzz/fuzz_*.c))
 # A library to preload that makes calls fail; sanitizers and other C libraries have their own allocator.
 TORTURE    := $(if $(filter release leak coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(OUT)/torture/fail.so))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(OUT)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(OUT)/$(i)/%.o))
-EXPORT_OBJ := $(EXPORT_SRC:%.c=$(OUT)/%.o)
+EXPORT_OBJ := $(EXPORT_SRC:%.c=$(OUT)/%.o) $(if $(HAVE_ONNX),$(OUT)/proto/onnx/onnx.pb-c.o)
 REPORT_OBJ := $(REPORT_SRC:%.c=$(OUT)/%.o)
 SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
 BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
@@ -151,6 +157,16 @@ EMBEDDED := $(patsubst lib/report/page/%,$(OUT)/embedded/%.inc,$(wildcard lib/re
     $(patsubst lib/export/c/%,$(OUT)/embedded/%.inc,$(wildcard lib/export/c/*.tmpl))
 $(OUT)/lib/report/page/page.o $(OUT)/lib/export/c.o: $(EMBEDDED)
 
+# Readers of ONNX's messages, generated; what they are made of warns of itself.
+PROTO := $(if $(HAVE_ONNX),$(OUT)/proto/onnx/onnx.pb-c.h)
+$(OUT)/proto/onnx/onnx.pb-c.c: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	$(call Q,protoc-c,$<)protoc-c --c_out=$(OUT)/proto -I$(ONNX_PROTO:%/onnx/onnx.proto=%) onnx/onnx.proto
+$(OUT)/proto/onnx/onnx.pb-c.h: $(OUT)/proto/onnx/onnx.pb-c.c ;
+$(OUT)/proto/onnx/onnx.pb-c.o: $(OUT)/proto/onnx/onnx.pb-c.c $(OUT)/flags
+	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -w -c $< -o $@
+$(EXPORT_SRC:%.c=$(OUT)/%.o) $(OUT)/test/fuzz/fuzz_onnx.o $(OUT)/test/unit/test_onnx.o: | $(PROTO)
+
 $(OUT)/libkd.a: $(LIB_OBJ)
 	$(call Q,ar,$@)rm -f $@ && ar rcs $@ $^
 $(OUT)/libkdexport.a: $(EXPORT_OBJ)
@@ -173,13 +189,13 @@ $(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cm
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o
 $(BIN)/kd-export $(BIN)/kd-import: $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkdexport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(EXPORT_LIBS) $(LDLIBS_ALL)
 $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_ALL)
-$(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdreport.a $(OUT)/libkd.a
+$(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdexport.a $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(EXPORT_LIBS) $(LDLIBS_ALL)
 # What kd computes for an exported model: test/device/README.md.
 $(OUT)/device/reference: $(OUT)/test/device/reference.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
@@ -232,9 +248,9 @@ $(OUT)/fuzz/fuzz_model $(OUT)/fuzz/fuzz_integers: $(OUT)/test/fuzz/mutate_networ
 endif
 # Without a fuzzer they run the inputs of the corpus once, which is a test: test/cli/fuzz.bats.
 $(OUT)/fuzz/%: $(OUT)/test/fuzz/%.o $(if $(filter fuzz,$(MODE)),,$(OUT)/test/fuzz/replay.o) \
-    $(OUT)/libkdreport.a $(OUT)/libkd.a
+    $(OUT)/libkdexport.a $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
-	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(REPORT_LIBS) $(LDLIBS_ALL)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $^ $(REPORT_LIBS) $(EXPORT_LIBS) $(LDLIBS_ALL)
 
 # clang-format of version 14, which Debian 12 has; others break some lines elsewhere.
 CLANG_FORMAT ?= clang-format
@@ -248,8 +264,8 @@ wanted = for p in $(1); do command -v $$p >/dev/null || { \
 
 # clang-tidy (.clang-tidy says what for) and cppcheck over the sources. What is clean is not looked
 # at again until it, or a header, changes.
-LINT_SRC   := $(wildcard lib/*/*.c lib/*/*/*.c cmd/*.c)
-LINT_FLAGS := -Iinclude -I$(OUT)/embedded -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
+LINT_SRC   := $(filter-out $(if $(HAVE_ONNX),,lib/export/onnx/%),$(wildcard lib/*/*.c lib/*/*/*.c cmd/*.c))
+LINT_FLAGS := -Iinclude -I$(OUT)/embedded $(if $(HAVE_ONNX),-I$(OUT)/proto -DKD_HAVE_ONNX) -D_GNU_SOURCE '-DKD_VERSION=""' '-DKD_BUILD=""' -DKD_ISA=plain \
     $(foreach h,$(HAVE) $(HAVE_LIB),-DKD_HAVE_$(shell echo $(h) | tr a-z A-Z))
 LINT_JOBS  ?= $(shell getconf _NPROCESSORS_ONLN)
 lint: needs
@@ -257,10 +273,10 @@ lint: needs
 	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES) || { \
 	  echo "lint: \`make format\` formats these ($$($(CLANG_FORMAT) --version))" >&2; exit 1; }
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	  --error-exitcode=1 -j $(LINT_JOBS) $(LINT_FLAGS) lib cmd
+	  --suppress=preprocessorErrorDirective:$(OUT)/proto/onnx/onnx.pb-c.h --error-exitcode=1 -j $(LINT_JOBS) $(LINT_FLAGS) lib cmd
 	@$(MAKE) --no-print-directory -k -j $(LINT_JOBS) $(LINT_SRC:%.c=build/lint/%.clean)
 	@echo "lint: no finding"
-build/lint/%.clean: %.c .clang-tidy $(EMBEDDED) $(filter %.h,$(C_FILES))
+build/lint/%.clean: %.c .clang-tidy $(EMBEDDED) $(PROTO) $(filter %.h,$(C_FILES))
 	@mkdir -p $(@D)
 	$(call Q,tidy,$<)clang-tidy --quiet $< -- $(LINT_FLAGS) $(call pkg,--cflags $(PACKAGES) $(HAVE) $(HAVE_LIB)) -std=c11 >$@.log 2>&1 || \
 	  { grep -vE '^[0-9]+ warning|^Suppressed|^Use -header-filter' $@.log; exit 1; }

@@ -124,6 +124,7 @@ cJSON *show_model(const char *path, const struct kd_tensorfile *f, struct kd_byt
     put_meta(&b, "normalize", f, "kd.normalize");
     put_training(&b, f, err);
     put_meta(&b, "metrics", f, "kd.metrics");
+    put_meta(&b, "imported", f, "kd.imported");
     put_meta(&b, "corrected", f, "kd.corrected");
     put_origin(&b, f);
     kd_put_copy(&b, "layers", cJSON_GetObjectItemCaseSensitive(net->json, "layers"));

@@ -29,6 +29,9 @@ lib:libpng       build  libpng-dev        libpng-devel libpng libpng libpng
 lib:zlib         build  zlib1g-dev        zlib-devel zlib zlib zlib
 lib:libxxhash    build  libxxhash-dev     xxhash-devel xxhash xxhash xxhash
 lib:libturbojpeg option libturbojpeg0-dev libjpeg-turbo-devel libjpeg-turbo jpeg-turbo libjpeg-turbo
+lib:libprotobuf-c option libprotobuf-c-dev protobuf-c-devel protobuf-c protobuf-c libprotobuf-c
+cmd:protoc-c     option protobuf-c-compiler protobuf-c-compiler protobuf-c protobuf-c libprotobuf-c
+inc:onnx/onnx.proto option libonnx-dev onnx-devel - - -
 lib:cairo        option libcairo2-dev     cairo-devel cairo cairo cairo
 lib:xlsxwriter option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter = =
 lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka
@@ -53,6 +56,12 @@ TABLE
 }
 here() {
     case $1 in
+    inc:*)
+        for at in /usr /usr/local /opt/homebrew; do
+            [ ! -f "$at/include/${1#inc:}" ] || return 0
+        done
+        return 1
+        ;;
     lib:*) pkg-config --exists "${1#lib:}" 2>/dev/null ;;
     cmd:cc) command -v cc >/dev/null || command -v gcc >/dev/null ;;
     cmd:*) command -v "${1#cmd:}" >/dev/null ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# kd-import: parameters of another framework.
+# kd-import: networks and parameters of another framework. test_onnx.c has the operators.
 bats_require_minimum_version 1.5.0
 load small.bash
 
@@ -65,4 +65,55 @@ fingerprint() { kd-show "$1" --json | jq -er .fingerprint; }
     refused 2 "--normalize=some" -- \
         kd-import w.safetensors -n mlp-8 --shape 1x28x28 --normalize some -o kept/m.safetensors
     refused 2 "--network" -- kd-import w.safetensors -o kept/m.safetensors
+}
+
+# without_onnx: whether this kd was built without ONNX
+without_onnx() { [[ "$(kd-import x.onnx -o x 2>&1)" == *"was built without ONNX"* ]]; }
+
+@test "an ONNX file gives a model that knows where it is from; its tensors may lie beside it" {
+    fixtures=$BATS_TEST_DIRNAME/../fixtures/onnx
+    printf '\10\12xxxxxxxxxx' >x.onnx
+    if without_onnx; then skip "this kd was built without ONNX"; fi
+    kd-import "$fixtures/cnn.onnx" -o m/
+    kd-show m --json | jq -e '.input == [3,16,16] and .classes == 5 and
+        .imported.producer == "pytorch" and .imported.opset == 11'
+    kd-import - -o - <"$fixtures/cnn.onnx" >piped.safetensors
+    [ "$(fingerprint piped.safetensors)" = "$(fingerprint m/model.safetensors)" ]
+    kd-import "$fixtures/resnet20.onnx" --normalize '{"mean":[0.5,0.5,0.5],"std":[0.2,0.2,0.2]}' \
+        -o r.safetensors
+    kd-show r.safetensors --json | jq -e '[.normalize.std[] | . * 1000 | round] == [200,200,200]
+        and ([.layers[] | .kind? // . | select(. == "residual")] | length) == 9'
+    refused 1 "-: tensor" "resnet20.onnx.data" "not beside it" -- \
+        kd-import - -o kept/m <"$fixtures/resnet20.onnx"
+    cp "$fixtures/resnet20.onnx" .
+    refused 1 "resnet20.onnx.data" -- kd-import resnet20.onnx -o kept/m
+    refused 2 "leave out --network" -- kd-import "$fixtures/cnn.onnx" -n resnet20 -o kept/m
+    refused 2 "axis 2 of its input x is 16, not 32" -- \
+        kd-import "$fixtures/cnn.onnx" --shape 3x32x32 -o kept/m
+    refused 2 "1 channels of 3" -- \
+        kd-import "$fixtures/cnn.onnx" --normalize '{"mean":[0],"std":[1]}' -o kept/m
+    refused 1 "x.onnx: it has no graph" -- kd-import x.onnx -o kept/m
+    head -c 4000 "$fixtures/cnn.onnx" | head -c 2000 >x.onnx
+    refused 1 "x.onnx: not an ONNX file, or a damaged one" -- kd-import x.onnx -o kept/m
+    # rows of numbers: columns of a table, or pixels
+    kd-import "$fixtures/mlp_rows.onnx" -o rows.safetensors
+    kd-import "$fixtures/mlp_rows.onnx" --shape 1x6x6 -o pixels.safetensors
+    [ "$(kd-show pixels.safetensors --json | jq -c .input)" = '[1,6,6]' ]
+    [ "$(kd-show rows.safetensors --json | jq -c .input)" = '[36,1,1]' ]
+}
+
+@test "what is no model at all is told from its first bytes on, also in a pipe without end" {
+    run --separate-stderr timeout 20 bash -c 'yes | kd-import - -n mlp-8 --shape 1x28x28 -o kept/m'
+    [ "$status" -eq 1 ]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+}
+
+@test "networks that this PyTorch exports give the same logits as onnxruntime" {
+    python3 -c 'import torch, onnx, onnxscript, onnxruntime, safetensors' 2>/dev/null ||
+        skip "python3 has no torch, onnx, onnxscript, onnxruntime and safetensors"
+    printf '\10\12xxxxxxxxxx' >x.onnx
+    if without_onnx; then skip "this kd was built without ONNX"; fi
+    python3 "$BATS_TEST_DIRNAME/../fixtures/make_onnx.py" --to fresh >made 2>&1
+    cd "$BATS_TEST_DIRNAME/../.."
+    KD_ONNX_FIXTURES=$BATS_TEST_TMPDIR/fresh "$UNIT_DIR/test_onnx"
 }
