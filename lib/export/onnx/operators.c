@@ -42,9 +42,9 @@ static int input_step(const struct kd_onnx *r, const Onnx__NodeProto *n, size_t 
     const struct kd_onnx_value *v = i < n->n_input ? kd_onnx_find(r, n->input[i]) : NULL;
     if (v && v->step >= 0) return v->step;
     kd_onnx_say(r, n,
-                 v && v->constant ? "input %zu is a constant, not of the images"
-                                  : "input %zu is made by no node before it",
-                 i);
+                v && v->constant ? "input %zu is a constant, not of the images"
+                                 : "input %zu is made by no node before it",
+                i);
     return -1;
 }
 
