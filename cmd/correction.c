@@ -26,6 +26,19 @@ static const struct kd_images *load(const struct correction *q, const struct kd_
     return NULL;
 }
 
+/* Of recorded views the first. */
+static int stored_logits(const struct kd_targets *t, float **own, const float **out,
+                         struct kd_err *err)
+{
+    *out = t->values;
+    if (t->values) return 0;
+    *own = kd_alloc(t->n * t->classes, sizeof **own, "a teacher's logits", err);
+    *out = *own;
+    if (!*own) return -1;
+    kd_targets_fill(t, 0, NULL, t->n, 1, *own);
+    return 0;
+}
+
 /* What the teacher says of each image as it is: the soft targets, or its answer now. *own is to be
  * freed. */
 static int teacher_logits(const struct correction *q, const struct kd_images *images, float **own,
@@ -39,13 +52,10 @@ static int teacher_logits(const struct correction *q, const struct kd_images *im
     if (classes != q->model->net->classes)
         return kd_fail(err, "%s knows %u classes, its teacher %zu", q->model->path,
                        q->model->net->classes, classes);
-    if (t->values && t->n == images->n) {
-        *out = t->values; /* of recorded views the first */
-        return 0;
-    }
-    if (t->values)
+    if (kd_targets_stored(t) && t->n != images->n)
         return kd_fail(err, "the soft targets have %zu rows, %s:%s has %u images", t->n,
                        images->source, images->split, images->n);
+    if (kd_targets_stored(t)) return stored_logits(t, own, out, err);
     if (!t->teachers.n) return 0;
     if (kd_teachers_check(&t->teachers, images, err) < 0) return -1;
     struct kd_view view = {.images = images, .n = images->n};

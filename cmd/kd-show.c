@@ -1,6 +1,7 @@
 /* kd-show: what a file is, what is in it, where it comes from. */
 #include "kd/base/file.h"
 #include "kd/base/text.h"
+#include "kd/nn/top.h"
 #include "show.h"
 
 #include <stdio.h>
@@ -37,6 +38,8 @@ static cJSON *show_tensors(const char *path, const struct showing *how, struct k
         json = show_model(path, &f, table, err);
     else if (kd_tensorfile_find(&f, "logits") || kd_tensorfile_find(&f, "probabilities"))
         json = show_answers(path, &f, how, err);
+    else if (kd_top_in(&f))
+        json = show_top(path, &f, how, err);
     else
         json = show_other(path, &f, err);
     kd_tensorfile_release(&f);

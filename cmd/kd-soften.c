@@ -144,6 +144,25 @@ static int print_json(const struct work *w, const float *logits, const float *q,
     return status;
 }
 
+/* softmax(z / T); with --top as a student finds it in the file. */
+static int soften_row(const struct work *w, const float *z, size_t classes, double temperature,
+                      float *q, struct kd_err *err)
+{
+    struct kd_top top = {.n = 1, .k = (size_t)w->o->soften.top, .classes = classes};
+    int status = 0;
+    if (!top.k) {
+        kd_softmax(z, classes, temperature, q);
+        return 0;
+    }
+    status = kd_soften_check_top(top.k, classes, err);
+    if (status == 0) status = kd_top_init(&top, err);
+    if (status == 0) status = kd_top_put(&top, 0, z, err);
+    if (status == 0) kd_top_row(&top, 0, temperature, q);
+    if (status == 0) kd_softmax(q, classes, temperature, q);
+    kd_top_release(&top);
+    return status;
+}
+
 static int show(struct work *w, struct kd_err *err)
 {
     static double usual[] = {1, 4, 20};
@@ -166,7 +185,7 @@ static int show(struct work *w, struct kd_err *err)
         if (w->teachers.average)
             status = kd_teachers_predict(&w->teachers, &view, t.v[k], &how, q + k * classes, err);
         else
-            kd_softmax(logits, classes, t.v[k], q + k * classes);
+            status = soften_row(w, logits, classes, t.v[k], q + k * classes, err);
     const float *shown = w->teachers.average ? NULL : logits;
     if (status == 0)
         status = (w->inv->common.json ? print_json : print_table)(w, shown, q, classes, &t, err);
@@ -181,6 +200,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     const struct kd_soften_config *c = &w->o->soften;
     struct kd_soften what = {.logits = !w->o->no_logits,
                              .half = c->half,
+                             .top = (size_t)c->top,
                              .views = (size_t)c->views,
                              .augment = w->o->augment,
                              .seed = (uint64_t)c->views_seed,
@@ -199,6 +219,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
         {!w->o->augment.shift, "fill",
          "says what comes in where images are shifted; it goes with --shift"},
         {!c->views, "views-seed", "goes with --views"},
+        {c->top, "half", "is for all logits; those that --top keeps are in half precision"},
         {!softened, "temperature",
          "goes with --probabilities; logits serve every temperature, which kd-train-student is "
          "told"}};

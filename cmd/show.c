@@ -4,6 +4,7 @@
 #include "kd/nn/metrics.h"
 #include "kd/nn/model.h"
 #include "kd/nn/softmax.h"
+#include "kd/nn/top.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -202,6 +203,57 @@ static int put_sure(struct kd_maker *b, const struct kd_tensorfile *f, const str
     kd_images_release(&images);
     kd_free(rows);
     return 0;
+}
+
+/* Of sparse soft targets; a row at a time, of the first view. */
+static int put_top_sure(struct kd_maker *b, const struct kd_tensorfile *f, const struct kd_top *top,
+                        const struct showing *how, struct kd_err *err)
+{
+    float *row = kd_alloc(top->classes, sizeof *row, "answers", err);
+    struct kd_images images = {0};
+    struct sure s = {0};
+    if (!row) return -1;
+    const bool labelled = load_labels(f, how, top->n, &images);
+    for (size_t i = 0; i < top->n; i++) {
+        kd_top_row(top, i, 1, row);
+        const struct sure one =
+            look(row, 1, top->classes, labelled ? images.labels + i : NULL, false);
+        s.confidence += one.confidence / (double)top->n;
+        s.entropy += one.entropy / (double)top->n;
+        s.right += one.right / (double)top->n;
+    }
+    kd_put_number(b, "mean_confidence", s.confidence);
+    kd_put_number(b, "mean_entropy", s.entropy);
+    if (labelled) kd_put_number(b, "top1", s.right);
+    kd_images_release(&images);
+    kd_free(row);
+    return 0;
+}
+
+cJSON *show_top(const char *path, const struct kd_tensorfile *f, const struct showing *how,
+                struct kd_err *err)
+{
+    struct kd_top top;
+    if (kd_top_of(f, &top, err) < 0) {
+        kd_err_context(err, "%s", path);
+        return NULL;
+    }
+    const char *kind = kd_tensorfile_meta(f, "kd.kind");
+    struct kd_maker b = begin(path, kind ? kind : "soft-targets", err);
+    kd_put_number(&b, "images", (double)top.n);
+    kd_put_number(&b, "classes", (double)top.classes);
+    kd_put_number(&b, "top", (double)top.k);
+    if (top.views) kd_put_number(&b, "views", (double)top.views);
+    put_meta(&b, "class_names", f, "kd.class_names");
+    put_meta(&b, "augmented", f, "kd.views");
+    put_meta(&b, "average", f, "kd.average");
+    int status = put_top_sure(&b, f, &top, how, err);
+    put_origin(&b, f);
+    put_tensors(&b, f, err);
+    cJSON *json = kd_make_end(&b);
+    if (status == 0) return json;
+    cJSON_Delete(json);
+    return NULL;
 }
 
 cJSON *show_answers(const char *path, const struct kd_tensorfile *f, const struct showing *how,

@@ -18,6 +18,9 @@ cJSON *show_model(const char *path, const struct kd_tensorfile *f, struct kd_byt
 /* Soft targets, or the answers that an evaluation saved: how many, how sure, how often right. */
 cJSON *show_answers(const char *path, const struct kd_tensorfile *f, const struct showing *how,
                     struct kd_err *err);
+/* Sparse soft targets. */
+cJSON *show_top(const char *path, const struct kd_tensorfile *f, const struct showing *how,
+                struct kd_err *err);
 /* Any other tensor file. */
 cJSON *show_other(const char *path, const struct kd_tensorfile *f, struct kd_err *err);
 /* A run folder: its models, as a table for people. */

@@ -57,7 +57,7 @@ int kd_soften_adopt(const char *path, const char *logits, const struct kd_images
     const struct kd_job job = {.distill.temperature = 1};
     if (kd_targets_read(logits, images, &job, true, &t, err) < 0) return -1;
     int status = 0;
-    if (t.probabilities || t.views > 1)
+    if (t.probabilities || t.views > 1 || !t.values)
         status = kd_fail(err, "%s: logits [N,classes] are needed, one row an image", logits);
     if (status == 0) status = told_make(&t, images, told, err);
     if (status == 0) status = write(path, &t, images, command, err);

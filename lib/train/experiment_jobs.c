@@ -112,6 +112,10 @@ const struct kd_option kd_soften_rows[] = {
      .help = "write softmax(logits / T) for each temperature too"},
     {"half", 0, "half", KD_OPT_BOOL, S(half), .help = "logits in half precision (F16)",
      .more = "They take half the space."},
+    {"top", 0, "top", KD_OPT_INT, S(top), .preset = "0", .min = 0, .max = 16777216, .metavar = "K",
+     .help = "the K largest logits of each image alone, and mean and variance of the others",
+     .more = "They take about 3K + 4 bytes an image and view, on disk and in a student's memory. A "
+             "class left out counts with the logit mean + variance / (2T). 0 records all logits."},
     {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000,
      .metavar = "N",
      .help = "record logits of N augmented views of each image, which a student replays",

@@ -48,6 +48,10 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
     if (teachers->tta &&
         kd_tensorfile_set(f, "kd.tta", kd_tta_name((enum kd_tta)teachers->tta), err) < 0)
         return -1;
+    if (what->top &&
+        kd_tensorfile_set_json(f, "kd.classes",
+                               cJSON_CreateNumber(teachers->models[0].net->classes), err) < 0)
+        return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
     if (what->views && kd_tensorfile_set_json(f, "kd.views", views_json(what, err), err) < 0)
         return -1;
@@ -62,11 +66,23 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : !a && !b;
 }
 
+/* As many logits a row, in the same precision. */
+static bool same_numbers(const struct kd_tensorfile *there, const struct kd_soften *what,
+                         bool asked)
+{
+    const struct kd_tensor *logits = kd_tensorfile_find(there, "logits"),
+                           *top = kd_tensorfile_find(there, "top.values");
+    const size_t k = top && top->dims ? top->shape[top->dims - 1] : 0;
+    if (k != what->top || (asked && !what->top) != (logits != NULL)) return false;
+    return !logits || (logits->dtype == KD_F16) == what->half;
+}
+
 bool kd_soften_is_current(const char *path, const struct kd_soften *what,
                           const struct kd_teachers *teachers, const struct kd_images *images)
 {
-    static const char *const keys[] = {"kd.kind",    "kd.data", "kd.parents", "kd.average",
-                                       "kd.weights", "kd.tta",  "kd.views",   "kd.temperature"};
+    static const char *const keys[] = {"kd.kind",    "kd.data",        "kd.parents",
+                                       "kd.average", "kd.weights",     "kd.tta",
+                                       "kd.views",   "kd.temperature", "kd.classes"};
     struct kd_tensorfile there, wanted;
     struct kd_err ignored = {0};
     if (kd_tensorfile_read(path, NULL, &there, &ignored) < 0) return false;
@@ -74,10 +90,7 @@ bool kd_soften_is_current(const char *path, const struct kd_soften *what,
                 describe(&wanted, what, teachers, images, &ignored) == 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && same; i++)
         same = same_text(kd_tensorfile_meta(&there, keys[i]), kd_tensorfile_meta(&wanted, keys[i]));
-    const struct kd_tensor *logits = kd_tensorfile_find(&there, "logits");
-    bool asked = what->logits && !teachers->average;
-    if (asked != (logits != NULL) || (logits && (logits->dtype == KD_F16) != what->half))
-        same = false;
+    same = same && same_numbers(&there, what, what->logits && !teachers->average);
     kd_tensorfile_release(&wanted);
     kd_tensorfile_release(&there);
     return same;
@@ -86,6 +99,7 @@ bool kd_soften_is_current(const char *path, const struct kd_soften *what,
 struct arrays { /* owned until the file is written */
     float *logits, *probabilities;
     uint16_t *half;
+    struct kd_top top;
 };
 
 struct asking { /* what is wanted of whom */
@@ -154,10 +168,33 @@ static int ask_views(const struct asking *q, size_t views, struct arrays *a, str
     return a->logits ? 0 : -1;
 }
 
+/* View after view: all logits of one are in memory, and the largest of all. */
+static int add_top(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
+                   struct kd_err *err)
+{
+    const struct kd_soften *what = q->what;
+    const size_t n = q->images->n, classes = q->teachers->models[0].net->classes;
+    struct kd_view view = {.images = q->images,
+                           .n = n,
+                           .augment = what->views ? &what->augment : NULL,
+                           .seed = what->seed};
+    a->top = (struct kd_top){.views = what->views, .n = n, .k = what->top, .classes = classes};
+    a->logits = kd_alloc(n * classes, sizeof(float), "logits", err);
+    if (!a->logits || kd_top_init(&a->top, err) < 0) return -1;
+    for (size_t row = 0; row < kd_top_rows(&a->top); row++) {
+        view.epoch = (uint32_t)(row / n);
+        if (row % n == 0 && kd_teachers_predict(q->teachers, &view, 1, q->how, a->logits, err) < 0)
+            return -1;
+        if (kd_top_put(&a->top, row, a->logits + row % n * classes, err) < 0) return -1;
+    }
+    return kd_top_add(&a->top, f, err);
+}
+
 static int fill(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
                 struct kd_err *err)
 {
     const struct kd_soften *what = q->what;
+    if (what->top) return add_top(f, q, a, err);
     size_t views = what->views ? what->views : 1;
     size_t shape[] = {views, q->images->n, q->teachers->models[0].net->classes};
     if (!q->teachers->average) {
@@ -165,6 +202,15 @@ static int fill(struct kd_tensorfile *f, const struct asking *q, struct arrays *
         if (what->logits && add_logits(f, what, a, shape, err) < 0) return -1;
     }
     return what->temperatures.n ? add_probabilities(f, q, a, err) : 0;
+}
+
+int kd_soften_check_top(size_t top, size_t classes, struct kd_err *err)
+{
+    if (top < classes) return 0;
+    return kd_fail_usage(err,
+                         "--top=%zu: there are %zu classes; keep fewer, or leave --top out, which "
+                         "records all",
+                         top, classes);
 }
 
 static int check(const struct kd_soften *what, const struct kd_teachers *teachers,
@@ -176,9 +222,13 @@ static int check(const struct kd_soften *what, const struct kd_teachers *teacher
                  "--temperature");
     if (what->views && what->temperatures.n)
         return kd_fail_usage(err, "views are recorded as logits; leave --probabilities out");
+    if (what->top && (what->temperatures.n || !what->logits))
+        return kd_fail_usage(err, "--top=%zu records the largest logits; leave probabilities out",
+                             what->top);
     if (!what->logits && !what->temperatures.n)
         return kd_fail_usage(err,
                              "nothing to write: neither logits nor probabilities are asked for");
+    if (what->top) return kd_soften_check_top(what->top, teachers->models[0].net->classes, err);
     return 0;
 }
 
@@ -197,5 +247,6 @@ int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_te
     kd_free(a.logits);
     kd_free(a.probabilities);
     kd_free(a.half);
+    kd_top_release(&a.top);
     return status;
 }

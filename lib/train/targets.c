@@ -89,7 +89,8 @@ static int choose(const struct kd_tensorfile *f, const struct kd_distill_config 
         *tensor = &f->tensors[0];
     if (*tensor) return 0;
     *tensor = kd_tensorfile_find(f, "probabilities");
-    if (!*tensor) return kd_fail(err, "it has neither \"logits\" nor \"probabilities\"");
+    if (!*tensor)
+        return kd_fail(err, "it has neither \"logits\" nor \"probabilities\" nor \"top.values\"");
     if (kd_distill_check_probabilities(distill, err) < 0) return -1;
     const char *text = kd_tensorfile_meta(f, "kd.temperature");
     cJSON *list = text ? kd_json_parse(text, strlen(text), "kd.temperature", err) : NULL;
@@ -107,6 +108,22 @@ static int choose(const struct kd_tensorfile *f, const struct kd_distill_config 
                        "it holds probabilities at temperatures %s, not at the student's %g; choose "
                        "one of these, or write logits, which serve every temperature",
                        text ? text : "unknown", temperature);
+    return 0;
+}
+
+/* Sparse logits. */
+static int take_top(const struct kd_tensorfile *f, const struct kd_images *images,
+                    struct kd_targets *out, struct kd_err *err)
+{
+    struct kd_top top;
+    if (kd_top_of(f, &top, err) < 0) return -1;
+    if (top.n != images->n)
+        return kd_fail(err, "top.values has %zu rows for %u images of %s:%s", top.n, images->n,
+                       images->source, images->split);
+    out->top = top;
+    out->n = top.n;
+    out->classes = top.classes;
+    out->views = top.views ? top.views : 1;
     return 0;
 }
 
@@ -184,6 +201,29 @@ static int check_logits(const struct kd_targets *t, struct kd_err *err)
                    "1e-9)), or a tensor named probabilities with kd.temperature");
 }
 
+/* Column c of each row is to be what column order[c] is. */
+static int reorder(struct kd_targets *t, const uint32_t *order, struct kd_err *err)
+{
+    float *row = kd_alloc(t->classes, sizeof *row, "classes", err);
+    for (size_t r = 0; row && r < t->views * t->n; r++) {
+        float *z = t->values + r * t->classes;
+        for (size_t c = 0; c < t->classes; c++) row[c] = z[order[c]];
+        memcpy(z, row, t->classes * sizeof *z);
+    }
+    kd_free(row);
+    return row ? 0 : -1;
+}
+
+/* The same of sparse rows, which stay as they are in their file: while they are filled. */
+static int replace(struct kd_targets *t, const uint32_t *order, struct kd_err *err)
+{
+    t->place = kd_alloc(t->classes, sizeof *t->place, "classes", err);
+    if (!t->place) return -1;
+    for (uint32_t c = 0; c < t->classes; c++) t->place[order[c]] = c;
+    t->top.place = t->place;
+    return 0;
+}
+
 /* Columns into the order of the images' classes, by name. */
 static int match_classes(const struct kd_tensorfile *f, const struct kd_images *images,
                          struct kd_targets *out, struct kd_err *err)
@@ -196,18 +236,11 @@ static int match_classes(const struct kd_tensorfile *f, const struct kd_images *
     const struct kd_classes data = {images->source, images->class_names, images->classes};
     int status = images->classes <= n ? kd_classes_match(&file, &data, &map, err) : 0;
     if (status == 0) status = kd_classes_order(&file, map, images->classes, &order, err);
-    float *row = order ? kd_alloc(n, sizeof *row, "classes", err) : NULL;
-    if (order && !row) status = -1;
-    for (size_t r = 0; row && r < out->views * out->n; r++) {
-        float *z = out->values + r * n;
-        for (uint32_t c = 0; c < n; c++) row[c] = z[order[c]];
-        memcpy(z, row, n * sizeof *z);
-    }
+    if (order && (out->values ? reorder : replace)(out, order, err) < 0) status = -1;
     char *const *known = names ? names : images->classes == n ? images->class_names : NULL;
     if (status == 0 && known &&
         !(out->class_names = kd_class_names_copy(known, names ? order : NULL, n, err)))
         status = -1;
-    kd_free(row);
     kd_free(map);
     kd_free(order);
     kd_class_names_free(names, n);
@@ -255,16 +288,25 @@ static int check_views(const struct kd_tensorfile *f, const struct kd_job *job,
         views, own);
 }
 
-static int take(const struct kd_tensorfile *f, const struct kd_images *images,
-                const struct kd_job *job, bool force, struct kd_targets *out, struct kd_err *err)
+static int take_dense(const struct kd_tensorfile *f, const struct kd_images *images,
+                      const struct kd_job *job, struct kd_targets *out, struct kd_err *err)
 {
     const struct kd_tensor *tensor;
     size_t slice;
+    if (choose(f, &job->distill, &tensor, &slice, out, err) < 0 ||
+        check_shape(tensor, images, out, err) < 0 ||
+        take_values(tensor, slice, job->distill.temperature, out, err) < 0)
+        return -1;
+    return check_logits(out, err);
+}
+
+static int take(const struct kd_tensorfile *f, const struct kd_images *images,
+                const struct kd_job *job, bool force, struct kd_targets *out, struct kd_err *err)
+{
+    const bool sparse = kd_top_in(f) && !kd_tensorfile_find(f, "logits");
     if (check_data(f, images, job, force, err) < 0 ||
-        choose(f, &job->distill, &tensor, &slice, out, err) < 0 ||
-        check_shape(tensor, images, out, err) < 0 || check_views(f, job, out, err) < 0 ||
-        take_values(tensor, slice, job->distill.temperature, out, err) < 0 ||
-        check_logits(out, err) < 0 || match_classes(f, images, out, err) < 0)
+        (sparse ? take_top(f, images, out, err) : take_dense(f, images, job, out, err)) < 0 ||
+        check_views(f, job, out, err) < 0 || match_classes(f, images, out, err) < 0)
         return -1;
     const char *parents = kd_tensorfile_meta(f, "kd.parents");
     out->parents =
@@ -275,6 +317,45 @@ static int take(const struct kd_tensorfile *f, const struct kd_images *images,
 static void remember(struct kd_targets *t)
 {
     kd_fingerprint(t->values, t->views * t->n * t->classes * sizeof *t->values, t->fingerprint);
+}
+
+static int remember_top(struct kd_targets *t, struct kd_err *err)
+{
+    const size_t rows = kd_top_rows(&t->top);
+    struct kd_hash *h = kd_hash_new(err);
+    if (!h) return -1;
+    kd_hash_add_u32(h, (uint32_t)t->classes);
+    kd_hash_add_u32(h, (uint32_t)t->top.k);
+    kd_hash_add(h, t->top.values, rows * t->top.k * sizeof *t->top.values);
+    kd_hash_add(h, t->top.chosen, rows * t->top.k * kd_dtype_size(t->top.dtype));
+    kd_hash_add(h, t->top.rest, rows * 2 * sizeof *t->top.rest);
+    if (t->place) kd_hash_add(h, t->place, t->classes * sizeof *t->place);
+    kd_hash_end(h, t->fingerprint);
+    return 0;
+}
+
+bool kd_targets_stored(const struct kd_targets *t)
+{
+    return t->values || t->top.k;
+}
+
+size_t kd_targets_bytes(const struct kd_targets *t)
+{
+    if (t->values) return t->views * t->n * t->classes * sizeof *t->values;
+    return t->top.k && !t->file.bytes.mapped ? kd_top_bytes(&t->top) : 0;
+}
+
+void kd_targets_fill(const struct kd_targets *t, size_t view, const uint32_t *index, size_t n,
+                     double temperature, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const size_t row = view * t->n + (index ? index[i] : i);
+        float *z = out + i * t->classes;
+        if (t->values)
+            memcpy(z, t->values + row * t->classes, t->classes * sizeof *z);
+        else
+            kd_top_row(&t->top, row, temperature, z);
+    }
 }
 
 int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job,
@@ -288,6 +369,12 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
         status = kd_err_context(err, "%s", path);
         err->kind = KD_ERR_FAILURE;
         kd_targets_release(out);
+    }
+    if (status == 0 && out->top.k) {
+        out->file = f; /* which the rows stay in */
+        if (remember_top(out, err) == 0) return 0;
+        kd_targets_release(out);
+        return -1;
     }
     if (status == 0) remember(out);
     kd_tensorfile_release(&f);
@@ -352,6 +439,8 @@ int kd_targets_from_labels(const struct kd_images *images, const struct kd_job *
 void kd_targets_release(struct kd_targets *t)
 {
     kd_free(t->values);
+    kd_free(t->place);
+    kd_tensorfile_release(&t->file);
     kd_class_names_free(t->class_names, (uint32_t)t->classes);
     kd_teachers_release(&t->teachers);
     cJSON_Delete(t->parents);

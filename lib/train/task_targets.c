@@ -62,7 +62,7 @@ static bool is_soft_file(const char *path)
     struct kd_err ignored;
     if (kd_tensorfile_read_any(path, NULL, &f, &ignored) < 0) return false;
     const char *kind = kd_tensorfile_meta(&f, "kd.kind");
-    const bool bare = !kind && (f.n == 1 || kd_tensorfile_find(&f, "logits"));
+    const bool bare = !kind && (f.n == 1 || kd_tensorfile_find(&f, "logits") || kd_top_in(&f));
     const bool soft = bare || (kind && strcmp(kind, "soft-targets") == 0);
     kd_tensorfile_release(&f);
     return soft;

@@ -120,8 +120,8 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
                   ((size_t)t->train->n + t->valid->n) * sizeof *t->train->index,
         .loop = t->slab.planned,
     };
-    if (s && s->values) out->images += s->views * s->n * s->classes * sizeof *s->values;
-    for (size_t i = 0; s && !s->values && i < s->teachers.n; i++)
+    if (s) out->images += kd_targets_bytes(s);
+    for (size_t i = 0; s && !kd_targets_stored(s) && i < s->teachers.n; i++)
         out->teachers += kd_network_plan_bytes(s->teachers.models[i].net);
     out->total = out->network + out->optimizer + out->images + out->teachers + out->loop;
 }
@@ -159,17 +159,14 @@ static struct kd_view view_of(const struct kd_trainer *t, const struct kd_shard 
 static int gather_targets(struct kd_trainer *t, const struct kd_shard *shard, struct kd_err *err)
 {
     struct kd_targets *s = t->targets;
-    size_t classes = t->net->classes;
-    if (!s->values) {
+    if (!kd_targets_stored(s)) {
         struct kd_view view = view_of(t, shard);
         struct kd_asking how = {.pool = t->pool};
         return kd_teachers_predict(&s->teachers, &view, t->job->distill.temperature, &how,
                                    t->teacher_rows, err);
     }
-    const float *values = s->values + (t->epoch % s->views) * s->n * classes;
-    for (size_t i = 0; i < shard->rows; i++)
-        memcpy(t->teacher_rows + i * classes, values + t->batch_index[shard->from + i] * classes,
-               classes * sizeof(float));
+    kd_targets_fill(s, t->epoch % s->views, t->batch_index + shard->from, shard->rows,
+                    t->job->distill.temperature, t->teacher_rows);
     return 0;
 }
 

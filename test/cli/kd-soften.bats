@@ -92,6 +92,56 @@ shapes() {
     refused 2 "--views" "--shift 2" -- soften -m T1 --views 2 -o kept/x
 }
 
+@test "--top K: the largest logits, what the others are like, and a student of them" {
+    soften -m T1 --top 3 -o t
+    shapes t | jq -e '. == {"top.values": ["F16", [240, 3]], "top.classes": ["U8", [240, 3]],
+        "top.rest": ["F16", [240, 2]]}'
+    [ "$(meta t kd.classes)" = 10 ]
+    [ "$(meta t kd.kind)" = soft-targets ]
+    kd-show t --json | jq -e '.kind == "soft-targets" and .top == 3 and .classes == 10 and
+        .images == 240 and .mean_confidence > 0.1 and .mean_confidence < 1'
+    cp t before
+    silent soften -m T1 --top 3 -o t --update
+    cmp t before
+    [ "$(soften -m T1 --top 4 -o t --update)" = t ]
+    [ "$(shapes t | jq -c '."top.values"')" = '["F16",[240,4]]' ]
+    [ "$(soften -m T1 -o t --update)" = t ]
+    [ "$(shapes t)" = '{"logits":["F32",[240,10]]}' ]
+    # with all but one class nothing is lost but half a float
+    soften -m T1 --top 9 -o nine
+    for f in t nine; do
+        kd-train-student --data idx:set --layers 8 -e 3 -q -S $f --alpha 1 --json -o s-$f >line
+        jq -s '.[-1].train.soft' s-$f/log.jsonl >>soft
+    done
+    jq -se '(.[0] - .[1] | fabs) < 1e-3 * .[0]' soft
+    run ! cmp -s s-t/model.safetensors s-nine/model.safetensors
+    for loss in mse dkd dist nkd ttm rld; do
+        kd-train-student --data idx:set --layers 4 -e 1 -q -S before --loss $loss --overwrite -o s
+    done
+    soften -m T1 --top 2 --views 3 --shift 1 -o v
+    [ "$(shapes v | jq -c '."top.rest"')" = '["F16",[3,240,2]]' ]
+    kd-show v --json | jq -e '.views == 3'
+    kd-train-student --data idx:set --layers 4 -e 4 -q -S v --shift 1 --overwrite -o s
+    refused 1 "v: its views were augmented otherwise" -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q -S v --shift 2 -o kept
+    refused 1 "before: made for another split" -- \
+        kd-train-student --data idx:set:test --layers 4 -e 1 -q -S before -o kept
+}
+
+@test "--top: --show tells what a student finds; what does not go with it is refused" {
+    soften -m T1 --show 3 -T 1,20 --json >all
+    soften -m T1 --show 3 -T 1,20 --top 2 --json >two
+    jq -se '.[0].logits == .[1].logits and
+        (.[1].soft_targets | map(.probabilities | group_by(.) | length) == [3, 3])' all two
+    jq -se 'map(.soft_targets[1].probabilities | max) | (.[0] - .[1] | fabs) < 0.01' all two
+    refused 2 "--top=10: there are 10 classes" -- soften -m T1 --top 10 -o kept
+    refused 2 "--top=10: there are 10 classes" -- soften -m T1 --top 10 --show 1
+    refused 2 "--half" "those that --top keeps" -- soften -m T1 --top 2 --half -o kept
+    refused 2 "--top=2" "leave probabilities out" -- \
+        soften -m T1 --top 2 --probabilities -T 4 -o kept
+    [ ! -e kept ]
+}
+
 @test "several teachers: the weighted mean of logits, or of probabilities at a temperature" {
     mean() {
         jq -sce --argjson a "$1" --argjson b "$2" \

@@ -3,6 +3,7 @@
 #include "kd/train/targets.h"
 #include "memory.h"
 #include <math.h>
+#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -27,9 +28,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (!err.text[0]) abort();
             continue;
         }
-        if (t.n != images.n || t.views * t.classes * t.n > size) abort();
-        for (size_t i = 0; i < t.views * t.n * t.classes; i++)
-            if (!isfinite(t.values[i])) abort();
+        if (t.n != images.n || !kd_targets_stored(&t)) abort();
+        if (t.values && t.views * t.classes * t.n > size) abort();
+        float *z = t.classes < 100 ? malloc(t.n * t.classes * sizeof *z) : NULL;
+        for (size_t v = 0; z && v < t.views; v++) {
+            kd_targets_fill(&t, v, NULL, t.n, 0.01, z);
+            for (size_t i = 0; i < t.n * t.classes; i++)
+                if (!isfinite(z[i])) abort();
+        }
+        free(z);
         kd_targets_release(&t);
     }
     return 0;

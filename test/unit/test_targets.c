@@ -102,6 +102,7 @@ static void refused(const char *name, const struct kd_images *im, const struct k
     assert_says(err, first);
     assert_says(err, second);
     assert_null(t.values);
+    assert_false(kd_targets_stored(&t));
     assert_null(strchr(err.text, '\n'));
     assert_int_equal(err.kind, KD_ERR_FAILURE);
 }
@@ -241,6 +242,54 @@ static void probabilities_at_their_temperatures(void **state)
     taken("both.safetensors", &images, &other, false, &t);
     assert_false(t.probabilities);
     kd_targets_release(&t);
+}
+
+/* ---- sparse ---- */
+
+/* The largest two of three: one class is left out, with its own logit as mean. */
+static void sparse(void **state)
+{
+    (void)state;
+    float z[2 * N * C], dense[N * C];
+    struct kd_soften what = {.logits = true, .top = 2, .command = "", .views = 2, .seed = 9};
+    struct kd_view view = {.images = &images, .n = N, .augment = &what.augment, .seed = 9};
+    struct kd_targets t;
+    static const char *const shifted[] = {"students.s.distill.temperature=4",
+                                          "students.s.train.augment.shift=1",
+                                          "students.s.network=mlp-9", NULL};
+    struct kd_job student = {0};
+    job_make(&student, true, shifted);
+    what.augment = student.augment;
+    for (view.epoch = 0; view.epoch < 2; view.epoch++)
+        logits_of("a.safetensors", &view, z + view.epoch * N * C);
+    softened("top.safetensors", &what, teachers_of("a.safetensors", 1, NULL, 0, 0));
+    taken("top.safetensors", &images, &student, false, &t);
+    assert_null(t.values);
+    assert_int_equal(t.top.k, 2);
+    assert_int_equal(t.views, 2);
+    assert_int_equal(t.classes, C);
+    assert_int_equal(strlen(t.fingerprint), 32);
+    for (size_t v = 0; v < 2; v++) {
+        kd_targets_fill(&t, v, NULL, N, 4, dense);
+        close_to(dense, z + v * N * C, N * C, 5e-3f);
+    }
+    const uint32_t some[] = {7, 3};
+    kd_targets_fill(&t, 1, some, 2, 4, dense);
+    close_to(dense + C, z + (N + 3) * C, C, 5e-3f);
+    assert_true(kd_targets_bytes(&t) <= 2 * N * (2 * 3 + 4));
+    kd_targets_release(&t);
+    struct kd_teachers teachers = teachers_of("a.safetensors", 1, NULL, 0, 0);
+    assert_int_equal(kd_teachers_check(&teachers, &images, &err), 0);
+    assert_true(kd_soften_is_current(in_scratch("top.safetensors"), &what, &teachers, &images));
+    what.top = 1;
+    assert_false(kd_soften_is_current(in_scratch("top.safetensors"), &what, &teachers, &images));
+    what.top = 0;
+    assert_false(kd_soften_is_current(in_scratch("top.safetensors"), &what, &teachers, &images));
+    kd_teachers_release(&teachers);
+    what.top = C;
+    assert_int_equal(soften("x", &what, teachers_of("a.safetensors", 1, NULL, 0, 0)), -1);
+    assert_says(err, "--top=3: there are 3 classes");
+    kd_job_release(&student);
 }
 
 /* ---- other data ---- */
@@ -607,6 +656,7 @@ int main(void)
         cmocka_unit_test(several_teachers),
         cmocka_unit_test(teachers_that_do_not_suit),
         cmocka_unit_test(probabilities_at_their_temperatures),
+        cmocka_unit_test(sparse),
         cmocka_unit_test(other_data),
         cmocka_unit_test(without_fingerprint),
         cmocka_unit_test(shapes_and_values),

@@ -18,6 +18,7 @@ struct kd_soften_config { /* "soften" */
     char *split;
     struct kd_reals temperature; /* of --show and of probabilities */
     bool probabilities, half;
+    int64_t top;
     int64_t views;
     int64_t views_seed;
     int tta; /* enum kd_tta */

@@ -1,12 +1,13 @@
 /* Where a student's soft targets come from: a file, or teachers at hand.
  *
  * A soft-target file (safetensors) holds `logits` F32 or F16 [N,C] or [V,N,C], row i for image i of
- * the named split in source order; and perhaps `probabilities` [K,N,C] at the temperatures of
- * kd.temperature. Metadata: kd.kind = "soft-targets", kd.data (which images), kd.parents (which
- * teachers), kd.views, kd.average. */
+ * the named split in source order, or the largest of them alone (kd/nn/top.h); and perhaps
+ * `probabilities` [K,N,C] at the temperatures of kd.temperature. Metadata: kd.kind =
+ * "soft-targets", kd.data (which images), kd.parents (which teachers), kd.views, kd.average. */
 #ifndef KD_TRAIN_TARGETS_H
 #define KD_TRAIN_TARGETS_H
 #include "kd/nn/predict.h"
+#include "kd/nn/top.h"
 #include "kd/train/config.h"
 
 struct kd_teachers { /* models whose outputs are averaged with weights that sum to 1 */
@@ -39,7 +40,11 @@ int kd_teachers_predict(struct kd_teachers *t, const struct kd_view *view, doubl
 cJSON *kd_teachers_parents(const struct kd_teachers *t, struct kd_err *err);
 
 struct kd_targets {
-    float *values; /* [views][n][classes]; NULL: made from teachers batch by batch */
+    /* At most one of values and top is there; neither: made from teachers batch by batch. */
+    float *values;             /* [views][n][classes], or NULL */
+    struct kd_top top;         /* the same, sparse; top.k 0: none. It points into file */
+    struct kd_tensorfile file; /* as compact in memory as on disk */
+    uint32_t *place;           /* [classes] where top's classes go, or NULL */
     size_t views, n, classes;
     bool probabilities; /* at the student's temperature, rather than logits */
     bool augmented;     /* of augmented images: the student replays them */
@@ -48,7 +53,7 @@ struct kd_targets {
     struct kd_teachers teachers;
     char **class_names;               /* [classes], those of the images first; NULL: none */
     cJSON *parents;                   /* JSON list of fingerprints */
-    char fingerprint[KD_FINGERPRINT]; /* of values; "" where there are none */
+    char fingerprint[KD_FINGERPRINT]; /* of values or top; "" where there are none */
 };
 /* From a file (or "-"). Its classes are put into the images' order by name. Refused: other data
  * (which fingerprints differ), another shape, values that are not finite, an augmented student
@@ -56,6 +61,12 @@ struct kd_targets {
  * fingerprint: only with force. */
 int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job,
                     bool force, struct kd_targets *out, struct kd_err *err);
+bool kd_targets_stored(const struct kd_targets *t);  /* there are values, or top */
+size_t kd_targets_bytes(const struct kd_targets *t); /* of memory that they take */
+/* Rows index[0..n) (NULL: 0 to n-1) of a view of stored targets, dense, for losses at that
+ * temperature: out [n][classes]. */
+void kd_targets_fill(const struct kd_targets *t, size_t view, const uint32_t *index, size_t n,
+                     double temperature, float *out);
 /* From teachers (taken over). Where the student sees plain images, or fixed_teacher is set, they
  * are run once, here. */
 int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_images *images,
@@ -77,14 +88,18 @@ void kd_targets_release(struct kd_targets *t);
 
 struct kd_soften { /* what to write */
     bool logits, half;
+    size_t top; /* the K largest logits of a row, and what the others are like; 0: all logits */
     struct kd_reals temperatures; /* of `probabilities`; empty: none */
     size_t views;                 /* 0: plain images */
     struct kd_augment augment;
     uint64_t seed;
     const char *command;
 };
+/* There is something to leave out of so many classes. */
+int kd_soften_check_top(size_t top, size_t classes, struct kd_err *err);
 /* Does the file hold what kd_soften_write would write there, as far as its metadata tell: same
- * teachers, images, views, temperatures and kind of numbers? A file that cannot be read does not.
+ * teachers, images, views, temperatures, number of logits kept and kind of numbers? A file that
+ * cannot be read does not.
  */
 bool kd_soften_is_current(const char *path, const struct kd_soften *what,
                           const struct kd_teachers *teachers, const struct kd_images *images);
