@@ -53,7 +53,7 @@ CPPFLAGS_ALL := -Iinclude -I$(OUT)/embedded $(if $(HAVE_ONNX),-I$(OUT)/proto -DK
 CFLAGS_ALL := -std=c11 $(OPT_$(MODE)) $(HARDEN) $(WARN) -fno-math-errno -ffp-contract=off -pthread \
     $(CFLAGS)
 CPPFLAGS_ALL += -DKD_BUILD='"$(notdir $(CC)) $(OPT_$(MODE))"'
-LDLIBS_ALL := $(call pkg,--libs $(PACKAGES) $(HAVE_LIB)) -lm
+LDLIBS_ALL := $(call pkg,--libs $(PACKAGES) $(HAVE_LIB)) -ldl -lm
 EXPORT_LIBS := $(if $(HAVE_ONNX),$(call pkg,--libs libprotobuf-c))
 REPORT_LIBS := $(if $(HAVE),$(call pkg,--libs $(HAVE)))
 LDFLAGS_ALL := $(OPT_$(MODE)) $(HARDEN_LINK) -pthread $(LDFLAGS)
@@ -94,10 +94,13 @@ REPORT_OBJ := $(REPORT_SRC:%.c=$(OUT)/%.o)
 SHARED_OBJ := $(CMD_SHARED:%.c=$(OUT)/%.o)
 BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
 BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
+# MPI is a plugin that programs load when mpirun or srun started them: they link nothing of it.
+MPICC      ?= mpicc
+MPI_PLUGIN := $(if $(shell command -v $(MPICC) 2>/dev/null),$(BIN)/libkdmpi.so)
 
 .PHONY: all units needs setup test test-now test-device bench asan tsan fuzz torture valgrind lint format manual \
     install uninstall clean help FORCE
-all: $(BINARIES)
+all: $(BINARIES) $(MPI_PLUGIN)
 units: $(UNITS) fuzz-programs $(TORTURE) $(OUT)/bench/bench $(OUT)/device/reference
 
 help:
@@ -196,6 +199,9 @@ $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkd.a
 $(OUT)/unit/%: $(OUT)/test/unit/%.o $(OUT)/libkdexport.a $(OUT)/libkdreport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(REPORT_LIBS) $(EXPORT_LIBS) $(LDLIBS_ALL)
+$(BIN)/libkdmpi.so: cmd/mpi/mpi.c include/kd/base/team.h $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call Q,mpicc,$@)OMPI_CC=$(firstword $(CC)) $(MPICC) $(CPPFLAGS_ALL) -std=c11 -O2 -g $(WARN) -fPIC -shared -o $@ $<
 # What kd computes for an exported model: test/device/README.md.
 $(OUT)/device/reference: $(OUT)/test/device/reference.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
@@ -322,6 +328,7 @@ export KD_PC
 install: all $(OUT)/libkd.a
 	$(INSTALL) -d $(BINDIR) $(LIBDIR)/pkgconfig $(sort $(dir $(HEADERS:include/%=$(INCDIR)/%)))
 	$(INSTALL) -m 755 $(BINARIES) $(BINDIR)
+	$(if $(MPI_PLUGIN),$(INSTALL) -m 644 $(MPI_PLUGIN) $(LIBDIR))
 	$(INSTALL) -m 644 $(OUT)/libkd.a $(LIBDIR)
 	for p in $(PAGES); do $(INSTALL) -d $(MANDIR)/man$${p##*.} && \
 	  $(INSTALL) -m 644 $$p $(MANDIR)/man$${p##*.} || exit 1; done
@@ -336,7 +343,7 @@ install: all $(OUT)/libkd.a
 	printf '%s\n' "$$KD_PC" > $(LIBDIR)/pkgconfig/kd.pc
 uninstall:
 	rm -f $(addprefix $(BASHDIR)/,kd $(COMPLETED)) $(ZSHDIR)/_kd $(patsubst %,$(FISHDIR)/%.fish,kd $(COMPLETED))
-	rm -f $(BINARIES:$(BIN)/%=$(BINDIR)/%) $(LIBDIR)/libkd.a $(LIBDIR)/pkgconfig/kd.pc
+	rm -f $(BINARIES:$(BIN)/%=$(BINDIR)/%) $(LIBDIR)/libkdmpi.so $(LIBDIR)/libkd.a $(LIBDIR)/pkgconfig/kd.pc
 	rm -f $(foreach p,$(notdir $(PAGES)),$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(p)) $(HEADERS:include/%=$(INCDIR)/%)
 	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/share/kd/%,$(wildcard configs/*.json))
 	rmdir $(DESTDIR)$(PREFIX)/share/kd/configs $(DESTDIR)$(PREFIX)/share/kd 2>/dev/null || true

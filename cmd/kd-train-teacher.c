@@ -32,6 +32,7 @@ const struct kd_program kd_program = {
     .more = more,
     .max_operands = 1,
     .computes = true,
+    .teams = true,
     .options_size = sizeof(struct training_options),
     .work = train,
 };

@@ -269,6 +269,37 @@ static int start(struct kd_invocation *inv, int argc, char **argv, struct kd_err
     _exit(1); /* OpenBLAS's own threads are trying for that room already, and would be waited for */
 }
 
+/* Started by mpirun or srun as one of several. Only the first rank says anything. */
+static int team_join(struct kd_invocation *inv, struct kd_err *err)
+{
+    static struct kd_team team;
+    if (kd_team_ranks() == 1) return 0;
+    if (!kd_program.teams)
+        return kd_fail_usage(err,
+                             "it runs as one process, but was started as %u; leave out mpirun "
+                             "or srun, and give it --threads",
+                             kd_team_ranks());
+    char *folder = kd_program_folder(inv->program, err);
+    int status = folder ? kd_team_open(&team, folder, err) : -1;
+    kd_free(folder);
+    if (team.ops) inv->team = &team;
+    if (kd_team_leads(inv->team)) return status;
+    inv->common.quiet = true;
+    if (status == 0 && !freopen("/dev/null", "w", stdout))
+        return kd_fail_errno(err, "/dev/null: cannot be opened");
+    return status;
+}
+
+/* The last meeting, where an error of one rank becomes that of all. Does this one tell it? */
+static bool team_ends(struct kd_invocation *inv, int *status, struct kd_err *err)
+{
+    if (!inv->team) return kd_team_rank() == 0;
+    const struct kd_meeting last = {.status = *status, .stop = kd_stopping};
+    if (kd_team_meet(inv->team, "the end", &last, err) < 0) *status = -1;
+    if (inv->team->stop && !kd_stopping) kd_stopping = SIGTERM;
+    return inv->team->speaks;
+}
+
 static int work(struct kd_invocation *inv, const struct kd_opt_section *sections, int argc,
                 char **argv, struct kd_err *err)
 {
@@ -282,7 +313,7 @@ static int work(struct kd_invocation *inv, const struct kd_opt_section *sections
     if (inv->common.help) return show_help(sections, err);
     if (inv->common.version) return show_version(err);
     if (check_operands(&inv->args, err) < 0 || inputs_spared(inv, sections, err) < 0 ||
-        start(inv, argc, argv, err) < 0)
+        team_join(inv, err) < 0 || start(inv, argc, argv, err) < 0)
         return -1;
     signals_set();
     return kd_program.work(inv, err);
@@ -327,7 +358,9 @@ int main(int argc, char **argv)
     int status = sections ? work(&inv, sections, argc, argv, &err) : -1;
     kd_bar_clear(&inv.bar);
     if (status == 0) status = output_end(&err);
-    if (status < 0 && err.text[0]) fprintf(stderr, "%s: %s\n", kd_program.name, err.text);
+    const bool speaks = team_ends(&inv, &status, &err);
+    if (status < 0 && err.text[0] && speaks) fprintf(stderr, "%s: %s\n", kd_program.name, err.text);
+    if (inv.team) kd_team_close(inv.team); /* when all is said: mpirun ends who is last */
     kd_pool_free(inv.pool);
     kd_free(inv.command);
     kd_args_release(&inv.args);

@@ -27,6 +27,7 @@
 #include "kd/base/option.h"
 #include "kd/base/pool.h"
 #include "kd/base/progress.h"
+#include "kd/base/team.h"
 
 struct kd_common { /* options that every program has */
     bool help, version, quiet, json;
@@ -44,6 +45,7 @@ struct kd_invocation { /* one call of a program: what main() hands to it */
     void *options;       /* the program's own: a struct of options_size bytes */
     struct kd_args args; /* operands; kd_args_has; kd_args_put for flags over JSON */
     struct kd_pool *pool;
+    struct kd_team *team;        /* of several processes; NULL: this is one by itself */
     const char *program;         /* argv[0] */
     char *command;               /* the command line, quoted for a shell, "" with --no-provenance */
     struct kd_progress progress; /* a bar on a terminal, nothing elsewhere or with --quiet */
@@ -69,6 +71,7 @@ struct kd_program {
     size_t min_operands, max_operands;
     bool computes; /* multiplies matrices: told when the environment overrides BLAS's choice of
                       kernel */
+    bool teams;    /* several processes can share its work; others run as one */
     int (*work)(struct kd_invocation *inv, struct kd_err *err);
 };
 extern const struct kd_program kd_program;

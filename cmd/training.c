@@ -195,6 +195,7 @@ static struct kd_training begin(struct training *w, const struct kd_task *task)
                                 .resume = w->o->resume,
                                 .replace = w->o->update || w->o->overwrite,
                                 .pool = w->inv->pool,
+                                .team = w->inv->team,
                                 .stop = &kd_stopping,
                                 .progress = &w->inv->progress,
                                 .on_start = say_start,
@@ -342,7 +343,8 @@ static int train(struct training *w, const struct kd_task *task, bool only_ask, 
                  : only_ask               ? 0
                                           : spare(w, &t, err);
     if (status == 0 && !only_ask) status = run_training(w, &t, err);
-    if (status == 0 && quick && !only_ask) status = name_latest(w, t.output, err);
+    if (status == 0 && quick && !only_ask && kd_team_leads(w->inv->team))
+        status = name_latest(w, t.output, err);
     kd_training_release(&t);
     kd_free(place);
     return kd_task_context(w->tasks, task, status, err);
@@ -403,7 +405,8 @@ static int check_options(const struct training *w, const char *path, struct kd_e
 
 static int write_resolved(const struct training *w, struct kd_err *err)
 {
-    if (!w->x->path || w->o->list || w->inv->common.output) return 0;
+    if (!w->x->path || w->o->list || w->inv->common.output || !kd_team_leads(w->inv->team))
+        return 0;
     cJSON *json = kd_experiment_resolved(w->x, err);
     char *text = json ? kd_json_text(json, true, err) : NULL;
     char *path = text ? kd_path_join(err, w->x->folder, KD_FILE_EXPERIMENT) : NULL;

@@ -34,6 +34,7 @@ cmd:protoc-c     option protobuf-c-compiler protobuf-c-compiler protobuf-c proto
 inc:onnx/onnx.proto option libonnx-dev onnx-devel - - -
 lib:cairo        option libcairo2-dev     cairo-devel cairo cairo cairo
 lib:xlsxwriter option libxlsxwriter-dev libxlsxwriter-devel libxlsxwriter = =
+cmd:mpicc    option libopenmpi-dev,openmpi-bin openmpi-devel openmpi open-mpi openmpi
 lib:cmocka       test   libcmocka-dev     libcmocka-devel cmocka cmocka cmocka
 cmd:bats         test   bats              bats bats bats-core bats-core
 cmd:jq           test   jq                jq jq jq jq

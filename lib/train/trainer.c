@@ -1,6 +1,7 @@
 #include "kd/train/trainer.h"
 #include "kd/base/view.h"
 #include "kd/train/schedule.h"
+#include "sharing.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,13 @@ static void *piece(struct kd_trainer *t, bool taking, size_t bytes)
     return NULL;
 }
 
+/* Most shards of a batch that one rank has. */
+static unsigned shards_each(const struct kd_trainer *t)
+{
+    const unsigned ranks = t->team ? t->team->ranks : 1, shards = (unsigned)t->job->train.shards;
+    return (shards + ranks - 1) / ranks;
+}
+
 static void lay(struct kd_trainer *t, bool taking)
 {
     size_t batch = (size_t)t->job->train.batch, shard = t->net->batch, classes = t->net->classes;
@@ -37,6 +45,9 @@ static void lay(struct kd_trainer *t, bool taking)
     t->eval_index = piece(t, taking, t->n_train_eval * sizeof *t->eval_index);
     t->eval_labels = piece(t, taking, evals * sizeof *t->eval_labels);
     t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
+    const unsigned ranks = t->team ? t->team->ranks : 0, each = shards_each(t);
+    t->shard_sums = piece(t, taking, (size_t)each * (ranks + 1) * sizeof *t->shard_sums);
+    t->parcels = piece(t, taking, (size_t)ranks * 2 * sizeof *t->parcels);
     if (!t->best_values) return;
     for (unsigned i = 0; i < t->net->n_params; i++)
         t->best_values[i] = piece(t, taking, t->net->params[i]->count * sizeof(float));
@@ -75,6 +86,12 @@ static int check(const struct kd_trainer *t, struct kd_err *err)
         return kd_fail(err, "the soft targets know %zu classes, the student %u",
                        t->targets->classes, t->net->classes);
     if (check_statistics(t, err) < 0) return -1;
+    if (t->team && (int64_t)t->team->ranks > t->job->train.shards)
+        return kd_fail_usage(
+            err,
+            "train.shards=%lld: %u ranks have no more than that to share out; set --shards to the "
+            "power of two at or above %u, or start fewer ranks",
+            (long long)t->job->train.shards, t->team->ranks, t->team->ranks);
     return kd_job_check(t->job, err);
 }
 
@@ -92,9 +109,9 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
     }
     size_t shard = kd_shards_rows(t->train->n, (size_t)c->batch, c->shards);
     t->net->sharded = c->shards > 1;
-    t->net->brief_gradients = !(c->clip_norm > 0); /* which wants them all at once */
+    t->net->brief_gradients = !(c->clip_norm > 0 || t->team); /* which want them all at once */
     if (kd_network_plan(t->net, shard, true, err) < 0 ||
-        kd_shards_init(&t->shards, t->net, c->shards, err) < 0 ||
+        kd_shards_init(&t->shards, t->net, c->shards, t->team, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0)
         return -1;
@@ -218,11 +235,18 @@ static int check_parameters(const struct kd_trainer *t, struct kd_err *err)
     return broken ? fail_numbers(t, t->step, broken, err) : 0;
 }
 
+static int check_loss(const struct kd_trainer *t, struct kd_err *err)
+{
+    if (isfinite(t->sums.loss)) return 0;
+    return fail_numbers(t, t->step + 1, broken_parameter(t), err);
+}
+
 static int run_loss(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
                     struct kd_err *err)
 {
     const bool alone = s->of == 1;
-    struct kd_loss_sums sums = {0};
+    struct kd_loss_sums *sums = &t->shard_sums[s->place - t->shards.first];
+    *sums = (struct kd_loss_sums){0};
     struct kd_loss_batch batch = {.n = s->rows,
                                   .classes = t->net->classes,
                                   .logits = t->net->out,
@@ -232,10 +256,10 @@ static int run_loss(struct kd_trainer *t, const struct kd_shard *s, size_t whole
                                       t->targets && t->targets->probabilities,
                                   .epoch = t->epoch + (double)t->step / kd_trainer_steps(t),
                                   .whole = whole};
-    kd_loss_run(&t->loss, &batch, t->net->dout, t->loss_scratch, alone ? &t->sums : &sums);
-    if (!alone) kd_loss_sums_add(&t->sums, &sums);
-    if (isfinite(t->sums.loss)) return 0;
-    return fail_numbers(t, t->step + 1, broken_parameter(t), err);
+    kd_loss_run(&t->loss, &batch, t->net->dout, t->loss_scratch, alone ? &t->sums : sums);
+    if (!alone && t->team) return 0; /* until all ranks have theirs */
+    if (!alone) kd_loss_sums_add(&t->sums, sums);
+    return check_loss(t, err);
 }
 
 /* One shard of the step's `whole` images; `then` is told of the gradients once they are those of
@@ -255,8 +279,34 @@ static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
     kd_network_forward(t->net, t->pool, &pass);
     if (run_loss(t, s, whole, err) < 0) return -1;
     kd_network_backward(t->net, t->pool, &pass, kd_shards_sink(&t->shards, s, then));
-    kd_shards_statistics(&t->shards);
+    kd_shards_add_statistics(&t->shards);
     return 0;
+}
+
+static int meet(struct kd_trainer *t, const char *what, struct kd_meeting *m, struct kd_err *err)
+{
+    char place[64];
+    snprintf(place, sizeof place, "epoch %u, step %u%s", t->epoch + 1, t->step + 1, what);
+    m->stop = t->stop && *t->stop;
+    return kd_team_meet(t->team, place, m, err);
+}
+
+/* The losses of all shards, added in their order. */
+static int meet_with_sums(struct kd_trainer *t, int status, struct kd_err *err)
+{
+    const struct kd_shards *s = &t->shards;
+    const unsigned each = shards_each(t), ranks = t->team->ranks;
+    struct kd_loss_sums *all = t->shard_sums + each;
+    struct kd_meeting m = {
+        .status = status, .own = t->shard_sums, .all = all, .bytes = each * sizeof *all};
+    if (s->of == 1) m.own = NULL;
+    if (meet(t, "", &m, err) < 0) return -1;
+    for (unsigned r = 0; s->of > 1 && r < ranks; r++) {
+        const unsigned n =
+            kd_sharing_first(s->of, ranks, r + 1) - kd_sharing_first(s->of, ranks, r);
+        for (unsigned i = 0; i < n; i++) kd_loss_sums_add(&t->sums, &all[r * each + i]);
+    }
+    return check_loss(t, err);
 }
 
 static int step(struct kd_trainer *t, struct kd_err *err)
@@ -265,11 +315,15 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
     const struct kd_gradient_sink *sink = kd_optimizer_begin(&t->optimizer, rate);
     const size_t rows = gather(t);
-    const unsigned shards = kd_shards_of(rows, t->job->train.shards);
-    for (unsigned i = 0; i < shards; i++) {
-        struct kd_shard s = kd_shard_at(rows, shards, i);
-        if (learn(t, &s, rows, sink, err) < 0) return -1;
+    int status = 0;
+    kd_shards_begin(&t->shards, rows);
+    for (unsigned i = t->shards.first; status == 0 && i < t->shards.last; i++) {
+        struct kd_shard s = kd_shard_at(rows, t->shards.of, i);
+        status = learn(t, &s, rows, sink, err);
     }
+    if (t->team) status = meet_with_sums(t, status, err);
+    if (status < 0) return -1;
+    kd_shards_finish(&t->shards, sink, t->pool);
     kd_optimizer_finish(&t->optimizer, t->pool);
     kd_average_update(&t->average, t->optimizer.t, t->pool);
     t->step++;
@@ -285,15 +339,54 @@ static void shuffle(struct kd_trainer *t)
     kd_shuffle(t->order, t->train->n, &r);
 }
 
+/* Images are evaluated in blocks that the network was planned for; a rank of a team has some of
+ * them. */
+struct part {
+    size_t from, n;
+};
+
+static struct part part_of(const struct kd_trainer *t, uint32_t n, unsigned rank)
+{
+    const size_t block = t->net->batch, blocks = (n + block - 1) / block;
+    const unsigned ranks = t->team ? t->team->ranks : 1;
+    size_t from = blocks * rank / ranks * block, to = blocks * (rank + 1) / ranks * block;
+    if (from > n) from = n;
+    if (to > n) to = n;
+    return (struct part){from, to - from};
+}
+
+/* Each rank's logits to all others. */
+static void trade_logits(struct kd_trainer *t, uint32_t n)
+{
+    struct kd_parcel *out = t->parcels, *in = out + t->team->ranks;
+    const size_t row = t->net->classes * sizeof(float);
+    size_t others = 0;
+    const struct part own = part_of(t, n, t->team->rank);
+    for (unsigned r = 0; r < t->team->ranks; r++) {
+        const struct part part = part_of(t, n, r);
+        if (r == t->team->rank) continue;
+        out[others] =
+            (struct kd_parcel){r, t->eval_logits + own.from * t->net->classes, own.n * row};
+        in[others++] =
+            (struct kd_parcel){r, t->eval_logits + part.from * t->net->classes, part.n * row};
+    }
+    kd_team_trade(t->team, out, others, in, others);
+}
+
 static int evaluate(struct kd_trainer *t, const struct kd_images *images, const uint32_t *index,
                     uint32_t n, struct kd_metrics *out, struct kd_err *err)
 {
-    struct kd_view view = {.images = images, .index = index, .n = n};
+    const struct part part = part_of(t, n, t->team ? t->team->rank : 0);
+    struct kd_view view = {.images = images, .index = index + part.from, .n = part.n};
     struct kd_model model = {.path = "the network", .net = t->net, .normalize = *t->normalize};
     struct kd_asking how = {.pool = t->pool};
     *out = (struct kd_metrics){0};
     if (!n || !images->labels) return 0;
-    if (kd_predict(&model, &view, &how, t->eval_logits, err) < 0) return -1;
+    struct kd_meeting m = {.status = kd_predict(&model, &view, &how,
+                                                t->eval_logits + part.from * t->net->classes, err)};
+    if (t->team) m.status = meet(t, ", evaluation", &m, err);
+    if (m.status < 0) return -1;
+    if (t->team) trade_logits(t, n);
     for (uint32_t i = 0; i < n; i++) t->eval_labels[i] = images->labels[index[i]];
     kd_metrics_of(t->eval_logits, t->eval_labels, n, t->net->classes, out, NULL);
     return 0;
@@ -386,6 +479,12 @@ static int checkpoint_if_due(struct kd_trainer *t, const struct kd_interval *eve
     return due ? checkpoint(t, err) : 0;
 }
 
+/* A team stops together: at the step before which all know that one was asked to. */
+static bool stop_asked(const struct kd_trainer *t)
+{
+    return t->team ? t->team->stop : t->stop && *t->stop;
+}
+
 int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
 {
     struct kd_interval every;
@@ -396,7 +495,7 @@ int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
         t->rows_before = t->step ? t->sums.rows : 0;
         shuffle(t);
         while (t->step < steps) {
-            if (t->stop && *t->stop) return checkpoint(t, err) < 0 ? -1 : 1;
+            if (stop_asked(t)) return checkpoint(t, err) < 0 ? -1 : 1;
             if (step(t, err) < 0) return -1;
             kd_progress_tick(t->progress, (uint64_t)t->epoch * steps + t->step,
                              (uint64_t)epochs * steps, NULL);

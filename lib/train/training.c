@@ -1,4 +1,5 @@
 #include "kd/train/training.h"
+#include "alike.h"
 #include "kd/base/file.h"
 #include "kd/base/json.h"
 #include "kd/base/lock.h"
@@ -258,7 +259,7 @@ static int on_checkpoint(void *ctx, struct kd_err *err)
 {
     struct session *s = ctx;
     const struct kd_training *t = s->t;
-    if (!t->at.checkpoint) return 0;
+    if (!t->at.checkpoint || !kd_team_leads(t->team)) return 0;
     if (s->newest_ours) {
         keep_previous(t);
         s->previous_ours = true;
@@ -278,7 +279,7 @@ static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *er
     char *text = kd_json_text_of(kd_epoch_log_to_json(&line, err), err);
     int status = text ? kd_bytes_format(&s->log, err, "%s\n", text) : -1;
     kd_free(text);
-    if (status == 0 && s->t->at.log)
+    if (status == 0 && s->t->at.log && kd_team_leads(s->t->team))
         status = kd_file_write(s->t->at.log, s->log.data, s->log.size, err);
     if (status == 0 && s->t->on_epoch) s->t->on_epoch(s->t->ctx, log);
     return status;
@@ -525,13 +526,15 @@ static int open_session(struct session *s, struct kd_err *err)
     r->targets = t->targets;
     r->seed = t->seed;
     r->pool = t->pool;
+    r->team = t->team;
     r->stop = t->stop;
     r->on_epoch = on_epoch;
     r->on_checkpoint = on_checkpoint;
     r->ctx = s;
     r->progress = t->progress;
     s->plain_times = !t->command[0];
-    if (kd_trainer_open(r, err) < 0 || occupy(s, err) < 0 || restore(s, err) < 0) return -1;
+    if (kd_trainer_open(r, err) < 0 || (!t->team && occupy(s, err) < 0) || restore(s, err) < 0)
+        return -1;
     if (t->on_note) doubts_tell(s);
     if (t->on_start) t->on_start(t->ctx, r);
     return 0;
@@ -542,9 +545,9 @@ static int finish(struct session *s, struct kd_err *err)
     struct kd_training *t = s->t;
     kd_trainer_choose(&s->trainer);
     t->chosen = *kd_trainer_chosen(&s->trainer);
-    if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0 ||
-        write_file(s, t->at.model, &t->chosen, false, err) < 0)
-        return -1;
+    if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0) return -1;
+    if (!kd_team_leads(t->team)) return 0;
+    if (write_file(s, t->at.model, &t->chosen, false, err) < 0) return -1;
     const char *const done_with[] = {t->at.previous, t->at.checkpoint};
     for (int i = 0; i < 2; i++)
         if (done_with[i] && unlink(done_with[i]) < 0 && errno != ENOENT)
@@ -552,12 +555,40 @@ static int finish(struct session *s, struct kd_err *err)
     return 0;
 }
 
+/* ---- a team ---- */
+
+/* All ranks before the first step. */
+static int meet_at_start(struct session *s, int status, struct kd_err *err)
+{
+    const struct kd_training *t = s->t;
+    const struct kd_trainer *r = &s->trainer;
+    char at[64];
+    struct kd_meeting m = {.status = status, .stop = t->stop && *t->stop};
+    snprintf(at, sizeof at, "%u %u %llu", r->epoch, r->step, (unsigned long long)r->optimizer.t);
+    const struct kd_alike list[] = {{"another configuration", s->texts.config},
+                                    {"other images", s->texts.data},
+                                    {"another teacher", s->texts.parents},
+                                    {"other soft targets", s->texts.soft},
+                                    {"another checkpoint", at}};
+    return kd_alike_meet(t->team, list, status == 0 ? sizeof list / sizeof *list : 0, &m, err);
+}
+
+/* And once the model is there. */
+static int meet_at_end(const struct session *s, int status, struct kd_err *err)
+{
+    const struct kd_meeting m = {.status = status < 0 ? -1 : 0};
+    return kd_team_meet(s->t->team, "the end of a training", &m, err) < 0 ? -1 : status;
+}
+
 int kd_training_run(struct kd_training *t, struct kd_err *err)
 {
     struct session s = {.t = t, .lock.fd = -1};
     int status = open_session(&s, err);
+    if (t->team) status = meet_at_start(&s, status, err);
+    if (status == 0 && t->team && kd_team_leads(t->team)) status = occupy(&s, err);
     if (status == 0) status = kd_trainer_run(&s.trainer, err);
     if (status == 0) status = finish(&s, err);
+    if (t->team) status = meet_at_end(&s, status, err);
     kd_trainer_close(&s.trainer);
     kd_network_free(s.trainer.net);
     kd_subset_release(&s.train);

@@ -90,7 +90,9 @@ static void tree(void **state)
         struct kd_shards s;
         size_t heard = 0;
         const struct kd_gradient_sink then = {hear, &heard};
-        assert_int_equal(kd_shards_init(&s, net, n, &err), 0);
+        assert_int_equal(kd_shards_init(&s, net, n, NULL, &err), 0);
+        kd_shards_begin(&s, MOST);
+        assert_true(s.of == n && s.first == 0 && s.last == n);
         for (unsigned i = 0; i < n; i++) {
             struct kd_shard at = kd_shard_at(MOST, n, i);
             const struct kd_gradient_sink *sink = kd_shards_sink(&s, &at, &then);
@@ -125,7 +127,8 @@ static void pass_in_shards(const struct passing *p, unsigned of)
     struct kd_shards s;
     struct kd_network *net = p->net;
     size_t in = kd_shape_size(net->input), classes = net->classes;
-    assert_int_equal(kd_shards_init(&s, net, of, &err), 0);
+    assert_int_equal(kd_shards_init(&s, net, of, NULL, &err), 0);
+    kd_shards_begin(&s, p->rows);
     for (unsigned i = 0; i < of; i++) {
         struct kd_shard at = kd_shard_at(p->rows, of, i);
         struct kd_pass pass = {.training = true,
@@ -137,8 +140,9 @@ static void pass_in_shards(const struct passing *p, unsigned of)
         kd_network_forward(net, NULL, &pass);
         memcpy(net->dout, p->r + at.from * classes, at.rows * classes * sizeof(float));
         kd_network_backward(net, NULL, &pass, kd_shards_sink(&s, &at, NULL));
-        kd_shards_statistics(&s);
+        kd_shards_add_statistics(&s);
     }
+    kd_shards_finish(&s, NULL, NULL);
     kd_shards_release(&s);
 }
 

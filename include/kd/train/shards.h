@@ -5,21 +5,24 @@
  *                 \ /     \ /
  *                   \     /
  *
- * So the sum depends on how many shards there are, and not on who computes which. While one process
- * goes through them in order, one array a level holds what waits for its other half.
+ * So the sum depends on how many shards there are, and not on who computes which. A rank of a team
+ * has consecutive ones, [first, last), and adds up what it can of the tree; then each rank adds up
+ * the rest for its part of the numbers, and tells the others.
  *
- *     unsigned n = kd_shards_of(rows, train.shards);
- *     for (unsigned i = 0; i < n; i++) {
- *         struct kd_shard s = kd_shard_at(rows, n, i);
+ *     kd_shards_begin(&shards, rows);
+ *     for (unsigned i = shards.first; i < shards.last; i++) {
+ *         struct kd_shard s = kd_shard_at(rows, shards.of, i);
  *         ... forward of the images from s.from on, loss, and
  *         kd_network_backward(net, pool, &pass, kd_shards_sink(&shards, &s, sink));
- *         kd_shards_statistics(&shards);        // after the last the network has them
+ *         kd_shards_add_statistics(&shards);
  *     }
+ *     kd_shards_finish(&shards, sink, pool);
  *
- * A batch of one shard goes straight to the sink. Batch norm takes the statistics of each shard;
- * its running ones learn from the shards' mean, weighted by images. */
+ * A batch of one shard goes straight to the sink; all ranks compute it. Batch norm takes the
+ * statistics of each shard; its running ones learn from the shards' mean, weighted by images. */
 #ifndef KD_TRAIN_SHARDS_H
 #define KD_TRAIN_SHARDS_H
+#include "kd/base/team.h"
 #include "kd/nn/network.h"
 
 /* Shards of a batch: `shards`, or 1 where that leaves fewer than two images for one. */
@@ -34,22 +37,42 @@ struct kd_shard kd_shard_at(size_t rows, unsigned of, unsigned place);
 /* Images of the largest shard, where `images` are learnt in batches. */
 size_t kd_shards_rows(size_t images, size_t batch, int64_t shards);
 
+struct kd_shard_sum { /* of the shards [place, place + 1) << level */
+    unsigned level, place;
+    float *values; /* [numbers] */
+    bool used;
+};
+
+enum { KD_SHARD_LEVELS = 11 };
 struct kd_shards {
     struct kd_network *net; /* borrowed */
-    float **sum;            /* [level * n_params + parameter] -> [count] */
-    unsigned levels;
+    struct kd_team *team;   /* borrowed; NULL: a process by itself */
+    int64_t most;
+    size_t *start;  /* [parameter] where its numbers are */
+    size_t numbers; /* of all of them, a multiple of 16 */
+    struct kd_shard_sum *sum;
+    unsigned n_sums;
+    float *total, *received; /* in a team: [numbers]; what comes from other ranks */
+    struct kd_parcel *parcels;
     struct kd_slab slab;
-    struct kd_shard at; /* the one under way */
+    /* of the step */
+    unsigned of, first, last;                           /* its shards, and this rank's */
+    struct kd_shard_sum *adds[KD_SHARD_LEVELS], *keeps; /* of the shard under way */
+    unsigned n_adds;
     const struct kd_gradient_sink *then;
     struct kd_gradient_sink sink;
 };
-/* After kd_network_plan. With shards 1 there is no memory. */
-int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards, struct kd_err *err);
+/* After kd_network_plan. */
+int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
+                   struct kd_team *team, struct kd_err *err);
 void kd_shards_release(struct kd_shards *s);
-/* What the shard's backward pass tells. `then` hears of the whole batch's sums during the last
- * shard; NULL: they stay in the parameters' grad. */
+void kd_shards_begin(struct kd_shards *s, size_t rows);
+/* What the shard's backward pass tells. `then` hears of the whole batch's sums as soon as they are
+ * there; NULL: they stay in the parameters' grad. */
 const struct kd_gradient_sink *kd_shards_sink(struct kd_shards *s, const struct kd_shard *at,
                                               const struct kd_gradient_sink *then);
-/* After the shard's backward pass. */
-void kd_shards_statistics(struct kd_shards *s);
+void kd_shards_add_statistics(struct kd_shards *s); /* after the shard's backward pass */
+/* After the rank's last shard, and in a team after a meeting. */
+void kd_shards_finish(struct kd_shards *s, const struct kd_gradient_sink *then,
+                      struct kd_pool *pool);
 #endif

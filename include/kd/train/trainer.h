@@ -39,6 +39,7 @@ struct kd_trainer {
     struct kd_targets *targets;            /* NULL: labels alone */
     uint64_t seed;
     struct kd_pool *pool;
+    struct kd_team *team;     /* ranks that share out the shards; NULL: a process by itself */
     const volatile int *stop; /* looked at between steps; may be NULL */
     /* Called at the end of each epoch, and when a checkpoint is due, with the average in net (all
      * may be NULL). -1 ends the training. */
@@ -63,6 +64,8 @@ struct kd_trainer {
     int32_t *labels, *eval_labels;
     float *teacher_rows, *eval_logits;
     double *loss_scratch;
+    struct kd_loss_sums *shard_sums; /* this rank's, and behind them those of each */
+    struct kd_parcel *parcels;
     uint32_t n_train_eval;
     struct kd_slab slab;
     double epoch_started, checkpointed;

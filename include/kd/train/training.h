@@ -23,6 +23,7 @@ struct kd_training {
     bool resume;
     bool replace; /* a checkpoint of another training is no reason to stop */
     struct kd_pool *pool;
+    struct kd_team *team; /* of which the first rank writes the files; NULL: a process by itself */
     const volatile int *stop;
     const struct kd_progress *progress;
     void (*on_start)(void *ctx, const struct kd_trainer *trainer); /* open, nothing learnt yet */

@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# One training by several processes that mpirun started: the same bytes as by one, one message where
+# a rank fails, and stops that any other number of ranks goes on from.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR"
+    small_set
+    kd-train-teacher --data idx:set --layers 16 --epochs 2 --quiet -o T >/dev/null
+    kd-soften --model T --data idx:set --quiet -o soft.safetensors >/dev/null
+}
+setup() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    command -v mpirun >/dev/null || skip "mpirun is not installed (openmpi-bin)"
+    [ -e "$BIN/libkdmpi.so" ] || skip "kd was built without MPI (libopenmpi-dev)"
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+    cd "$BATS_TEST_TMPDIR"
+    for f in set T soft.safetensors; do ln -s "$BATS_FILE_TMPDIR/$f" .; done
+}
+# -q: of a rank that fails mpirun itself says nothing.
+ranks() {
+    local n=$1
+    shift
+    timeout 60 mpirun --oversubscribe -q -n "$n" "$@" 3>&-
+}
+teacher() { echo kd-train-teacher --data idx:set --shards 8 --batch 32 --threads 1 --quiet \
+    --no-provenance --validation 40 "$@"; }
+student() { echo kd-train-student --data idx:set --shards 8 --batch 32 --threads 1 --quiet \
+    --no-provenance --validation 40 "$@"; }
+
+# alike COMMAND...: gives the same files on 2, 3, 4 and 8 ranks as on one
+alike() {
+    local n
+    "$@" -o one >/dev/null
+    for n in 2 3 4 8; do
+        ranks "$n" "$@" -o "on$n" >/dev/null
+        diff -r one "on$n"
+    done
+}
+
+@test "the same model and log on any number of ranks: dense, dropout, clipping, augmentation" {
+    alike $(teacher --epochs 2 --shift 1 --clip-norm 1 --optimizer sgd --network \
+        '["flatten",{"kind":"dense","units":40,"max_norm":2},"relu","dropout",{"kind":"dense"}]')
+}
+
+@test "the same with convolutions, batch norm in residual blocks, and averaged weights" {
+    cat >net.json <<'JSON'
+[{"kind":"conv2d","filters":8,"kernel":3}, "batchnorm", "relu",
+ {"kind":"residual","body":[{"kind":"conv2d","filters":8,"kernel":3,"padding":1},"batchnorm"]},
+ "relu", {"kind":"maxpool","kernel":2}, "flatten", {"kind":"dense"}]
+JSON
+    alike $(teacher --epochs 2 --ema-decay 0.9 --network net.json)
+}
+
+@test "the same for students, from stored targets and from a teacher at hand" {
+    alike $(student --epochs 2 --layers 12 --soft-targets soft.safetensors --loss dist)
+    rm -r on*
+    alike $(student --epochs 2 --layers 12 --teacher T --shift 1)
+}
+
+@test "a stopped training goes on on another number of ranks" {
+    local n want="2 1 3 8" at=0
+    local all=($(teacher --epochs 4 --network mlp-30 --checkpoint-every 1steps))
+    "${all[@]}" -o whole >/dev/null
+    for n in $want; do
+        at=$((at + 1))
+        ranks "$n" "${all[@]}" -o cut --resume >/dev/null &
+        wait_for eval '[ "$(cat cut/log.jsonl 2>/dev/null | wc -l)" -ge '$at' ]' || true
+        pkill -KILL -P "$!" mpirun || true
+        wait "$!" || true
+        [ ! -e cut/model.safetensors ] || break
+    done
+    ranks 2 "${all[@]}" -o cut --resume >/dev/null
+    diff -r whole cut
+}
+
+@test "a rank that is killed ends all, and leaves nothing half-written" {
+    local pid
+    mkdir kept
+    ranks 3 $(teacher --epochs 10000 --layers 30 -o kept/m) >/dev/null 2>&1 &
+    wait_for test -s kept/m/log.jsonl
+    pid=$(pgrep -f "kd-train-teacher.* -o kept/m" | xargs ps -o pid=,comm= -p |
+        awk '/kd-train/ {print $1}' | tail -1)
+    kill -KILL "$pid"
+    run wait "$!"
+    [ "$status" -ne 0 ]
+    [ -z "$(find kept -name '*.tmp*' -size +0)" ]
+    jq -es 'length > 0' kept/m/log.jsonl
+}
+
+@test "one message: too few shards, an option, a program for one process" {
+    mkdir kept
+    refused 2 "2 ranks" "--shards" -- ranks 2 kd-train-teacher --data idx:set --layers 4 -q
+    refused 2 "--bad" -- ranks 3 kd-train-teacher --data idx:set --bad
+    refused 2 "one process" -- ranks 2 kd-show T
+}
+
+@test "one message: a rank with other images, another file, another kernel, a full disk" {
+    kd-data convert digits:train digits:test --fraction 0.03 --to idx -o more --quiet >/dev/null
+    mkdir kept a b
+    ln -s ../set a/set
+    ln -s ../more b/set
+    local here=($(teacher --epochs 2 --layers 8 -o "$PWD/kept/m"))
+    cat >there <<'SH'
+#!/bin/sh
+cd "$(printenv "AT$OMPI_COMM_WORLD_RANK")" && exec "$@"
+SH
+    chmod +x there
+    AT0=a AT1=b refused 1 "rank 1" "other images" -- ranks 2 ./there "${here[@]}"
+    AT0=a AT1=. refused 1 "rank 1" "set" -- \
+        ranks 2 ./there sh -c 'cd ..; [ "$OMPI_COMM_WORLD_RANK" = 0 ] || cd /; exec "$@"' sh \
+        "${here[@]}"
+    refused 1 "rank 1" "KD_CPU" -- ranks 2 sh -c \
+        '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || export KD_CPU=plain; exec "$@"' sh "${here[@]}"
+    # The limit lies between what MPI shares in files and the model.
+    refused 1 "rank 0" "full/m" -- ranks 2 sh -c \
+        '[ "$OMPI_COMM_WORLD_RANK" = 1 ] || ulimit -f 32768; exec "$@"' sh \
+        $(teacher --epochs 1 --layers 6000 -o full/m)
+    [ "$(ls full/m)" = log.jsonl ]
+}
+
+@test "nothing links MPI, and without the plugin the message says what to install" {
+    run -1 grep -i mpi <(ldd "$BIN/kd-train-teacher")
+    mkdir kept bin
+    cp "$BIN/kd-train-teacher" bin/
+    refused 1 "libopenmpi-dev" -- ranks 2 bin/kd-train-teacher --data idx:set --shards 2
+}
