@@ -162,6 +162,14 @@ int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *e
     return err->text[0] ? -1 : no_memory(err, key); /* cJSON does not say why */
 }
 
+int kd_json_append(cJSON *object, const char *key, cJSON *made, struct kd_err *err)
+{
+    if (made && cJSON_AddItemToObject(object, key, made)) return 0;
+    if (made || !err->text[0]) no_memory(err, key); /* first: the key may be the value's own name */
+    cJSON_Delete(made);
+    return -1;
+}
+
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err)
 {
     cJSON *value = cJSON_CreateString(text);

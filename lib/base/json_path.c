@@ -69,12 +69,32 @@ static int put(cJSON *parent, cJSON *child, const char *key, size_t length, cJSO
     return kd_fail_memory(err, "not enough memory for %s", key);
 }
 
+/* Objects and lists in each other, up to the most that any reader takes. */
+static unsigned depth_of(const cJSON *value)
+{
+    unsigned most = 0;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, value)
+    {
+        const unsigned depth = child->child ? depth_of(child) : 0;
+        if (depth > most) most = depth;
+    }
+    return cJSON_IsObject(value) || cJSON_IsArray(value) ? most + 1 : 0;
+}
+
 int kd_json_set(cJSON *root, const char *path, cJSON *value, struct kd_err *err)
 {
     cJSON *at = root;
     const char *rest = path;
     if (!value) return kd_fail_memory(err, "not enough memory for %s", path);
-    for (;;) {
+    for (unsigned depth = depth_of(value) + 1;; depth++) {
+        if (depth > KD_JSON_DEPTH) {
+            kd_fail_usage(err,
+                          "%.100s...: nested too deeply; objects and lists stand in each "
+                          "other up to %d deep",
+                          path, KD_JSON_DEPTH);
+            break;
+        }
         int before = rest > path ? (int)(rest - path) - 1 : 0;
         if (!cJSON_IsObject(at) && !cJSON_IsArray(at)) {
             kd_fail_usage(err, "%s: %.*s is %s, which has no keys; set it whole, as JSON", path,

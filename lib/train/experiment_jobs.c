@@ -174,7 +174,7 @@ cJSON *kd_experiment_resolved(const struct kd_experiment *x, struct kd_err *err)
         status = kd_fail_memory(err, "not enough memory for seeds");
     }
     for (size_t i = 0; i < x->n_students && status == 0; i++)
-        status = kd_json_attach(students, x->students[i].name,
+        status = kd_json_append(students, x->students[i].name,
                                 job_json(x, x->students[i].name, true, err), err);
     if (status == 0) status = kd_json_add_text(out, "name", x->name, err);
     if (status == 0) {

@@ -75,7 +75,6 @@ static int expand(struct kd_experiment *x, const char *name, const cJSON *studen
 {
     if (!axis) {
         cJSON *copy = cJSON_Duplicate(student, 1);
-        cJSON_DeleteItemFromObjectCaseSensitive(copy, "sweep");
         if (copy && check_student(name, copy, err) < 0) {
             cJSON_Delete(copy);
             return -1;
@@ -134,6 +133,8 @@ static int read_student(struct kd_experiment *x, const cJSON *student, struct kd
         return kd_fail_usage(err, "students.%.250s.sweep: expected an object {\"key\": [values]}",
                              name);
     cJSON *whole = with_defaults(x, student, err);
+    /* Every point is a copy of it: a list of n values in each would be n times n. */
+    cJSON_DeleteItemFromObjectCaseSensitive(whole, "sweep");
     int status = whole ? expand(x, name, whole, sweep ? sweep->child : NULL, err) : -1;
     cJSON_Delete(whole);
     return status;

@@ -76,6 +76,9 @@ int kd_json_add(cJSON *object, const char *key, cJSON *value, struct kd_err *err
 /* The same for a value that was just made, by cJSON or by a function that takes err: NULL means
  * that making it failed, and is no null. */
 int kd_json_attach(cJSON *object, const char *key, cJSON *made, struct kd_err *err);
+/* The same where the key is known to be new: no look at those that are there, of which there may be
+ * thousands. */
+int kd_json_append(cJSON *object, const char *key, cJSON *made, struct kd_err *err);
 int kd_json_add_text(cJSON *object, const char *key, const char *text, struct kd_err *err);
 int kd_json_add_number(cJSON *object, const char *key, double v, struct kd_err *err);
 int kd_json_add_numbers(cJSON *object, const char *key, const double *v, size_t n,
