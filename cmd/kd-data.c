@@ -3,11 +3,12 @@
 #include "kd/base/rng.h"
 #include "kd/data/facts.h"
 #include "kd/data/sheet.h"
+#include "kd/data/views.h"
 #include "program.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMS(X) X(TO_IDX, "idx") X(TO_PNG, "png") X(TO_TENSORS, "tensors")
+#define FORMS(X) X(TO_IDX, "idx") X(TO_PNG, "png") X(TO_TENSORS, "tensors") X(TO_NPY, "npy")
 enum form { FORMS(KD_CHOICE_ENUM) };
 
 struct options {
@@ -16,6 +17,10 @@ struct options {
         int to;
         bool by_class;
     } convert;
+    struct views {
+        int64_t count, seed;
+    } views;
+    struct kd_augment augment;
     struct place {
         bool overwrite;
     } place;
@@ -29,7 +34,8 @@ struct options {
 static const struct kd_option convert_rows[] = {
     {"to", 0, NULL, KD_OPT_CHOICE, offsetof(struct convert, to), .preset = "tensors",
      .choices = KD_CHOICES(FORMS), .metavar = "FORM",
-     .help = "what to write: a folder of IDX files, of PNG files by class, or a safetensors file"},
+     .help = "what to write: a folder of IDX files, of PNG files by class, or a safetensors file; "
+             "views are npy"},
     {"by-class", 0, NULL, KD_OPT_BOOL, offsetof(struct convert, by_class),
      .help =
          "write class after class, the order that PNG folders have, so that fingerprints agree"},
@@ -51,6 +57,13 @@ static const struct kd_option sheet_rows[] = {
      .help = "write its class under each image"},
     {0},
 };
+static const struct kd_option views_rows[] = {
+    {"views", 0, NULL, KD_OPT_INT, offsetof(struct views, count), .preset = "5", .min = 1,
+     .max = 10000, .metavar = "N", .help = "augmented views of each image"},
+    {"views-seed", 0, NULL, KD_OPT_INT, offsetof(struct views, seed), .preset = "1", .min = 0,
+     .max = 9007199254740992.0, .metavar = "N", .help = "seed of the views"},
+    {0},
+};
 static const struct kd_option place_rows[] = {
     {"overwrite", 0, NULL, KD_OPT_BOOL, offsetof(struct place, overwrite),
      .help = "replace what is there and was made otherwise"},
@@ -64,7 +77,9 @@ static const struct kd_program_section sections[] = {
     {"convert", "convert", convert_rows, offsetof(struct options, convert), NULL},
     {"sheet", "sheet (random images with --seed)", sheet_rows, offsetof(struct options, sheet),
      NULL},
-    {"place", "convert and sheet", place_rows, offsetof(struct options, place), NULL},
+    {"views", "views", views_rows, offsetof(struct options, views), NULL},
+    {"augment", "Augmentation of views", kd_augment_rows, offsetof(struct options, augment), NULL},
+    {"place", "convert, sheet and views", place_rows, offsetof(struct options, place), NULL},
     {0},
 };
 
@@ -265,6 +280,7 @@ static int convert_write(struct kd_invocation *inv, const struct kd_images *m, s
     case TO_PNG:
         return kd_images_write_png(m, to, o->place.overwrite, err);
     case TO_TENSORS:
+    case TO_NPY: /* refused before */
         break;
     }
     return kd_images_write_tensors(m, to, inv->command, err);
@@ -318,6 +334,9 @@ static int convert_check(const struct kd_invocation *inv, struct kd_err *err)
 {
     const struct options *o = inv->options;
     if (!inv->common.output) return kd_fail_usage(err, "convert: say where to with -o PLACE");
+    if (o->convert.to == TO_NPY)
+        return kd_fail_usage(err, "convert: --to npy is for views; numpy reads --to tensors with "
+                                  "the package safetensors");
     for (size_t i = 1; o->convert.to != TO_TENSORS && i < inv->args.n_operands; i++)
         if (folder_split_check(o, inv->args.operands[i], err) < 0) return -1;
     if (o->convert.to == TO_TENSORS && inv->args.n_operands > 2)
@@ -449,21 +468,82 @@ static int sheet_check(const struct kd_invocation *inv, struct kd_err *err)
     return 0;
 }
 
+/* ---- views ---- */
+
+static int views_spare(const struct kd_invocation *inv, const struct kd_tensor *t,
+                       struct kd_err *err)
+{
+    const struct options *o = inv->options;
+    const char *path = inv->common.output;
+    struct kd_tensorfile there;
+    struct kd_err unreadable;
+    if (o->place.overwrite || !kd_path_is_file(path)) return 0;
+    if (kd_npy_read(path, NULL, &there, &unreadable) < 0)
+        return kd_fail_spared(err, path, "it is no .npy file that can be read");
+    const struct kd_tensor *a = &there.tensors[0];
+    const bool same = a->dtype == t->dtype && a->dims == t->dims &&
+                      memcmp(a->shape, t->shape, t->dims * sizeof *t->shape) == 0 &&
+                      memcmp(a->data, t->data, t->count * kd_dtype_size(t->dtype)) == 0;
+    kd_tensorfile_release(&there);
+    return same ? 0 : kd_fail_spared(err, path, "its pixels are others");
+}
+
+static int views(struct kd_invocation *inv, struct taken *taken, struct kd_err *err)
+{
+    const struct options *o = inv->options;
+    const struct kd_images *m = &taken->images;
+    const struct kd_views_wanted wanted = {(size_t)o->views.count, (uint64_t)o->views.seed,
+                                           &o->augment};
+    struct kd_tensor t = {0};
+    if (taken->subset.n != m->n)
+        return kd_fail_usage(err,
+                             "views: they are of a whole split, as soft targets are; leave "
+                             "out what takes a part of %s:%s",
+                             m->source, m->split);
+    int status = kd_views_pixels(m, &wanted, &t, err);
+    if (status == 0) status = views_spare(inv, &t, err);
+    if (status == 0) status = kd_npy_write(inv->common.output, &t, err);
+    if (status == 0)
+        kd_say(inv, "%s:%s, %zu views of %u images [%zu,%u,%u,%u,%u], %s", m->source, m->split,
+               wanted.views, m->n, wanted.views, m->n, m->c, m->h, m->w, kd_dtype_name(t.dtype));
+    if (status == 0) status = made_print(inv, kd_images_identity(m, err), err);
+    kd_free(t.data);
+    return status;
+}
+
+static int views_check(const struct kd_invocation *inv, struct kd_err *err)
+{
+    const struct options *o = inv->options;
+    if (!inv->common.output) return kd_fail_usage(err, "views: say where to with -o VIEWS.npy");
+    if (inv->args.n_operands > 2)
+        return kd_fail_usage(err, "views: one set at a time, %zu are given",
+                             inv->args.n_operands - 1);
+    if (kd_args_has(&inv->args, "to") && o->convert.to != TO_NPY)
+        return kd_fail_usage(err, "views: they are written with --to npy alone");
+    if (!kd_augment_active(&o->augment))
+        return kd_fail_usage(err, "views: say how images are augmented, for example --shift 2");
+    return 0;
+}
+
 /* ---- the program ---- */
 
-static const char *const jobs[] = {"inspect", "convert", "sheet"};
+static const char *const jobs[] = {"inspect", "convert", "sheet", "views"};
+enum { JOBS = sizeof jobs / sizeof *jobs };
 
 static int options_check(const struct kd_invocation *inv, unsigned job, struct kd_err *err)
 {
     const struct options *o = inv->options;
     const bool carved = o->data.validation > 0, part = o->data.fraction < 1;
-    char convert_alone[64], sheet_alone[64];
+    char convert_alone[64], sheet_alone[64], views_alone[64];
     snprintf(convert_alone, sizeof convert_alone, "is for convert, not for %s", jobs[job]);
     snprintf(sheet_alone, sizeof sheet_alone, "is for sheet, not for %s", jobs[job]);
+    snprintf(views_alone, sizeof views_alone, "is for views, not for %s", jobs[job]);
     const struct kd_idle rules[] = {
-        {job != 1, "to by-class", convert_alone},
+        {job != 1 && job != 3, "to", convert_alone},
+        {job != 1, "by-class", convert_alone},
+        {job != 3, "views views-seed shift fill flip cutout", views_alone},
         {job != 2, "count columns scale class group labels", sheet_alone},
-        {job == 0, "overwrite", "is for convert and sheet; inspect writes no file"},
+        {job == 0, "overwrite", "is for what writes a file; inspect does not"},
         {!carved, "carve", "goes with --validation"},
         {!carved && !part, "split-seed", "goes with --validation or --fraction"}};
     return kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err);
@@ -473,25 +553,28 @@ static int do_job(struct kd_invocation *inv, struct kd_err *err)
 {
     const char *job = inv->args.operands[0];
     unsigned j = 0;
-    while (j < 3 && strcmp(jobs[j], job) != 0) j++;
-    if (j == 3) {
-        const char *near = kd_nearest(job, jobs, 3);
-        return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert and sheet", job,
-                             near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    while (j < JOBS && strcmp(jobs[j], job) != 0) j++;
+    if (j == JOBS) {
+        const char *near = kd_nearest(job, jobs, JOBS);
+        return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert, sheet and views",
+                             job, near ? ", did you mean '" : "", near ? near : "",
+                             near ? "'?" : "");
     }
     if (options_check(inv, j, err) < 0) return -1;
     kd_tensorfile_spare(!((const struct options *)inv->options)->place.overwrite);
     if (j == 0 && inv->common.output)
         return kd_fail_usage(err,
-                             "inspect: prints to standard output; -o is for convert and sheet");
+                             "inspect: prints to standard output; -o is for what writes a file");
     if (j == 1 && convert_check(inv, err) < 0) return -1;
     if (j == 2 && sheet_check(inv, err) < 0) return -1;
+    if (j == 3 && views_check(inv, err) < 0) return -1;
     for (size_t i = 1; i < inv->args.n_operands && !kd_stopping; i++) {
         struct taken t;
         if (take(inv, inv->args.operands[i], &t, err) < 0) return -1;
         const int status = j == 0   ? inspect(inv, &t, i == 1, err)
                            : j == 1 ? convert(inv, &t, i + 1 == inv->args.n_operands, err)
-                                    : sheet(inv, &t, err);
+                           : j == 2 ? sheet(inv, &t, err)
+                                    : views(inv, &t, err);
         taken_release(&t);
         if (status < 0) return -1;
     }
@@ -508,8 +591,8 @@ static const struct kd_opt_more more[] = {
 
 const struct kd_program kd_program = {
     .name = "kd-data",
-    .usage = "inspect|convert|sheet [OPTION]... SOURCE...",
-    .summary = "Look at image data, convert it, draw contact sheets.",
+    .usage = "inspect|convert|sheet|views [OPTION]... SOURCE...",
+    .summary = "Look at image data, convert it, draw contact sheets, write augmented views.",
     .details =
         "SOURCE is NAME[:SPLIT] or KIND:PLACE[:SPLIT]: mnist, fashion, cifar10, cifar100, digits\n"
         "(built in), idx:DIR, images:DIR, csv:FILE, tensors:FILE, tensors:IMAGES.npy,LABELS.npy.\n"
@@ -519,7 +602,8 @@ const struct kd_program kd_program = {
         "  kd-data inspect mnist:train mnist:test\n"
         "  kd-data convert digits:train digits:test --to png -o digits-png\n"
         "  kd-data convert png:photos --to tensors -o photos.safetensors\n"
-        "  kd-data sheet digits --labels -o sheet.png\n",
+        "  kd-data sheet digits --labels -o sheet.png\n"
+        "  kd-data views mnist:train --views 5 --shift 2 -o views.npy  for a teacher elsewhere\n",
     .sections = sections,
     .more = more,
     .min_operands = 2,

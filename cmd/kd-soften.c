@@ -39,7 +39,9 @@ static const struct kd_option rows[] = {
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"logits", 'L', NULL, KD_OPT_TEXT, O(from), .metavar = "FILE",
      .help = "instead of asking a teacher: logits from elsewhere (.npy or .safetensors), row i for "
-             "image i of --data"},
+             "image i of --data",
+     .more = "With `--views` they are those of the views that `kd-data`(1) wrote, [V,N,classes]; "
+             "the augmentation is told as it was told there."},
     {"no-logits", 0, NULL, KD_OPT_BOOL, O(no_logits), .help = "write probabilities alone"},
     {"show", 0, NULL, KD_OPT_INT, O(show), .min = 0, .max = 4e9, .metavar = "I",
      .help = "print image I's soft targets at each temperature instead of writing a file",
@@ -331,11 +333,18 @@ static int from_logits(struct work *w, struct kd_err *err)
     const struct kd_data_config own = {0};
     const char *path = w->inv->common.output ? w->inv->common.output : "-";
     char text[KD_DOUBT_TEXT];
+    const struct kd_soften what = {.views = (size_t)w->o->soften.views,
+                                   .augment = w->o->augment,
+                                   .seed = (uint64_t)w->o->soften.views_seed,
+                                   .command = w->inv->command};
     if (w->o->models.n) return kd_fail_usage(err, "give --logits or --model, not both");
+    if (what.views && !kd_augment_active(&what.augment))
+        return kd_fail_usage(err, "--views says that the images were augmented; say how, as "
+                                  "kd-data views was told, for example --shift 2");
     if (!w->inv->common.output)
         return kd_fail_usage(err, "say where to write with --output FILE (or - for a pipe)");
     if (load(w, w->o->data, &own, err) < 0) return -1;
-    if (kd_soften_adopt(path, w->o->from, w->images, w->inv->command, text, err) < 0) return -1;
+    if (kd_soften_adopt(path, w->o->from, w->images, &what, text, err) < 0) return -1;
     kd_say(w->inv, "%s", text);
     return strcmp(path, "-") == 0 ? 0 : kd_print_path(err, path);
 }

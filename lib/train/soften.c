@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static cJSON *views_json(const struct kd_soften *what, struct kd_err *err)
+cJSON *kd_soften_views(const struct kd_soften *what, struct kd_err *err)
 {
     struct kd_augment augment = what->augment;
     const struct kd_opt_section section[] = {{"", "", kd_augment_rows, &augment, NULL}, {0}};
@@ -53,7 +53,7 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
                                cJSON_CreateNumber(teachers->models[0].net->classes), err) < 0)
         return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
-    if (what->views && kd_tensorfile_set_json(f, "kd.views", views_json(what, err), err) < 0)
+    if (what->views && kd_tensorfile_set_json(f, "kd.views", kd_soften_views(what, err), err) < 0)
         return -1;
     const struct kd_reals *t = &what->temperatures;
     return t->n ? kd_tensorfile_set_json(f, "kd.temperature",

@@ -300,8 +300,9 @@ static int take_dense(const struct kd_tensorfile *f, const struct kd_images *ima
     return check_logits(out, err);
 }
 
-static int take(const struct kd_tensorfile *f, const struct kd_images *images,
-                const struct kd_job *job, bool force, struct kd_targets *out, struct kd_err *err)
+int kd_targets_take(const struct kd_tensorfile *f, const struct kd_images *images,
+                    const struct kd_job *job, bool force, struct kd_targets *out,
+                    struct kd_err *err)
 {
     const bool sparse = kd_top_in(f) && !kd_tensorfile_find(f, "logits");
     if (check_data(f, images, job, force, err) < 0 ||
@@ -365,7 +366,7 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
     struct kd_tensorfile f;
     int status = kd_tensorfile_read_any(path, NULL, &f, err);
     if (status < 0) return -1;
-    if (take(&f, images, job, force, out, err) < 0) {
+    if (kd_targets_take(&f, images, job, force, out, err) < 0) {
         status = kd_err_context(err, "%s", path);
         err->kind = KD_ERR_FAILURE;
         kd_targets_release(out);

@@ -23,7 +23,7 @@ fits() { "$1" --complete "${@:2}" | cut -f 1 | tr '\n' ' '; }
     [[ "$(fits kd-train-teacher -n '')" == *"lenet5 "*"resnet18 "* ]]
     [ "$(fits kd-train-teacher --data mnist:te)" = "mnist:test " ]
     [[ "$(fits kd-train-teacher --data '')" == *"mnist "*"digits "*"idx: "* ]]
-    [ "$(fits kd-data '')" = "inspect convert sheet " ]
+    [ "$(fits kd-data '')" = "inspect convert sheet views " ]
     [ "$(fits kd-data inspect fash)" = "fashion " ]
     [ "$(kd-data --complete inspect idx:p)" = $'\tfiles\tidx:' ]
     [ "$(kd-report --complete ru)" = $'\tfolders\t\n\tfiles\t' ]

@@ -61,6 +61,11 @@ struct kd_targets {
  * fingerprint: only with force. */
 int kd_targets_read(const char *path, const struct kd_images *images, const struct kd_job *job,
                     bool force, struct kd_targets *out, struct kd_err *err);
+/* The same of a file that was read; messages do not name it, out->fingerprint is not set, and what
+ * is stored sparse stays in the file. Release out also after a failure. */
+int kd_targets_take(const struct kd_tensorfile *f, const struct kd_images *images,
+                    const struct kd_job *job, bool force, struct kd_targets *out,
+                    struct kd_err *err);
 bool kd_targets_stored(const struct kd_targets *t);  /* there are values, or top */
 size_t kd_targets_bytes(const struct kd_targets *t); /* of memory that they take */
 /* Rows index[0..n) (NULL: 0 to n-1) of a view of stored targets, dense, for losses at that
@@ -107,10 +112,13 @@ bool kd_soften_is_current(const char *path, const struct kd_soften *what,
 int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_teachers *teachers,
                     const struct kd_images *images, const struct kd_asking *how,
                     struct kd_err *err);
+/* What kd.views says of the views that are wanted. */
+cJSON *kd_soften_views(const struct kd_soften *what, struct kd_err *err);
 #define KD_DOUBT_TEXT 400
-/* Logits [N,C] of a file (.npy, .safetensors) that knows nothing of its images, as
- * a soft-target file for them. Checked: rows, finite values, probabilities in their place. `told`:
- * how many rows name their image's label, and whether that is no more than chance. */
+/* Logits [N,C] of a file (.npy, .safetensors) that knows nothing of its images, or [V,N,C] of the
+ * views that `what` describes (kd/data/views.h makes them), as a soft-target file for them.
+ * Checked: rows, finite values, probabilities in their place. `told`: how many rows name their
+ * image's label, and whether that is no more than chance. */
 int kd_soften_adopt(const char *path, const char *logits, const struct kd_images *images,
-                    const char *command, char told[KD_DOUBT_TEXT], struct kd_err *err);
+                    const struct kd_soften *what, char told[KD_DOUBT_TEXT], struct kd_err *err);
 #endif
