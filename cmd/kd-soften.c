@@ -177,7 +177,7 @@ static int show(struct work *w, struct kd_err *err)
     size_t classes = w->teachers.models[0].net->classes;
     uint32_t index = (uint32_t)w->o->show;
     struct kd_view view = {.images = w->images, .index = &index, .n = 1};
-    struct kd_asking how = {.pool = w->inv->pool};
+    struct kd_asking how = {.pool = w->inv->pool, .team = w->inv->team};
     float *logits = kd_alloc((t.n + 1) * classes, sizeof *logits, "soft targets", err);
     if (!logits) return -1;
     float *q = logits + classes;
@@ -233,7 +233,8 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     if (w->o->update && strcmp(path, "-") != 0 && kd_path_exists(path) &&
         kd_soften_is_current(path, &what, &w->teachers, w->images))
         return 0;
-    struct kd_asking how = {.pool = w->inv->pool, .progress = &w->inv->progress};
+    struct kd_asking how = {
+        .pool = w->inv->pool, .progress = &w->inv->progress, .team = w->inv->team};
     if (kd_soften_write(path, &what, &w->teachers, w->images, &how, err) < 0) return -1;
     kd_say(w->inv, "%s:%s, %u images, %zu teacher%s", w->images->source, w->images->split,
            w->images->n, w->teachers.n, w->teachers.n == 1 ? "" : "s");
@@ -416,6 +417,7 @@ const struct kd_program kd_program = {
     .more = more,
     .max_operands = 1,
     .computes = true,
+    .teams = true,
     .options_size = sizeof(struct options),
     .work = write_or_show,
 };

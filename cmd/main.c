@@ -285,6 +285,7 @@ static int team_join(struct kd_invocation *inv, struct kd_err *err)
     if (team.ops) inv->team = &team;
     if (kd_team_leads(inv->team)) return status;
     inv->common.quiet = true;
+    kd_outfiles_mute();
     if (status == 0 && !freopen("/dev/null", "w", stdout))
         return kd_fail_errno(err, "/dev/null: cannot be opened");
     return status;

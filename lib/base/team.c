@@ -92,7 +92,8 @@ int kd_team_open(struct kd_team *team, const char *folder, struct kd_err *err)
                        "(with srun: --mpi=pmix)",
                        team->ranks, ranks);
     team->memory = kd_alloc(team->ranks + 1, sizeof(struct record), "ranks", err);
-    if (!team->memory) return -1;
+    team->parcels = kd_alloc(2 * (size_t)team->ranks, sizeof *team->parcels, "ranks", err);
+    if (!team->memory || !team->parcels) return -1;
     team->failed = team->speaks = false;
     return 0;
 }
@@ -101,6 +102,7 @@ void kd_team_close(struct kd_team *team)
 {
     if (team->ops) team->ops->close();
     kd_free(team->memory);
+    kd_free(team->parcels);
     *team = (struct kd_team){.ranks = 1};
 }
 
@@ -173,4 +175,33 @@ void kd_team_trade(struct kd_team *team, const struct kd_parcel *out, size_t n_o
                    const struct kd_parcel *in, size_t n_in)
 {
     if (team && !team->failed) team->ops->trade(out, n_out, in, n_in);
+}
+
+static struct kd_team_part part_of(unsigned ranks, unsigned rank, size_t n, size_t block)
+{
+    const size_t blocks = (n + block - 1) / block;
+    size_t from = blocks * rank / ranks * block, to = blocks * (rank + 1) / ranks * block;
+    if (from > n) from = n;
+    if (to > n) to = n;
+    return (struct kd_team_part){from, to - from};
+}
+
+struct kd_team_part kd_team_part(const struct kd_team *team, size_t n, size_t block)
+{
+    return team ? part_of(team->ranks, team->rank, n, block) : (struct kd_team_part){0, n};
+}
+
+void kd_team_spread(struct kd_team *team, void *array, size_t row, size_t n, size_t block)
+{
+    if (!team) return;
+    struct kd_parcel *out = team->parcels, *in = out + team->ranks;
+    const struct kd_team_part own = kd_team_part(team, n, block);
+    size_t others = 0;
+    for (unsigned r = 0; r < team->ranks; r++) {
+        const struct kd_team_part part = part_of(team->ranks, r, n, block);
+        if (r == team->rank) continue;
+        out[others] = (struct kd_parcel){r, (char *)array + own.from * row, own.n * row};
+        in[others++] = (struct kd_parcel){r, (char *)array + part.from * row, part.n * row};
+    }
+    kd_team_trade(team, out, others, in, others);
 }

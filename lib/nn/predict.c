@@ -139,28 +139,42 @@ static void answer_batch(const struct kd_model *model, const struct kd_view *vie
     memcpy(logits, net->out, rows * net->classes * sizeof *logits);
 }
 
-int kd_predict(const struct kd_model *model, const struct kd_view *view,
-               const struct kd_asking *how, float *logits, struct kd_err *err)
+/* This rank's images, or all: whole batches, so that each image is answered among the same others.
+ */
+static int answer_part(const struct kd_model *model, const struct kd_view *view,
+                       const struct kd_asking *how, float *logits, struct kd_err *err)
 {
     struct kd_network *net = model->net;
+    const struct kd_team_part part = kd_team_part(how->team, view->n, net->batch);
     struct kd_copies copies = {0};
-    if (kd_pixels_suit(model, view->images, err) < 0) return -1;
-    if (!net->batch && kd_network_plan(net, KD_PREDICT_BATCH, false, err) < 0) return -1;
     if (how->tta != KD_TTA_NONE && kd_copies_open(&copies, net, how, err) < 0) return -1;
     int status = 0;
-    for (size_t from = 0; from < view->n && (status = kd_progress_go_on(how->progress, err)) == 0;
-         from += net->batch) {
-        size_t rows = view->n - from < net->batch ? view->n - from : net->batch;
+    for (size_t done = 0; done < part.n && (status = kd_progress_go_on(how->progress, err)) == 0;
+         done += net->batch) {
+        const size_t from = part.from + done;
+        size_t rows = part.n - done < net->batch ? part.n - done : net->batch;
         float *to = logits + from * net->classes;
         if (copies.plain) {
             kd_view_fill(view, &model->normalize, from, rows, how->pool, copies.plain);
             kd_copies_answer(&copies, rows, to);
         } else
             answer_batch(model, view, from, rows, how, to);
-        kd_progress_tick(how->progress, from + rows, view->n, NULL);
+        kd_progress_tick(how->progress, done + rows, part.n, NULL);
     }
     kd_copies_close(&copies);
     return status == 0 ? kd_views_check(err) : status;
+}
+
+int kd_predict(const struct kd_model *model, const struct kd_view *view,
+               const struct kd_asking *how, float *logits, struct kd_err *err)
+{
+    struct kd_network *net = model->net;
+    if (kd_pixels_suit(model, view->images, err) < 0) return -1;
+    if (!net->batch && kd_network_plan(net, KD_PREDICT_BATCH, false, err) < 0) return -1;
+    const struct kd_meeting m = {.status = answer_part(model, view, how, logits, err)};
+    if (kd_team_meet(how->team, "a prediction", &m, err) < 0) return -1;
+    kd_team_spread(how->team, logits, net->classes * sizeof *logits, view->n, net->batch);
+    return 0;
 }
 
 int kd_logits_check(const char *name, const float *logits, size_t n, size_t classes,

@@ -114,7 +114,8 @@ static int find_targets(const struct wanted *w, struct kd_err *err)
     if (status == 0 && teachers.n)
         status = kd_targets_from_teachers(
             &teachers, t->images, task->job,
-            &(struct kd_asking){.pool = t->pool, .progress = t->progress}, t->targets, err);
+            &(struct kd_asking){.pool = t->pool, .progress = t->progress, .team = t->team},
+            t->targets, err);
     kd_teachers_release(&teachers);
     return status;
 }

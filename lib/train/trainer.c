@@ -47,7 +47,6 @@ static void lay(struct kd_trainer *t, bool taking)
     t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
     const unsigned ranks = t->team ? t->team->ranks : 0, each = shards_each(t);
     t->shard_sums = piece(t, taking, (size_t)each * (ranks + 1) * sizeof *t->shard_sums);
-    t->parcels = piece(t, taking, (size_t)ranks * 2 * sizeof *t->parcels);
     if (!t->best_values) return;
     for (unsigned i = 0; i < t->net->n_params; i++)
         t->best_values[i] = piece(t, taking, t->net->params[i]->count * sizeof(float));
@@ -283,10 +282,10 @@ static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
     return 0;
 }
 
-static int meet(struct kd_trainer *t, const char *what, struct kd_meeting *m, struct kd_err *err)
+static int meet(struct kd_trainer *t, struct kd_meeting *m, struct kd_err *err)
 {
     char place[64];
-    snprintf(place, sizeof place, "epoch %u, step %u%s", t->epoch + 1, t->step + 1, what);
+    snprintf(place, sizeof place, "epoch %u, step %u", t->epoch + 1, t->step + 1);
     m->stop = t->stop && *t->stop;
     return kd_team_meet(t->team, place, m, err);
 }
@@ -300,7 +299,7 @@ static int meet_with_sums(struct kd_trainer *t, int status, struct kd_err *err)
     struct kd_meeting m = {
         .status = status, .own = t->shard_sums, .all = all, .bytes = each * sizeof *all};
     if (s->of == 1) m.own = NULL;
-    if (meet(t, "", &m, err) < 0) return -1;
+    if (meet(t, &m, err) < 0) return -1;
     for (unsigned r = 0; s->of > 1 && r < ranks; r++) {
         const unsigned n =
             kd_sharing_first(s->of, ranks, r + 1) - kd_sharing_first(s->of, ranks, r);
@@ -339,54 +338,15 @@ static void shuffle(struct kd_trainer *t)
     kd_shuffle(t->order, t->train->n, &r);
 }
 
-/* Images are evaluated in blocks that the network was planned for; a rank of a team has some of
- * them. */
-struct part {
-    size_t from, n;
-};
-
-static struct part part_of(const struct kd_trainer *t, uint32_t n, unsigned rank)
-{
-    const size_t block = t->net->batch, blocks = (n + block - 1) / block;
-    const unsigned ranks = t->team ? t->team->ranks : 1;
-    size_t from = blocks * rank / ranks * block, to = blocks * (rank + 1) / ranks * block;
-    if (from > n) from = n;
-    if (to > n) to = n;
-    return (struct part){from, to - from};
-}
-
-/* Each rank's logits to all others. */
-static void trade_logits(struct kd_trainer *t, uint32_t n)
-{
-    struct kd_parcel *out = t->parcels, *in = out + t->team->ranks;
-    const size_t row = t->net->classes * sizeof(float);
-    size_t others = 0;
-    const struct part own = part_of(t, n, t->team->rank);
-    for (unsigned r = 0; r < t->team->ranks; r++) {
-        const struct part part = part_of(t, n, r);
-        if (r == t->team->rank) continue;
-        out[others] =
-            (struct kd_parcel){r, t->eval_logits + own.from * t->net->classes, own.n * row};
-        in[others++] =
-            (struct kd_parcel){r, t->eval_logits + part.from * t->net->classes, part.n * row};
-    }
-    kd_team_trade(t->team, out, others, in, others);
-}
-
 static int evaluate(struct kd_trainer *t, const struct kd_images *images, const uint32_t *index,
                     uint32_t n, struct kd_metrics *out, struct kd_err *err)
 {
-    const struct part part = part_of(t, n, t->team ? t->team->rank : 0);
-    struct kd_view view = {.images = images, .index = index + part.from, .n = part.n};
+    struct kd_view view = {.images = images, .index = index, .n = n};
     struct kd_model model = {.path = "the network", .net = t->net, .normalize = *t->normalize};
-    struct kd_asking how = {.pool = t->pool};
+    struct kd_asking how = {.pool = t->pool, .team = t->team};
     *out = (struct kd_metrics){0};
     if (!n || !images->labels) return 0;
-    struct kd_meeting m = {.status = kd_predict(&model, &view, &how,
-                                                t->eval_logits + part.from * t->net->classes, err)};
-    if (t->team) m.status = meet(t, ", evaluation", &m, err);
-    if (m.status < 0) return -1;
-    if (t->team) trade_logits(t, n);
+    if (kd_predict(&model, &view, &how, t->eval_logits, err) < 0) return -1;
     for (uint32_t i = 0; i < n; i++) t->eval_labels[i] = images->labels[index[i]];
     kd_metrics_of(t->eval_logits, t->eval_labels, n, t->net->classes, out, NULL);
     return 0;

@@ -60,6 +60,22 @@ JSON
     alike $(student --epochs 2 --layers 12 --teacher T --shift 1)
 }
 
+@test "kd-soften and kd-eval: the same answers on any number of ranks" {
+    local n
+    kd-data convert digits:train digits:test --fraction 0.15 --to idx -o more --quiet >/dev/null
+    set -- --data idx:more:train --quiet --no-provenance
+    kd-soften --model T "$@" -o one.safetensors >/dev/null
+    kd-eval T --json "$@" >one.json
+    for n in 2 3 5; do
+        ranks "$n" kd-soften --model T "$@" -o "on$n.safetensors" >said
+        [ "$(cat said)" = "on$n.safetensors" ]
+        cmp one.safetensors "on$n.safetensors"
+        ranks "$n" kd-eval T --json "$@" >"on$n.json"
+        cmp one.json "on$n.json"
+    done
+    [ "$(jq .n one.json)" -gt 1500 ] # several batches of 500
+}
+
 @test "a stopped training goes on on another number of ranks" {
     local n want="2 1 3 8" at=0
     local all=($(teacher --epochs 4 --network mlp-30 --checkpoint-every 1steps))

@@ -54,6 +54,9 @@ void kd_outfile_discard(struct kd_outfile *f); /* harmless after commit */
 /* Before long work: can a file be made there? An error where a folder has the name, what is there
  * may not be replaced, or a name is too long; else 0. Nothing is made. */
 int kd_outfile_check(const char *path, struct kd_err *err);
+/* From now on files are written nowhere: they go to /dev/null, and standard output stays. For a
+ * process of several that do the same, of which one writes. */
+void kd_outfiles_mute(void);
 /* The three in one. */
 int kd_file_write(const char *path, const void *data, size_t size, struct kd_err *err);
 

@@ -44,10 +44,11 @@ struct kd_team_ops {
 struct kd_team {
     unsigned rank, ranks;
     const struct kd_team_ops *ops;
-    void *memory; /* records of a meeting */
-    bool failed;  /* all ranks know of an error */
-    bool speaks;  /* this rank prints it */
-    bool stop;    /* a rank was asked to stop before the last meeting */
+    void *memory;              /* records of a meeting */
+    struct kd_parcel *parcels; /* [2 * ranks], of kd_team_spread */
+    bool failed;               /* all ranks know of an error */
+    bool speaks;               /* this rank prints it */
+    bool stop;                 /* a rank was asked to stop before the last meeting */
 };
 
 /* Ranks that the environment tells of (1: this is a process by itself), and which this one is. */
@@ -74,4 +75,12 @@ const char *kd_team_host(const struct kd_team *team, unsigned rank); /* as of th
 /* Only after a meeting at which nobody failed. */
 void kd_team_trade(struct kd_team *team, const struct kd_parcel *out, size_t n_out,
                    const struct kd_parcel *in, size_t n_in);
+
+/* n rows in blocks of `block`, the last one shorter: those that a rank has. */
+struct kd_team_part {
+    size_t from, n;
+};
+struct kd_team_part kd_team_part(const struct kd_team *team, size_t n, size_t block);
+/* Each rank has made its part of array [n][row bytes]; afterwards all have all of it. */
+void kd_team_spread(struct kd_team *team, void *array, size_t row, size_t n, size_t block);
 #endif

@@ -10,6 +10,7 @@
 #define KD_NN_PREDICT_H
 #include "kd/base/pool.h"
 #include "kd/base/progress.h"
+#include "kd/base/team.h"
 #include "kd/data/batch.h"
 #include "kd/nn/metrics.h"
 #include "kd/nn/model.h"
@@ -30,6 +31,7 @@ struct kd_asking { /* all may be left out */
     enum kd_tta tta;
     struct kd_pool *pool;
     const struct kd_progress *progress;
+    struct kd_team *team; /* its ranks share out the batches, and all have all logits in the end */
 };
 
 /* Images from .. from+n-1 of the view into out [n][features], by the pool's workers. */

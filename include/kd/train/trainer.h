@@ -65,7 +65,6 @@ struct kd_trainer {
     float *teacher_rows, *eval_logits;
     double *loss_scratch;
     struct kd_loss_sums *shard_sums; /* this rank's, and behind them those of each */
-    struct kd_parcel *parcels;
     uint32_t n_train_eval;
     struct kd_slab slab;
     double epoch_started, checkpointed;
