@@ -1,9 +1,11 @@
-/* kd-export: a model as something that needs no kd: a C file, and what it costs on a device. */
+/* kd-export: a model as something that needs no kd: a C file, and what it costs on a device; or
+ * ONNX. */
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
 #include "kd/base/rng.h"
 #include "kd/base/tensorfile.h"
 #include "kd/export/c.h"
+#include "kd/export/onnx_write.h"
 #include "kd/nn/model.h"
 #include "kd/nn/predict.h"
 #include "kd/train/config.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMS(X) X(TO_C, "c")
+#define FORMS(X) X(TO_C, "c") X(TO_ONNX, "onnx")
 enum form { FORMS(KD_CHOICE_ENUM) };
 #define ORDERS(X) X(PLANES, "planes") X(INTERLEAVED, "interleaved")
 enum order { ORDERS(KD_CHOICE_ENUM) };
@@ -23,13 +25,14 @@ enum arena { ARENAS(KD_CHOICE_ENUM) };
 struct options {
     int to, input, arena;
     char *name, *images, *data_dir, *flash, *ram;
+    int64_t opset, batch;
     bool plan, overwrite;
 };
 
 #define O(field) offsetof(struct options, field)
 static const struct kd_option rows[] = {
     {"to", 't', NULL, KD_OPT_CHOICE, O(to), .preset = "c", .choices = KD_CHOICES(FORMS),
-     .metavar = "FORM", .help = "what to write: a C99 file and its header"},
+     .metavar = "FORM", .help = "what to write: a C99 file and its header, or an ONNX model"},
     {"name", 0, NULL, KD_OPT_TEXT, O(name), .metavar = "NAME",
      .help = "what C functions and macros begin with; default: the name of the output"},
     {"input", 0, NULL, KD_OPT_CHOICE, O(input), .preset = "planes", .choices = KD_CHOICES(ORDERS),
@@ -47,6 +50,13 @@ static const struct kd_option rows[] = {
      .help = "replace what is there and was made otherwise"},
     {0},
 };
+static const struct kd_option onnx_rows[] = {
+    {"opset", 0, NULL, KD_OPT_INT, O(opset), .preset = "13", .min = KD_ONNX_OPSET_FIRST,
+     .max = KD_ONNX_OPSET_LAST, .metavar = "N", .help = "version of the operators"},
+    {"batch", 0, NULL, KD_OPT_INT, O(batch), .preset = "0", .min = 0, .max = 1 << 20,
+     .metavar = "N", .help = "images at once; 0: any number, as the caller likes"},
+    {0},
+};
 static const struct kd_option plan_rows[] = {
     {"plan", 'p', NULL, KD_OPT_BOOL, O(plan),
      .help = "write nothing; print flash, RAM and multiply-adds of each step on a 32-bit device"},
@@ -58,6 +68,7 @@ static const struct kd_option plan_rows[] = {
 };
 static const struct kd_program_section sections[] = {
     {"export", "Export", rows, 0, NULL},
+    {"onnx", "ONNX", onnx_rows, 0, NULL},
     {"plan", "Size", plan_rows, 0, NULL},
     {0},
 };
@@ -247,11 +258,23 @@ static char *provenance(const struct export *x, struct kd_err *err)
                      x->model.fingerprint, command[0] ? "\nMade by: " : "", command, "NAME");
 }
 
-/* What stands behind the first comment, which says what wrote the file. */
-static const char *behind_comment(const char *text)
+/* What stands behind the first comment, which says what wrote the file; in ONNX all counts. */
+static size_t first_to_compare(const struct export *x, const struct kd_bytes *text)
 {
-    const char *end = strstr(text, "*/");
-    return end ? end : text;
+    const char *end = x->o->to == TO_C ? memmem(text->data, text->size, "*/", 2) : NULL;
+    return end ? (size_t)(end - text->data) : 0;
+}
+
+static bool same_but_command(const struct export *x, const struct kd_bytes *a,
+                             const struct kd_bytes *b)
+{
+    size_t i = first_to_compare(x, a), k = first_to_compare(x, b);
+    return a->size - i == b->size - k && memcmp(a->data + i, b->data + k, a->size - i) == 0;
+}
+
+static bool has(const struct kd_bytes *b, const char *text)
+{
+    return memmem(b->data, b->size, text, strlen(text)) != NULL;
 }
 
 /* A file that is there: the same for the same model, whatever command wrote it? */
@@ -263,12 +286,12 @@ static int spare(const struct export *x, const char *path, const struct kd_bytes
     const char *why = "its model is another one";
     if (x->o->overwrite || !kd_path_is_file(path)) return 0;
     int status = kd_file_read(path, kd_read_limit(), &there, &unreadable);
-    if (status == 0) status = kd_bytes_add(&there, "", 1, err);
-    if (status == 0 && strcmp(behind_comment(there.data), behind_comment(text->data)) == 0)
+    if (status == 0) status = kd_bytes_add(&there, "", 0, err);
+    if (status == 0 && same_but_command(x, &there, text))
         why = NULL;
-    else if (status < 0 || !strstr(there.data, "written by kd"))
+    else if (status < 0 || !has(&there, "written by kd"))
         why = "it is no file that kd-export wrote";
-    else if (strstr(there.data, x->model.fingerprint))
+    else if (has(&there, x->model.fingerprint))
         why = "it is of the same model with other options, other images or another kd";
     kd_bytes_release(&there);
     return why ? kd_fail_spared(err, path, why) : 0;
@@ -311,6 +334,61 @@ static int write_files(struct export *x, struct kd_err *err)
     return status;
 }
 
+/* ---- ONNX ---- */
+
+/* What a program that runs it may want to know, as kd's own model has it. */
+static cJSON *onnx_notes(const struct export *x, struct kd_err *err)
+{
+    static const char *const keys[] = {"kd.class_names", "kd.preprocess", "kd.columns"};
+    cJSON *o = cJSON_CreateObject();
+    bool good = o && cJSON_AddStringToObject(o, "kd.fingerprint", x->model.fingerprint);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && good; i++) {
+        const char *v =
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(x->model.metadata, keys[i]));
+        good = !v || cJSON_AddStringToObject(o, keys[i], v);
+    }
+    if (good) return o;
+    cJSON_Delete(o);
+    kd_fail_memory(err, "not enough memory for the notes of an ONNX model");
+    return NULL;
+}
+
+/* "-" and X.onnx as they are, else model.onnx in that folder. */
+static char *onnx_path(const char *output, struct kd_err *err)
+{
+    size_t n = strlen(output);
+    bool whole = strcmp(output, "-") == 0 || (n > 5 && strcmp(output + n - 5, ".onnx") == 0);
+    return whole ? kd_strdup(output, err) : kd_format(err, "%s/model.onnx", output);
+}
+
+static int write_onnx(struct export *x, struct kd_err *err)
+{
+    const struct kd_int_network *ints = x->plan.ints;
+    struct kd_bytes file = {0};
+    char *path = onnx_path(x->inv->common.output, err);
+    char *top = kd_format(err, "A network%s, written by kd %s. Input: %s.",
+                          ints ? " in 8-bit integers" : "", KD_VERSION,
+                          x->model.pixels.bytes ? "pixels from 0 to 1"
+                                                : "the numbers that it learnt from, as they are; "
+                                                  "bytes count as 0 to 1");
+    cJSON *notes = onnx_notes(x, err);
+    struct kd_export_onnx how = {.opset = (unsigned)x->o->opset,
+                                 .batch = (unsigned)x->o->batch,
+                                 .normalize = &x->model.normalize,
+                                 .provenance = top,
+                                 .notes = notes};
+    int status = path && top && notes ? 0 : -1;
+    if (status == 0) status = kd_export_onnx(x->plan.graph, ints, &how, &file, err);
+    if (status == 0) status = spare(x, path, &file, err);
+    if (status == 0) status = kd_file_write(path, file.data, file.size, err);
+    if (status == 0 && strcmp(path, "-") != 0) status = kd_print_path(err, path);
+    kd_bytes_release(&file);
+    cJSON_Delete(notes);
+    kd_free(path);
+    kd_free(top);
+    return status;
+}
+
 static void export_release(struct export *x)
 {
     if (x->net != x->model.net) kd_network_free(x->net);
@@ -325,20 +403,29 @@ static void export_release(struct export *x)
 static int export_model(struct kd_invocation *inv, struct kd_err *err)
 {
     struct export x = {.inv = inv, .o = inv->options};
-    const struct kd_idle rules[] = {{x.o->plan, "name input arena images output overwrite",
-                                     "is for what --plan does not write"}};
-    if (kd_args_idle(&inv->args, rules, 1, err) < 0) return -1;
-    if (!x.o->plan && !inv->common.output)
+    bool onnx = x.o->to == TO_ONNX, c = !onnx && !x.o->plan;
+    const char *out = inv->common.output;
+    size_t n = out ? strlen(out) : 0;
+    const struct kd_idle rules[] = {
+        {x.o->plan, "to name input arena images output overwrite opset batch",
+         "is for what --plan does not write"},
+        {onnx, "name input arena images data-dir flash ram", "is for C, not for --to onnx"},
+        {!onnx, "opset batch", "goes with --to onnx"}};
+    if (kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
+    if (!x.o->plan && !out)
         return kd_fail_usage(err, "say where the files go with --output DIR or DIR/NAME.c, or "
                                   "look at the size with --plan");
-    int status = x.o->plan ? 0 : find_names(&x, err);
+    if (c && n > 5 && strcmp(out + n - 5, ".onnx") == 0)
+        return kd_fail_usage(err, "-o %s: --to onnx writes an ONNX model", out);
+    int status = c ? find_names(&x, err) : 0;
     if (status == 0) status = kd_model_read(inv->args.operands[0], &x.model, err);
     if (status == 0 && make_plan(&x, err) < 0) status = kd_err_context(err, "%s", x.model.path);
     if (status == 0 && x.o->plan) status = print_plan(&x, err);
     if (status == 0 && check_limits(&x, err) < 0) status = kd_err_context(err, "%s", x.model.path);
-    if (status == 0 && !x.o->plan) status = take_samples(&x, err);
-    if (status == 0 && !x.o->plan) status = answer_samples(&x, err);
-    if (status == 0 && !x.o->plan) status = write_files(&x, err);
+    if (status == 0 && onnx && !x.o->plan) status = write_onnx(&x, err);
+    if (status == 0 && c) status = take_samples(&x, err);
+    if (status == 0 && c) status = answer_samples(&x, err);
+    if (status == 0 && c) status = write_files(&x, err);
     export_release(&x);
     return status;
 }
@@ -347,7 +434,7 @@ const struct kd_program kd_program = {
     .name = "kd-export",
     .usage = "[OPTION]... MODEL",
     .summary =
-        "Write a model as C that needs nothing else, or tell what it would need on a device.",
+        "Write a model as C that needs nothing else or as ONNX, or tell what a device would need.",
     .details = "A model in integers (kd-quantize) becomes C without floating point, with the same\n"
                "integers as kd-eval on every compiler and processor.\n"
                "\n"
@@ -355,6 +442,7 @@ const struct kd_program kd_program = {
                "  kd-export small/ --plan --flash 64K --ram 16K\n"
                "  kd-export small/ -o firmware/digits.c\n"
                "  cc -O2 -DDIGITS_SELFTEST firmware/digits.c -o selftest && ./selftest\n"
+               "  kd-export student/ --to onnx -o student.onnx\n"
                "  kd-quantize student/ -o - | kd-export - -o firmware/ --input interleaved\n",
     .sections = sections,
     .options_size = sizeof(struct options),

@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# kd-export --to onnx: onnxruntime computes kd's logits, where it is installed.
+bats_require_minimum_version 1.5.0
+load small.bash
+
+setup_file() {
+    unset OPENBLAS_CORETYPE KD_DATA
+    cd "$BATS_FILE_TMPDIR"
+    small_set
+    kd-data convert idx:set:test -o images.safetensors -q >/dev/null
+    for net in "$BATS_TEST_DIRNAME"/../device/networks/*.json; do
+        name=$(basename "$net" .json)
+        kd-train-teacher -d idx:set --network "$net" -e 1 --optimizer adam --learning-rate 0.01 \
+            -o "$name.float.safetensors" -q >/dev/null
+        kd-quantize "$name.float.safetensors" -o "$name.int.safetensors" -q -n 128 >/dev/null
+    done
+}
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    ln -s "$BATS_FILE_TMPDIR"/* .
+    mkdir kept
+}
+
+# holds FILE WORD...
+holds() {
+    local file=$1 word
+    shift
+    for word in "$@"; do
+        grep -aq "$word" "$file" || { echo "$file has no $word"; return 1; }
+    done
+}
+
+# same KIND OPSET...: of all networks
+same() {
+    local kind=$1 opset net
+    shift
+    python3 -c 'import numpy, onnx, onnxruntime' 2>/dev/null ||
+        skip "python3 has no onnx and onnxruntime"
+    for net in average clamped mlp odd residual separable; do
+        kd-soften -m "$net.$kind.safetensors" -d tensors:images.safetensors -q -o soft.safetensors \
+            --overwrite >/dev/null
+        for opset in "$@"; do
+            kd-export "$net.$kind.safetensors" --to onnx --opset "$opset" -o "$opset.onnx" -q \
+                >/dev/null
+            python3 "$BATS_TEST_DIRNAME/../torch/check_onnx.py" "$opset.onnx" \
+                soft.safetensors images.safetensors
+        done
+        rm -f [0-9]*.onnx
+    done
+}
+
+@test "floats: onnxruntime's logits are kd's, whatever the opset" { same float 9 11 13 14 20 21; }
+@test "integers: onnxruntime's classes are kd's" { same int 13 21; }
+
+@test "batches of a fixed size; onnxruntime takes no other" {
+    python3 -c 'import numpy, onnx, onnxruntime' 2>/dev/null ||
+        skip "python3 has no onnx and onnxruntime"
+    kd-soften -m residual.float.safetensors -d tensors:images.safetensors -q -o soft.safetensors \
+        >/dev/null
+    kd-export residual.float.safetensors --to onnx --batch 7 -o seven.onnx -q >/dev/null
+    check=$BATS_TEST_DIRNAME/../torch/check_onnx.py
+    python3 "$check" seven.onnx soft.safetensors images.safetensors >said
+    grep -q "^98 images" said
+    kd-export mlp.float.safetensors --to onnx -o other.onnx -q >/dev/null
+    run python3 "$check" other.onnx soft.safetensors images.safetensors # and it would tell
+    [ "$status" -eq 1 ]
+    [[ $output == *"the logits differ" ]]
+}
+
+@test "operators of the opset that was asked for" {
+    for opset in 9 13; do
+        kd-export clamped.float.safetensors --to onnx --opset $opset -o c$opset.onnx -q >/dev/null
+        holds c$opset.onnx HardSigmoid Clip Conv
+        run ! grep -aq HardSwish c$opset.onnx
+    done
+    kd-export clamped.float.safetensors --to onnx --opset 14 -o c14.onnx -q >/dev/null
+    holds c14.onnx HardSwish
+    kd-export odd.float.safetensors --to onnx --opset 19 -o o19.onnx -q >/dev/null
+    holds o19.onnx Erf
+    kd-export odd.float.safetensors --to onnx --opset 20 -o o20.onnx -q >/dev/null
+    holds o20.onnx Gelu
+    run ! grep -aq Erf o20.onnx
+    run ! grep -aq QuantizeLinear o20.onnx
+    kd-export odd.int.safetensors --to onnx -o int.onnx -q >/dev/null
+    holds int.onnx QuantizeLinear DequantizeLinear
+}
+
+@test "where it goes: a file, a folder, a pipe; equal bytes each time" {
+    kd-export mlp.float.safetensors --to onnx -o kept/x.onnx >path
+    [ "$(cat path)" = kept/x.onnx ]
+    [ "$(kd-export mlp.float.safetensors --to onnx -o folder)" = folder/model.onnx ]
+    kd-export mlp.float.safetensors --to onnx -o - >piped.onnx
+    kd-export mlp.float.safetensors --to onnx -o - --threads 1 | cmp - piped.onnx
+    cmp folder/model.onnx piped.onnx
+    cmp kept/x.onnx piped.onnx
+    fingerprint=$(kd-show mlp.float.safetensors --json | jq -er .fingerprint)
+    holds piped.onnx "$fingerprint"
+}
+
+@test "class names and what is done to pictures go with it" {
+    kd-data convert digits:train --fraction 0.02 --to png -o pictures -q >/dev/null
+    mv pictures/train/0 pictures/train/zero
+    kd-train-teacher -d images:pictures/train --size 8 --layers 4 -e 1 -q -o named >/dev/null
+    kd-export named --to onnx -o named.onnx -q >/dev/null
+    holds named.onnx kd.class_names '"zero"' kd.preprocess
+}
+
+@test "what was made otherwise stays" {
+    kd-export mlp.float.safetensors --to onnx -o kept/x.onnx -q >/dev/null
+    kd-export mlp.float.safetensors --to onnx -o kept/x.onnx -q --threads 1 >/dev/null
+    refused 1 "kept/x.onnx" "its model is another one" "--overwrite" -- \
+        kd-export odd.float.safetensors --to onnx -o kept/x.onnx
+    refused 1 "it is of the same model with other options" -- \
+        kd-export mlp.float.safetensors --to onnx --opset 9 -o kept/x.onnx
+    echo text >kept/x.onnx
+    refused 1 "it is no file that kd-export wrote" -- \
+        kd-export mlp.float.safetensors --to onnx -o kept/x.onnx
+    kd-export mlp.float.safetensors --to onnx -o kept/x.onnx --overwrite -q >/dev/null
+}
+
+@test "options that do not go together" {
+    refused 2 "--opset 12" "integers" "13" -- \
+        kd-export mlp.int.safetensors --to onnx --opset 12 -o kept/x.onnx
+    refused 2 "opset" -- kd-export mlp.float.safetensors --to onnx --opset 8 -o kept/x.onnx
+    refused 2 "--arena" "--to onnx" -- \
+        kd-export mlp.float.safetensors --to onnx --arena caller -o kept/x.onnx
+    refused 2 "--opset goes with --to onnx" -- \
+        kd-export mlp.float.safetensors --opset 13 -o kept/x.c
+    refused 2 "kept/x.onnx" "--to onnx" -- kd-export mlp.float.safetensors -o kept/x.onnx
+    refused 2 "--output" -- kd-export mlp.float.safetensors --to onnx
+}
