@@ -141,6 +141,10 @@ static int add_inputs(struct making *m, struct step *s, const struct kd_task *ta
 {
     if (task->corrects && add_input(m, s, task->corrects, task->corrects->model, err) < 0)
         return -1;
+    const bool teacher_too = task->n_sources && task->init.task == task->sources[0].task;
+    if (task->init.path && !(task->init.task && teacher_too) &&
+        add_input(m, s, task->init.task, task->init.path, err) < 0)
+        return -1;
     for (size_t i = 0; i < task->n_sources; i++)
         if (add_input(m, s, task->sources[i].task, task->sources[i].path, err) < 0) return -1;
     const struct kd_task *soft =
@@ -156,7 +160,7 @@ static int add_task(struct making *m, const struct kd_task *task, struct kd_err 
     } kinds[] = {[KD_TASK_TEACHER] = {"train-teacher", "kd-train-teacher", true},
                  [KD_TASK_SOFTEN] = {"soften", "kd-soften", false},
                  [KD_TASK_STUDENT] = {"train-student", "kd-train-student", true}};
-    struct step *s = add_step(m, kinds[task->kind].what, task->n_sources + 2, err);
+    struct step *s = add_step(m, kinds[task->kind].what, task->n_sources + 3, err);
     if (!s) return -1;
     s->name = task->job->name;
     s->seed = task->seed;

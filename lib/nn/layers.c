@@ -110,6 +110,7 @@ struct kd_param *kd_layer_add_param(struct kd_layer *l, const char *name, size_t
     *p = (struct kd_param){.dims = cols ? 2 : 1,
                            .shape = {n_rows, cols},
                            .trained = true,
+                           .rate = 1,
                            .role = strcmp(name, "bias") == 0 ? KD_BIAS : KD_WEIGHT,
                            .count = n_rows * (cols ? cols : 1)};
     snprintf(p->name, sizeof p->name, "%s.%s", l->name, name);

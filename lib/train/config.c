@@ -63,6 +63,22 @@ const struct kd_option kd_train_rows[] = {
      .help = "weights of the classes in the labels' cross-entropy: balanced, or a list",
      .more = "`balanced` lets each class count as much as any other: images / (classes times the "
              "class's images). Soft targets and validation are not touched."},
+    {"init", 0, "init", KD_OPT_TEXT, T(init), .metavar = "MODEL", .later = true,
+     .also = "pretrained weights finetune fine-tune start-from initial-weights",
+     .help = "start from the weights of another model, as far as they fit by name and shape",
+     .more =
+         "A model, a checkpoint or their folder; in an experiment also `teacher`, or a student, "
+         "of the same seed. What does not fit starts as usual, and is told."},
+    {"freeze", 0, "freeze", KD_OPT_TEXTS, T(freeze), .metavar = "PATTERN", .later = true,
+     .also = "frozen freeze-layers",
+     .help = "parameters that stay as they are, by name: 0.*, *.bias; may be repeated",
+     .more = "`*` stands for any characters and `?` for one; `kd-show` lists the names. Running "
+             "statistics of batchnorm are not meant: they go on."},
+    {"rates", 0, "rates", KD_OPT_JSON, T(rates), .metavar = "JSON", .later = true,
+     .also = "layer-rates discriminative-rates lr-mult",
+     .help = "learning rates of parameters, as multiples: {PATTERN: FACTOR, ...}",
+     .more = "Of several patterns that match, the last one counts. It goes with the multiples for "
+             "biases and norms."},
     {"schedule", 0, "schedule.kind", KD_OPT_CHOICE, T(schedule.kind), .preset = "cosine",
      .choices = KD_CHOICES(KD_SCHEDULES), .metavar = "KIND",
      .help = "how the learning rate changes", .also = "scheduler lr-schedule lr-scheduler",

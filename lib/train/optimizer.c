@@ -5,9 +5,9 @@
 
 static double rate_of(const struct kd_optimizer *o, const struct kd_param *p)
 {
-    if (p->role == KD_BIAS || p->role == KD_NORM_BIAS)
-        return o->rate * o->config->optimizer.bias_rate;
-    return p->role == KD_NORM_WEIGHT ? o->rate * o->config->optimizer.norm_rate : o->rate;
+    const double rate = o->rate * p->rate;
+    if (p->role == KD_BIAS || p->role == KD_NORM_BIAS) return rate * o->config->optimizer.bias_rate;
+    return p->role == KD_NORM_WEIGHT ? rate * o->config->optimizer.norm_rate : rate;
 }
 
 static void update_range(const struct kd_optimizer *o, struct kd_param *p, size_t from,

@@ -297,6 +297,7 @@ static int put_in_order(struct order *o, struct kd_student *sorted, struct kd_er
     }
     for (size_t i = 0; i < n; i++)
         if (add_parents(o, i, kd_json_get(students[i].json, "distill.from"), err) < 0 ||
+            add_parents(o, i, kd_json_get(students[i].json, "train.init"), err) < 0 ||
             add_parents(o, i, kd_json_get(students[i].json, "correct.of"), err) < 0)
             return -1;
     for (size_t i = 0; i < n; i++)

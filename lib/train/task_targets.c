@@ -129,6 +129,8 @@ int kd_task_prepare(const struct kd_tasks *tasks, const struct kd_task *task,
     training->job = job;
     training->seed = task->seed;
     training->experiment = tasks->x->name;
+    training->init = task->init.path;
+    if (task->init.task && !kd_path_exists(task->init.path)) return not_there(&w, &task->init, err);
     if (!training->output) training->output = task->output;
     training->images = kd_image_cache_get(cache, job->data.source, job->data.data_dir, "train",
                                           &job->data.input, err);

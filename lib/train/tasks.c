@@ -1,6 +1,7 @@
 #include "kd/train/tasks.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/train/finetune.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,9 +174,22 @@ static bool is_virtual(const struct expansion *e, const cJSON *from)
            !kd_experiment_find(e->t->x, KD_FROM_LABELS);
 }
 
+/* A teacher starts from files alone. */
+static int connect_init(const struct expansion *e, struct kd_task *task, size_t seed,
+                        struct kd_err *err)
+{
+    struct kd_source *s = &task->init;
+    s->name = task->job->train.init;
+    if (!s->name) return 0;
+    s->task = task->kind == KD_TASK_STUDENT ? model_of(e, s->name, seed) : NULL;
+    s->path = s->task ? kd_strdup(s->task->model, err) : kd_experiment_file(e->t->x, s->name, err);
+    return s->path ? 0 : -1;
+}
+
 static int connect(const struct expansion *e, struct kd_task *task, size_t seed, struct kd_err *err)
 {
     const struct kd_job *job = task->job;
+    if (connect_init(e, task, seed, err) < 0) return -1;
     if (job->corrected) task->corrects = model_of(e, job->correct.of, seed);
     if (!job->distilled || e->o->sources_elsewhere) return 0;
     task->virtual_teacher = is_virtual(e, job->distill.from);
@@ -215,7 +229,8 @@ static int expand(struct expansion *e, struct kd_err *err)
     t->v = kd_alloc(n, sizeof *t->v, "an experiment's tasks", err);
     if (!t->v) return -1;
     for (size_t i = 0; teacher && i < e->n_teacher_seeds; i++)
-        if (add_model(e, &t->jobs[0], i, err) < 0) return -1;
+        if (add_model(e, &t->jobs[0], i, err) < 0 || connect_init(e, &t->v[i], i, err) < 0)
+            return -1;
     for (size_t i = 0; soft && i < e->n_teacher_seeds; i++)
         if (add_soft(e, i, err) < 0) return -1;
     e->first_student = t->n;
@@ -248,6 +263,7 @@ static void task_release(struct kd_task *task)
 {
     for (size_t i = 0; i < task->n_sources; i++) kd_free(task->sources[i].path);
     kd_free(task->sources);
+    kd_free(task->init.path);
     kd_free(task->output);
     kd_free(task->model);
     kd_free(task->soft);
@@ -336,7 +352,7 @@ static int check_network(const struct kd_job *job, const struct kd_image_cache *
     if (status == 0 && im) {
         struct kd_shape input = {im->c, im->h, im->w, false};
         struct kd_network *net = kd_network_build(layers, input, im->classes, err);
-        status = net ? 0 : -1;
+        status = net ? kd_finetune_mark(net, &job->train, err) : -1;
         kd_network_free(net);
     }
     cJSON_Delete(layers);
@@ -358,6 +374,16 @@ static int check_sources(const struct kd_task *task, struct kd_err *err)
     return 0;
 }
 
+static int check_init(const struct kd_tasks *tasks, const struct kd_task *task, struct kd_err *err)
+{
+    const struct kd_source *s = &task->init;
+    const bool students = tasks->x->path && task->kind == KD_TASK_STUDENT;
+    if (!s->path || s->task || kd_path_exists(s->path)) return 0;
+    return kd_fail_usage(err,
+                         "train.init: there is no file \"%s\"%s; it names a model, or its folder",
+                         s->name, students ? ", and no student of that name" : "");
+}
+
 int kd_tasks_check(const struct kd_tasks *tasks, const struct kd_picked *picked,
                    struct kd_image_cache *cache, struct kd_err *err)
 {
@@ -374,6 +400,7 @@ int kd_tasks_check(const struct kd_tasks *tasks, const struct kd_picked *picked,
         }
         int status = check_network(job, cache, err);
         if (status == 0) status = check_sources(task, err);
+        if (status == 0) status = check_init(tasks, task, err);
         if (status < 0) return in_experiment(tasks->x, job, err);
     }
     return 0;
@@ -384,5 +411,5 @@ bool kd_task_is_ready(const struct kd_task *task)
     if (task->job->corrected) return task->corrects && kd_path_exists(task->corrects->model);
     for (size_t i = 0; i < task->n_sources; i++)
         if (!kd_path_exists(task->sources[i].path)) return false;
-    return true;
+    return !task->init.path || kd_path_exists(task->init.path);
 }

@@ -9,6 +9,7 @@
 #include "kd/nn/whiten.h"
 #include "kd/run/settings.h"
 #include "kd/train/checkpoint.h"
+#include "kd/train/finetune.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ static int places_find(struct kd_training *t, struct kd_err *err)
 
 struct texts { /* what model, checkpoint and the question "is it current?" share */
     char *config, *data, *parents;
+    bool begun;       /* from another model, which is the last of the parents */
     const char *soft; /* fingerprint of the soft targets; "": none, or of teachers at hand */
 };
 
@@ -52,13 +54,30 @@ static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
     return kd_make_end(&b);
 }
 
+/* Fingerprints of teachers, and then of the model that it starts from. */
+static cJSON *parents_json(const struct kd_training *t, struct kd_err *err)
+{
+    const cJSON *teachers = t->targets ? t->targets->parents : NULL;
+    struct kd_model init;
+    struct kd_maker list =
+        kd_make_on(teachers ? cJSON_Duplicate(teachers, true) : cJSON_CreateArray(), err);
+    if (!t->init) return kd_make_end(&list);
+    if (kd_model_read(t->init, &init, err) < 0) {
+        cJSON_Delete(kd_make_end(&list));
+        return NULL;
+    }
+    kd_put_text(&list, NULL, init.fingerprint);
+    kd_model_release(&init);
+    return kd_make_end(&list);
+}
+
 static int texts_make(const struct kd_training *t, struct texts *x, struct kd_err *err)
 {
-    *x = (struct texts){.soft = t->targets ? t->targets->fingerprint : ""};
+    *x = (struct texts){.begun = t->init, .soft = t->targets ? t->targets->fingerprint : ""};
     x->config = kd_json_text_of(config_json(t, err), err);
     x->data = x->config ? kd_json_text_of(kd_images_identity(t->images, err), err) : NULL;
     if (!x->data) goto fail;
-    x->parents = t->targets ? kd_json_text(t->targets->parents, false, err) : kd_strdup("[]", err);
+    x->parents = kd_json_text_of(parents_json(t, err), err);
     if (x->parents) return 0;
 fail:
     texts_release(x);
@@ -120,7 +139,9 @@ static int is_ours(const struct kd_tensorfile *f, const struct texts *x, char wh
     int status = config_is_ours(kd_tensorfile_meta(f, "kd.config"), x->config, why, err);
     if (status != 1) return status;
     if (!same(f, "kd.data", x->data)) return because(why, "its images are others");
-    if (!same(f, "kd.parents", x->parents)) return because(why, "its teacher is another one");
+    if (!same(f, "kd.parents", x->parents))
+        return because(why, x->begun ? "its teacher, or the model that it started from, is another"
+                                     : "its teacher is another one");
     if (*x->soft && kd_tensorfile_meta(f, "kd.soft_targets") &&
         !same(f, "kd.soft_targets", x->soft))
         return because(why, "its soft targets are others");
@@ -186,8 +207,9 @@ struct session {
     struct kd_bytes log;
     struct kd_lock lock;
     bool newest_ours,
-        previous_ours; /* the checkpoints that are there: whole ones of this training */
-    bool plain_times;  /* write no times */
+        previous_ours;            /* the checkpoints that are there: whole ones of this training */
+    bool plain_times;             /* write no times */
+    char begun[KD_FINETUNE_TOLD]; /* what it started from; "" */
 };
 
 static cJSON *metrics_json(const struct session *s, const struct kd_epoch_log *chosen,
@@ -418,6 +440,15 @@ static int check_labels(const struct kd_images *im, struct kd_err *err)
         im->source, im->split, last, im->classes - 1, im->classes, distinct);
 }
 
+static int begin_from(struct session *s, const char *path, struct kd_err *err)
+{
+    struct kd_model from;
+    if (kd_model_read(path, &from, err) < 0) return -1;
+    int status = kd_finetune_begin(s->trainer.net, &from, s->begun, err);
+    kd_model_release(&from);
+    return status;
+}
+
 static int build(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
@@ -438,7 +469,10 @@ static int build(struct session *s, struct kd_err *err)
     cJSON_Delete(layers);
     if (!s->trainer.net) return -1;
     kd_network_init(s->trainer.net, t->seed);
-    return kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err);
+    if (kd_finetune_mark(s->trainer.net, &t->job->train, err) < 0 ||
+        kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err) < 0)
+        return -1;
+    return t->init ? begin_from(s, t->init, err) : 0;
 }
 
 enum {
@@ -485,6 +519,7 @@ static void doubts_tell(const struct session *s)
     const struct kd_images *im = t->images;
     char text[400];
     double right, chance;
+    if (*s->begun && !t->resumed) t->on_note(t->ctx, s->begun);
     alike_tell(s);
     if (im->dtype == KD_F32 && im->high - im->low > WIDE && kd_normalize_is_none(&s->normalize)) {
         snprintf(text, sizeof text,

@@ -487,3 +487,38 @@ JSON
     kd-train-teacher -q --data digits --network mobilenet_v2-0.1 --epochs 1 --fraction 0.02 -o m
     kd-eval m/model.safetensors --data digits:test -q >/dev/null
 }
+
+@test "train.init: the teacher, another student or a file; what does not fit is told" {
+    echo '{"name": "f", "data": {"source": "idx:set"},
+        "teacher": {"network": "mlp-9-7", "train": {"epochs": 1}},
+        "students": {"late": {"network": "mlp-9-8", "train": {"epochs": 1, "init": "early"}},
+            "early": {"network": "mlp-9-7", "train": {"epochs": 1, "init": "teacher",
+                "freeze": "1.*", "rates": {"*.bias": 2}}}}}' >f.json
+    refused 1 "runs/f/teacher/s1/model.safetensors: not there yet; train it with" -- \
+        kd-train-student f.json -q --student early
+    kd-train-teacher f.json -q
+    run --separate-stderr kd-train-student f.json
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = runs/f/students/early/s1/model.safetensors ]
+    grep -q "all 6 arrays start as in runs/f/teacher/s1/model.safetensors" <<<"$stderr"
+    grep -q "3 of 6 arrays start as in runs/f/students/early/s1/model.safetensors; not 3.weight$(
+    ) (7x9 there, 8x9 here), 3.bias (7 there, 8 here), 5.weight (10x7 there, 10x8 here)" \
+        <<<"$stderr"
+    [ "$(meta runs/f/students/early/s1/model.safetensors kd.parents | jq -r '.[0]')" = \
+        "$(kd-show runs/f/teacher/s1 --json | jq -r .fingerprint)" ]
+    meta runs/f/students/early/s1/model.safetensors kd.config |
+        jq -e '.train | .init == "teacher" and .freeze == ["1.*"] and .rates == {"*.bias": 2}'
+    silent kd-train-student f.json -q --update
+    kd-train-teacher f.json -q --overwrite --set teacher.train.epochs=2
+    [ "$(kd-train-student f.json -q --update --student early | wc -l)" -eq 1 ]
+    kd-plan f.json | grep -q '^runs/f/students/late/s1.*: f.json runs/f/students/early/s1/model'
+    # without an experiment, and by a folder
+    kd-train-student --data idx:set --network mlp-9-7 -e 1 -q --init runs/f/teacher/s1 -o s
+    refused 2 'train.init: there is no file "nowhere"' -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q --init nowhere -o kept
+    refused 2 'train.freeze: "7.*" matches no parameter of the network: 1.weight' -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q --freeze '7.*' -o kept
+    refused 1 "train.init: nothing in" "fits this network by name and shape" -- \
+        kd-train-student --data idx:set --layers 4 -e 1 -q --init runs/f/teacher/s1 -o kept
+    [ ! -e kept ]
+}

@@ -44,6 +44,8 @@ static const char *const adam[] = {COMMON,
                                    "teacher.train.keep=last",
                                    "teacher.train.schedule={\"kind\":\"one_cycle\",\"warmup\":1}",
                                    "teacher.train.label_smoothing=0.1",
+                                   "teacher.train.freeze=1.bias",
+                                   "teacher.train.rates={\"*.weight\":0.5}",
                                    "teacher.network=[\"flatten\",{\"kind\":\"dense\",\"units\":17},"
                                    "\"batchnorm\",\"gelu\",{\"kind\":\"dense\"}]",
                                    NULL};

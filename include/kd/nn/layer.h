@@ -59,6 +59,7 @@ struct kd_param {   /* a named array that is saved with the model */
     float *value, *grad;
     enum kd_param_role role;
     bool trained;    /* false: running statistics, frozen parameters */
+    double rate;     /* learning rate as a multiple, where trained: kd/train/finetune.h */
     bool decays;     /* weight decay applies: weights, not biases or norms */
     double max_norm; /* > 0: every row shape[0] is kept to this Euclidean length */
 };

@@ -44,7 +44,10 @@ struct kd_train_config { /* "train" */
     double weight_decay; /* of weights, not of biases and norms */
     double clip_norm;    /* longest gradient over all parameters; 0: off */
     double label_smoothing;
-    cJSON *class_weights; /* "balanced" or a list; NULL: none */
+    cJSON *class_weights;   /* "balanced" or a list; NULL: none */
+    char *init;             /* a model to start from: teacher, a student, or a file; NULL: none */
+    struct kd_texts freeze; /* patterns of parameters that stay as they are */
+    cJSON *rates;           /* {pattern: factor of the learning rate}; NULL: none */
     struct {
         int kind;                   /* enum kd_schedule_kind */
         double warmup;              /* epochs of linear rise before it */

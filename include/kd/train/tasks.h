@@ -37,6 +37,7 @@ struct kd_task {
      * teacher. None where the command names them (struct kd_tasks_options). */
     struct kd_source *sources;
     size_t n_sources;
+    struct kd_source init;          /* whose weights it starts from; path NULL: nobody's */
     const struct kd_task *corrects; /* a corrected student: the one whose biases it changes */
     char *soft; /* where the soft targets of its one source lie, should they be written; or NULL */
     bool virtual_teacher; /* distill.from is "labels" */

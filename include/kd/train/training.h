@@ -19,6 +19,7 @@ struct kd_training {
     const char *experiment;         /* name */
     const struct kd_images *images; /* the whole train split */
     struct kd_targets *targets;     /* NULL: labels alone */
+    const char *init;               /* path of job->train.init; NULL: none */
     const char *output, *command;   /* command "": leave it out, and times too */
     bool resume;
     bool replace; /* a checkpoint of another training is no reason to stop */
