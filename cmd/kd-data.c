@@ -5,6 +5,7 @@
 #include "kd/data/sheet.h"
 #include "kd/data/views.h"
 #include "program.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -530,6 +531,19 @@ static int views_check(const struct kd_invocation *inv, struct kd_err *err)
 static const char *const jobs[] = {"inspect", "convert", "sheet", "views"};
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
+/* The job that people call so, or one of a name near to it; or NULL. */
+static const char *job_meant(const char *name)
+{
+    static const char *const also[JOBS] = {
+        " info show stats describe print ls ", " export write save copy to ",
+        " plot picture grid montage contact draw view ", " augment augmentation "};
+    char word[32];
+    snprintf(word, sizeof word, " %.28s ", name);
+    for (int j = 0; j < JOBS; j++)
+        if (strstr(also[j], word)) return jobs[j];
+    return kd_nearest(name, jobs, JOBS);
+}
+
 static int options_check(const struct kd_invocation *inv, unsigned job, struct kd_err *err)
 {
     const struct options *o = inv->options;
@@ -555,7 +569,7 @@ static int do_job(struct kd_invocation *inv, struct kd_err *err)
     unsigned j = 0;
     while (j < JOBS && strcmp(jobs[j], job) != 0) j++;
     if (j == JOBS) {
-        const char *near = kd_nearest(job, jobs, JOBS);
+        const char *near = job_meant(job);
         return kd_fail_usage(err, "no job '%s'%s%s%s; jobs are inspect, convert, sheet and views",
                              job, near ? ", did you mean '" : "", near ? near : "",
                              near ? "'?" : "");

@@ -221,7 +221,13 @@ static int answer_samples(struct export *x, struct kd_err *err)
 static int find_names(struct export *x, struct kd_err *err)
 {
     const char *path = x->inv->common.output, *slash = strrchr(path, '/');
+    const char *dot = strrchr(slash ? slash : path, '.');
     size_t n = strlen(path);
+    if (dot && (!strcmp(dot, ".onnx") || !strcmp(dot, ".tflite") || !strcmp(dot, ".h")))
+        return kd_fail_usage(err,
+                             "-o %s: C is written here, as NAME.c and NAME.h; give a folder, or "
+                             "FOLDER/NAME.c",
+                             path);
     bool file = n > 2 && strcmp(path + n - 2, ".c") == 0;
     if (file) {
         const char *base = slash ? slash + 1 : path;

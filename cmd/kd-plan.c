@@ -17,7 +17,8 @@ struct options {
 static const struct kd_option rows[] = {
     {"format", 'f', NULL, KD_OPT_CHOICE, O(format), .preset = "make",
      .choices = KD_CHOICES(FORMATS), .metavar = "FORMAT",
-     .help = "a makefile, a script that submits job arrays to Slurm, or JSON"},
+     .help = "a makefile, a script that submits job arrays to Slurm, or JSON",
+     .also = "to for engine scheduler"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment"},
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",

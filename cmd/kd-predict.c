@@ -1,4 +1,5 @@
 /* kd-predict: what a model takes pictures for. */
+#include "kd/run/places.h"
 #include "predictions.h"
 
 #include "kd/base/file.h"
@@ -316,6 +317,17 @@ static int predict_all(struct work *w, struct kd_err *err)
     return w->images ? 0 : kd_fail(err, "there are no images in what was named");
 }
 
+static bool holds_model(const char *path)
+{
+    struct kd_err ignored;
+    const size_t n = strlen(path), end = strlen(KD_FILE_TENSORS);
+    if (n > end && strcmp(path + n - end, KD_FILE_TENSORS) == 0) return kd_path_is_file(path);
+    char *within = kd_path_join(&ignored, path, KD_FILE_MODEL);
+    const bool there = within && kd_path_is_file(within);
+    kd_free(within);
+    return there;
+}
+
 static int predict(struct kd_invocation *inv, struct kd_err *err)
 {
     struct work w = {.inv = inv, .o = inv->options};
@@ -324,6 +336,9 @@ static int predict(struct kd_invocation *inv, struct kd_err *err)
     for (size_t i = 0; i < args->n_operands; i++) pipes += strcmp(args->operands[i], "-") == 0;
     if (pipes > 1) return kd_fail_usage(err, "standard input (-) can be read once");
     int status = kd_model_read(args->operands[0], &w.model, err);
+    if (status < 0 && holds_model(args->operands[1]) && !holds_model(args->operands[0]))
+        kd_fail_usage(err, "the model comes first: kd-predict %s %s", args->operands[1],
+                      args->operands[0]);
     if (status == 0) status = class_names_read(&w.names, &w.model, err);
     if (status == 0) status = batch_open(&w.batch, &w.model, err);
     if (status == 0) {

@@ -23,7 +23,10 @@ struct options {
 static const struct kd_option rows[] = {
     {"calibrate", 'd', NULL, KD_OPT_TEXT, O(calibrate), .metavar = "SOURCE",
      .help = "calibration images, as mnist:train or images:DIR; default: what the model was "
-             "trained on"},
+             "trained on",
+     .also = "data dataset calibration"},
+    {.also = "bits bit width int8 dtype precision",
+     .help = "weights and activations get 8 bits, the one width that there is"},
     {"data-dir", 0, NULL, KD_OPT_TEXT, O(data_dir), .metavar = "DIR",
      .help = "where named sources are found instead of $KD_DATA or ./data"},
     {"images", 'n', NULL, KD_OPT_INT, O(images), .preset = "512", .min = 1, .max = 1e6,

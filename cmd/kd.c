@@ -183,7 +183,7 @@ static bool meant(const char *name, char *out, size_t room)
 static int cannot_run(const char *name)
 {
     struct kd_err err = {0};
-    const char *names[COMMANDS], *near;
+    const char *names[COMMANDS + 1], *near;
     char text[200];
     if (errno != ENOENT && errno != ENAMETOOLONG) {
         kd_fail_errno(&err, "kd-%.200s cannot be run", name);
@@ -198,7 +198,9 @@ static int cannot_run(const char *name)
         kd_fail_usage(&err, "%.200s: no such command; did you mean %s?", name, text);
         return fail(2, &err);
     }
-    near = kd_nearest(name, names, COMMANDS);
+    names[COMMANDS] = "train"; /* the beginning of two */
+    near = kd_nearest(name, names, COMMANDS + 1);
+    if (near && meant(near, text, sizeof text)) near = text;
     if (near)
         kd_fail_usage(&err, "%.200s: no such command; did you mean %s?", name, near);
     else

@@ -33,6 +33,8 @@ static const struct kd_option rows[] = {
      .help = "pass over models that are there and were made from the same configuration, data and "
              "teachers",
      .also = "skip-existing incremental"},
+    {.also = "student students teacher temperature alpha soft-targets distill",
+     .help = "students, and what teaches them, are for kd-train-student"},
     {"overwrite", 0, NULL, KD_OPT_BOOL, OPTION(overwrite),
      .help = "replace models that are there and were made otherwise"},
     {"list", 0, NULL, KD_OPT_BOOL, OPTION(list),

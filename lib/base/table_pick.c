@@ -9,7 +9,7 @@
 
 int kd_table_find(struct kd_table *t, const char *key, size_t *column)
 {
-    const char *names[KD_TABLE_COLUMNS];
+    const char *names[KD_TABLE_COLUMNS] = {0};
     unsigned n = 0;
     for (size_t c = 0; c < t->n_columns; c++) {
         if (strcmp(t->columns[c].key, key) == 0) {
@@ -20,8 +20,13 @@ int kd_table_find(struct kd_table *t, const char *key, size_t *column)
     }
     t->failed = true;
     const char *near = kd_nearest(key, names, n);
-    return near ? kd_fail_usage(t->err, "no column \"%s\"; did you mean \"%s\"?", key, near)
-                : kd_fail_usage(t->err, "no column \"%s\"; --csv prints them all", key);
+    if (near) return kd_fail_usage(t->err, "no column \"%s\"; did you mean \"%s\"?", key, near);
+    struct kd_bytes all = {0};
+    for (unsigned i = 0; i < n; i++)
+        if (kd_bytes_format(&all, t->err, "%s%s", i ? ", " : "", names[i]) < 0) break;
+    kd_fail_usage(t->err, "no column \"%s\"; there are %s", key, all.data ? all.data : "none");
+    kd_bytes_release(&all);
+    return -1;
 }
 
 /* Places of the columns named, at most KD_TABLE_COLUMNS. */

@@ -170,7 +170,15 @@ static char *find_file(const char *path, struct kd_err *err)
     char *checkpoint = kd_path_join(err, path, KD_FILE_CHECKPOINT);
     if (!checkpoint || kd_path_exists(checkpoint)) return checkpoint;
     kd_free(checkpoint);
-    kd_fail(err, "%s: no " KD_FILE_MODEL " and no " KD_FILE_CHECKPOINT " in this folder", path);
+    char *experiment = kd_path_join(err, path, KD_FILE_EXPERIMENT);
+    if (experiment && kd_path_exists(experiment))
+        kd_fail(err,
+                "%s: is the folder of a whole run; name one of its models, as %s/" KD_FOLDER_TEACHER
+                "/s1",
+                path, path);
+    else if (experiment)
+        kd_fail(err, "%s: no " KD_FILE_MODEL " and no " KD_FILE_CHECKPOINT " in this folder", path);
+    kd_free(experiment);
     return NULL;
 }
 

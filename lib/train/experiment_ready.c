@@ -2,6 +2,7 @@
  * `make install` puts them. */
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/run/places.h"
 #include "kd/train/experiment.h"
 
 #include <dirent.h>
@@ -84,8 +85,29 @@ static int unknown(const char *named, const char *programs, struct kd_err *err)
     return -1;
 }
 
+static bool holds(const char *folder, const char *name)
+{
+    struct kd_err ignored;
+    char *path = kd_path_join(&ignored, folder, name);
+    const bool there = path && kd_path_exists(path);
+    kd_free(path);
+    return there;
+}
+
 char *kd_experiment_ready(const char *named, const char *programs, struct kd_err *err)
 {
+    if (holds(named, KD_FILE_EXPERIMENT)) {
+        kd_fail_usage(err, "%s: is a run's folder; its experiment is %s/" KD_FILE_EXPERIMENT, named,
+                      named);
+        return NULL;
+    }
+    if (holds(named, KD_FILE_MODEL)) {
+        kd_fail_usage(err,
+                      "%s: is a model's folder, and an experiment is needed here; a model is named "
+                      "with --model (kd-soften) or --teacher (kd-train-student)",
+                      named);
+        return NULL;
+    }
     if (strcmp(named, "-") == 0 || kd_path_exists(named)) return kd_strdup(named, err);
     char *path = strchr(named, '/') ? kd_strdup("", err) : find(named, programs, err);
     if (!path || *path) return path;

@@ -74,3 +74,95 @@ answer() {
     say '--- x'
     answer 1 'this looks like YAML; kd reads JSON: {"key": value, ...}' -- kd-train-teacher x.json
 }
+
+# Four typical mistakes for each program, each with the word that helps at the end of its answer.
+made() { # a run of a folder of pictures, to make mistakes with
+    kd-data convert digits:train --fraction 0.01 --to png -o d -q >/dev/null
+    jq -n '{name: "x", data: {source: "images:d", test: "images:d:train"},
+        teacher: {network: "mlp-4", train: {epochs: 1}},
+        students: {kd: {network: "mlp-4", train: {epochs: 1},
+        distill: {from: "teacher"}}}}' >x.json
+    kd-train-teacher x.json -q >/dev/null
+    M=runs/x/teacher/s1
+}
+
+@test "mistakes with kd and with the trainings" {
+    made
+    answer 2 "did you mean train-teacher or train-student?" -- kd trian
+    answer 2 "did you mean eval?" -- kd evaluate
+    answer 2 "did you mean show?" -- kd shw
+    answer 2 "kd --help lists the commands" -- kd --data digits
+    answer 2 "students, and what teaches them, are for kd-train-student" -- \
+        kd-train-teacher x.json --student kd
+    answer 2 "say what it is: images:d" -- kd-train-teacher --data d --layers 8
+    answer 2 "expected a whole number from 1 to 1000000" -- kd-train-teacher x.json --epochs ten
+    answer 2 "its experiment is runs/x/experiment.json" -- kd-train-teacher runs/x
+    answer 2 'has no student "KD"; --list prints them' -- kd-train-student x.json --student KD
+    answer 2 "expected a number from 0 to 1" -- kd-train-student x.json --alpha 1.5
+    answer 1 "experiments are given without an option" -- \
+        kd-train-student --teacher x.json --data images:d --layers 4
+    answer 2 "or --teacher (kd-train-student)" -- kd-train-student $M
+}
+
+@test "mistakes with what asks a model" {
+    made
+    answer 2 "a model is named with --model (kd-soften) or --teacher (kd-train-student)" -- \
+        kd-soften $M
+    answer 2 "--output FILE (or - for a pipe)" -- kd-soften -m $M -d images:d
+    answer 2 "use --data mnist:train or an experiment" -- kd-soften -m $M -o s
+    answer 2 "logits serve every temperature, which kd-train-student is told" -- \
+        kd-soften -m $M -d images:d --temperature 4 -o s
+    answer 1 "name one of its models, as runs/x/teacher/s1" -- kd-eval runs/x
+    answer 2 "expected test, train or validation" -- kd-eval $M --split val
+    answer 1 "experiments are given without an option" -- kd-eval x.json
+    answer 2 "or --experiment" -- kd-eval
+    answer 2 "the model comes first: kd-predict $M d" -- kd-predict d $M
+    answer 2 "did you mean --top?" -- kd-predict $M d --topk 3
+    answer 2 "usage: kd-predict [OPTION]... MODEL IMAGE..." -- kd-predict $M
+    answer 1 "as runs/x/teacher/s1" -- kd-predict runs/x d
+    answer 2 "usage: kd-show [OPTION]... FILE..." -- kd-show
+    answer 1 "did you mean x.json?" -- kd-show y.json
+    answer 2 "did you mean --json?" -- kd-show $M --jsn
+    answer 1 "no safetensors data received" -- kd-show /dev/null
+}
+
+@test "mistakes with what makes other models of a model" {
+    made
+    answer 2 "--output PATH (or - for a pipe)" -- kd-correct $M
+    answer 2 "did you mean balanced?" -- kd-correct $M --by balance -o c
+    answer 1 "experiments are given without an option" -- kd-correct x.json -o c
+    answer 2 "usage: kd-correct [OPTION]... MODEL" -- kd-correct
+    answer 2 "8 bits, the one width that there is" -- kd-quantize $M --bits 4 -o q
+    answer 2 "did you mean --calibrate?" -- kd-quantize $M --data images:d -o q
+    answer 2 "--output PATH (or - for a pipe)" -- kd-quantize $M
+    answer 1 "as runs/x/teacher/s1" -- kd-quantize runs/x -o q
+    answer 2 "give a folder, or FOLDER/NAME.c" -- kd-export $M -o model.tflite
+    answer 2 "look at the size with --plan" -- kd-export $M
+    answer 2 "expected bytes, as 65536, 64K or 1M" -- kd-export $M --ram 16KB -o e
+    answer 1 "as runs/x/teacher/s1" -- kd-export runs/x -o e
+    answer 2 "usage: kd-import [OPTION]... FILE" -- kd-import
+    answer 1 "there is no such file" -- kd-import nothing.pt -o i
+    answer 2 "a state_dict has no network; give --network and --shape" -- \
+        kd-import $M/model.safetensors -o i
+    answer 1 "experiments are given without an option" -- kd-import x.json -o i --network mlp-4 \
+        --shape 1x28x28
+}
+
+@test "mistakes with reports, plans and data" {
+    made
+    answer 2 "name its folder, as runs/digits, or give --last" -- kd-report
+    run --separate-stderr kd-report runs/x --sort accuracy
+    [[ "$stderr" == *'no column "accuracy"; there are run, name,'*", top1,"* ]]
+    answer 2 "did you mean --charts?" -- kd-report runs/x --plots
+    answer 2 "latex, charts, page or workbook" -- kd-report runs/x --format pdf
+    answer 2 "its experiment is runs/x/experiment.json" -- kd-plan runs/x
+    answer 2 "did you mean --format?" -- kd-plan x.json --to slurm
+    answer 2 "did you mean slurm?" -- kd-plan x.json --format slrm
+    answer 2 "usage: kd-plan [OPTION]... EXPERIMENT" -- kd-plan
+    answer 2 "did you mean 'inspect'?; jobs are inspect, convert, sheet and views" -- \
+        kd-data info digits
+    answer 2 "did you mean 'convert'?; jobs are inspect, convert, sheet and views" -- \
+        kd-data export digits
+    answer 2 "SOURCE..." -- kd-data digits
+    answer 2 "say what it is: images:d" -- kd-data inspect d
+}
