@@ -32,6 +32,26 @@ int evaluation_fill(struct kd_evaluation *e, const struct kd_metrics *m, const u
     return 0;
 }
 
+int evaluation_reject(struct kd_evaluation *e, const struct kd_answers_of *answers, double wanted,
+                      struct kd_err *err)
+{
+    struct kd_reject r;
+    if (kd_reject_of(answers, wanted, &r, err) < 0) return -1;
+    e->reject = wanted;
+    e->threshold = r.chosen.threshold;
+    e->answered = r.chosen.share;
+    e->answered_top1 = r.chosen.top1;
+    if (!r.n) return 0;
+    e->coverage = (struct kd_matrix){numbers(3 * KD_REJECT_STEPS, err), KD_REJECT_STEPS, 3};
+    if (!e->coverage.v) return -1;
+    for (size_t i = 0; i < KD_REJECT_STEPS; i++) {
+        e->coverage.v[3 * i] = r.curve[i].threshold;
+        e->coverage.v[3 * i + 1] = r.curve[i].share;
+        e->coverage.v[3 * i + 2] = r.curve[i].top1;
+    }
+    return 0;
+}
+
 int evaluation_add_line(struct kd_bytes *to, const struct kd_evaluation *e, const char *command,
                         struct kd_err *err)
 {
@@ -58,6 +78,9 @@ static const struct kd_column columns[] = {
     {"nll", "NLL", KD_CELL_FIXED4, false, 4},
     {"ece", "ECE", KD_CELL_FIXED4, false, 5},
     {"agreement", "agree %", KD_CELL_RATE, false, 1},
+    {"answered", "answered %", KD_CELL_RATE, false, 0},
+    {"answered_top1", "of those %", KD_CELL_RATE, false, 0},
+    {"threshold", "threshold", KD_CELL_FIXED4, false, 0},
     {"parameters", "parameters", KD_CELL_WHOLE, false, 7},
     {"macs", "multiply-adds", KD_CELL_WHOLE, false, 8},
     {"latency_ms", "ms/image", KD_CELL_FIXED3, false, 1},
@@ -77,9 +100,10 @@ int evaluation_table(const struct kd_evaluation *results, size_t n,
         snprintf(data, sizeof data, "%.80s:%.10s", e->data, e->split);
         kd_table_text(&t, 0, e->model);
         kd_table_text(&t, 1, data);
-        const double values[COLUMNS - 2] = {e->n,    e->top1,       e->top5,      e->errors,
-                                            e->nll,  e->ece,        e->agreement, e->parameters,
-                                            e->macs, e->latency_ms, e->throughput};
+        const double values[COLUMNS - 2] = {
+            e->n,          e->top1,      e->top5,       e->errors,        e->nll,
+            e->ece,        e->agreement, e->answered,   e->answered_top1, e->threshold,
+            e->parameters, e->macs,      e->latency_ms, e->throughput};
         for (size_t c = 2; c < COLUMNS; c++) row[c].value = values[c - 2];
     }
     int status = kd_table_end(&t);

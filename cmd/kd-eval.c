@@ -15,7 +15,8 @@ struct options {
     char *data, *data_dir, *split, *reference, *experiment, *runs;
     struct kd_texts set;
     bool confusion, timing, save, update, wide;
-    int tta; /* enum kd_tta */
+    double reject; /* accuracy wanted; NAN: not asked */
+    int tta;       /* enum kd_tta */
 };
 
 #define O(field) offsetof(struct options, field)
@@ -43,6 +44,14 @@ static const struct kd_option rows[] = {
      .help =
          "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
          "confidence, accuracy"},
+    {"reject", 0, NULL, KD_OPT_REAL, O(reject), .min = 0, .max = 1, .metavar = "ACCURACY",
+     .optional = true, .also = "coverage abstain selective threshold",
+     .help = "also the share of images that a model answers where it may pass, to be right this "
+             "often, and the probability from which on it answers",
+     .more = "It passes images whose largest probability is lower. With `--json` there is also "
+             "`coverage`: threshold, share answered and accuracy on those, of the surest 5 %, 10 % "
+             "and so on. Choose a threshold on `--split validation`: on the images that it was "
+             "chosen by it looks better than it is."},
     {"time", 0, NULL, KD_OPT_BOOL, O(timing),
      .help = "also the time for one image, and images a second 1,000 at a time",
      .also = "latency speed benchmark"},
@@ -279,6 +288,9 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
         status = evaluation_fill(r, &metrics, confusion, classes, err);
         if (status == 0 && saving(w) && whole) status = save_logits(w, model, logits, labels, err);
     }
+    const struct kd_answers_of answers = {logits, labels, on->n, classes};
+    if (status == 0 && !isnan(w->o->reject))
+        status = evaluation_reject(r, &answers, w->o->reject, err);
     if (status == 0 && w->reference.net) status = compare(w, model, &view, logits, r, err);
     struct kd_speed speed = {r->latency_ms, r->throughput};
     if (status == 0 && w->o->timing)
@@ -513,6 +525,7 @@ static int check(const struct kd_invocation *inv, struct kd_err *err)
     const struct kd_idle rules[] = {
         {!experiment, "update set runs", "goes with --experiment"},
         {!inv->common.json, "confusion", "goes with --json"},
+        {o->update, "reject", "is measured anew; leave --update out"},
         {experiment, "reference",
          "is for models that are named; those of an experiment are held against its teacher"}};
     if (kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;

@@ -34,6 +34,10 @@ static const struct kd_field fields[] = {
     NUMBER(agreement, KD_AS_NULL),
     NUMBER(latency_ms, KD_LEFT_OUT),
     NUMBER(throughput, KD_LEFT_OUT),
+    NUMBER(reject, KD_LEFT_OUT),
+    NUMBER(threshold, KD_LEFT_OUT),
+    NUMBER(answered, KD_LEFT_OUT),
+    NUMBER(answered_top1, KD_LEFT_OUT),
     TEXT(tta, KD_LEFT_OUT),
     TEXT(fingerprint, KD_AS_NULL),
     TEXT(images, KD_LEFT_OUT),
@@ -43,6 +47,7 @@ static const struct kd_field fields[] = {
     TEXT(command, KD_LEFT_OUT),
     MATRIX(confusion),
     MATRIX(bins),
+    MATRIX(coverage),
     {0},
 };
 #undef NUMBER
@@ -69,6 +74,7 @@ int kd_evaluation_from_json(const cJSON *line, struct kd_evaluation *out, struct
     if (kd_record_read(fields, line, out, err) < 0) return -1;
     drop_unless(out->confusion.rows == out->confusion.columns, &out->confusion);
     drop_unless(out->bins.columns == 3, &out->bins);
+    drop_unless(out->coverage.columns == 3, &out->coverage);
     return 0;
 }
 

@@ -272,3 +272,16 @@ they are with --runs" ]
     done
     [ ! -e both/.eval.kd-lock ]
 }
+
+@test "--reject: what a model answers where it may pass, and from which probability on" {
+    kd-eval T --reject 0 --json >line # all of them
+    jq -e '.reject == 0 and .answered == 1 and .answered_top1 == .top1 and .threshold > 0 and
+        .threshold < 1 and (.coverage | length) == 20 and
+        .coverage[19] == [.threshold, .answered, .answered_top1]' line
+    wanted=$(jq '.coverage[4][2]' line) # what the surest quarter reaches
+    kd-eval T --reject "$wanted" --json |
+        jq -e --argjson w "$wanted" '.reject == $w and .answered >= 0.25 and .answered_top1 >= $w'
+    kd-eval T --json | jq -e 'has("reject") or has("coverage") | not'
+    kd-eval T --reject 0.5 --wide | grep -q 'answered %.*of those %.*threshold'
+    refused 2 "--reject=2" -- kd-eval T --reject 2
+}

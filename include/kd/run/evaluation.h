@@ -13,12 +13,16 @@ enum { KD_CONFUSION_CLASSES = 1000 };
 struct kd_evaluation { /* rates are fractions; numbers are NaN, texts NULL where not known; owned */
     char *model, *data, *split; /* as they were called */
     double n, parameters, macs, top1, top5, errors, nll, ece, agreement, latency_ms, throughput;
+    /* Where it may pass: the accuracy wanted, the probability from which on it answers, the share
+     * of images that it answers, and its accuracy on those. */
+    double reject, threshold, answered, answered_top1;
     char *tta;               /* copies of an image that answers are the mean over; NULL: itself */
     char *fingerprint;       /* of the model */
     char *images, *labels;   /* fingerprints of what it was measured on */
     char *reference;         /* of the model that agreement is with */
     char *version, *command; /* of kd, and what wrote the line */
     struct kd_matrix confusion; /* [classes][classes] counts, row: true class */
+    struct kd_matrix coverage;  /* [steps][3]: threshold, share answered, accuracy on those */
     struct kd_matrix bins;      /* [bins][3]: images, mean confidence, accuracy */
 };
 cJSON *kd_evaluation_to_json(const struct kd_evaluation *e, struct kd_err *err);
