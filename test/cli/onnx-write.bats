@@ -52,6 +52,36 @@ same() {
 @test "floats: onnxruntime's logits are kd's, whatever the opset" { same float 9 11 13 14 20 21; }
 @test "integers: onnxruntime's classes are kd's" { same int 13 21; }
 
+# floats FILE: the logits of a soft-target file, one a line
+floats() {
+    tail -c $((NUMBERS * 4)) "$1" | od -An -v -tf4 -w4
+}
+
+@test "export, import: the same logits, and from then on the same model" {
+    kd-export mlp.float.safetensors --to onnx -o mlp.onnx -q >/dev/null
+    run kd-import mlp.onnx -o m.safetensors
+    if [[ $output == *"was built without ONNX"* ]]; then skip "this kd was built without ONNX"; fi
+    for net in average clamped mlp odd residual separable; do
+        kd-soften -m $net.float.safetensors -d tensors:images.safetensors -q --overwrite -o a \
+            >/dev/null
+        NUMBERS=$((100 * 10))
+        for opset in 9 13 20; do
+            rm -rf there again one.onnx two.onnx b
+            kd-export $net.float.safetensors --to onnx --opset $opset -o one.onnx -q >/dev/null
+            kd-import one.onnx -o there >/dev/null
+            kd-soften -m there -d tensors:images.safetensors -q -o b >/dev/null
+            paste <(floats a) <(floats b) | awk '
+                {d = $1 - $2; d = d < 0 ? -d : d; z = $1 < 0 ? -$1 : $1}
+                d > worst {worst = d} z > largest {largest = z}
+                END {print NR, worst / largest; exit !(NR == 1000 && worst <= 1e-5 * largest)}'
+            kd-export there --to onnx --opset $opset -o two.onnx -q >/dev/null
+            kd-import two.onnx -o again >/dev/null
+            [ "$(kd-show again --json | jq -er .fingerprint)" = \
+                "$(kd-show there --json | jq -er .fingerprint)" ]
+        done
+    done
+}
+
 @test "batches of a fixed size; onnxruntime takes no other" {
     python3 -c 'import numpy, onnx, onnxruntime' 2>/dev/null ||
         skip "python3 has no onnx and onnxruntime"
