@@ -83,6 +83,10 @@ struct training { /* one invocation */
     struct kd_image_cache cache;
     struct kd_targets targets;
     const struct kd_task *task; /* the one being worked on */
+    bool *later;                /* [picked.n] to come back to: another process was at work there */
+    bool passed;                /* some are */
+    bool busy;                  /* so it was with the last */
+    bool back;                  /* this is the second time */
 };
 
 /* ---- settings ---- */
@@ -195,6 +199,7 @@ static struct kd_training begin(struct training *w, const struct kd_task *task)
                                 .targets = &w->targets,
                                 .command = w->inv->command,
                                 .resume = w->o->resume,
+                                .spare = w->o->update || w->back,
                                 .replace = w->o->update || w->o->overwrite,
                                 .pool = w->inv->pool,
                                 .team = w->inv->team,
@@ -260,9 +265,9 @@ static int correct(struct training *w, const struct kd_task *task, bool only_ask
  * nothing to do. */
 static int spare(struct training *w, struct kd_training *t, struct kd_err *err)
 {
+    const bool update = w->o->update || w->back;
     int current = kd_training_is_current(t, err);
-    if (current < 0 || w->o->update || w->o->overwrite)
-        return w->o->update ? current : current < 0 ? -1 : 0;
+    if (current < 0 || update || w->o->overwrite) return update ? current : current < 0 ? -1 : 0;
     const bool goes_on = w->o->resume && (current || t->why[0]) && t->at.checkpoint;
     int interrupted = goes_on ? kd_training_is_interrupted(t, err) : 0;
     if (interrupted) return interrupted < 0 ? -1 : 0;
@@ -322,11 +327,23 @@ static int name_latest(const struct training *w, const char *place, struct kd_er
 static int run_training(struct training *w, struct kd_training *t, struct kd_err *err)
 {
     int status = kd_training_run(t, err);
+    w->busy = t->busy;
+    if (t->spared) return 1;
     if (status == 0) status = tell_result(w, t, err);
     if (status == 1 && t->at.checkpoint)
         kd_say(w->inv, "stopped; the same command with --resume goes on from %s", t->at.checkpoint);
     else if (status == 1)
         kd_say(w->inv, "stopped; of a model for standard output nothing is kept");
+    return status;
+}
+
+/* Back at a place where another process was at work: when it has ended. */
+static int await(struct training *w, const struct kd_task *task, struct kd_err *err)
+{
+    struct kd_training t = begin(w, task);
+    int status = kd_outputs_of(task->output, &t.at, err);
+    if (status == 0) status = kd_training_wait(&t, err);
+    kd_training_release(&t);
     return status;
 }
 
@@ -350,6 +367,47 @@ static int train(struct training *w, const struct kd_task *task, bool only_ask, 
     kd_training_release(&t);
     kd_free(place);
     return kd_task_context(w->tasks, task, status, err);
+}
+
+/* A place of an experiment at which another process works is passed over and come back to, as is
+ * what learns from it. */
+static int train_or_pass(struct training *w, size_t n, struct kd_err *err)
+{
+    const struct kd_task *task = w->picked.v[n];
+    const bool series = w->x->path && !w->inv->common.output && !w->inv->team;
+    w->busy = w->passed && !kd_task_is_ready(task);
+    int status = w->busy ? 0 : train(w, task, false, err);
+    w->later[n] = series && w->busy;
+    w->passed = w->passed || w->later[n];
+    if (!w->later[n]) return status;
+    if (status < 0) kd_say(w->inv, "%s; going on with the next and coming back", err->text);
+    *err = (struct kd_err){0};
+    return 0;
+}
+
+static int train_again(struct training *w, const struct kd_task *task, struct kd_err *err)
+{
+    int status;
+    w->back = true;
+    do {
+        w->busy = false;
+        status = await(w, task, err);
+        if (status == 0) status = train(w, task, false, err);
+    } while (status < 0 && w->busy && !kd_stopping);
+    return kd_stopping ? 1 : status;
+}
+
+static int train_all(struct training *w, struct kd_err *err)
+{
+    const size_t n = w->picked.n;
+    int status = 0;
+    w->later = kd_alloc(n, sizeof *w->later, "a list of trainings", err);
+    if (!w->later) return -1;
+    for (size_t i = 0; i < n && status >= 0 && !kd_stopping; i++) status = train_or_pass(w, i, err);
+    for (size_t i = 0; i < n && status >= 0 && !kd_stopping; i++)
+        if (w->later[i]) status = train_again(w, w->picked.v[i], err);
+    kd_free(w->later);
+    return status;
 }
 
 static int list(struct training *w, const struct kd_task *task, struct kd_err *err)
@@ -519,8 +577,9 @@ int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
     if (status < 0 && w.x && path) kd_err_context(err, "%s", path);
     if (status == 0) status = expand(&w, err);
     if (status == 0) status = check(&w, err);
-    for (size_t i = 0; i < w.picked.n && status >= 0 && !kd_stopping; i++)
-        status = w.o->list ? list(&w, w.picked.v[i], err) : train(&w, w.picked.v[i], false, err);
+    for (size_t i = 0; w.o->list && i < w.picked.n && status >= 0 && !kd_stopping; i++)
+        status = list(&w, w.picked.v[i], err);
+    if (!w.o->list && status == 0) status = train_all(&w, err);
     kd_targets_release(&w.targets);
     kd_image_cache_release(&w.cache);
     kd_picked_release(&w.picked);

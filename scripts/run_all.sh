@@ -41,13 +41,20 @@ train() {
     [ -n "$list" ] || return 1
     say "$program: $(printf '%s\n' "$list" | wc -l) to train, $jobs at once"
     printf '%s\n' "$list" >"$todo"
-    xargs -L 1 -P "$jobs" "$program" "$experiment" --runs "$runs" "$@" --update --resume --quiet \
-        --threads "$threads" <"$todo" >&2 &
-    running=$!
-    wait "$running" || {
+    run xargs -L 1 -P "$jobs" "$program" "$experiment" --runs "$runs" "$@" --update --resume \
+        --quiet --threads "$threads" <"$todo" >&2 || {
         say "$program failed; once that is mended the same command goes on from here"; exit 1
     }
+}
+# Runs a command; a signal need not wait for its end. What stands in the background reads nothing
+# unless it is told to.
+run() {
+    "$@" <&0 &
+    running=$!
+    ended=0
+    wait "$running" || ended=$?
     running=
+    return "$ended"
 }
 # Asked to stop: the trainings are asked too; they leave checkpoints, and the next call goes on from
 # there.
@@ -65,23 +72,25 @@ stop() {
 running=
 todo=$(mktemp)
 trap 'rm -f "$todo"' EXIT
+trap 'stop 129' HUP
 trap 'stop 130' INT
+trap 'stop 131' QUIT
 trap 'stop 143' TERM
 
 train kd-train-teacher "$@" || true
 if [ -n "$(kd-train-teacher "$experiment" "$@" --list)" ]; then
-    kd-soften "$experiment" --runs "$runs" "$@" --update --quiet >&2 || exit 1
+    run kd-soften "$experiment" --runs "$runs" "$@" --update --quiet >&2 || exit 1
 fi
 # Students may learn from students: again, until nothing is left that could be trained.
 while train kd-train-student "$@"; do :; done
 
 say "evaluation and report"
 failed=
-kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update \
+run kd-eval --experiment "$experiment" --runs "$runs" "$@" ${SPLIT:+--split "$SPLIT"} --update \
     --time --quiet >/dev/null || failed=1
-kd-report "$experiment" --runs "$runs" "$@"
+run kd-report "$experiment" --runs "$runs" "$@"
 echo
-kd-report "$experiment" --runs "$runs" "$@" --all --quiet
+run kd-report "$experiment" --runs "$runs" "$@" --all --quiet
 [ -z "$failed" ] || {
     say "not all could be evaluated (see above); the report shows what was"; exit 1
 }

@@ -91,23 +91,37 @@ int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err)
     return -1;
 }
 
-/* The file goes while the lock is held: whoever waits for it then sees that it is no longer the
- * one. */
 int kd_lock_wait(struct kd_lock *lock, const char *path, double seconds, const volatile int *stop,
                  struct kd_err *err)
 {
     const double until = kd_seconds() + seconds;
+    useconds_t pause = 10000;
     while (kd_lock_take(lock, path, err) < 0) {
         if (!lock->busy || kd_seconds() > until || (stop && *stop)) return -1;
-        usleep(10000);
+        usleep(pause);
+        if (pause < 100000) pause += pause / 2;
     }
     return 0;
 }
 
+int kd_lock_keep(struct kd_lock *lock, struct kd_err *err)
+{
+    if (!lock->path || still_there(lock->fd, lock->path)) return 0;
+    char *path = kd_strdup(lock->path, err);
+    if (!path) return -1;
+    kd_temporary_forget(lock->path); /* the file, wherever it went, is in nobody's way */
+    close(lock->fd);
+    int status = kd_lock_take(lock, path, err);
+    kd_free(path);
+    return status;
+}
+
+/* The file goes while the lock is held: whoever waits for it then sees that it is no longer the
+ * one. */
 void kd_lock_release(struct kd_lock *lock)
 {
     if (lock->path) {
-        unlink(lock->path);
+        if (still_there(lock->fd, lock->path)) unlink(lock->path);
         kd_temporary_forget(lock->path);
     }
     if (lock->fd >= 0) close(lock->fd);

@@ -12,6 +12,7 @@
 #include "kd/train/finetune.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -277,11 +278,19 @@ static void keep_previous(const struct kd_training *t)
         rename(t->at.checkpoint, t->at.previous);
 }
 
+/* Its folder may have been moved or removed, and another training have begun there. */
+static int keep_place(struct session *s, struct kd_err *err)
+{
+    if (kd_lock_keep(&s->lock, err) == 0) return 0;
+    return kd_err_context(err, "the folder was moved or removed while this training ran");
+}
+
 static int on_checkpoint(void *ctx, struct kd_err *err)
 {
     struct session *s = ctx;
     const struct kd_training *t = s->t;
     if (!t->at.checkpoint || !kd_team_leads(t->team)) return 0;
+    if (keep_place(s, err) < 0) return -1;
     if (s->newest_ours) {
         keep_previous(t);
         s->previous_ours = true;
@@ -400,6 +409,14 @@ static int restore(struct session *s, struct kd_err *err)
     return status;
 }
 
+int kd_training_wait(const struct kd_training *t, struct kd_err *err)
+{
+    struct kd_lock lock;
+    if (kd_lock_wait(&lock, t->at.lock, HUGE_VAL, t->stop, err) < 0) return -1;
+    kd_lock_release(&lock);
+    return 0;
+}
+
 /* The place is this process's alone from here on; what killed ones left in it goes. */
 static int occupy(struct session *s, struct kd_err *err)
 {
@@ -408,7 +425,10 @@ static int occupy(struct session *s, struct kd_err *err)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (files[i] && kd_outfile_check(files[i], err) < 0) return -1;
     if (!path) return 0;
-    if (kd_lock_take(&s->lock, path, err) < 0) return -1;
+    if (kd_lock_take(&s->lock, path, err) < 0) {
+        s->t->busy = s->lock.busy;
+        return -1;
+    }
     const char *slash = strrchr(path, '/');
     char *folder = kd_format(err, "%.*s", slash ? (int)(slash - path + 1) : 0, path);
     if (!folder) return -1;
@@ -545,6 +565,17 @@ static void doubts_tell(const struct session *s)
     t->on_note(t->ctx, text);
 }
 
+/* Another process may have made it between a look at the model and our lock. */
+static int made_meanwhile(struct session *s, struct kd_err *err)
+{
+    struct kd_training *t = s->t;
+    if (!t->spare || !is_file(t->at.model)) return 0;
+    int made = file_is_ours(t->at.model, &s->texts, t->why, err);
+    t->spared = made == 1;
+    return made;
+}
+
+/* 1: there is nothing to do. */
 static int open_session(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
@@ -568,8 +599,10 @@ static int open_session(struct session *s, struct kd_err *err)
     r->ctx = s;
     r->progress = t->progress;
     s->plain_times = !t->command[0];
-    if (kd_trainer_open(r, err) < 0 || (!t->team && occupy(s, err) < 0) || restore(s, err) < 0)
-        return -1;
+    if (kd_trainer_open(r, err) < 0 || (!t->team && occupy(s, err) < 0)) return -1;
+    const int made = t->team ? 0 : made_meanwhile(s, err);
+    if (made) return made;
+    if (restore(s, err) < 0) return -1;
     if (t->on_note) doubts_tell(s);
     if (t->on_start) t->on_start(t->ctx, r);
     return 0;
@@ -578,6 +611,7 @@ static int open_session(struct session *s, struct kd_err *err)
 static int finish(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
+    if (keep_place(s, err) < 0) return -1;
     kd_trainer_choose(&s->trainer);
     t->chosen = *kd_trainer_chosen(&s->trainer);
     if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0) return -1;
@@ -618,6 +652,7 @@ static int meet_at_end(const struct session *s, int status, struct kd_err *err)
 int kd_training_run(struct kd_training *t, struct kd_err *err)
 {
     struct session s = {.t = t, .lock.fd = -1};
+    t->busy = t->spared = false;
     int status = open_session(&s, err);
     if (t->team) status = meet_at_start(&s, status, err);
     if (status == 0 && t->team && kd_team_leads(t->team)) status = occupy(&s, err);
@@ -631,5 +666,5 @@ int kd_training_run(struct kd_training *t, struct kd_err *err)
     texts_release(&s.texts);
     kd_bytes_release(&s.log);
     kd_lock_release(&s.lock);
-    return status;
+    return t->spared ? 0 : status;
 }

@@ -23,5 +23,8 @@ int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err);
 /* The same, but waits so many seconds for another process to be done; *stop not 0 ends the wait. */
 int kd_lock_wait(struct kd_lock *lock, const char *path, double seconds, const volatile int *stop,
                  struct kd_err *err);
+/* Before each write: is the lock file still in its place? Where its folder was moved or removed,
+ * the lock is taken anew there; -1 where another process has that place by now. */
+int kd_lock_keep(struct kd_lock *lock, struct kd_err *err);
 void kd_lock_release(struct kd_lock *lock); /* removes the file; harmless where none is held */
 #endif

@@ -5,7 +5,8 @@
  * checkpoint beside it: X.log.jsonl, X.checkpoint.safetensors), or a folder (model.safetensors,
  * log.jsonl, checkpoint.safetensors). The checkpoint before the last stays as
  * checkpoint.previous.safetensors, for the case that the last is damaged; both go when the model is
- * there. While a training writes there, a second one of another process is refused. */
+ * there. While a training writes there, a second one of another process is refused.
+ * A folder that is moved or removed meanwhile is made again, unless another has taken its place. */
 #ifndef KD_TRAIN_TRAINING_H
 #define KD_TRAIN_TRAINING_H
 #include "kd/run/places.h"
@@ -22,6 +23,7 @@ struct kd_training {
     const char *init;               /* path of job->train.init; NULL: none */
     const char *output, *command;   /* command "": leave it out, and times too */
     bool resume;
+    bool spare;   /* what another process has made there meanwhile is left as it is */
     bool replace; /* a checkpoint of another training is no reason to stop */
     struct kd_pool *pool;
     struct kd_team *team; /* of which the first rank writes the files; NULL: a process by itself */
@@ -38,9 +40,13 @@ struct kd_training {
     char fingerprint[KD_FINGERPRINT];
     char why[KD_TRAINING_WHY]; /* after kd_training_is_current: the model there is another one */
     bool resumed;              /* it went on from a checkpoint */
+    bool busy;                 /* refused: another process is writing there */
+    bool spared;               /* it is there already: see spare */
 };
 int kd_training_run(struct kd_training *t,
                     struct kd_err *err); /* 0 finished, 1 stopped, -1 failed */
+/* Until no process writes there; -1 where it is to stop first. After kd_training_run said busy. */
+int kd_training_wait(const struct kd_training *t, struct kd_err *err);
 void kd_training_release(struct kd_training *t);
 /* Is the model at t->output what this training would make: same configuration, data, teachers? 1,
  * 0, or -1. After 0 t->why says what differs, and is "" where there is no model. */
