@@ -160,7 +160,9 @@ static int curve(const struct curve *what, const struct kd_log *log, bool ascii,
             if (isfinite(v)) sum += v, n++;
         }
         double level = high > low ? (sum / n - low) / (high - low) : 0.5;
-        const char *block = n > 0 ? blocks[ascii][(int)fmin(7, floor(8 * level))] : " ";
+        /* the mean of equal numbers may be a last bit below them */
+        const int step = n > 0 ? (int)fmax(0, fmin(7, floor(8 * level))) : 0;
+        const char *block = n > 0 ? blocks[ascii][step] : " ";
         if (kd_bytes_add(out, block, strlen(block), err) < 0) return -1;
     }
     return kd_bytes_format(out, err, percent ? "  %.2f to %.2f %%\n" : "  %.4g to %.4g\n",
