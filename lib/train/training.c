@@ -1,6 +1,7 @@
 #include "kd/train/training.h"
 #include "alike.h"
 #include "kd/base/file.h"
+#include "kd/base/growing.h"
 #include "kd/base/json.h"
 #include "kd/base/lock.h"
 #include "kd/data/classes.h"
@@ -205,7 +206,8 @@ struct session {
     struct kd_normalize normalize;
     struct kd_subset train, valid;
     struct texts texts;
-    struct kd_bytes log;
+    struct kd_bytes log; /* all of it */
+    struct kd_growing log_file;
     struct kd_lock lock;
     bool newest_ours,
         previous_ours;            /* the checkpoints that are there: whole ones of this training */
@@ -295,13 +297,15 @@ static int on_checkpoint(void *ctx, struct kd_err *err)
         keep_previous(t);
         s->previous_ours = true;
     }
-    if (write_file(s, t->at.checkpoint, &s->trainer.last, true, err) < 0) return -1;
+    if (kd_growing_sync(&s->log_file, t->at.log, err) < 0 ||
+        write_file(s, t->at.checkpoint, &s->trainer.last, true, err) < 0)
+        return -1;
     if (!s->previous_ours) unlink(t->at.previous); /* of another training that was in this place */
     return s->newest_ours = true, 0;
 }
 
-/* The log is rewritten whole: a reader never sees half a line, and a resumed training leaves no
- * gap. */
+/* The first line of a training, or of one that is resumed, comes with all before it in a new file,
+ * so that there is no gap; the others behind it. */
 static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *err)
 {
     struct session *s = ctx;
@@ -311,7 +315,7 @@ static int on_epoch(void *ctx, const struct kd_epoch_log *log, struct kd_err *er
     int status = text ? kd_bytes_format(&s->log, err, "%s\n", text) : -1;
     kd_free(text);
     if (status == 0 && s->t->at.log && kd_team_leads(s->t->team))
-        status = kd_file_write(s->t->at.log, s->log.data, s->log.size, err);
+        status = kd_growing_bring(&s->log_file, s->t->at.log, &s->log, err);
     if (status == 0 && s->t->on_epoch) s->t->on_epoch(s->t->ctx, log);
     return status;
 }
@@ -616,7 +620,9 @@ static int finish(struct session *s, struct kd_err *err)
     t->chosen = *kd_trainer_chosen(&s->trainer);
     if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0) return -1;
     if (!kd_team_leads(t->team)) return 0;
-    if (write_file(s, t->at.model, &t->chosen, false, err) < 0) return -1;
+    if (kd_growing_sync(&s->log_file, t->at.log, err) < 0 ||
+        write_file(s, t->at.model, &t->chosen, false, err) < 0)
+        return -1;
     const char *const done_with[] = {t->at.previous, t->at.checkpoint};
     for (int i = 0; i < 2; i++)
         if (done_with[i] && unlink(done_with[i]) < 0 && errno != ENOENT)
@@ -651,7 +657,7 @@ static int meet_at_end(const struct session *s, int status, struct kd_err *err)
 
 int kd_training_run(struct kd_training *t, struct kd_err *err)
 {
-    struct session s = {.t = t, .lock.fd = -1};
+    struct session s = {.t = t, .lock.fd = -1, .log_file.fd = -1};
     t->busy = t->spared = false;
     int status = open_session(&s, err);
     if (t->team) status = meet_at_start(&s, status, err);
@@ -665,6 +671,7 @@ int kd_training_run(struct kd_training *t, struct kd_err *err)
     kd_subset_release(&s.valid);
     texts_release(&s.texts);
     kd_bytes_release(&s.log);
+    kd_growing_close(&s.log_file);
     kd_lock_release(&s.lock);
     return t->spared ? 0 : status;
 }

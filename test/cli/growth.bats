@@ -62,6 +62,35 @@ chain='[range($n) | {key: "s\(.)", value: {network: "mlp-4", train: {epochs: 1},
     grows 4000 kd-plan FILE.json
 }
 
+@test "a log: its training and its report" {
+    small_set
+    logged() {
+        rm -rf "$1"
+        kd-train-teacher --data idx:set --fraction 0.04 --batch 250 --layers 1 --epochs "${1#*.}" \
+            --quiet -o "$1"
+    }
+    grows 4000 logged FILE
+    grows 4000 kd-report --log FILE
+}
+
+@test "a log that is cut, changed or gone meanwhile is whole again with the next epoch" {
+    small_set
+    kd-train-teacher --data idx:set --layers 8 --epochs 100000 --quiet -o out >/dev/null 3>&- &
+    pid=$!
+    whole() { jq -es 'map(.epoch) | . == [range(1; length + 1)] and length > 5' out/log.jsonl; }
+    wait_for whole
+    for harm in 'rm out/log.jsonl' 'truncate -s -9 out/log.jsonl' 'echo x >>out/log.jsonl' \
+        'cp out/log.jsonl copy && mv copy out/log.jsonl && truncate -s 100 out/log.jsonl'; do
+        kill -STOP $pid
+        eval "$harm"
+        kill -CONT $pid
+        wait_for whole
+    done
+    kill -TERM $pid
+    wait $pid || true
+    whole
+}
+
 @test "a key of any length and depth is refused with little memory and stack" {
     ulimit -s 1024
     deep=$(head -c 400000 /dev/zero | sed 's/\x00/a./g')b

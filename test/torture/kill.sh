@@ -72,7 +72,7 @@ one() {
         esac
         if [ "$marked" ]; then within=$((within + 1)); fi
         if [ -e out/log.jsonl ] &&
-            ! cmp -s out/log.jsonl <(head -n "$(wc -l <out/log.jsonl)" "whole-$what/log.jsonl"); \
+            ! cmp -s out/log.jsonl <(head -c "$(wc -c <out/log.jsonl)" "whole-$what/log.jsonl"); \
             then
             fail "$what: its log after a kill is not the beginning of the whole one"
         fi
