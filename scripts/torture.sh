@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make torture` does: every call of the programs fails in turn, under LeakSanitizer
 # (test/cli/torture.bats), every call of the readers and writers (test_torture), and trainings are
-# killed and resumed (test/torture/kill.sh). Ends with the figures.
+# killed and resumed (test/torture/kill.sh), also in company (company.sh). Ends with the figures.
 #
 # usage: scripts/torture.sh [KILLS]
 #   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the
@@ -41,6 +41,9 @@ sed -n 's/^@test "\(.*\)" {$/\1/p' test/cli/torture.bats | tr '\n' '\0' |
 
 say "trainings are killed and resumed"
 PATH="$BIN:$PATH" test/torture/kill.sh "${1:-200}" | tee "$work/kills"
+
+say "four at once work off an experiment, one of them is killed"
+test/torture/company.sh
 cat "$work"/*.figures | awk -v kills="$(tail -n 1 "$work/kills")" '
     { fired[$2]++ }
     END {
