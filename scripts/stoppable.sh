@@ -1,6 +1,6 @@
 # Sourced by the scripts that end in more than a training. `stoppable COMMAND...` runs it, and a
-# signal to the script, SIGTERM and SIGHUP as well as Ctrl-C, asks the command to stop and waits until it has;
-# its checkpoints are where the next call goes on.
+# signal to the script, SIGTERM and SIGHUP as well as Ctrl-C, asks the command to stop and waits
+# until it has; its checkpoints are where the next call goes on.
 stoppable() {
     "$@" &
     child=$!
