@@ -2,8 +2,6 @@
 #include "kd/nn/kernels.h"
 #include "sharing.h"
 
-#include <string.h>
-
 /* Of one image batch norm has no statistics. */
 enum { LEAST_IMAGES = 2 };
 
@@ -66,8 +64,10 @@ int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
     s->n_sums = levels_of(shards) * (team ? 2 : 1); /* a rank's waits on both sides */
     s->sum = kd_alloc(s->n_sums, sizeof *s->sum, "shards", err);
     s->parcels = kd_alloc(team ? kd_sharing_parcels(s) : 0, sizeof *s->parcels, "shards", err);
-    if (!s->start || !s->sum || !s->parcels) return -1;
+    s->own = kd_alloc(net->n_params, sizeof *s->own, "shards", err);
+    if (!s->start || !s->sum || !s->parcels || !s->own) return -1;
     for (unsigned i = 0; i < net->n_params; i++) {
+        s->own[i] = net->params[i]->grad;
         s->start[i] = s->numbers;
         if (summed(net->params[i])) s->numbers += (net->params[i]->count + LINE - 1) / LINE * LINE;
     }
@@ -76,6 +76,7 @@ int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
 
 void kd_shards_release(struct kd_shards *s)
 {
+    kd_free(s->own);
     kd_free(s->start);
     kd_free(s->sum);
     kd_free(s->parcels);
@@ -85,6 +86,13 @@ void kd_shards_release(struct kd_shards *s)
 
 /* ---- the tree ---- */
 
+/* Gradients are made in the array of a sum, or where they were planned. */
+static void aim(struct kd_shards *s, const struct kd_shard_sum *at)
+{
+    for (unsigned i = 0; i < s->net->n_params; i++)
+        s->net->params[i]->grad = at && s->own[i] ? at->values + s->start[i] : s->own[i];
+}
+
 void kd_shards_begin(struct kd_shards *s, size_t rows)
 {
     const unsigned rank = s->team ? s->team->rank : 0, ranks = s->team ? s->team->ranks : 1;
@@ -92,6 +100,7 @@ void kd_shards_begin(struct kd_shards *s, size_t rows)
     s->first = s->of == 1 ? 0 : kd_sharing_first(s->of, ranks, rank);
     s->last = s->of == 1 ? 1 : kd_sharing_first(s->of, ranks, rank + 1);
     for (unsigned i = 0; i < s->n_sums; i++) s->sum[i].used = false;
+    aim(s, NULL);
 }
 
 static struct kd_shard_sum *waiting(const struct kd_shards *s, unsigned level, unsigned place)
@@ -120,7 +129,13 @@ static void find_place(struct kd_shards *s, unsigned place)
         other->used = false;
         s->adds[s->n_adds++] = other;
     }
-    s->keeps = 1u << level < s->of ? keep(s, level, place) : NULL;
+    s->keeps = NULL;
+    if (1u << level < s->of && s->n_adds) { /* where the last one that was waiting is */
+        s->keeps = s->adds[s->n_adds - 1];
+        *s->keeps = (struct kd_shard_sum){level, place, s->keeps->values, true};
+    } else if (1u << level < s->of)
+        s->keeps = keep(s, level, place);
+    aim(s, s->n_adds ? NULL : s->keeps);
 }
 
 static void add(void *ctx, struct kd_param *p, size_t from, size_t count)
@@ -129,11 +144,11 @@ static void add(void *ctx, struct kd_param *p, size_t from, size_t count)
     const size_t at = s->start[p->index] + from;
     float *g = p->grad + from;
     for (unsigned i = 0; i < s->n_adds; i++)
-        kd_kernels()->add(g, s->adds[i]->values + at, count, 1);
-    if (s->keeps)
-        memcpy(s->keeps->values + at, g, count * sizeof *g);
-    else if (s->then && p->trained)
-        s->then->ready(s->then->ctx, p, from, count);
+        if (s->adds[i] == s->keeps)
+            kd_kernels()->add(s->keeps->values + at, g, count, 1);
+        else
+            kd_kernels()->add(g, s->adds[i]->values + at, count, 1);
+    if (!s->keeps && s->then && p->trained) s->then->ready(s->then->ctx, p, from, count);
 }
 
 const struct kd_gradient_sink *kd_shards_sink(struct kd_shards *s, const struct kd_shard *at,
@@ -158,6 +173,7 @@ void kd_shards_finish(struct kd_shards *s, const struct kd_gradient_sink *then,
                       struct kd_pool *pool)
 {
     if (s->of == 1) return;
+    aim(s, NULL);
     if (s->team) kd_sharing_run(s, then, pool);
     kd_network_take_statistics(s->net);
 }

@@ -267,6 +267,7 @@ static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
                  const struct kd_gradient_sink *then, struct kd_err *err)
 {
     struct kd_view view = view_of(t, s);
+    const struct kd_gradient_sink *sink = kd_shards_sink(&t->shards, s, then);
     kd_view_fill(&view, t->normalize, 0, s->rows, t->pool, t->net->in);
     if (t->targets && gather_targets(t, s, err) < 0) return -1;
     struct kd_pass pass = {.training = true,
@@ -277,7 +278,7 @@ static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
                            .share = s->share};
     kd_network_forward(t->net, t->pool, &pass);
     if (run_loss(t, s, whole, err) < 0) return -1;
-    kd_network_backward(t->net, t->pool, &pass, kd_shards_sink(&t->shards, s, then));
+    kd_network_backward(t->net, t->pool, &pass, sink);
     kd_shards_add_statistics(&t->shards);
     return 0;
 }

@@ -131,6 +131,7 @@ static void pass_in_shards(const struct passing *p, unsigned of)
     kd_shards_begin(&s, p->rows);
     for (unsigned i = 0; i < of; i++) {
         struct kd_shard at = kd_shard_at(p->rows, of, i);
+        const struct kd_gradient_sink *sink = kd_shards_sink(&s, &at, NULL);
         struct kd_pass pass = {.training = true,
                                .seed = 5,
                                .sample = samples + at.from,
@@ -139,7 +140,7 @@ static void pass_in_shards(const struct passing *p, unsigned of)
         memcpy(net->in, p->x + at.from * in, at.rows * in * sizeof(float));
         kd_network_forward(net, NULL, &pass);
         memcpy(net->dout, p->r + at.from * classes, at.rows * classes * sizeof(float));
-        kd_network_backward(net, NULL, &pass, kd_shards_sink(&s, &at, NULL));
+        kd_network_backward(net, NULL, &pass, sink);
         kd_shards_add_statistics(&s);
     }
     kd_shards_finish(&s, NULL, NULL);

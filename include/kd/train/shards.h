@@ -12,8 +12,9 @@
  *     kd_shards_begin(&shards, rows);
  *     for (unsigned i = shards.first; i < shards.last; i++) {
  *         struct kd_shard s = kd_shard_at(rows, shards.of, i);
+ *         const struct kd_gradient_sink *own = kd_shards_sink(&shards, &s, sink);
  *         ... forward of the images from s.from on, loss, and
- *         kd_network_backward(net, pool, &pass, kd_shards_sink(&shards, &s, sink));
+ *         kd_network_backward(net, pool, &pass, own);
  *         kd_shards_add_statistics(&shards);
  *     }
  *     kd_shards_finish(&shards, sink, pool);
@@ -48,6 +49,7 @@ struct kd_shards {
     struct kd_network *net; /* borrowed */
     struct kd_team *team;   /* borrowed; NULL: a process by itself */
     int64_t most;
+    float **own;    /* [parameter] its grad as it was planned */
     size_t *start;  /* [parameter] where its numbers are */
     size_t numbers; /* of all of them, a multiple of 16 */
     struct kd_shard_sum *sum;
@@ -67,8 +69,10 @@ int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
                    struct kd_team *team, struct kd_err *err);
 void kd_shards_release(struct kd_shards *s);
 void kd_shards_begin(struct kd_shards *s, size_t rows);
-/* What the shard's backward pass tells. `then` hears of the whole batch's sums as soon as they are
- * there; NULL: they stay in the parameters' grad. */
+/* Before the shard's forward pass: what its backward pass tells. A shard that waits for another
+ * makes its gradients where they wait: until the next one the parameters' grad is there. `then`
+ * hears of the whole batch's sums as soon as they are there; NULL: they stay in the parameters'
+ * grad. */
 const struct kd_gradient_sink *kd_shards_sink(struct kd_shards *s, const struct kd_shard *at,
                                               const struct kd_gradient_sink *then);
 void kd_shards_add_statistics(struct kd_shards *s); /* after the shard's backward pass */
