@@ -26,7 +26,8 @@ enum form { FORMS(KD_CHOICE_ENUM) };
     X(TABLE_DIFFERENCES, "differences")                                                            \
     X(TABLE_LOGS, "logs")                                                                          \
     X(TABLE_CLASSES, "classes")                                                                    \
-    X(TABLE_CLASS_SEEDS, "class-seeds")
+    X(TABLE_CLASS_SEEDS, "class-seeds")                                                            \
+    X(TABLE_WRONG, "wrong")
 enum { TABLES(KD_CHOICE_ENUM) };
 
 struct options {
@@ -89,12 +90,15 @@ static const struct kd_option form[] = {
     {"table", 't', NULL, KD_OPT_CHOICE, AT(table), .preset = "models",
      .choices = KD_CHOICES(TABLES), .metavar = "TABLE",
      .help = "the table that --csv, --markdown, --latex and the terminal show",
-     .more = "`models` has a row per model, `seeds` a row per trained model with the command that "
-             "made it, `logs` a row per epoch. `classes` has a row per model and class: errors "
-             "over its seeds, and what the class is mostly taken for; those that the training left "
-             "out are marked. `class-seeds` has the same of each seed; in CSV its columns are run, "
-             "name, seed, class, trained_on, images, errors, right, mostly_taken_for. Classes come "
-             "from the confusion in `eval.json`."},
+     .more =
+         "`models` has a row per model, `seeds` a row per trained model with the command that "
+         "made it, `logs` a row per epoch. `classes` has a row per model and class: errors "
+         "over its seeds, and what the class is mostly taken for; those that the training left "
+         "out are marked. `class-seeds` has the same of each seed; in CSV its columns are run, "
+         "name, seed, class, trained_on, images, errors, right, mostly_taken_for. Classes come "
+         "from the confusion in `eval.json`. `wrong` has the surest errors, up to 20 of each model "
+         "whose answers were saved (`kd-eval -x EXPERIMENT`): the row of the data, from 1, its "
+         "class, and what it is taken for."},
     {"wide", 'w', NULL, KD_OPT_BOOL, AT(wide),
      .help = "the whole table, however narrow the terminal is"},
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
@@ -255,10 +259,14 @@ static int print_logs(const struct options *o, const struct kd_report *report,
 static int print_table(const struct options *o, const struct kd_report *report,
                        const struct kd_table_view *view, struct kd_bytes *out, struct kd_err *err)
 {
-    static int (*const make[])(const struct kd_report *, struct kd_table *, struct kd_err *) = {
-        [TABLE_MODELS] = kd_table_models,           [TABLE_SEEDS] = kd_table_seeds,
-        [TABLE_DIFFERENCES] = kd_table_differences, [TABLE_LOGS] = kd_table_logs,
-        [TABLE_CLASSES] = kd_table_classes,         [TABLE_CLASS_SEEDS] = kd_table_class_seeds};
+    static int (*const make[])(const struct kd_report *, struct kd_table *,
+                               struct kd_err *) = {[TABLE_MODELS] = kd_table_models,
+                                                   [TABLE_SEEDS] = kd_table_seeds,
+                                                   [TABLE_DIFFERENCES] = kd_table_differences,
+                                                   [TABLE_LOGS] = kd_table_logs,
+                                                   [TABLE_CLASSES] = kd_table_classes,
+                                                   [TABLE_CLASS_SEEDS] = kd_table_class_seeds,
+                                                   [TABLE_WRONG] = kd_table_wrong};
     struct kd_table t;
     size_t column;
     if (o->table == 0) return kd_report_render(report, view, out, err);

@@ -132,3 +132,20 @@ fact() { kd-data inspect "$@" --json 2>/dev/null; }
     done
     kd-eval short.safetensors --data csv:test.csv:test --json | jq -e '.top1 < 0.9'
 }
+
+@test "the rows that a model of a table gets wrong, the surest first" {
+    cat >x.json <<'JSON'
+    {"name": "x",
+     "data": {"source": "csv:flowers.csv", "label": "where", "test": "csv:flowers.csv"},
+     "students": {"a": {"network": "mlp-4", "train": {"epochs": 2, "learning_rate": 0.05}}}}
+JSON
+    kd-train-student x.json -q >/dev/null
+    kd-eval -x x.json -q >/dev/null
+    kd-report x.json --table wrong --csv >wrong.csv
+    [ "$(head -n 1 wrong.csv)" = run,name,seed,row,class,class_name,taken_for,confidence ]
+    [ $(($(wc -l <wrong.csv) - 1)) -eq "$(jq .errors runs/x/students/a/s1/eval.json)" ]
+    [ "$(wc -l <wrong.csv)" -gt 1 ]
+    awk -F, 'NR > 1 && ($6 == $7 || $4 < 1 || $4 > 60 || $8 < 0.5 || (NR > 2 && $8 > last)) {
+        exit 1 } { last = $8 }' wrong.csv
+    kd-report x.json --table wrong | grep -q 'how surely %'
+}

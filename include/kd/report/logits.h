@@ -17,6 +17,14 @@ bool kd_logits_read(const struct kd_report *report, const struct kd_result *r,
 void kd_logits_release(struct kd_logits *l);
 /* Are both answers to the same images? */
 bool kd_logits_same(const struct kd_logits *a, const struct kd_logits *b);
+/* An image that is taken for another class than its own. */
+struct kd_wrong {
+    double confidence; /* softmax of the class that it is taken for, at T = 1 */
+    uint32_t sample;   /* its place in the split */
+    size_t taken_for;
+};
+/* All of them, the surest first; *n of them. Caller: kd_free. */
+struct kd_wrong *kd_logits_wrong(const struct kd_logits *l, size_t *n, struct kd_err *err);
 /* Class of image i; ties go to the lower class. */
 size_t kd_logits_top(const struct kd_logits *l, size_t i);
 #endif

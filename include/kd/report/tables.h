@@ -17,6 +17,9 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
 int kd_table_classes(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* The same of every seed by itself, from which medians can be taken. */
 int kd_table_class_seeds(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
+/* The surest errors of every model whose answers were saved, up to 20 of each: row (from 1, in the
+ * order of the split), its class, what it is taken for. */
+int kd_table_wrong(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 /* A row per epoch of every log. */
 int kd_table_logs(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
 

@@ -20,19 +20,6 @@
 #define CLASSES 10 /* of which a training image is shown */
 #define SMALL   70.0
 
-struct wrong {
-    double confidence;
-    uint32_t sample;
-    size_t taken_for;
-};
-
-static int by_confidence(const void *a, const void *b)
-{
-    const struct wrong *x = a, *y = b;
-    if (x->confidence != y->confidence) return x->confidence > y->confidence ? -1 : 1;
-    return (x->sample > y->sample) - (x->sample < y->sample);
-}
-
 static bool has_answers(const struct kd_report *report, const struct kd_result *r)
 {
     struct kd_logits l;
@@ -40,22 +27,6 @@ static bool has_answers(const struct kd_report *report, const struct kd_result *
     if (has) has = l.labels != NULL;
     if (has) kd_logits_release(&l);
     return has;
-}
-
-/* All errors, the surest first. Caller: kd_free. */
-static struct wrong *find_wrong(const struct kd_logits *l, size_t *n, struct kd_err *err)
-{
-    struct wrong *list = kd_alloc(l->n, sizeof *list, "errors", err);
-    double most;
-    *n = 0;
-    for (size_t i = 0; list && i < l->n; i++) {
-        size_t top = kd_logits_top(l, i);
-        if (l->labels[i] < 0 || (int64_t)top == l->labels[i]) continue;
-        double p = 1 / kd_softmax_sum(l->z + i * l->classes, l->classes, 1, &most);
-        list[(*n)++] = (struct wrong){p, (uint32_t)i, top};
-    }
-    if (list) qsort(list, *n, sizeof *list, by_confidence);
-    return list;
 }
 
 /* An image with lines below it, in column and row of a sheet. */
@@ -93,7 +64,7 @@ static double row_height(const struct sheet *s)
     return is_named(s) ? 148 : 132;
 }
 
-static int draw_wrong(struct kd_canvas *c, const struct sheet *s, const struct wrong *list,
+static int draw_wrong(struct kd_canvas *c, const struct sheet *s, const struct kd_wrong *list,
                       size_t n, struct kd_err *err)
 {
     const struct kd_images *images = s->images;
@@ -103,7 +74,7 @@ static int draw_wrong(struct kd_canvas *c, const struct sheet *s, const struct w
     const char *const lines[3] = {first, second, named ? third : NULL};
     int status = rgb ? 0 : -1;
     for (size_t i = 0; i < n && status == 0; i++) {
-        const struct wrong *w = &list[i];
+        const struct kd_wrong *w = &list[i];
         status = kd_samples_one(images, w->sample, rgb, err);
         kd_class_name(s->class_names, images, (size_t)s->l->labels[w->sample], truth);
         kd_class_name(s->class_names, images, w->taken_for, taken);
@@ -130,7 +101,7 @@ static int draw_misclassified(const struct kd_report *report, size_t run, struct
     char title[300];
     size_t n;
     if (!r || !kd_logits_read(report, r, &l)) return 0;
-    struct wrong *list = find_wrong(&l, &n, err);
+    struct kd_wrong *list = kd_logits_wrong(&l, &n, err);
     int status = list ? 0 : -1;
     if (status == 0 && n) images = kd_samples_load(report, r, report->split, set);
     if (images && kd_samples_are(images, l.data) && images->n == l.n) {

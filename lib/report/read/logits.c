@@ -2,8 +2,10 @@
 #include "kd/base/file.h"
 #include "kd/base/tensorfile.h"
 #include "kd/nn/metrics.h"
+#include "kd/nn/softmax.h"
 #include "kd/run/places.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FILE_LIMIT ((size_t)512 << 20)
@@ -81,4 +83,26 @@ bool kd_logits_same(const struct kd_logits *a, const struct kd_logits *b)
 size_t kd_logits_top(const struct kd_logits *l, size_t i)
 {
     return kd_argmax(l->z + i * l->classes, l->classes);
+}
+
+static int by_confidence(const void *a, const void *b)
+{
+    const struct kd_wrong *x = a, *y = b;
+    if (x->confidence != y->confidence) return x->confidence > y->confidence ? -1 : 1;
+    return (x->sample > y->sample) - (x->sample < y->sample);
+}
+
+struct kd_wrong *kd_logits_wrong(const struct kd_logits *l, size_t *n, struct kd_err *err)
+{
+    struct kd_wrong *list = kd_alloc(l->n, sizeof *list, "errors", err);
+    double most;
+    *n = 0;
+    for (size_t i = 0; list && l->labels && i < l->n; i++) {
+        size_t top = kd_logits_top(l, i);
+        if (l->labels[i] < 0 || (int64_t)top == l->labels[i]) continue;
+        double p = 1 / kd_softmax_sum(l->z + i * l->classes, l->classes, 1, &most);
+        list[(*n)++] = (struct kd_wrong){p, (uint32_t)i, top};
+    }
+    if (list) qsort(list, *n, sizeof *list, by_confidence);
+    return list;
 }
