@@ -112,7 +112,7 @@ static void *field_of(struct kd_job *job, const char *part, const struct kd_opti
 static void change(const struct kd_option *row, void *field)
 {
     static double one[] = {1};
-    static char name[] = "cat";
+    static char name[] = "cat", *texts[] = {name};
     static struct kd_class_ref cat = {name, 0};
     switch (row->kind) {
     case KD_OPT_BOOL:
@@ -137,7 +137,7 @@ static void change(const struct kd_option *row, void *field)
         *(struct kd_class_list *)field = (struct kd_class_list){&cat, 1};
         break;
     case KD_OPT_TEXTS:
-        fail_msg("%s: say here what another value of it is", row->key);
+        *(struct kd_texts *)field = (struct kd_texts){texts, 1};
         break;
     case KD_OPT_JSON:
         *(cJSON **)field = cJSON_CreateString("other");
