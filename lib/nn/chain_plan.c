@@ -158,6 +158,7 @@ static void plan_taps(struct kd_chain *chain, struct planner *p)
 {
     for (struct kd_tapping *t = chain->tapping; t; t = t->next) {
         struct kd_tap *tap = &t->tap;
+        if (!tap->name) continue;
         size_t bytes = chain->batch * t->layer.pixels * t->layer.cols * sizeof(float);
         tap->pixels = t->layer.pixels;
         tap->cols = t->layer.cols;

@@ -73,6 +73,20 @@ static int fail_unknown(const struct kd_network *net, const char *name, struct k
     return -1;
 }
 
+struct kd_tapping *kd_chain_hang(struct kd_chain *chain, unsigned behind,
+                                 const struct kd_layer_kind *kind, void *own, struct kd_err *err)
+{
+    struct kd_tapping *t = kd_alloc(1, sizeof *t, "a tap", err);
+    if (!t) return NULL;
+    const struct kd_layer *l = &chain->layers[behind];
+    t->behind = behind;
+    t->layer = (struct kd_layer){.kind = kind, .in = l->out, .out = l->out, .own = own};
+    t->next = chain->tapping;
+    chain->tapping = t;
+    kd_chain_forget(chain);
+    return t;
+}
+
 struct kd_tap *kd_network_tap(struct kd_network *net, const char *name, bool wants_gradient,
                               struct kd_err *err)
 {
@@ -83,17 +97,13 @@ struct kd_tap *kd_network_tap(struct kd_network *net, const char *name, bool wan
     }
     struct kd_chain *chain = at.chain;
     struct kd_tapping *t = chain->tapping;
-    while (t && t->behind != at.layer) t = t->next;
+    while (t && (t->behind != at.layer || !t->tap.name)) t = t->next;
     if (!t) {
-        t = kd_alloc(1, sizeof *t, "a tap", err);
+        t = kd_chain_hang(chain, at.layer, &tap_kind, NULL, err);
         if (!t) return NULL;
         const struct kd_layer *l = &chain->layers[at.layer];
-        t->behind = at.layer;
         t->tap = (struct kd_tap){.name = l->name, .shape = l->out};
-        t->layer = (struct kd_layer){.kind = &tap_kind, .in = l->out, .out = l->out};
         t->layer.own = &t->tap;
-        t->next = chain->tapping;
-        chain->tapping = t;
     }
     t->tap.wants_gradient = t->tap.wants_gradient || wants_gradient;
     kd_chain_forget(chain);

@@ -142,10 +142,20 @@ static void state_in(const cJSON *o, struct kd_trainer *t)
 
 /* ---- tensors: what is saved beside the parameters, in one list for writing and reading ---- */
 
-static int each_tensor(const struct kd_trainer *t,
-                       int (*visit)(void *ctx, const char *name, const struct kd_param *p,
-                                    float *values, struct kd_err *err),
-                       void *ctx, struct kd_err *err)
+typedef int visit_fn(void *ctx, const char *name, const struct kd_param *p, float *values,
+                     struct kd_err *err);
+
+/* Of simulated integers. */
+static int each_range(const struct kd_trainer *t, visit_fn *visit, void *ctx, struct kd_err *err)
+{
+    size_t n;
+    float *ranges = kd_aware_ranges(t->aware, &n);
+    const struct kd_param shape = {.dims = 2, .shape = {n, 2}, .count = 2 * n};
+    if (visit(ctx, "kd.state.ranges", &shape, ranges, err) < 0) return -1;
+    return t->best_ranges ? visit(ctx, "kd.state.best.ranges", &shape, t->best_ranges, err) : 0;
+}
+
+static int each_tensor(const struct kd_trainer *t, visit_fn *visit, void *ctx, struct kd_err *err)
 {
     char name[128];
     for (unsigned i = 0; i < t->net->n_params; i++) {
@@ -161,7 +171,7 @@ static int each_tensor(const struct kd_trainer *t,
         snprintf(name, sizeof name, "kd.state.best.%s", p->name);
         if (visit(ctx, name, p, t->best_values[i], err) < 0) return -1;
     }
-    return 0;
+    return t->aware ? each_range(t, visit, ctx, err) : 0;
 }
 
 static int add_tensor(void *ctx, const char *name, const struct kd_param *p, float *values,
@@ -217,6 +227,7 @@ int kd_checkpoint_restore(const struct kd_tensorfile *file, struct kd_trainer *t
     else if (restore_parameters(file, t, err) == 0 &&
              each_tensor(t, take_tensor, (void *)(uintptr_t)file, err) == 0) {
         state_in(state, t);
+        kd_trainer_adopt_ranges(t);
         if (t->epoch > (uint64_t)t->job->train.epochs || t->step >= kd_trainer_steps(t))
             kd_fail(err, "its place (epoch %u, step %u) is not in this training", t->epoch,
                     t->step);

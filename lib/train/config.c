@@ -116,6 +116,20 @@ const struct kd_option kd_train_rows[] = {
              "share 1 - D from the weights as they are, more in the first ones."},
     {"ema-every", 0, "ema.every", KD_OPT_INT, T(ema.every), .preset = "1", .min = 1, .max = 1e6,
      .metavar = "STEPS", .help = "steps between updates of that average"},
+    {"quantize", 0, "quantize.kind", KD_OPT_CHOICE, T(quantize.kind), .preset = "none",
+     .choices = KD_CHOICES(KD_QUANTIZE_KINDS), .metavar = "KIND", .later = true,
+     .also = "qat quantization quantisation int8",
+     .help = "train as if in integers, and write the integer model",
+     .more =
+         "Goes on from a float model (`--init`). Its batchnorm is folded, with the "
+         "statistics that it has. In each step weights are rounded to the 8 bits of their "
+         "output channel, and activations to those of their range; the gradient passes rounding "
+         "as if it were not there (straight-through). kd-quantize(1) does without a training, "
+         "which often is enough."},
+    {"quantize-freeze", 0, "quantize.freeze", KD_OPT_REAL, T(quantize.freeze), .preset = "0.5",
+     .min = 0, .max = 1, .metavar = "SHARE", .later = true,
+     .help = "share of the training after which the ranges of activations stay",
+     .more = "Until then they are averages over batches."},
     {"patience", 0, "patience", KD_OPT_INT, T(patience), .preset = "0", .min = 0, .max = 1e6,
      .metavar = "EPOCHS", .help = "stop after so many epochs without a better validation; 0 is off",
      .also = "early-stopping early-stop", .more = "Needs `--validation`."},
@@ -228,6 +242,9 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
     if (t->patience > 0 && job->data.validation <= 0)
         return kd_fail_usage(err, "train.patience: needs validation images; set data.validation "
                                   "(--validation)");
+    if (t->quantize.kind != KD_QUANTIZE_NONE && !t->init)
+        return kd_fail_usage(err, "train.quantize: it starts from a float model; set train.init "
+                                  "(--init MODEL)");
     const cJSON *from = job->distill.from;
     if (job->distilled && !isnan(job->distill.certainty) &&
         !(cJSON_IsString(from) && strcmp(from->valuestring, KD_FROM_LABELS) == 0))

@@ -48,6 +48,11 @@ static void lay(struct kd_trainer *t, bool taking)
     const unsigned ranks = t->team ? t->team->ranks : 0, each = shards_each(t);
     t->shard_sums = piece(t, taking, (size_t)each * (ranks + 1) * sizeof *t->shard_sums);
     if (!t->best_values) return;
+    if (t->aware) {
+        size_t n;
+        kd_aware_ranges(t->aware, &n);
+        t->best_ranges = piece(t, taking, 2 * n * sizeof *t->best_ranges);
+    }
     for (unsigned i = 0; i < t->net->n_params; i++)
         t->best_values[i] = piece(t, taking, t->net->params[i]->count * sizeof(float));
 }
@@ -269,6 +274,7 @@ static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
     struct kd_view view = view_of(t, s);
     const struct kd_gradient_sink *sink = kd_shards_sink(&t->shards, s, then);
     kd_view_fill(&view, t->normalize, 0, s->rows, t->pool, t->net->in);
+    kd_aware_images(t->aware, s->rows);
     if (t->targets && gather_targets(t, s, err) < 0) return -1;
     struct kd_pass pass = {.training = true,
                            .seed = t->seed,
@@ -309,13 +315,23 @@ static int meet_with_sums(struct kd_trainer *t, int status, struct kd_err *err)
     return check_loss(t, err);
 }
 
+/* Do ranges of simulated integers still learn in the next step? */
+static bool ranges_learn(const struct kd_trainer *t)
+{
+    const struct kd_train_config *c = &t->job->train;
+    double all = (double)c->epochs * kd_trainer_steps(t);
+    return !t->optimizer.t || (double)t->optimizer.t < all * c->quantize.freeze;
+}
+
 static int step(struct kd_trainer *t, struct kd_err *err)
 {
     uint32_t steps = kd_trainer_steps(t);
     double rate = kd_schedule_rate(&t->job->train, (uint64_t)t->epoch * steps + t->step, steps);
-    const struct kd_gradient_sink *sink = kd_optimizer_begin(&t->optimizer, rate);
+    const struct kd_gradient_sink *sink =
+        kd_aware_sink(t->aware, kd_optimizer_begin(&t->optimizer, rate));
     const size_t rows = gather(t);
     int status = 0;
+    kd_aware_round(t->aware, t->pool);
     kd_shards_begin(&t->shards, rows);
     for (unsigned i = t->shards.first; status == 0 && i < t->shards.last; i++) {
         struct kd_shard s = kd_shard_at(rows, t->shards.of, i);
@@ -324,7 +340,9 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     if (t->team) status = meet_with_sums(t, status, err);
     if (status < 0) return -1;
     kd_shards_finish(&t->shards, sink, t->pool);
+    kd_aware_restore(t->aware);
     kd_optimizer_finish(&t->optimizer, t->pool);
+    kd_aware_learn(t->aware, t->optimizer.t - 1, ranges_learn(t));
     kd_average_update(&t->average, t->optimizer.t, t->pool);
     t->step++;
     return 0;
@@ -365,6 +383,15 @@ static void remember_best(struct kd_trainer *t)
     for (unsigned i = 0; t->best_values && i < t->net->n_params; i++)
         memcpy(t->best_values[i], t->net->params[i]->value,
                t->net->params[i]->count * sizeof(float));
+    if (!t->best_ranges) return;
+    size_t n;
+    const float *ranges = kd_aware_ranges(t->aware, &n);
+    memcpy(t->best_ranges, ranges, 2 * n * sizeof *ranges);
+}
+
+void kd_trainer_adopt_ranges(struct kd_trainer *t)
+{
+    kd_aware_adopt(t->aware, t->optimizer.t > 0, ranges_learn(t));
 }
 
 void kd_trainer_log_terms(const struct kd_trainer *t, const double *values, double rows,
@@ -397,9 +424,11 @@ static int finish_epoch(struct kd_trainer *t, struct kd_err *err)
     kd_average_swap(&t->average);
     uint32_t shown = t->train->labelled ? t->n_train_eval
                                         : 0; /* labels that are to be unknown are not looked at */
+    kd_aware_round(t->aware, t->pool);
     int status = evaluate(t, t->train->images, t->eval_index, shown, &t->last.train_eval, err);
     if (status == 0)
         status = evaluate(t, t->valid->images, t->valid->index, t->valid->n, &t->last.valid, err);
+    kd_aware_restore(t->aware);
     if (status == 0 && t->last.valid.n) remember_best(t);
     kd_average_swap(&t->average);
     if (status < 0) return -1;
@@ -472,6 +501,11 @@ void kd_trainer_choose(struct kd_trainer *t)
     float *const *chosen = t->best_values && t->best.epoch ? t->best_values : t->average.value;
     for (unsigned i = 0; chosen && i < t->net->n_params; i++)
         memcpy(t->net->params[i]->value, chosen[i], t->net->params[i]->count * sizeof(float));
+    if (!t->best_ranges || !t->best.epoch) return;
+    size_t n;
+    float *ranges = kd_aware_ranges(t->aware, &n);
+    memcpy(ranges, t->best_ranges, 2 * n * sizeof *ranges);
+    kd_trainer_adopt_ranges(t);
 }
 
 const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t)

@@ -6,7 +6,9 @@
 #include "kd/base/lock.h"
 #include "kd/data/classes.h"
 #include "kd/data/facts.h"
+#include "kd/nn/graph.h"
 #include "kd/nn/model.h"
+#include "kd/nn/predict.h"
 #include "kd/nn/whiten.h"
 #include "kd/run/settings.h"
 #include "kd/train/checkpoint.h"
@@ -204,6 +206,7 @@ struct session {
     struct kd_training *t;
     struct kd_trainer trainer;
     struct kd_normalize normalize;
+    char origin[KD_FINGERPRINT]; /* of the float model that simulated integers start from */
     struct kd_subset train, valid;
     struct texts texts;
     struct kd_bytes log; /* all of it */
@@ -464,6 +467,38 @@ static int check_labels(const struct kd_images *im, struct kd_err *err)
         im->source, im->split, last, im->classes - 1, im->classes, distinct);
 }
 
+/* The float model's network, folded, in place of the one that was built. */
+static int adopt_floats(struct session *s, struct kd_model *model, struct kd_err *err)
+{
+    const cJSON *there = cJSON_GetObjectItemCaseSensitive(model->net->json, "layers");
+    const cJSON *here = cJSON_GetObjectItemCaseSensitive(s->trainer.net->json, "layers");
+    if (model->net->integers) return kd_fail(err, "it is in integers already");
+    if (kd_model_suits(model, s->t->images, err) < 0) return -1;
+    if (model->net->classes != s->trainer.net->classes || !cJSON_Compare(there, here, true))
+        return kd_fail(err, "its network is not the one that is to be trained; kd-show shows it");
+    struct kd_network *folded = kd_network_fold(model->net, err);
+    if (!folded) return -1;
+    kd_network_free(s->trainer.net);
+    s->trainer.net = folded;
+    s->normalize = model->normalize;
+    memcpy(s->origin, model->fingerprint, sizeof s->origin);
+    s->trainer.aware = kd_aware_new(folded, &s->normalize, err);
+    return s->trainer.aware ? 0 : -1;
+}
+
+static int start_integers(struct session *s, const char *path, struct kd_err *err)
+{
+    struct kd_model model;
+    if (s->t->team && s->t->team->ranks > 1)
+        return kd_fail_usage(err, "train.quantize: ranges of activations are not shared between "
+                                  "processes; start it without mpirun");
+    if (kd_model_read(path, &model, err) < 0) return -1;
+    int status = adopt_floats(s, &model, err);
+    if (status < 0) kd_err_context(err, "train.init: %s", path);
+    kd_model_release(&model);
+    return status;
+}
+
 static int begin_from(struct session *s, const char *path, struct kd_err *err)
 {
     struct kd_model from;
@@ -492,6 +527,10 @@ static int build(struct session *s, struct kd_err *err)
     s->trainer.net = kd_network_build(layers, input, classes, err);
     cJSON_Delete(layers);
     if (!s->trainer.net) return -1;
+    if (t->job->train.quantize.kind != KD_QUANTIZE_NONE)
+        return start_integers(s, t->init, err) < 0
+                   ? -1
+                   : kd_finetune_mark(s->trainer.net, &t->job->train, err);
     kd_network_init(s->trainer.net, t->seed);
     if (kd_finetune_mark(s->trainer.net, &t->job->train, err) < 0 ||
         kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err) < 0)
@@ -618,6 +657,7 @@ static int finish(struct session *s, struct kd_err *err)
     if (keep_place(s, err) < 0) return -1;
     kd_trainer_choose(&s->trainer);
     t->chosen = *kd_trainer_chosen(&s->trainer);
+    if (s->trainer.aware && kd_aware_finish(s->trainer.aware, s->origin, err) < 0) return -1;
     if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0) return -1;
     if (!kd_team_leads(t->team)) return 0;
     if (kd_growing_sync(&s->log_file, t->at.log, err) < 0 ||
@@ -666,6 +706,7 @@ int kd_training_run(struct kd_training *t, struct kd_err *err)
     if (status == 0) status = finish(&s, err);
     if (t->team) status = meet_at_end(&s, status, err);
     kd_trainer_close(&s.trainer);
+    kd_aware_free(s.trainer.aware);
     kd_network_free(s.trainer.net);
     kd_subset_release(&s.train);
     kd_subset_release(&s.valid);

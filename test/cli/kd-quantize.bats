@@ -71,6 +71,80 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     [[ "$stderr" == *"integers"* ]]
 }
 
+# aware OPTION...: T once more, as if in integers
+aware="--data idx:set --network net.json --epochs 2 --learning-rate 0.001 --quiet --no-provenance
+    --quantize int8 --init T --teacher T"
+aware() { kd-train-student $aware "$@"; }
+
+@test "trained as if in integers: an integer model, the same from any threads and kernels" {
+    aware -o aware.safetensors --threads 1
+    aware -o a-threads.safetensors --threads 3
+    cmp aware.safetensors a-threads.safetensors
+    meta aware.safetensors kd.quantization | jq -e '.version == 1 and (.parents | length) == 1'
+    kd-eval aware.safetensors --reference T --json | jq -e '.agreement > 0.9'
+    for cpu in plain avx2; do
+        KD_CPU=$cpu kd-soften --model aware.safetensors --data idx:set:test --quiet \
+            --no-provenance -o "a-$cpu.safetensors" || continue
+        cmp a-plain.safetensors "a-$cpu.safetensors"
+    done
+    kd-export aware.safetensors --to c -o exported --quiet
+    aware -o shards.safetensors --shards 2 --clip-norm 5 --ema-decay 0.9 --validation 0.1
+    meta shards.safetensors kd.quantization | jq -e '.version == 1'
+}
+
+@test "what is learnt as if in integers is what integers lose" {
+    kd-quantize T -o rough.safetensors --per-tensor --equalise never --ranges minmax --json \
+        --no-bias-correction >/dev/null
+    aware -o a-fine.safetensors --epochs 3
+    kd-eval rough.safetensors a-fine.safetensors --json >lines
+    jq -se '.[1].nll <= .[0].nll + 0.02' lines
+}
+
+@test "as if in integers: stopped and resumed it has the same bits" {
+    long="--epochs 30 --validation 0.1 --checkpoint-every 3steps"
+    aware $long -o whole
+    for ((try = 0; try < 5; try++)); do
+        rm -rf cut
+        kd-train-student $aware $long -o cut 3>&- &
+        wait_for [ -s cut/log.jsonl ]
+        kill -s TERM $!
+        stopped=0
+        wait $! || stopped=$?
+        if [ "$stopped" -ne 0 ]; then break; fi
+    done
+    [ "$stopped" -eq 143 ]
+    kd-eval cut --json | jq -e '.top1 > 0.5' # the checkpoint
+    aware $long -o cut --resume --threads 1
+    diff -r whole cut
+}
+
+@test "as if in integers, in an experiment; another float model makes it another student" {
+    cp -r T origin
+    cat >x.json <<'J'
+{"name": "x", "data": {"source": "idx:set"},
+ "students": {"q": {"network": "net.json",
+    "train": {"epochs": 1, "init": "origin", "quantize": "int8"}}}}
+J
+    kd-train-student x.json --quiet --update >/dev/null
+    model=runs/x/students/q/s1/model.safetensors
+    meta $model kd.config | jq -e '.train.quantize == {kind: "int8"}'
+    cp $model before
+    kd-train-student x.json --quiet --update >/dev/null
+    cmp $model before
+    kd-train-teacher --data idx:set --network net.json --epochs 1 --quiet --overwrite -o origin
+    kd-train-student x.json --quiet --update >/dev/null
+    [ "$(meta $model kd.quantization | jq -r '.parents[0]')" = \
+        "$(meta origin/model.safetensors kd.fingerprint)" ]
+}
+
+@test "as if in integers: what cannot be" {
+    refused 2 "train.quantize" "--init" -- \
+        kd-train-student --data idx:set --network net.json --quantize int8 -o y
+    refused 1 "Q.safetensors" "in integers already" -- aware --init Q.safetensors -o y
+    refused 1 "T" "its network" -- aware --network mlp-10 -o y
+    [ ! -e y ]
+}
+
 @test "a damaged integer model is refused" {
     head -c 3000 Q.safetensors >short.safetensors
     refused 1 "short.safetensors" -- kd-eval short.safetensors

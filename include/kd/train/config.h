@@ -15,6 +15,7 @@
     X(KD_COSINE, "cosine")                                                                         \
     X(KD_ONE_CYCLE, "one_cycle")                                                                   \
     X(KD_TRIANGULAR, "triangular")
+#define KD_QUANTIZE_KINDS(X)   X(KD_QUANTIZE_NONE, "none") X(KD_QUANTIZE_INT8, "int8")
 #define KD_CHOICES_OF_EPOCH(X) X(KD_BEST, "best") X(KD_LAST, "last")
 #define KD_CONFIDENCES(X)                                                                          \
     X(KD_CONFIDENCE_NONE, "none") X(KD_CONFIDENCE_TOP, "top") X(KD_CONFIDENCE_LABEL, "label")
@@ -23,6 +24,7 @@
     X(KD_BY_TRANSFER, "transfer") X(KD_BY_BALANCED, "balanced") X(KD_BY_TEST, "test")
 enum kd_optimizer_kind { KD_OPTIMIZERS(KD_CHOICE_ENUM) };
 enum kd_schedule_kind { KD_SCHEDULES(KD_CHOICE_ENUM) };
+enum kd_quantize_kind { KD_QUANTIZE_KINDS(KD_CHOICE_ENUM) };
 enum kd_choice_of_epoch { KD_CHOICES_OF_EPOCH(KD_CHOICE_ENUM) };
 enum kd_confident_of { KD_CONFIDENCES(KD_CHOICE_ENUM) };
 enum kd_average_of { KD_AVERAGES(KD_CHOICE_ENUM) }; /* what of several teachers is averaged */
@@ -59,9 +61,14 @@ struct kd_train_config { /* "train" */
         double peak;                /* share of the training in which it rises: triangular */
     } schedule;
     struct {
-        double decay;   /* 0: off */
-        int64_t every;  /* steps between updates */
-    } ema;              /* running average of the weights: kd/train/average.h */
+        double decay;  /* 0: off */
+        int64_t every; /* steps between updates */
+    } ema;             /* running average of the weights: kd/train/average.h */
+    struct {
+        int kind;       /* enum kd_quantize_kind */
+        char *from;     /* the float model that it starts from */
+        double freeze;  /* share of the training after which ranges stay */
+    } quantize;         /* simulated integers: kd/nn/aware.h */
     int64_t patience;   /* epochs without a better validation before stopping; 0: off */
     int keep;           /* enum kd_choice_of_epoch */
     int64_t train_eval; /* images of the fixed training subset that is evaluated each epoch */

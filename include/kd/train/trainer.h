@@ -12,6 +12,7 @@
  * way. Nothing is allocated while training. */
 #ifndef KD_TRAIN_TRAINER_H
 #define KD_TRAIN_TRAINER_H
+#include "kd/nn/aware.h"
 #include "kd/run/log.h"
 #include "kd/train/average.h"
 #include "kd/train/loss.h"
@@ -37,6 +38,7 @@ struct kd_trainer {
     const struct kd_job *job;
     const struct kd_subset *train, *valid; /* valid may have n == 0 */
     struct kd_targets *targets;            /* NULL: labels alone */
+    struct kd_aware *aware;                /* simulated integers; NULL: none */
     uint64_t seed;
     struct kd_pool *pool;
     struct kd_team *team;     /* ranks that share out the shards; NULL: a process by itself */
@@ -58,6 +60,7 @@ struct kd_trainer {
     struct kd_loss_sums sums;  /* of it */
     struct kd_epoch_log best, last; /* best.epoch 0: none yet */
     float **best_values;            /* [parameter] -> [count]; NULL where the last is kept */
+    float *best_ranges;             /* as kd_aware_ranges; NULL where there are none to keep */
 
     /* scratch */
     uint32_t *order, *batch_index, *eval_index;
@@ -77,6 +80,8 @@ void kd_trainer_choose(struct kd_trainer *t); /* the epoch that job->train.keep 
 /* The terms of the loss into a log; values [loss.n] are sums over `rows`. */
 void kd_trainer_log_terms(const struct kd_trainer *t, const double *values, double rows,
                           struct kd_epoch_log *log);
+/* The ranges of simulated integers have been written to. */
+void kd_trainer_adopt_ranges(struct kd_trainer *t);
 const struct kd_epoch_log *kd_trainer_chosen(const struct kd_trainer *t);
 void kd_trainer_close(struct kd_trainer *t);
 uint32_t kd_trainer_steps(const struct kd_trainer *t); /* an epoch's */

@@ -24,7 +24,12 @@ static float channel_scale(float most, float bias, float in)
     return (float)(scale > needed ? scale : needed);
 }
 
-static void quantise_weights(const struct kd_op *op, struct kd_int_op *o, float in, bool per_tensor)
+float kd_weight_scale(const float *w, size_t n, float bias, float in)
+{
+    return channel_scale(largest(w, n), bias, in);
+}
+
+void kd_quantise_weights(const struct kd_op *op, struct kd_int_op *o, float in, bool per_tensor)
 {
     size_t depth = kd_op_depth(op);
     float all = largest(op->weight, op->to.c * depth);
@@ -40,7 +45,7 @@ static void quantise_weights(const struct kd_op *op, struct kd_int_op *o, float 
     }
 }
 
-static void fill_pixels(struct kd_int_network *ints, const struct kd_normalize *n)
+void kd_fill_pixels(struct kd_int_network *ints, const struct kd_normalize *n)
 {
     const struct kd_int_tensor *t = &ints->tensors[0];
     kd_int_normalize(ints, n);
@@ -95,12 +100,12 @@ static int equalise_first(struct kd_quantizing *q, bool *changed, struct kd_err 
 static int attempt(struct kd_quantizing *q, struct kd_err *err)
 {
     if (kd_observe(q, err) < 0 || kd_choose_ranges(q, err) < 0) return -1;
-    fill_pixels(q->ints, q->calibration->normalize);
+    kd_fill_pixels(q->ints, q->calibration->normalize);
     kd_int_pass_on(q->ints);
     for (unsigned i = 0; i < q->graph->n_ops; i++)
         if (q->graph->ops[i].kind == KD_OP_CONV)
-            quantise_weights(&q->graph->ops[i], &q->ints->ops[i],
-                             q->ints->tensors[q->graph->ops[i].a].scale, q->options->per_tensor);
+            kd_quantise_weights(&q->graph->ops[i], &q->ints->ops[i],
+                                q->ints->tensors[q->graph->ops[i].a].scale, q->options->per_tensor);
     if (kd_int_derive(q->ints, err) < 0) return -1;
     if (!q->options->no_bias_correction && kd_correct_biases(q, err) < 0) return -1;
     return kd_int_check(q->ints, err);

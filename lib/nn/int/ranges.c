@@ -50,7 +50,7 @@ int kd_observe(struct kd_quantizing *q, struct kd_err *err)
 }
 
 /* 0 is always among the values: padding, and what relu leaves. */
-static struct kd_int_tensor tensor_for(struct kd_range r)
+struct kd_int_tensor kd_tensor_for(struct kd_range r)
 {
     double low = r.low < 0 ? (double)r.low : 0, high = r.high > 0 ? (double)r.high : 0;
     double scale = (high - low) / 255;
@@ -61,8 +61,7 @@ static struct kd_int_tensor tensor_for(struct kd_range r)
     return t;
 }
 
-/* Does the tensor get a scale from what was seen? */
-static bool is_chosen(const struct kd_int_network *ints, unsigned t)
+bool kd_tensor_is_chosen(const struct kd_int_network *ints, unsigned t)
 {
     int maker = ints->graph.tensors[t].maker;
     if (maker < 0) return true;
@@ -106,8 +105,8 @@ static int percentile_ranges(struct kd_quantizing *q, struct kd_err *err)
     uint64_t(*bins)[BINS] = kd_alloc(n, sizeof *bins, "histograms", err);
     int status = bins ? each_batch(q, count_batch, bins, err) : -1;
     for (unsigned t = 1; t < n && status == 0; t++)
-        if (is_chosen(q->ints, t))
-            q->ints->tensors[t] = tensor_for(cut(bins[t], q->range[t], q->options->percentile));
+        if (kd_tensor_is_chosen(q->ints, t))
+            q->ints->tensors[t] = kd_tensor_for(cut(bins[t], q->range[t], q->options->percentile));
     kd_free(bins);
     return status;
 }
@@ -135,8 +134,8 @@ static void try_parts(struct kd_quantizing *q, unsigned t, float *saved)
     double least = INFINITY;
     memcpy(saved, q->sim.tensor[t], size * sizeof *saved);
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
-        struct kd_int_tensor tensor =
-            tensor_for((struct kd_range){q->range[t].low * parts[i], q->range[t].high * parts[i]});
+        struct kd_int_tensor tensor = kd_tensor_for(
+            (struct kd_range){q->range[t].low * parts[i], q->range[t].high * parts[i]});
         memcpy(q->sim.tensor[t], saved, size * sizeof *saved);
         kd_sim_round(q->sim.tensor[t], size, &tensor);
         kd_sim_run(&q->sim, next, q->first);
@@ -163,17 +162,15 @@ static int error_ranges(struct kd_quantizing *q, struct kd_err *err)
         kd_progress_tick(q->calibration->progress, i, g->n_ops, "ranges");
         status = kd_progress_go_on(q->calibration->progress, err);
         kd_sim_op(&q->sim, i, q->first);
-        if (is_chosen(q->ints, g->ops[i].out)) try_parts(q, g->ops[i].out, saved);
+        if (kd_tensor_is_chosen(q->ints, g->ops[i].out)) try_parts(q, g->ops[i].out, saved);
     }
     kd_free(saved);
     return status;
 }
 
-/* All bytes, whether seen or not. */
-static struct kd_range input_range(const struct kd_quantizing *q)
+struct kd_range kd_input_range(struct kd_range seen, const struct kd_normalize *n)
 {
-    const struct kd_normalize *n = q->calibration->normalize;
-    struct kd_range r = q->range[0];
+    struct kd_range r = seen;
     for (uint32_t c = 0; c < n->channels; c++) {
         const float ends[] = {(0 - n->mean[c]) / n->std[c], (1 - n->mean[c]) / n->std[c]};
         see(&r, ends, 2);
@@ -184,8 +181,8 @@ static struct kd_range input_range(const struct kd_quantizing *q)
 int kd_choose_ranges(struct kd_quantizing *q, struct kd_err *err)
 {
     for (unsigned t = 0; t < q->graph->n_tensors; t++)
-        if (is_chosen(q->ints, t)) q->ints->tensors[t] = tensor_for(q->range[t]);
-    q->ints->tensors[0] = tensor_for(input_range(q));
+        if (kd_tensor_is_chosen(q->ints, t)) q->ints->tensors[t] = kd_tensor_for(q->range[t]);
+    q->ints->tensors[0] = kd_tensor_for(kd_input_range(q->range[0], q->calibration->normalize));
     if (q->options->ranges == KD_RANGES_PERCENTILE) return percentile_ranges(q, err);
     return q->options->ranges == KD_RANGES_ERROR ? error_ranges(q, err) : 0;
 }
