@@ -345,13 +345,12 @@ static int write_files(struct export *x, struct kd_err *err)
 /* What a program that runs it may want to know, as kd's own model has it. */
 static cJSON *onnx_notes(const struct export *x, struct kd_err *err)
 {
-    static const char *const keys[] = {"kd.class_names", "kd.preprocess", "kd.columns"};
     cJSON *o = cJSON_CreateObject();
     bool good = o && cJSON_AddStringToObject(o, "kd.fingerprint", x->model.fingerprint);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys && good; i++) {
-        const char *v =
-            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(x->model.metadata, keys[i]));
-        good = !v || cJSON_AddStringToObject(o, keys[i], v);
+    for (size_t i = 0; kd_onnx_notes[i] && good; i++) {
+        const char *v = cJSON_GetStringValue(
+            cJSON_GetObjectItemCaseSensitive(x->model.metadata, kd_onnx_notes[i]));
+        good = !v || cJSON_AddStringToObject(o, kd_onnx_notes[i], v);
     }
     if (good) return o;
     cJSON_Delete(o);

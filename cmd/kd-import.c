@@ -1,6 +1,7 @@
 /* kd-import: a network of another framework, or its parameters, become a model of kd. */
 #include "kd/base/file.h"
 #include "kd/export/onnx.h"
+#include "kd/export/onnx_write.h"
 #include "kd/export/state_dict.h"
 #include "kd/run/places.h"
 #include "program.h"
@@ -79,6 +80,17 @@ static cJSON *normalize_json(const struct options *o, unsigned channels, struct 
     return kd_normalize_to_json(&none, err);
 }
 
+/* What an ONNX file of kd-export tells of the input. */
+static int keep_notes(const struct kd_model *model, struct kd_tensorfile *out, struct kd_err *err)
+{
+    for (size_t k = 0; kd_onnx_notes[k]; k++) {
+        const char *text = cJSON_GetStringValue(
+            cJSON_GetObjectItemCaseSensitive(model->metadata, kd_onnx_notes[k]));
+        if (text && kd_tensorfile_set(out, kd_onnx_notes[k], text, err) < 0) return -1;
+    }
+    return 0;
+}
+
 static int write_model(struct kd_invocation *inv, const struct kd_model *model, cJSON *facts,
                        struct kd_err *err)
 {
@@ -86,6 +98,7 @@ static int write_model(struct kd_invocation *inv, const struct kd_model *model, 
     char *path = kd_output_model(inv->common.output, err);
     int status = path ? kd_tensorfile_init(&out, err) : -1;
     if (status == 0) status = kd_model_to_file(model->net, &model->normalize, &out, err);
+    if (status == 0) status = keep_notes(model, &out, err);
     if (status == 0 && *inv->command)
         status = kd_tensorfile_set(&out, "kd.command", inv->command, err);
     if (status == 0 && facts) {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const kd_onnx_notes[] = {"kd.class_names", "kd.preprocess", "kd.columns", NULL};
+
 enum { NAME = 96 };
 struct writer {
     const struct kd_graph *g;

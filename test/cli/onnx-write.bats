@@ -133,6 +133,16 @@ floats() {
     kd-train-teacher -d images:pictures/train --size 8 --layers 4 -e 1 -q -o named >/dev/null
     kd-export named --to onnx -o named.onnx -q >/dev/null
     holds named.onnx kd.class_names '"zero"' kd.preprocess
+    run kd-import named.onnx -o back.safetensors
+    if [[ $output == *"was built without ONNX"* ]]; then skip "this kd was built without ONNX"; fi
+    [ "$status" -eq 0 ]
+    for key in kd.class_names kd.preprocess; do
+        [ "$(meta back.safetensors $key)" = "$(meta named/model.safetensors $key)" ]
+    done
+    sed 's/"zero"/ 12345/' named.onnx >bad.onnx
+    refused 1 "bad.onnx" "kd.class_names" -- kd-import bad.onnx -o kept/m.safetensors
+    sed 's/"zero"/"zer"o/' named.onnx >bad.onnx
+    refused 1 "bad.onnx" "kd.class_names" -- kd-import bad.onnx -o kept/m.safetensors
 }
 
 @test "what was made otherwise stays" {

@@ -17,6 +17,9 @@ enum {
     KD_ONNX_OPSET_LAST = 21,
     KD_ONNX_OPSET_INTEGERS = 13 /* the first with a scale for each channel */
 };
+/* Keys of a model's metadata that go with it there and back, NULL behind the last. */
+extern const char *const kd_onnx_notes[];
+
 struct kd_export_onnx {
     unsigned opset; /* KD_ONNX_OPSET_FIRST to KD_ONNX_OPSET_LAST */
     unsigned batch; /* images at once; 0: any number */

@@ -1,4 +1,6 @@
 /* From the bytes of an ONNX file to a model. */
+#include "kd/data/classes.h"
+#include "kd/export/onnx_write.h"
 #include "parts.h"
 
 #include <math.h>
@@ -283,6 +285,31 @@ static int start_normalize(const struct kd_onnx *r, struct kd_normalize *n)
     return kd_fail_usage(r->err, "--normalize: %u channels of %zu", n->channels, channels);
 }
 
+/* What kd-export noted of the input: kept in the model, where every program looks for it. */
+static int take_notes(struct kd_onnx *r, struct kd_tensorfile *file)
+{
+    for (size_t i = 0; i < r->proto->n_metadata_props; i++) {
+        const Onnx__StringStringEntryProto *note = r->proto->metadata_props[i];
+        size_t k = 0;
+        while (kd_onnx_notes[k] && (!note->key || strcmp(note->key, kd_onnx_notes[k]) != 0)) k++;
+        if (!kd_onnx_notes[k]) continue;
+        const char *text = note->value ? note->value : "";
+        cJSON *json = kd_json_parse(text, strlen(text), note->key, r->err);
+        cJSON_Delete(json);
+        if (!json || kd_tensorfile_set(file, note->key, text, r->err) < 0) return -1;
+    }
+    return 0;
+}
+
+static int check_class_names(const struct kd_onnx *r, const struct kd_model *model)
+{
+    char **names;
+    uint32_t n = model->net->classes;
+    if (kd_class_names_read(model->metadata, n, &names, r->err) < 0) return -1;
+    kd_class_names_free(names, n);
+    return 0;
+}
+
 static int make_model(struct kd_onnx *r, int last, struct kd_model *out)
 {
     struct kd_normalize normalize = {0};
@@ -294,10 +321,15 @@ static int make_model(struct kd_onnx *r, int last, struct kd_model *out)
     if (!network || kd_tensorfile_set(&file, "kd.kind", "model", r->err) < 0 ||
         kd_tensorfile_set_json(&file, "kd.network", network, r->err) < 0 ||
         kd_tensorfile_set_json(&file, "kd.normalize", kd_normalize_to_json(&normalize, r->err),
-                               r->err) < 0)
+                               r->err) < 0 ||
+        take_notes(r, &file) < 0)
         status = -1;
     else
         status = kd_model_from_file(&file, r->ask.path, out, r->err);
+    if (status == 0 && check_class_names(r, out) < 0) {
+        kd_model_release(out);
+        status = -1;
+    }
     kd_tensorfile_release(&file);
     return status;
 }
