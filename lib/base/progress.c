@@ -13,6 +13,24 @@ void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total
     if (p && p->tick) p->tick(p->ctx, done, total, note);
 }
 
+static void piece_tick(void *ctx, uint64_t done, uint64_t total, const char *note)
+{
+    const struct kd_progress_piece *p = ctx;
+    char text[96];
+    snprintf(text, sizeof text, "%.20s %zu/%zu%s%.40s", p->what, p->i + 1, p->n,
+             note && *note ? ", " : "", note ? note : "");
+    kd_progress_tick(p->whole, p->i * total + done, p->n * total, text);
+}
+
+const struct kd_progress *kd_progress_of(struct kd_progress_piece *piece)
+{
+    if (!piece->whole || piece->n < 2) return piece->whole;
+    piece->own = *piece->whole;
+    piece->own.tick = piece_tick;
+    piece->own.ctx = piece;
+    return &piece->own;
+}
+
 int kd_progress_go_on(const struct kd_progress *p, struct kd_err *err)
 {
     return p && p->stop && *p->stop ? kd_fail(err, "stopped before its end") : 0;

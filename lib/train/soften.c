@@ -151,6 +151,16 @@ static int add_probabilities(struct kd_tensorfile *f, const struct asking *q, st
                              (struct kd_array){KD_F32, 3, whole, a->probabilities}, err);
 }
 
+/* One of so many views: its epoch says which. */
+static int ask_view(const struct asking *q, const struct kd_view *view, size_t views, float *out,
+                    struct kd_err *err)
+{
+    struct kd_progress_piece piece = {q->how->progress, "view", view->epoch, views, {0}};
+    struct kd_asking how = *q->how;
+    how.progress = kd_progress_of(&piece);
+    return kd_teachers_predict(q->teachers, view, 1, &how, out, err);
+}
+
 static int ask_views(const struct asking *q, size_t views, struct arrays *a, struct kd_err *err)
 {
     const struct kd_soften *what = q->what;
@@ -162,8 +172,7 @@ static int ask_views(const struct asking *q, size_t views, struct arrays *a, str
     a->logits = kd_alloc(views * size, sizeof(float), "logits", err);
     for (size_t v = 0; a->logits && v < views; v++) {
         view.epoch = (uint32_t)v;
-        if (kd_teachers_predict(q->teachers, &view, 1, q->how, a->logits + v * size, err) < 0)
-            return -1;
+        if (ask_view(q, &view, views, a->logits + v * size, err) < 0) return -1;
     }
     return a->logits ? 0 : -1;
 }
@@ -183,8 +192,7 @@ static int add_top(struct kd_tensorfile *f, const struct asking *q, struct array
     if (!a->logits || kd_top_init(&a->top, err) < 0) return -1;
     for (size_t row = 0; row < kd_top_rows(&a->top); row++) {
         view.epoch = (uint32_t)(row / n);
-        if (row % n == 0 && kd_teachers_predict(q->teachers, &view, 1, q->how, a->logits, err) < 0)
-            return -1;
+        if (row % n == 0 && ask_view(q, &view, what->views, a->logits, err) < 0) return -1;
         if (kd_top_put(&a->top, row, a->logits + row % n * classes, err) < 0) return -1;
     }
     return kd_top_add(&a->top, f, err);

@@ -184,6 +184,42 @@ static void clock_advances(void **state)
     assert_true(spent >= 0.002 && spent < 10);
 }
 
+struct heard {
+    uint64_t done, total;
+    char note[96];
+};
+
+static void hear(void *ctx, uint64_t done, uint64_t total, const char *note)
+{
+    struct heard *h = ctx;
+    h->done = done;
+    h->total = total;
+    snprintf(h->note, sizeof h->note, "%s", note ? note : "");
+}
+
+static void pieces_are_one_whole(void **state)
+{
+    (void)state;
+    struct heard h = {0};
+    volatile int stop = 1;
+    const struct kd_progress whole = {.tick = hear, .ctx = &h, .stop = &stop};
+    struct kd_progress_piece piece = {&whole, "view", 6, 40, {0}},
+                             alone = {&whole, "view", 0, 1, {0}};
+    const struct kd_progress *p = kd_progress_of(&piece);
+    struct kd_err err;
+    kd_progress_tick(p, 25, 100, NULL);
+    assert_int_equal(h.done, 625);
+    assert_int_equal(h.total, 4000);
+    assert_string_equal(h.note, "view 7/40");
+    kd_progress_tick(p, 100, 100, "teacher 2");
+    assert_int_equal(h.done, 700);
+    assert_string_equal(h.note, "view 7/40, teacher 2");
+    assert_int_equal(kd_progress_go_on(p, &err), -1);
+    assert_ptr_equal(kd_progress_of(&alone), &whole); /* of one piece nothing is said */
+    piece.whole = NULL;
+    assert_null(kd_progress_of(&piece));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup(fits_any_width, setup),
         cmocka_unit_test_setup(silent, setup),
         cmocka_unit_test(callback),
+        cmocka_unit_test(pieces_are_one_whole),
         cmocka_unit_test(clock_advances),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

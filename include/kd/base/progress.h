@@ -8,6 +8,7 @@
 #define KD_BASE_PROGRESS_H
 #include "kd/base/err.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -23,6 +24,17 @@ void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total
 void kd_progress_say(const struct kd_progress *p, const char *format, ...) KD_PRINTF(2, 3);
 int kd_progress_go_on(const struct kd_progress *p,
                       struct kd_err *err); /* 0, or -1 where work is to stop */
+
+/* One of `n` equal pieces of longer work, told as progress of the whole: a piece's ticks run from
+ * i/n to (i+1)/n, noted "view 7/40". What is to be known and the wish to stop are the whole's. */
+struct kd_progress_piece {
+    const struct kd_progress *whole; /* NULL: silence */
+    const char *what;
+    size_t i, n;
+    struct kd_progress own; /* filled */
+};
+/* The progress to hand on; as long as the piece and the whole. */
+const struct kd_progress *kd_progress_of(struct kd_progress_piece *piece);
 
 /* A one-line bar for a terminal: label, bar, percent, rate, time left, note. Draws at most ten
  * times a second, fits the terminal's width, and wipes itself with kd_bar_clear. Off a terminal it
