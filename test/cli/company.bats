@@ -134,3 +134,20 @@ between_writes() { # $pid is stopped where it writes nothing to ./place
         [ "$(jq -r .split T/eval.json | sort | xargs)" = "test validation" ]
     done
 }
+
+@test "run_all.sh ends at once with SIGHUP and SIGTERM, and its trainings with it" {
+    sed -i 's/"epochs": 20/"epochs": 1000000/' x.json
+    for signal in HUP TERM; do
+        rm -rf runs
+        "$BATS_TEST_DIRNAME/../../scripts/run_all.sh" x.json >/dev/null 2>said 3>&- &
+        pid=$!
+        wait_for test -s runs/x/teacher/s1/log.jsonl
+        kill -$signal $pid
+        status=0
+        wait $pid || status=$?
+        [ "$status" -eq $((128 + $(kill -l $signal))) ]
+        grep -q "stopped; the same command goes on from here" said
+        [ -s runs/x/teacher/s1/checkpoint.safetensors ]
+        [ -z "$(find runs -name '.kd-*')" ]
+    done
+}
