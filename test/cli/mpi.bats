@@ -25,6 +25,8 @@ ranks() {
     shift
     timeout 60 mpirun --oversubscribe -q -n "$n" "$@" 3>&-
 }
+# rank_of PID: the last rank of `ranks ... &`, whose child is timeout, whose child is mpirun
+rank_of() { pgrep -P "$(pgrep -P "$(pgrep -P "$1" timeout)" mpirun)" kd-train | tail -1; }
 teacher() { echo kd-train-teacher --data idx:set --shards 8 --batch 32 --threads 1 --quiet \
     --no-provenance --validation 40 "$@"; }
 student() { echo kd-train-student --data idx:set --shards 8 --batch 32 --threads 1 --quiet \
@@ -78,15 +80,16 @@ JSON
 
 @test "a stopped training goes on on another number of ranks" {
     local n want="2 1 3 8" at=0
-    local all=($(teacher --epochs 4 --network mlp-30 --checkpoint-every 1steps))
+    local all=($(teacher --epochs 60 --network mlp-30 --checkpoint-every 1steps))
     "${all[@]}" -o whole >/dev/null
     for n in $want; do
-        at=$((at + 1))
+        at=$(($(cat cut/log.jsonl 2>/dev/null | wc -l) + 2))
         ranks "$n" "${all[@]}" -o cut --resume >/dev/null &
-        wait_for eval '[ "$(cat cut/log.jsonl 2>/dev/null | wc -l)" -ge '$at' ]' || true
-        pkill -KILL -P "$!" mpirun || true
+        at_epoch() { [ "$(cat cut/log.jsonl 2>/dev/null | wc -l)" -ge "$at" ]; }
+        wait_for at_epoch
+        kill -KILL "$(rank_of "$!")"
         wait "$!" || true
-        [ ! -e cut/model.safetensors ] || break
+        [ ! -e cut/model.safetensors ]
     done
     ranks 2 "${all[@]}" -o cut --resume >/dev/null
     diff -r whole cut
@@ -97,8 +100,7 @@ JSON
     mkdir kept
     ranks 3 $(teacher --epochs 10000 --layers 30 -o kept/m) >/dev/null 2>&1 &
     wait_for test -s kept/m/log.jsonl
-    pid=$(pgrep -f "kd-train-teacher.* -o kept/m" | xargs ps -o pid=,comm= -p |
-        awk '/kd-train/ {print $1}' | tail -1)
+    pid=$(rank_of "$!")
     kill -KILL "$pid"
     run wait "$!"
     [ "$status" -ne 0 ]
