@@ -22,7 +22,7 @@ static void as_pytorch(void **state)
 {
     static const char *const temperatures[] = {"0.5", "1", "4", "20", "10000"};
     struct kd_tensorfile f;
-    struct kd_top read, made;
+    struct kd_top read = {0}, made;
     float row[12];
     (void)state;
     if (kd_tensorfile_read("test/fixtures/torch/top.safetensors", NULL, &f, &err) < 0 ||
@@ -89,7 +89,7 @@ static void types_ties_and_views(void **state)
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
         const size_t classes = cases[i].classes;
-        struct kd_top t = {.views = 2, .n = 1, .k = 3, .classes = classes}, back;
+        struct kd_top t = {.views = 2, .n = 1, .k = 3, .classes = classes}, back = {0};
         struct kd_tensorfile f;
         char text[24];
         float *z = kd_alloc(classes, sizeof *z, "logits", &err);
