@@ -112,7 +112,7 @@ static void types_ties_and_views(void **state)
         assert_int_equal(kd_top_class(&back, 0, 0), 7);
         assert_int_equal(kd_top_class(&back, 0, 1), classes - 1);
         assert_int_equal(kd_top_class(&back, 0, 2), 0);
-        assert_true(back.rest[0] == 0 && back.rest[1] == 0 && back.rest[3] != 0);
+        assert_true(back.rest && back.rest[0] == 0 && back.rest[1] == 0 && back.rest[3] != 0);
         kd_tensorfile_release(&f);
         kd_top_release(&t);
         kd_free(z);
