@@ -4,46 +4,15 @@
 #include "parts.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void kd_onnx_say(const struct kd_onnx *r, const Onnx__NodeProto *n, const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    const char *name = n->name && n->name[0] ? n->name : n->n_output ? n->output[0] : "";
-    kd_fail(r->err, "node %.100s (%.60s): %s", name, n->op_type, text);
-}
-
-/* ---- memory, within a budget ---- */
-
-static bool within(struct kd_onnx *r, size_t bytes)
-{
-    if (bytes > r->budget - r->bytes) return false;
-    r->bytes += bytes;
-    return true;
-}
-
-void *kd_onnx_alloc(struct kd_onnx *r, size_t n, size_t size)
-{
-    size_t bytes;
-    if (kd_mul_size(n, size, &bytes) < 0 || !within(r, bytes + 64)) {
-        kd_fail(r->err, "its graph would take far more memory than the file has bytes");
-        return NULL;
-    }
-    void **place = kd_grow(&r->memory, &r->n_memory, &r->room_memory, sizeof *place,
-                           "the numbers of a graph", r->err);
-    return place ? *place = kd_alloc(n, size, "the numbers of a graph", r->err) : NULL;
-}
+/* ---- memory ---- */
 
 static void *unpack_alloc(void *ctx, size_t size)
 {
-    return within(ctx, size) ? malloc(size) : NULL;
+    return kd_onnx_within(ctx, size) ? malloc(size) : NULL;
 }
 static void unpack_free(void *ctx, void *p)
 {
@@ -73,28 +42,6 @@ static int by_name(const void *a, const void *b)
     return order ? order : (y->tensor != NULL) - (x->tensor != NULL);
 }
 
-/* The place of a name, whether or not it has a value yet. */
-static struct kd_onnx_value *place_of(const struct kd_onnx *r, const char *name)
-{
-    size_t low = 0, high = r->n_values;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = strcmp(r->values[middle].name, name);
-        if (order == 0) return &r->values[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-struct kd_onnx_value *kd_onnx_find(const struct kd_onnx *r, const char *name)
-{
-    struct kd_onnx_value *v = place_of(r, name);
-    return v && (v->constant || v->step >= 0) ? v : NULL;
-}
-
 static int by_names(struct kd_onnx *r)
 {
     size_t n = 0;
@@ -118,7 +65,7 @@ static int list_names(struct kd_onnx *r)
     for (size_t i = 0; i < g->n_node; i++) most += g->node[i]->n_output;
     r->values = kd_alloc(most, sizeof *r->values, "the names of a graph", r->err);
     if (!r->values) return -1;
-    if (!within(r, most * sizeof *r->values))
+    if (!kd_onnx_within(r, most * sizeof *r->values))
         return kd_fail(r->err, "its graph has far more names than the file has bytes");
     for (size_t i = 0; i < g->n_initializer; i++)
         if (g->initializer[i]->name)
@@ -224,7 +171,7 @@ static int read_nodes(struct kd_onnx *r)
         if (!n->op_type || !n->n_output) return kd_fail(r->err, "node %zu makes nothing", i);
         int fold = kd_onnx_fold(r, n, &known);
         if (fold < 0 || (!fold && kd_onnx_operator(r, n) < 0)) return -1;
-        struct kd_onnx_value *v = place_of(r, n->output[0]);
+        struct kd_onnx_value *v = kd_onnx_place(r, n->output[0]);
         if (!v) return kd_onnx_fail(r, n, "its result has no name");
         v->constant = fold ? known : NULL;
         v->step = fold ? -1 : (int)r->n_steps - 1;

@@ -82,8 +82,13 @@ struct kd_onnx {
     struct kd_err *err;
 };
 
+/* ---- reading.c ---- */
+/* Counts bytes against the budget; false: there are not so many left. */
+bool kd_onnx_within(struct kd_onnx *r, size_t bytes);
 /* Zeroed memory that lives as long as the reading and counts against its budget. */
 void *kd_onnx_alloc(struct kd_onnx *r, size_t n, size_t size);
+/* The place of a name, whether or not it has a value yet; and only where it has one. */
+struct kd_onnx_value *kd_onnx_place(const struct kd_onnx *r, const char *name);
 struct kd_onnx_value *kd_onnx_find(const struct kd_onnx *r, const char *name);
 /* "node /conv1/Conv (Conv): " before the text. */
 void kd_onnx_say(const struct kd_onnx *r, const Onnx__NodeProto *node, const char *format, ...)
