@@ -104,7 +104,7 @@ torture() {
 
 @test "kd-soften" {
     torture kd-soften --model T --model T --average probabilities -T 2 --data idx:set \
-        -o out/result --quiet --no-provenance
+        -o out/result --quiet --no-provenance --overwrite
 }
 @test "kd-soften to standard output" {
     torture kd-soften --model T --data idx:set -o - --quiet --no-provenance
@@ -125,7 +125,8 @@ torture() {
         --no-provenance
 }
 @test "kd-data" {
-    torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json
+    torture kd-data convert idx:set --to tensors -o out/result --quiet --no-provenance --json \
+        --overwrite
 }
 @test "kd-data, a folder of PNG files" {
     torture kd-data convert idx:set --to png -o out/photos --quiet --no-provenance
