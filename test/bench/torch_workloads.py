@@ -37,6 +37,7 @@ WORKLOADS = {
     "W7t": Workload("mlp800", MLP, 1000, 12000, None, None, False),
     "C1": Workload("mlp1200", MLP, 100, 60000, "labels", "sgd", True),
 }
+INFERENCE = [name for name, work in WORKLOADS.items() if not work.training]
 BEST = {
     "W1": set(), "W2": set(), "W3": set(), "W4": {"channels_last", "fused"}, "W5": {"fused"}, "W5i": {"frozen"},
     "W6": {"channels_last", "fused"}, "W7l": {"frozen"}, "W7t": {"frozen"}, "C1": set(),

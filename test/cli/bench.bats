@@ -132,6 +132,10 @@ EOF
 . ./say
 case "$*" in
 *"import torch"*) echo 9.1.0 ;;
+*"import onnxruntime"*) [ ! -e onnxruntime ] || echo 9.2.0; [ -e onnxruntime ] ;;
+*onnx_workloads.py*)
+    [ -s "$4" ] && say '{"torch": "9.2.0", "settings": "onnxruntime", "images_per_second": 150,
+        "peak_mb": 20}' | tr -d '\n' && echo && echo "onnxruntime $5 $6" >>calls ;;
 *) s=best; case "$*" in *--installed*) s=installed ;; esac
     [ -n "$OPENBLAS_CORETYPE" ] && s=wrong
     text='{"torch": "9.1.0", "images_per_second": 100, "peak_mb": 200,'
@@ -157,6 +161,35 @@ compared() {
     row='| 300 | 100 | 100 | 3.00 (3.00 to 3.00) | 2.0 yes | - | 50 / 200 | 0.25 yes |'
     grep '^| W1 |' table | grep -qF "$row"
     grep -q 'cores 1.00 0.75.*(again)' messages
+}
+
+@test "onnxruntime infers on kd's own export beside PyTorch, where Python has it" {
+    python
+    [ "$KD_BIN" = "$top/bin" ] || skip "once is enough"
+    stand_ins
+    : >onnxruntime
+    compared --bin "$KD_BIN" --no-check --no-installed --pairs 1 W3 W7l >table
+    [ "$(grep -c '^onnxruntime --threads 2$' calls)" -eq 1 ]
+    jq -es 'map(.torch | map(.settings)) == [["best"], ["best", "onnxruntime"]]' pairs
+    grep -q '^| .* | PyTorch 9.1 at its best | onnxruntime 9.2 | kd / the fastest |' table
+    row='| 300 | 100 | 150 | 2.00 (2.00 to 2.00) | 1.5 yes | - | 50 / 200 | 0.25 yes |'
+    grep '^| W7l |' table | grep -qF "$row"
+    compared --bin "$KD_BIN" --no-check --no-installed --no-onnx --to other --pairs 1 W7l >table
+    run ! grep onnxruntime table
+}
+
+@test "each number of threads has its own pairs and its own table" {
+    python
+    stand_ins
+    sed -i 's/"threads": 2, "images/"threads": '"'\$7'"', "images/' bench.sh
+    compared --no-check --no-installed --pairs 1 --threads 2,1 W1 >table
+    jq -es 'map(.kd.threads) == [2, 1]' pairs
+    [ "$(grep -c '^| W1 |' table)" -eq 2 ]
+    [ "$(grep -o '[12] threads\?;' table | tr -d '\n')" = '2 threads;1 thread;' ]
+    compared --no-check --no-installed --pairs 1 --threads 1 W1 >table
+    [ "$(wc -l <pairs)" -eq 2 ]
+    run -1 compared --threads 0 W1
+    grep -qx 'compare_torch: --threads: a value is missing or wrong' messages
 }
 
 @test "repeating has an end, and good pairs that are there count" {
