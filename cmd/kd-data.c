@@ -555,7 +555,7 @@ static int options_check(const struct kd_invocation *inv, unsigned job, struct k
     const struct kd_idle rules[] = {
         {job != 1 && job != 3, "to", convert_alone},
         {job != 1, "by-class", convert_alone},
-        {job != 3, "views views-seed shift fill flip cutout", views_alone},
+        {job != 3, "views views-seed " KD_AUGMENT_FLAGS, views_alone},
         {job != 2, "count columns scale class group labels", sheet_alone},
         {job == 0, "overwrite", "is for what writes a file; inspect does not"},
         {!carved, "carve", "goes with --validation"},

@@ -218,8 +218,8 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
         return kd_fail_usage(err, "--no-logits leaves probabilities alone, which need "
                                   "temperatures; add --temperature 1,4,20");
     const struct kd_idle idle[] = {
-        {!w->o->augment.shift, "fill",
-         "says what comes in where images are shifted; it goes with --shift"},
+        {!kd_augment_fills(&w->o->augment), "fill",
+         "says what comes in where images are moved; it goes with --shift, --rotate or --zoom"},
         {!c->views, "views-seed", "goes with --views"},
         {c->top, "half", "is for all logits; those that --top keeps are in half precision"},
         {!softened, "temperature",
@@ -319,7 +319,7 @@ static int check(const struct work *w, struct kd_err *err)
         {!experiment, "runs", "says where an experiment's runs are, but none is given"},
         {experiment, "weights",
          "is for teachers named with --model; each of an experiment's is asked by itself"},
-        {w->showing, "no-logits half views views-seed shift fill flip cutout update overwrite",
+        {w->showing, "no-logits half views views-seed update overwrite " KD_AUGMENT_FLAGS,
          "is for a file of soft targets; --show writes none"}};
     if (kd_args_idle(args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     if (!experiment && kd_augment_active(&w->o->augment) && !w->o->soften.views)

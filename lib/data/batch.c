@@ -1,113 +1,14 @@
-/* Gathering a batch: bytes to normalized floats, moved, mirrored and cut on the way. */
-#include "kd/data/batch.h"
-#include "kd/base/rng.h"
-#include <stdio.h>
+/* Gathering a batch: bytes to normalized floats, moved, turned, mirrored and cut on the way. */
+#include "move.h"
 
-#define FILLS(X) X(FILL_ZERO, "zero") X(FILL_REFLECT, "reflect")
-enum { FILLS(KD_CHOICE_ENUM) };
-#define FLIPS(X) X(FLIP_NONE, "none") X(FLIP_RANDOM, "random") X(FLIP_ALTERNATE, "alternate")
-enum { FLIPS(KD_CHOICE_ENUM) };
-
-#define A(field) offsetof(struct kd_augment, field)
-const struct kd_option kd_augment_rows[] = {
-    {"shift", 0, "shift", KD_OPT_INT, A(shift), .preset = "0", .min = 0, .max = 1024,
-     .metavar = "PIXELS", .help = "move each training image by up to this much in both directions",
-     .also = "crop random-crop translate augment augmentation",
-     .more = "The move is drawn anew in each epoch."},
-    {"fill", 0, "fill", KD_OPT_CHOICE, A(fill), .preset = "zero", .choices = KD_CHOICES(FILLS),
-     .metavar = "HOW", .help = "what a moved image leaves behind: raw 0, or its mirror image",
-     .more = "It is for `--shift`. The mirror image is about the border pixels."},
-    {"flip", 0, "flip", KD_OPT_CHOICE, A(flip), .preset = "none", .choices = KD_CHOICES(FLIPS),
-     .metavar = "HOW",
-     .help = "mirror left and right: drawn anew each epoch, or drawn once and turned each epoch",
-     .also = "mirror hflip",
-     .more = "`random` mirrors half of the images, drawn anew for each epoch or view; `alternate` "
-             "draws once for each image, which is then turned from epoch to epoch or from view to "
-             "view."},
-    {"cutout", 0, "cutout", KD_OPT_INT, A(cutout), .preset = "0", .min = 0, .max = 1024,
-     .metavar = "PIXELS", .help = "blank a square of this side at a random place",
-     .more =
-         "The square becomes 0 in the normalized image: the mean of the training images, or raw "
-         "0 with normalize none."},
-    {0},
-};
-
-bool kd_augment_active(const struct kd_augment *a)
-{
-    return a && (a->shift > 0 || a->flip != FLIP_NONE || a->cutout > 0);
-}
-
-bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b)
-{
-    return a->shift == b->shift && a->fill == b->fill && a->flip == b->flip &&
-           a->cutout == b->cutout;
-}
-
-void kd_augment_text(const struct kd_augment *a, char out[KD_AUGMENT_TEXT])
-{
-    char cut[32] = "", flip[32] = "";
-    if (a->flip != FLIP_NONE)
-        snprintf(flip, sizeof flip, ", flip %s", kd_choice_name(KD_CHOICES(FLIPS), a->flip));
-    if (a->cutout > 0) snprintf(cut, sizeof cut, ", cutout %d", (int)a->cutout);
-    snprintf(out, KD_AUGMENT_TEXT, "shift %d%s%s%s", (int)a->shift,
-             a->fill == FILL_REFLECT ? ", fill reflect" : "", flip, cut);
-}
-
-/* ---- what is done to one sample ---- */
-
-struct move {
-    bool active, reflects, flipped;
-    int64_t dx, dy;                   /* to the right, down; after flipping */
-    int64_t top, bottom, left, right; /* blank, the ends not included */
-};
-
-static bool flip_draw(int flip, uint64_t seed, uint32_t epoch, uint32_t sample)
-{
-    if (flip == FLIP_NONE) return false;
-    const bool drawn_once = flip == FLIP_ALTERNATE;
-    struct kd_rng rng = kd_rng_for(seed, KD_FOR_FLIP, drawn_once ? 0 : epoch, sample);
-    const uint32_t drawn = kd_rng_below(&rng, 2);
-    return drawn_once ? (drawn ^ (epoch & 1)) : drawn;
-}
-
-/* Its middle is any pixel of the image, so that squares at the border are cut short
- * (DeVries and Taylor 2017, section 3). */
-static void cutout_draw(struct move *m, int64_t side, int64_t h, int64_t w, uint64_t seed,
-                        uint32_t epoch, uint32_t sample)
-{
-    struct kd_rng rng = kd_rng_for(seed, KD_FOR_CUTOUT, epoch, sample);
-    const int64_t x = (int64_t)kd_rng_below(&rng, (uint32_t)w) - side / 2;
-    const int64_t y = (int64_t)kd_rng_below(&rng, (uint32_t)h) - side / 2;
-    m->left = x > 0 ? x : 0;
-    m->top = y > 0 ? y : 0;
-    m->right = x + side < w ? x + side : w;
-    m->bottom = y + side < h ? y + side : h;
-}
-
-static struct move move_draw(const struct kd_augment *a, int64_t h, int64_t w, uint64_t seed,
-                             uint32_t epoch, uint32_t sample)
-{
-    struct move m = {.active = kd_augment_active(a)};
-    if (!m.active) return m;
-    if (a->shift > 0) {
-        struct kd_rng rng = kd_rng_for(seed, KD_FOR_AUGMENT, epoch, sample);
-        const uint32_t choices = (uint32_t)(2 * a->shift + 1);
-        m.dx = (int64_t)kd_rng_below(&rng, choices) - a->shift;
-        m.dy = (int64_t)kd_rng_below(&rng, choices) - a->shift;
-    }
-    m.reflects = a->fill == FILL_REFLECT;
-    m.flipped = flip_draw(a->flip, seed, epoch, sample);
-    if (a->cutout > 0) cutout_draw(&m, a->cutout, h, w, seed, epoch, sample);
-    return m;
-}
-
-/* ---- pixels ---- */
+#include <math.h>
 
 struct channel {
     const void *plane; /* [h][w] of dtype */
     enum kd_dtype dtype;
     const float *value; /* [256] for bytes, so that every pixel is rounded once, everywhere alike */
     float mean, std, zero; /* zero: what raw 0 becomes */
+    float light;           /* floats: factor of raw pixels; bytes have it in value */
 };
 
 static void run_u8(const uint8_t *restrict p, const float *restrict value, size_t n,
@@ -137,15 +38,17 @@ static void run_u8_back(const uint8_t *restrict p, const float *restrict value, 
     for (; i < n; i++) out[i] = value[*at--];
 }
 
-static void run_f32(const float *restrict p, float mean, float std, size_t n, float *restrict out)
+static void run_f32(const float *restrict p, const struct channel *c, size_t n, float *restrict out)
 {
-    for (size_t i = 0; i < n; i++) out[i] = (p[i] - mean) / std;
+    const float mean = c->mean, std = c->std, light = c->light;
+    for (size_t i = 0; i < n; i++) out[i] = (p[i] * light - mean) / std;
 }
 
-static void run_f32_back(const float *restrict p, float mean, float std, size_t n,
+static void run_f32_back(const float *restrict p, const struct channel *c, size_t n,
                          float *restrict out)
 {
-    for (size_t i = 0; i < n; i++) out[i] = (p[-(ptrdiff_t)i] - mean) / std;
+    const float mean = c->mean, std = c->std, light = c->light;
+    for (size_t i = 0; i < n; i++) out[i] = (p[-(ptrdiff_t)i] * light - mean) / std;
 }
 
 /* n pixels from place `from` on, or backwards. */
@@ -159,15 +62,15 @@ static void channel_run(const struct channel *c, int64_t from, size_t n, bool ba
     else if (c->dtype == KD_U8)
         run_u8(bytes + from, c->value, n, out);
     else if (back)
-        run_f32_back(floats + from, c->mean, c->std, n, out);
+        run_f32_back(floats + from, c, n, out);
     else
-        run_f32(floats + from, c->mean, c->std, n, out);
+        run_f32(floats + from, c, n, out);
 }
 
 static float channel_pixel(const struct channel *c, int64_t at)
 {
     if (c->dtype == KD_U8) return c->value[((const uint8_t *)c->plane)[at]];
-    return (((const float *)c->plane)[at] - c->mean) / c->std;
+    return (((const float *)c->plane)[at] * c->light - c->mean) / c->std;
 }
 
 static void run_fill(float value, size_t n, float *out)
@@ -185,9 +88,84 @@ static int64_t reflected(int64_t i, int64_t n)
     return at < n ? at : period - at;
 }
 
+/* ---- turned ---- */
+
+/* Where between the pixels of a line of n: the pixel before, the one behind (-1: outside), and how
+ * far it is from the first to the second, of 256. */
+struct between {
+    int64_t first, second;
+    int far;
+};
+
+static struct between between_of(int64_t at, int64_t n, bool reflects)
+{
+    struct between b = {at >> 16, (at >> 16) + 1, (int)(at >> 8 & 255)};
+    if (reflects) {
+        b.first = reflected(b.first, n);
+        b.second = reflected(b.second, n);
+    }
+    if (b.first < 0 || b.first >= n) b.first = -1;
+    if (b.second < 0 || b.second >= n) b.second = -1;
+    return b;
+}
+
+/* Bilinear, of rows with `far` 256ths of the second; raw 0 outside. */
+static float blend_u8(const uint8_t *plane, int64_t w, struct between y, struct between x,
+                      const float *value)
+{
+    const int a = y.first < 0 || x.first < 0 ? 0 : plane[y.first * w + x.first];
+    const int b = y.first < 0 || x.second < 0 ? 0 : plane[y.first * w + x.second];
+    const int c = y.second < 0 || x.first < 0 ? 0 : plane[y.second * w + x.first];
+    const int d = y.second < 0 || x.second < 0 ? 0 : plane[y.second * w + x.second];
+    const int upper = a * (256 - x.far) + b * x.far, lower = c * (256 - x.far) + d * x.far;
+    return value[(upper * (256 - y.far) + lower * y.far + 32768) >> 16];
+}
+
+static float blend_f32(const float *plane, int64_t w, struct between y, struct between x)
+{
+    const float a = y.first < 0 || x.first < 0 ? 0 : plane[y.first * w + x.first];
+    const float b = y.first < 0 || x.second < 0 ? 0 : plane[y.first * w + x.second];
+    const float c = y.second < 0 || x.first < 0 ? 0 : plane[y.second * w + x.first];
+    const float d = y.second < 0 || x.second < 0 ? 0 : plane[y.second * w + x.second];
+    const float right = (float)x.far / 256, down = (float)y.far / 256;
+    return (a * (1 - right) + b * right) * (1 - down) + (c * (1 - right) + d * right) * down;
+}
+
+/* Pixel (y, x) of the turned image [h][w]. Distances from the middle are doubled, to be whole. */
+static float turned_pixel(const struct channel *c, const struct kd_move *m, int64_t h, int64_t w,
+                          int64_t y, int64_t x)
+{
+    const int64_t dx = 2 * x - (w - 1), dy = 2 * y - (h - 1);
+    const int64_t sx = ((m->along * dx - m->across * dy) >> 1) + ((w - 1) << 15);
+    const int64_t sy = ((m->across * dx + m->along * dy) >> 1) + ((h - 1) << 15);
+    const struct between row = between_of(sy, h, m->reflects),
+                         column = between_of(sx, w, m->reflects);
+    if (c->dtype == KD_U8) return blend_u8(c->plane, w, row, column, c->value);
+    return (blend_f32(c->plane, w, row, column) * c->light - c->mean) / c->std;
+}
+
+static void channel_turned(const struct channel *c, int64_t h, int64_t w, const struct kd_move *m,
+                           float *out)
+{
+    for (int64_t y = 0; y < h; y++, out += w)
+        for (int64_t x = 0; x < w; x++) {
+            int64_t row = y - m->dy, column = x - m->dx;
+            if (m->reflects) {
+                row = reflected(row, h);
+                column = reflected(column, w);
+            }
+            if (m->flipped) column = w - 1 - column;
+            out[x] = row < 0 || row >= h || column < 0 || column >= w
+                         ? c->zero
+                         : turned_pixel(c, m, h, w, row, column);
+        }
+}
+
+/* ---- moved ---- */
+
 /* Columns x0..x1-1 of an output row, where the moved source row (at place `row`) does not reach. */
-static void edge(const struct channel *c, const struct move *m, int64_t row, int64_t w, int64_t x0,
-                 int64_t x1, float *out)
+static void edge(const struct channel *c, const struct kd_move *m, int64_t row, int64_t w,
+                 int64_t x0, int64_t x1, float *out)
 {
     for (int64_t x = x0; x < x1; x++) {
         if (!m->reflects) {
@@ -199,7 +177,7 @@ static void edge(const struct channel *c, const struct move *m, int64_t row, int
     }
 }
 
-static void channel_moved(const struct channel *c, int64_t h, int64_t w, const struct move *m,
+static void channel_moved(const struct channel *c, int64_t h, int64_t w, const struct kd_move *m,
                           float *out)
 {
     const int64_t left = m->dx > 0 ? (m->dx < w ? m->dx : w) : 0;
@@ -215,8 +193,23 @@ static void channel_moved(const struct channel *c, int64_t h, int64_t w, const s
             channel_run(c, from * w + first, (size_t)(w - left - right), m->flipped, out + left);
             if (right) edge(c, m, from * w, w, w - right, w, out);
         }
-        if (y >= m->top && y < m->bottom) run_fill(0, (size_t)(m->right - m->left), out + m->left);
     }
+}
+
+static void channel_cut(const struct kd_move *m, int64_t w, float *out)
+{
+    for (int64_t y = m->top; y < m->bottom; y++)
+        run_fill(0, (size_t)(m->right - m->left), out + y * w + m->left);
+}
+
+static void channel_augmented(const struct channel *c, int64_t h, int64_t w,
+                              const struct kd_move *m, float *out)
+{
+    if (m->turned)
+        channel_turned(c, h, w, m, out);
+    else
+        channel_moved(c, h, w, m, out);
+    channel_cut(m, w, out);
 }
 
 /* Shuffled, the next image is seldom in a near cache. */
@@ -225,21 +218,29 @@ static void fetch(const char *at, size_t bytes)
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
 }
 
+/* value [256] of bytes that are multiplied by `light` first. */
+static void values_fill(float value[256], double mean, double std, float light)
+{
+    for (unsigned p = 0; p < 256; p++) {
+        const long lit = light == 1 ? (long)p : lrintf((float)p * light);
+        value[p] = (float)(((lit < 255 ? (double)lit : 255.0) / 255.0 - mean) / std);
+    }
+}
+
 /* All n images of one channel, so that one table of 1 KiB serves them and stays near. */
 static void channel_fill(const struct kd_images *images, const struct kd_normalize *normalize,
-                         uint32_t c, const struct move *moves, const uint32_t *index, uint32_t n,
+                         uint32_t c, const struct kd_move *moves, const uint32_t *index, uint32_t n,
                          float *out)
 {
-    float value[256];
+    float value[256], lit[256];
     const size_t plane = (size_t)images->h * images->w, size = kd_dtype_size(images->dtype);
     const double mean = (double)normalize->mean[c], std = (double)normalize->std[c];
     struct channel channel = {.dtype = images->dtype,
-                              .value = value,
                               .mean = normalize->mean[c],
                               .std = normalize->std[c],
                               .zero = (float)(-mean / std)};
-    if (images->dtype == KD_U8)
-        for (unsigned p = 0; p < 256; p++) value[p] = (float)((p / 255.0 - mean) / std);
+    const bool bytes = images->dtype == KD_U8;
+    if (bytes) values_fill(value, mean, std, 1);
     for (uint32_t j = 0; j < n; j++) {
         float *to = out + ((size_t)j * images->c + c) * plane;
         channel.plane =
@@ -248,8 +249,11 @@ static void channel_fill(const struct kd_images *images, const struct kd_normali
             fetch((const char *)images->pixels +
                       ((size_t)index[j + 1] * images->c + c) * plane * size,
                   plane * size);
+        channel.light = moves[j].light;
+        channel.value = bytes && channel.light != 1 ? lit : value;
+        if (channel.value == lit) values_fill(lit, mean, std, channel.light);
         if (moves[j].active)
-            channel_moved(&channel, images->h, images->w, &moves[j], to);
+            channel_augmented(&channel, images->h, images->w, &moves[j], to);
         else
             channel_run(&channel, 0, plane, false, to);
     }
@@ -260,7 +264,7 @@ void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normal
 {
     enum { AT_A_TIME = 32 };
     const struct kd_images *images = view->images;
-    struct move moves[AT_A_TIME];
+    struct kd_move moves[AT_A_TIME];
     uint32_t place[AT_A_TIME];
     const size_t size = (size_t)images->c * images->h * images->w;
     for (size_t done = 0; done < n; done += AT_A_TIME) {
@@ -268,8 +272,8 @@ void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normal
         for (uint32_t j = 0; j < rows; j++) {
             const size_t at = from + done + j;
             place[j] = view->index ? view->index[at] : (uint32_t)at;
-            moves[j] =
-                move_draw(view->augment, images->h, images->w, view->seed, view->epoch, place[j]);
+            moves[j] = kd_move_draw(view->augment, images->h, images->w, view->seed, view->epoch,
+                                    place[j]);
         }
         for (uint32_t c = 0; c < images->c; c++)
             channel_fill(images, normalize, c, moves, place, rows, out + done * size);

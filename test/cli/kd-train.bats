@@ -382,7 +382,7 @@ stopped() {
     refused 2 "--from names a source" "--teacher" -- train -t T --from T -o kept
     refused 2 "--layers names a network" "--network" -- train --network mlp-4 --layers 4 -o kept
     for program in teacher student; do
-        refused 2 "--fill says what comes in where images are shifted; it goes with --shift" -- \
+        refused 2 "--fill says what comes in where images are moved" "goes with --shift" -- \
             kd-train-$program --data idx:set --layers 4 --fill reflect -o kept
     done
     train --shift 1 --fill reflect -o filled

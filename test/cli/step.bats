@@ -84,7 +84,8 @@ traced() {
 }
 
 @test "a step of a dense network allocates nothing" {
-    counted kd-train-teacher --network "$dense" --optimizer sgd --shift 2 --flip random --cutout 3
+    counted kd-train-teacher --network "$dense" --optimizer sgd --shift 2 --flip random --cutout 3 \
+        --rotate 9
 }
 @test "a step of a convolutional network allocates nothing" {
     counted kd-train-teacher --network "$maps" --clip-norm 1 --ema-decay 0.9 --validation 40

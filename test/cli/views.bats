@@ -72,6 +72,24 @@ logits() { tail -c +$((9 + $(od -An -N8 -tu8 "$1"))) "$1"; }
         END { exit bad || n < 240 * 16 }'
 }
 
+@test "turned, larger or smaller, brighter or darker: bytes stay bytes, and views are replayed" {
+    turns=(--rotate 20 --zoom 0.2 --fill reflect --brightness 0.3 --shift 1)
+    kd-data views idx:set --views 2 "${turns[@]}" -q -o turned.npy >/dev/null
+    head -c 128 turned.npy | grep -aq "'|u1'"
+    [ "$(behind turned.npy | sum)" != "$(behind views.npy | head -c $((2 * 240 * 784)) | sum)" ]
+    kd-soften -m t -d idx:set --views 2 "${turns[@]}" -q -o turned >/dev/null
+    student() { # threads, out
+        kd-train-student -d idx:set -S turned "${turns[@]}" --layers 4 -e 2 -q --no-provenance \
+            --threads "$1" -o "$2" >/dev/null
+    }
+    student 1 one
+    student 3 three
+    cmp one/model.safetensors three/model.safetensors
+    refused 1 "shift 1, fill reflect, rotate 20, scale 0.2, brightness 0.3" "rotate 20.5" -- \
+        kd-train-student -d idx:set -S turned "${turns[@]}" --rotate 20.5 --layers 4 -o kept/s
+    refused 2 "--zoom" "0.9" -- kd-train-student -d idx:set -S turned --zoom 1 -o kept/s
+}
+
 @test "what cannot be: no augmentation, another form, a part of a split, two sources" {
     refused 2 "--shift 2" -- kd-data views idx:set -o kept/v.npy
     refused 2 "--to npy alone" -- kd-data views idx:set --shift 1 --to png -o kept/v.npy

@@ -205,8 +205,10 @@ static void test_all_kinds(void **state)
     static const int64_t shifts[] = {0, 1, 3, 11}, cuts[] = {0, 1, 2, 3, 40};
     (void)state;
     for (unsigned k = 0; k < 2 * 4 * 2 * 3 * 5; k++) {
-        struct kd_augment a = {shifts[k / 2 % 4], (int)(k / 8 % 2), (int)(k / 16 % 3),
-                               cuts[k / 48]};
+        struct kd_augment a = {.shift = shifts[k / 2 % 4],
+                               .fill = (int)(k / 8 % 2),
+                               .flip = (int)(k / 16 % 3),
+                               .cutout = cuts[k / 48]};
         use(k % 2 ? KD_F32 : KD_U8);
         for (uint32_t epoch = 0; epoch < 6; epoch++)
             for (uint32_t i = 0; i < N; i++) check_all(&a, epoch, i);
@@ -234,9 +236,95 @@ static void test_alternate(void **state)
     assert_in_range(first, N / 4, N - N / 4);
 }
 
+/* Bilinear in double, at (y, x) of the raw image; raw 0 outside, or its mirror image. */
+static double between(unsigned i, unsigned c, double y, double x, bool mirrored)
+{
+    const int64_t y0 = (int64_t)floor(y), x0 = (int64_t)floor(x);
+    double sum = 0;
+    for (int64_t k = 0; k < 4; k++) {
+        int64_t sy = y0 + k / 2, sx = x0 + k % 2;
+        const double share = (1 - fabs(y - (double)sy)) * (1 - fabs(x - (double)sx));
+        if (mirrored) sy = walk(sy, H), sx = walk(sx, W);
+        if (sy < 0 || sy >= H || sx < 0 || sx >= W) continue;
+        const size_t at = (i * C + c) * H * W + (size_t)(sy * W + sx);
+        sum += share * (images.dtype == KD_U8 ? (double)bytes[at] / 255 : (double)floats[at]);
+    }
+    return sum;
+}
+
+/* Turned by an angle and made larger about the middle, by the rule that recorded views keep to:
+ * first the angle is drawn, then the size. Bytes are rounded once, and places to 1/256. */
+static void test_turn(void **state)
+{
+    float out[SIZE];
+    (void)state;
+    for (unsigned k = 0; k < 4; k++) {
+        const struct kd_augment a = {.rotate = 50, .scale = 0.3, .fill = (int)(k / 2)};
+        use(k % 2 ? KD_F32 : KD_U8);
+        for (uint32_t i = 0; i < N; i++) {
+            struct kd_rng rng = kd_rng_for(5, KD_FOR_TURN, 3, i);
+            const double angle = 50 * M_PI / 180 * (2 * (double)kd_rng_uniform(&rng) - 1);
+            const double size = 1 + 0.3 * (2 * (double)kd_rng_uniform(&rng) - 1);
+            const double range = k % 2 ? 32 : 1, step = 2.0 / 256 + (k % 2 ? 0 : 0.5 / 255);
+            fill(&scale, &a, (const uint64_t[]){5, 3}, &i, 1, out);
+            for (unsigned p = 0; p < SIZE; p++) {
+                const unsigned c = p / (H * W);
+                const double dy = p / W % H - (H - 1) / 2.0, dx = p % W - (W - 1) / 2.0;
+                const double sy = (-sin(angle) * dx + cos(angle) * dy) / size + (H - 1) / 2.0;
+                const double sx = (cos(angle) * dx + sin(angle) * dy) / size + (W - 1) / 2.0;
+                const double raw = between(i, c, sy, sx, k / 2);
+                const double want = (raw - (double)scale.mean[c]) / (double)scale.std[c];
+                if (fabs((double)out[p] - want) > range * step / (double)scale.std[c])
+                    fail_msg("kind %u image %u place %u: %g not %g", k, i, p, (double)out[p], want);
+            }
+        }
+    }
+}
+
+/* No turn and size 1 by chance: what is between pixels is not touched. */
+static void test_turn_of_nothing(void **state)
+{
+    const struct kd_augment turned = {.shift = 2,
+                                      .flip = 1,
+                                      .cutout = 2,
+                                      .fill = 1,
+                                      .rotate = 1e-9},
+                            plain = {.shift = 2, .flip = 1, .cutout = 2, .fill = 1};
+    float a[SIZE], b[SIZE];
+    (void)state;
+    for (unsigned k = 0; k < 2 * N; k++) {
+        const uint32_t i = k / 2;
+        use(k % 2 ? KD_F32 : KD_U8);
+        fill(&scale, &turned, (const uint64_t[]){5, 3}, &i, 1, a);
+        fill(&scale, &plain, (const uint64_t[]){5, 3}, &i, 1, b);
+        assert_memory_equal(a, b, sizeof a);
+    }
+}
+
+static void test_brightness(void **state)
+{
+    const struct kd_augment a = {.brightness = 0.8};
+    float out[SIZE];
+    (void)state;
+    for (unsigned k = 0; k < 2 * N; k++) {
+        const uint32_t i = k / 2;
+        struct kd_rng rng = kd_rng_for(5, KD_FOR_BRIGHTNESS, 3, i);
+        const float light = (float)(1 + 0.8 * (2 * (double)kd_rng_uniform(&rng) - 1));
+        use(k % 2 ? KD_F32 : KD_U8);
+        fill(&scale, &a, (const uint64_t[]){5, 3}, &i, 1, out);
+        for (unsigned p = 0; p < SIZE; p++) {
+            const double mean = (double)scale.mean[p / (H * W)];
+            const double lit = fmin(255, rint((double)((float)bytes[i * SIZE + p] * light))) / 255;
+            const double raw = k % 2 ? (double)(floats[i * SIZE + p] * light) : lit;
+            const double want = (raw - mean) / (double)scale.std[p / (H * W)];
+            assert_true(fabs((double)out[p] - want) < 1e-5);
+        }
+    }
+}
+
 static void test_compared(void **state)
 {
-    const struct kd_augment a = {2, 1, 2, 8};
+    const struct kd_augment a = {.shift = 2, .fill = 1, .flip = 2, .cutout = 8};
     struct kd_augment b = a;
     char text[KD_AUGMENT_TEXT];
     (void)state;
@@ -244,9 +332,16 @@ static void test_compared(void **state)
     b.shift++, assert_false(kd_augment_same(&a, &b)), b = a;
     b.fill = 0, assert_false(kd_augment_same(&a, &b)), b = a;
     b.flip = 1, assert_false(kd_augment_same(&a, &b)), b = a;
-    b.cutout++, assert_false(kd_augment_same(&a, &b));
+    b.cutout++, assert_false(kd_augment_same(&a, &b)), b = a;
+    b.rotate++, assert_false(kd_augment_same(&a, &b)), b = a;
+    b.scale = 0.1, assert_false(kd_augment_same(&a, &b)), b = a;
+    b.brightness = 0.1, assert_false(kd_augment_same(&a, &b)), b = a;
     kd_augment_text(&a, text);
     assert_string_equal(text, "shift 2, fill reflect, flip alternate, cutout 8");
+    b.rotate = 7.5, b.scale = 0.25, b.brightness = 0.1;
+    kd_augment_text(&b, text);
+    assert_string_equal(text, "shift 2, fill reflect, flip alternate, cutout 8, rotate 7.5, scale "
+                              "0.25, brightness 0.1");
 }
 
 static void test_normalize(void **state)
@@ -329,11 +424,19 @@ static void test_normalize_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fill),           cmocka_unit_test(test_shift),
-        cmocka_unit_test(test_shift_beyond),   cmocka_unit_test(test_shift_rule),
-        cmocka_unit_test(test_pure),           cmocka_unit_test(test_normalize),
-        cmocka_unit_test(test_normalize_json), cmocka_unit_test(test_all_kinds),
-        cmocka_unit_test(test_alternate),      cmocka_unit_test(test_compared),
+        cmocka_unit_test(test_fill),
+        cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_shift_beyond),
+        cmocka_unit_test(test_shift_rule),
+        cmocka_unit_test(test_pure),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_normalize_json),
+        cmocka_unit_test(test_all_kinds),
+        cmocka_unit_test(test_alternate),
+        cmocka_unit_test(test_turn),
+        cmocka_unit_test(test_turn_of_nothing),
+        cmocka_unit_test(test_brightness),
+        cmocka_unit_test(test_compared),
     };
     return cmocka_run_group_tests(tests, make, NULL);
 }

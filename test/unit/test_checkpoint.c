@@ -68,7 +68,8 @@ static const char *const averaged[] = {
     "teacher.train.schedule={\"kind\":\"triangular\",\"start\":0.2,\"peak\":0.25,\"final\":0.1}",
     "teacher.train.ema={\"decay\":0.9,\"every\":2}",
     "teacher.train.weight_decay=0.01",
-    "teacher.train.augment={\"shift\":1,\"fill\":\"reflect\",\"flip\":\"alternate\",\"cutout\":2}",
+    "teacher.train.augment={\"shift\":1,\"fill\":\"reflect\",\"flip\":\"alternate\",\"cutout\":2,"
+    "\"rotate\":30,\"scale\":0.3,\"brightness\":0.2}",
     "teacher.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":2,\"init\":\"whiten\","
     "\"freeze\":"
     "[\"weight\"]},\"gelu\",{\"kind\":\"batchnorm\",\"freeze\":\"weight\"},\"flatten\",{\"kind\":"

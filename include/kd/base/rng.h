@@ -18,7 +18,9 @@ enum kd_purpose { /* what a draw is for; files depend on these numbers, so only 
                   KD_FOR_DIGITS = 6,
                   KD_FOR_TEST = 7,
                   KD_FOR_FLIP = 8, /* epoch 0 where it is drawn once */
-                  KD_FOR_CUTOUT = 9
+                  KD_FOR_CUTOUT = 9,
+                  KD_FOR_TURN = 10, /* angle and size */
+                  KD_FOR_BRIGHTNESS = 11
 };
 
 /* out = Philox4x32-10(counter, key) */

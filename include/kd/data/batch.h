@@ -22,8 +22,9 @@ cJSON *kd_normalize_to_json(const struct kd_normalize *n, struct kd_err *err);
 int kd_normalize_from_json(struct kd_normalize *n, const cJSON *json, const char *where,
                            struct kd_err *err);
 
-/* "augment" of a training; rows in kd_augment_rows. First the flip, then the shift, then the
- * cutout. */
+/* "augment" of a training; rows in kd_augment_rows. First turn and size about the middle, then
+ * brightness, flip, shift and cutout. Bytes stay bytes until they are normalized: places between
+ * pixels are in fixed point and rounded once, the same everywhere. */
 struct kd_augment {
     int64_t shift; /* pixels, each axis, uniform in -shift..shift */
     int fill;      /* what comes in: 0 raw 0, 1 the image mirrored about its border pixels */
@@ -31,11 +32,16 @@ struct kd_augment {
                  every epoch (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds") */
     int64_t
         cutout; /* side of a square that becomes normalized 0, the mean (DeVries and Taylor 2017) */
+    double rotate;     /* degrees, uniform in -rotate..rotate */
+    double scale;      /* size, uniform in 1-scale..1+scale */
+    double brightness; /* factor of the raw pixels, uniform in 1-brightness..1+brightness */
 };
 extern const struct kd_option kd_augment_rows[];
+#define KD_AUGMENT_FLAGS "shift fill flip cutout rotate zoom brightness" /* of the rows */
 bool kd_augment_active(const struct kd_augment *a);
+bool kd_augment_fills(const struct kd_augment *a); /* something comes in from outside the image */
 bool kd_augment_same(const struct kd_augment *a, const struct kd_augment *b);
-#define KD_AUGMENT_TEXT 128
+#define KD_AUGMENT_TEXT 256
 void kd_augment_text(const struct kd_augment *a,
                      char out[KD_AUGMENT_TEXT]); /* "shift 2, flip random" */
 
