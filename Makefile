@@ -203,7 +203,7 @@ $(BIN)/libkdmpi.so: cmd/mpi/mpi.c include/kd/base/team.h $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call Q,mpicc,$@)OMPI_CC=$(firstword $(CC)) $(MPICC) $(CPPFLAGS_ALL) -std=c11 -O2 -g $(WARN) -fPIC -shared -o $@ $<
 # What kd computes for an exported model: test/device/README.md.
-$(OUT)/device/reference: $(OUT)/test/device/reference.o $(OUT)/libkd.a
+$(OUT)/device/reference: $(OUT)/test/device/reference.o $(OUT)/test/device/trace.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 $(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags

@@ -30,12 +30,19 @@ holds() {
     done
 }
 
+# python NAME...: these can be imported, or the test is skipped
+python() {
+    local name
+    for name; do
+        python3 -c "import $name" 2>/dev/null || skip "python3 has no $name"
+    done
+}
+
 # same KIND OPSET...: of all networks
 same() {
     local kind=$1 opset net
     shift
-    python3 -c 'import numpy, onnx, onnxruntime' 2>/dev/null ||
-        skip "python3 has no onnx and onnxruntime"
+    python numpy onnx onnxruntime
     for net in average clamped mlp odd residual separable; do
         kd-soften -m "$net.$kind.safetensors" -d tensors:images.safetensors -q -o soft.safetensors \
             --overwrite >/dev/null
@@ -51,6 +58,42 @@ same() {
 
 @test "floats: onnxruntime's logits are kd's, whatever the opset" { same float 9 11 13 14 20 21; }
 @test "integers: onnxruntime's classes are kd's" { same int 13 21; }
+
+@test "integers: from equal inputs each layer of onnxruntime is at most one step from kd's" {
+    reference=$UNIT_DIR/../device/reference check=$BATS_TEST_DIRNAME/../torch/check_steps.py
+    [ -x "$reference" ] || skip "test/device/reference is not built"
+    python numpy onnx onnxruntime
+    tail -c +17 set/t10k-images-idx3-ubyte >images.raw
+    for net in average clamped mlp odd residual separable; do
+        "$reference" $net.int.safetensors 20 trace.safetensors <images.raw >/dev/null
+        kd-export $net.int.safetensors --to onnx -o $net.onnx -q >/dev/null
+        python3 "$check" $net.onnx trace.safetensors >said
+        [ "$(grep -c ' integers, ' said)" -ge 3 ]
+    done
+    # another network's zeros and scales are told
+    kd-quantize mlp.float.safetensors -o coarse.safetensors --ranges minmax --equalise never -q \
+        -n 8 >/dev/null
+    kd-export coarse.safetensors --to onnx -o coarse.onnx -q >/dev/null
+    "$reference" mlp.int.safetensors 20 mlp.trace <images.raw >/dev/null
+    run -1 python3 "$check" coarse.onnx mlp.trace
+    [[ $output == *"more than one step apart" ]]
+}
+
+@test "integers: onnxruntime gives 10,000 images the same class, 99.5 % of them at least" {
+    python numpy onnx onnxruntime
+    check=$BATS_TEST_DIRNAME/../torch/check_onnx.py
+    kd-data convert digits:train --fraction 0.85 -o many.safetensors -q >/dev/null
+    for net in mlp residual; do
+        kd-train-teacher -d digits --fraction 0.2 -e 1 -q -o $net \
+            --network "$BATS_TEST_DIRNAME/../device/networks/$net.json" >/dev/null
+        kd-quantize $net -o $net.safetensors -q -n 128 >/dev/null
+        kd-export $net.safetensors --to onnx -o $net.onnx -q >/dev/null
+        kd-soften -m $net.safetensors -d tensors:many.safetensors -q -o $net.soft >/dev/null
+        python3 "$check" $net.onnx $net.soft many.safetensors >said
+        cat said
+        [ "$(cut -d' ' -f1 said)" -ge 10000 ]
+    done
+}
 
 # floats FILE: the logits of a soft-target file, one a line
 floats() {
@@ -83,8 +126,7 @@ floats() {
 }
 
 @test "batches of a fixed size; onnxruntime takes no other" {
-    python3 -c 'import numpy, onnx, onnxruntime' 2>/dev/null ||
-        skip "python3 has no onnx and onnxruntime"
+    python numpy onnx onnxruntime
     kd-soften -m residual.float.safetensors -d tensors:images.safetensors -q -o soft.safetensors \
         >/dev/null
     kd-export residual.float.safetensors --to onnx --batch 7 -o seven.onnx -q >/dev/null

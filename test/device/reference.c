@@ -1,8 +1,10 @@
-/* The int32 logits that kd computes: reference MODEL COUNT, raw images on standard input, logits on
- * standard output, on the instruction set that KD_CPU names. */
+/* The int32 logits that kd computes: reference MODEL COUNT [TRACE], raw images on standard input,
+ * logits on standard output, on the instruction set that KD_CPU names; TRACE: a tensor file for the
+ * integers of all layers. */
 #include "kd/nn/integers.h"
 #include "kd/nn/kernels.h"
 #include "kd/nn/model.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@ static void normalise(const struct kd_model *m, const uint8_t *bytes, size_t n, 
     }
 }
 
-static int run(const struct kd_model *m, size_t n, struct kd_err *err)
+static int run(const struct kd_model *m, size_t n, const char *trace, struct kd_err *err)
 {
     size_t size = kd_shape_size(m->net->input), classes = m->net->classes;
     uint8_t *bytes = kd_alloc(n, size, "images", err);
@@ -31,6 +33,8 @@ static int run(const struct kd_model *m, size_t n, struct kd_err *err)
         normalise(m, bytes, n, x);
         kd_int_forward(plan, NULL, &(struct kd_int_batch){x, n, z});
         if (fwrite(z, classes * sizeof *z, n, stdout) != n) status = kd_fail(err, "cannot write");
+        if (status == 0 && trace)
+            status = trace_write(trace, &(struct trace){m->net->integers, x, z, n}, err);
     }
     kd_int_run_free(plan);
     kd_free(bytes);
@@ -43,11 +47,11 @@ int main(int argc, char **argv)
 {
     struct kd_err err = {0};
     struct kd_model model = {0};
-    int status = argc == 3 ? 0 : kd_fail(&err, "usage: reference MODEL COUNT");
+    int status = argc == 3 || argc == 4 ? 0 : kd_fail(&err, "usage: reference MODEL COUNT [TRACE]");
     if (status == 0) status = kd_kernels_init(&err);
     if (status == 0) status = kd_model_read(argv[1], &model, &err);
     if (status == 0 && !model.net->integers) status = kd_fail(&err, "not a model in integers");
-    if (status == 0) status = run(&model, strtoul(argv[2], NULL, 10), &err);
+    if (status == 0) status = run(&model, strtoul(argv[2], NULL, 10), argv[3], &err);
     if (status < 0) fprintf(stderr, "reference: %s\n", err.text);
     kd_model_release(&model);
     return status < 0;

@@ -19,11 +19,11 @@ import onnxruntime
 
 
 def tensors(path):
-    """The F32 and U8 tensors of a safetensors file."""
+    """The tensors of a safetensors file that have one of these types."""
     with open(path, "rb") as f:
         data = f.read()
     size = int.from_bytes(data[:8], "little")
-    types = {"F32": "<f4", "U8": "u1"}
+    types = {"F32": "<f4", "I32": "<i4", "U8": "u1", "I8": "i1"}
     found = {}
     for name, t in json.loads(data[8 : 8 + size]).items():
         if t.get("dtype") in types:
