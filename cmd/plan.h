@@ -52,4 +52,11 @@ int plan_to_slurm(const struct plan *plan, const struct plan_about *about, struc
                   struct kd_err *err);
 int plan_to_json(const struct plan *plan, const struct plan_about *about, struct kd_bytes *out,
                  struct kd_err *err);
+
+/* What the forms share. A command as a shell reads it; "# Plan of EXPERIMENT, made by ...", and how
+ * to run it. */
+int plan_add_text(struct kd_bytes *out, const char *text, struct kd_err *err);
+int plan_add_command(struct kd_bytes *out, const struct words *command, struct kd_err *err);
+int plan_add_heading(struct kd_bytes *out, const struct plan *plan, const struct plan_about *about,
+                     const char *how, struct kd_err *err);
 #endif

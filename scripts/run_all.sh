@@ -2,21 +2,41 @@
 # A whole experiment: teacher, soft targets, students, evaluation, report. What is there and current
 # is passed over; what was interrupted goes on where it stopped.
 #
-# usage: scripts/run_all.sh [EXPERIMENT] [--set KEY=VALUE]...      default: configs/digits.json
+# usage: scripts/run_all.sh [EXPERIMENT] [--on local|slurm] [--set KEY=VALUE]...
+#   EXPERIMENT     default: configs/digits.json
+#   --on slurm     as jobs of Slurm, which it submits and follows; --on local, the default: here
 #   RUNS=DIR       folder of the run folders (default: runs)
-#   JOBS=N         trainings side by side (default: one a processor, fewer where memory is short)
+#   JOBS=N         trainings side by side (default: one a processor, fewer where memory is short;
+#                  with Slurm as many as it gives)
 #   SPLIT=validation   evaluate on the validation images alone, as a search does
 #   KD_DATA=DIR    where mnist, cifar10, ... lie
+# With --on slurm:
+#   CPUS=N         processors of each job (default: 1)
+#   SBATCH=WORDS   more options of sbatch, as SBATCH='--partition=short --mem=4G'
 set -eu
 home=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
 -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+esac
+on=local n=$#
+while [ "$n" -gt 0 ]; do
+    case $1 in
+    --on) if [ "$n" -gt 1 ]; then on=$2 && shift && n=$((n - 1)); else on=; fi ;;
+    --on=*) on=${1#--on=} ;;
+    *) set -- "$@" "$1" ;;
+    esac
+    shift && n=$((n - 1))
+done
+case $on in
+local | slurm) ;;
+*) echo "run_all.sh: --on=$on: expected local or slurm" >&2; exit 2 ;;
 esac
 "$home/scripts/setup.sh"
 make -s -C "$home" all
 export PATH="$home/bin:$PATH"
 experiment=$home/configs/digits.json
 if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then experiment=$1; shift; fi
+if [ "$on" = slurm ]; then exec "$home/scripts/slurm.sh" "$experiment" "$@"; fi
 runs=${RUNS:-runs}
 
 # How many at once: a processor each, and a gigabyte of memory each. kd knows what affinity and

@@ -98,15 +98,14 @@ n=0 wrap=
 echo "$*" >>"$CALLS"
 while [ $# -gt 0 ]; do
     case $1 in
-    --array=*) range=${1#--array=} ;;
+    --array=*) range=${1#--array=} range=${range%%%*} ;;
     --wrap) wrap=$2; shift ;;
     esac
     shift
 done
-i=${range%-*}
-while [ "$i" -le "${range#*-}" ]; do
+case $range in *-*) range=$(seq -s , "${range%-*}" "${range#*-}") ;; esac
+for i in $(echo "$range" | tr , ' '); do
     SLURM_ARRAY_TASK_ID=$i sh -c "$wrap" >&2 || exit 1
-    i=$((i + 1))
 done
 echo "$(wc -l <"$CALLS");cluster"
 EOF
@@ -136,6 +135,24 @@ EOF
     before=$(cksum slurm/x/*/*/*/model.safetensors)
     sh x.sh >jobs
     [ "$(cksum slurm/x/*/*/*/model.safetensors)" = "$before" ]
+}
+
+@test "Slurm is not given what is done, and waits for what it has already" {
+    fake_sbatch
+    kd-plan x.json --runs slurm --threads 1 --format slurm -o x.sh
+    [ "$(sh x.sh folder)" = slurm/x ]
+    sh x.sh list >list
+    [ "$(wc -l <list)" -eq "$(kd-plan x.json --json | jq '.steps | length')" ]
+    # every step that one needs stands before it, and the model is named as --list names it
+    awk -F '\t' '{ n = split($3, needs, " ")
+        for (i = 1; i <= n; i++) if (needs[i] >= $1) exit 1 }' list
+    [ "$(awk -F '\t' '$2 == "train-student" { print $5 }' list | sort)" = \
+        "$(kd-train-student x.json --list | sort)" ]
+    # teachers are steps 0 and 1; of the next array only one is left
+    KD_AT_ONCE=4 KD_STEPS="0=- 1=17_1 4=-" sh x.sh >jobs
+    run ! grep train-teacher jobs
+    grep -- '-soften.*--array=0,1%4 ' calls | grep -q -- '--dependency=afterok:17_1 '
+    grep -- 'x-train-student.*x.sh 4 ' calls | grep -q -- '--array=1%4 '
 }
 
 @test "many steps are cut into arrays that Slurm takes" {
