@@ -77,7 +77,9 @@ static const struct kd_option form[] = {
     {"bom", 0, NULL, KD_OPT_BOOL, AT(bom), .help = "CSV starts with a byte order mark, for Excel"},
     {"markdown", 0, NULL, KD_OPT_BOOL, AT(markdown), .help = "Markdown"},
     {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table", .also = "tex",
-     .more = "It needs the booktabs package."},
+     .more =
+         "It needs the packages booktabs, siunitx and textcomp. Numbers stand under each other by "
+         "their decimal points, and the best student of each column is bold."},
     {"charts", 0, NULL, KD_OPT_BOOL, AT(charts),
      .help = "write charts as PNG, SVG and PDF to the -o folder or RUN/report",
      .also = "plot plots figures graph graphs", .more = "Their paths are printed."},

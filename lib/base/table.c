@@ -24,7 +24,7 @@ struct kd_cell *kd_table_row(struct kd_table *t)
     t->failed |= !row;
     if (!row) row = t->spare;
     const size_t n = t->failed ? KD_TABLE_COLUMNS : t->n_columns;
-    for (size_t i = 0; i < n; i++) row[i] = (struct kd_cell){NULL, NAN, NAN};
+    for (size_t i = 0; i < n; i++) row[i] = (struct kd_cell){.value = NAN, .sd = NAN};
     return row;
 }
 

@@ -2,6 +2,7 @@
 #include "kd/base/json.h"
 #include "kd/base/table.h"
 #include "kd/base/text.h"
+#include "table_latex.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,33 +21,6 @@ int kd_text_markdown(struct kd_bytes *out, const char *text, struct kd_err *err)
             continue;
         }
         if (strchr("\\`*_[]|~#!$", *text) && put(out, "\\", err) < 0) return -1;
-        if (kd_bytes_add(out, text, 1, err) < 0) return -1;
-    }
-    return 0;
-}
-
-static int escape_latex(struct kd_bytes *out, const char *text, struct kd_err *err)
-{
-    static const struct {
-        char c;
-        const char *as;
-    } special[] = {{'\\', "\\textbackslash{}"},  {'~', "\\textasciitilde{}"},
-                   {'^', "\\textasciicircum{}"}, {'<', "\\textless{}"},
-                   {'>', "\\textgreater{}"},     {'|', "\\textbar{}"},
-                   {'"', "\\textquotedbl{}"},    {'\'', "\\textquotesingle{}"}};
-    for (; *text; text++) {
-        const char *as = NULL;
-        for (size_t i = 0; i < sizeof special / sizeof *special; i++)
-            if (special[i].c == *text) as = special[i].as;
-        if (strncmp(text, "\xC2\xB1", 2) == 0) {
-            as = "$\\pm$";
-            text++;
-        }
-        if (as) {
-            if (put(out, as, err) < 0) return -1;
-            continue;
-        }
-        if (strchr("&%$#_{}", *text) && put(out, "\\", err) < 0) return -1;
         if (kd_bytes_add(out, text, 1, err) < 0) return -1;
     }
     return 0;
@@ -81,9 +55,7 @@ static int cell_text(const struct kd_column *column, const struct kd_cell *cell,
         sign[1] = '-';
     }
     if (status == 0)
-        status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, text, err)
-                 : form == KD_FORM_LATEX  ? escape_latex(out, text, err)
-                                          : put(out, text, err);
+        status = form == KD_FORM_MARKDOWN ? kd_text_markdown(out, text, err) : put(out, text, err);
     kd_bytes_release(&shown);
     kd_bytes_release(&clean);
     return status;
@@ -146,7 +118,7 @@ static int shown_make(const struct kd_table *t, const struct kd_table_style *sty
                 const char *from;
                 char *text;
             } title = {.from = col->title}; /* cell_text only reads it */
-            struct kd_cell head = {title.text, NAN, NAN};
+            struct kd_cell head = {.text = title.text, .value = NAN, .sd = NAN};
             int status = r == 0 ? cell_text(&text_column, &head, style, b, err)
                                 : cell_text(col, &t->cells[(r - 1) * t->n_columns + s->column[i]],
                                             style, b, err);
@@ -380,26 +352,6 @@ static int render_markdown(const struct kd_table *t, const struct shown *s, stru
     return 0;
 }
 
-static int render_latex(const struct kd_table *t, const struct shown *s, struct kd_bytes *out,
-                        struct kd_err *err)
-{
-    if (put(out, "% needs \\usepackage{booktabs,textcomp}\n\\begin{tabular}{", err) < 0) return -1;
-    for (size_t i = 0; i < s->n; i++)
-        if (put(out, t->columns[s->column[i]].kind == KD_CELL_TEXT ? "l" : "r", err) < 0) return -1;
-    if (put(out, "}\n\\toprule\n", err) < 0) return -1;
-    for (size_t r = 0; r <= t->n_rows; r++) {
-        bool bold = r > 0 && kd_table_is_marked(t, r - 1);
-        for (size_t i = 0; i < s->n; i++) {
-            const struct kd_bytes *b = &s->cell[r * s->n + i];
-            if (put(out, i ? " & " : "", err) < 0 || put(out, bold ? "\\textbf{" : "", err) < 0 ||
-                put(out, b->size ? b->data : "", err) < 0 || put(out, bold ? "}" : "", err) < 0)
-                return -1;
-        }
-        if (put(out, r == 0 ? " \\\\\n\\midrule\n" : " \\\\\n", err) < 0) return -1;
-    }
-    return put(out, "\\bottomrule\n\\end{tabular}\n", err);
-}
-
 static int render_json(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err)
 {
     cJSON *rows = kd_table_json(t, err);
@@ -416,11 +368,11 @@ int kd_table_render(const struct kd_table *t, const struct kd_table_style *style
     if (style->form == KD_FORM_CSV)
         return style->bom && put(out, "\xEF\xBB\xBF", err) < 0 ? -1 : render_csv(t, out, err);
     if (style->form == KD_FORM_JSON) return render_json(t, out, err);
+    if (style->form == KD_FORM_LATEX) return kd_table_latex(t, out, err);
     struct shown s = {.bare = style->bare};
     int status = shown_make(t, style, &s, err);
     if (status == 0)
         status = style->form == KD_FORM_MARKDOWN ? render_markdown(t, &s, out, err)
-                 : style->form == KD_FORM_LATEX  ? render_latex(t, &s, out, err)
                                                  : render_terminal(t, style, &s, out, err);
     shown_release(&s);
     return status;

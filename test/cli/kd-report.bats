@@ -264,7 +264,7 @@ odd_run() {
     grep -qF '| =1+1,"&lt;b&gt;&amp;\|\$x\_\#%ä 日本 |' r.md
     [ "$(grep -c '<b>' r.md)" -eq 0 ]
     report odd --latex >r.tex
-    grep -qF '=1+1,\textquotedbl{}\textless{}b\textgreater{}\&\textbar{}\$x\_\#\%ä 日本 &' r.tex
+    grep -qF '=1+1,{\ttfamily\char34}\textless{}b\textgreater{}\&\textbar{}\$x\_\#\%ä 日本 &' r.tex
     report odd --json | jq -e '.models[] | select(.name == "=1+1,\"<b>&|$x_#%ä 日本")'
     report odd | grep -qF '=1+1,"<b>&|$x_#%ä 日本 '
     mv odd/students/=1* "odd/students/$(printf 'a\033[31mb\nc')"

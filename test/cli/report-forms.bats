@@ -126,7 +126,7 @@ evaluated() {
     diff table <(sed -n p "$out/report.txt")
     while read -r shown; do
         for f in table "$out/report.md" "$out/report.html"; do grep -qF "$shown" "$f"; done
-        grep -qF "${shown/±/\$\\pm\$}" "$out/report.tex"
+        grep -qF "${shown/±/\\pm}" "$out/report.tex"
     done <shown
 }
 
@@ -250,4 +250,36 @@ evaluated() {
     jq -e '.command == "kd-eval '"'$run/teacher/s1'"' --json -o line.json"' line.json
     kd-eval "$run/teacher/s1" --json --no-provenance -o line.json
     jq -e 'has("command") | not' line.json
+}
+
+@test "LaTeX: numbers for siunitx, the best student of each column bold, the teacher never" {
+    kd-report x.json --latex >r.tex
+    grep -qF '\usepackage{booktabs,siunitx,textcomp}' r.tex
+    grep -qE '^\\begin\{tabular\}\{l(S\[table-format=\+?[0-9.]+(\([0-9]+\))?\])+' r.tex
+    grep -qE '^model & .*\{top-1 \\%\} & \{errors\}' r.tex
+    sed -n '/^model/,/^.bottomrule/p' r.tex | grep '^teacher ' >teachers
+    [ "$(wc -l <teachers)" -eq 2 ]
+    [ "$(grep -c bfseries teachers)" -eq 0 ]
+    # of top-1 the highest is bold, of errors the lowest
+    bold() { # bold TITLE: what is bold below it in the first table
+        awk -F ' *& *' -v t="{$1}" '/^model/ { for (k = 1; k <= NF; k++) if ($k == t) c = k }
+            /^.bottomrule/ { exit }
+            c && sub(/^.bfseries /, "", $c) { print $c }' r.tex
+    }
+    kd-report x.json --json | jq -r '[.models[] | select(.role != "teacher")] |
+        (max_by(.top1) | .top1 * 10000 | round / 100), (min_by(.errors) | .errors)' >best
+    [ "$(bold 'top-1 \\%' | awk '{ print $1 + 0 }')" = "$(sed -n 1p best)" ]
+    [ "$(bold errors | awk '{ print $1 + 0 }')" = "$(sed -n 2p best)" ]
+    kd-report x.json --latex --filter plain >one.tex
+    [ "$(grep -c 'bfseries' one.tex)" -eq 0 ] # there is nothing to be better than
+    type pdflatex >/dev/null 2>&1 || skip "no pdflatex"
+    kpsewhich siunitx.sty booktabs.sty >/dev/null || skip "no siunitx"
+    {
+        printf '%s\n' '\documentclass{article}' '\usepackage{booktabs,siunitx,textcomp}' \
+            '\begin{document}'
+        sed 's/日本//' r.tex
+        printf '%s\n' '\end{document}'
+    } >whole.tex
+    pdflatex -interaction=nonstopmode -halt-on-error whole.tex >tex.log
+    [ -s whole.pdf ]
 }

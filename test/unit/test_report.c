@@ -121,6 +121,12 @@ static void same_form(const struct kd_table *t, enum kd_form form, bool colour, 
     kd_bytes_release(&out);
 }
 
+#define LATEX_HEAD                                                                                 \
+    "% needs \\usepackage{booktabs,siunitx,textcomp}\n"                                            \
+    "{\\sisetup{separate-uncertainty, detect-weight, retain-explicit-plus,\n"                      \
+    "  group-digits=integer, group-separator={,}, group-minimum-digits=4,\n"                       \
+    "  table-align-uncertainty=false, table-align-exponent=false}\n\\begin{tabular}"
+
 static void every_form_shows_the_same_table(void **state)
 {
     (void)state;
@@ -140,17 +146,62 @@ static void every_form_shows_the_same_table(void **state)
               "name,top1,top1_sd,n,never\na|b,0.5,0.25,1234567,\n'=1+1,0.123456789,,12.5,\n"
               "ä,,,,\n");
     same_form(&t, KD_FORM_LATEX, false,
-              "% needs \\usepackage{booktabs,textcomp}\n\\begin{tabular}{lrr}\n\\toprule\n"
-              "model & top-1 \\% & count \\\\\n\\midrule\n"
-              "a\\textbar{}b & 50.00 $\\pm$ 25.00 & 1,234,567 \\\\\n"
-              "\\textbf{=1+1} & \\textbf{12.35} & \\textbf{12.5} \\\\\nä &  &  \\\\\n"
-              "\\bottomrule\n\\end{tabular}\n");
+              LATEX_HEAD "{lS[table-format=2.2(4)]S[table-format=7.1]}\n\\toprule\n"
+                         "model & {top-1 \\%} & {count} \\\\\n\\midrule\n"
+                         "a\\textbar{}b & 50.00 \\pm 25.00 & 1234567 \\\\\n"
+                         "=1+1$^{*}$ & 12.35 & 12.5 \\\\\n\xC3\xA4 &  &  \\\\\n"
+                         "\\bottomrule\n\\end{tabular}}\n");
     cJSON *json = kd_table_json(&t, &err);
     char *text = kd_json_text(json, false, &err);
     assert_non_null(strstr(text, "{\"name\":\"=1+1\",\"top1\":0.123456789,\"top1_sd\":null,"
                                  "\"n\":12.5,\"never\":null}"));
     kd_free(text);
     cJSON_Delete(json);
+    kd_table_release(&t);
+}
+
+/* Numbers as siunitx reads them; the best of a column is bold, run by run, of those that count. */
+static void latex_has_columns_of_numbers_and_the_best_of_each_bold(void **state)
+{
+    (void)state;
+    static const struct kd_column of_runs[] = {
+        {"run", "run", KD_CELL_TEXT, false, 0},          {"name", "model", KD_CELL_TEXT, false, 0},
+        {"top1", "top-1 %", KD_CELL_RATE, true, 0},      {"nll", "NLL", KD_CELL_MEASURE, true, 0},
+        {"smaller", "smaller", KD_CELL_RATIO, false, 0}, {"d", "points", KD_CELL_POINTS, false, 0},
+        {"lr", "rate", KD_CELL_REAL, false, 0}};
+    static const struct {
+        const char *run, *name;
+        double v[5], sd;
+        int wins;
+    } rows[] = {{"a", "teacher", {0.99, 0.01, NAN, NAN, 1e-5}, 0.001, 0},
+                {"a", "[x]*", {0.5, 12.34, 12, 0.011, 0.5}, 0.012, 1},
+                {"a", "kd", {0.75, 0.1234, 9.5, -0.25, 1e6}, 0.123, 1},
+                {"a", "too", {0.75, 0.1234, 9.5, -0.25, 3}, NAN, 1},
+                {"b", "only", {0.25, 1, 1, 0, 3}, NAN, 1}};
+    struct kd_table t;
+    kd_table_init(&t, "Test", of_runs, 7, &err);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kd_cell *row = kd_table_row(&t);
+        for (size_t k = 0; k < 5; k++) row[2 + k].value = rows[i].v[k];
+        row[2].sd = row[3].sd = rows[i].sd;
+        row[2].wins = rows[i].wins;
+        row[3].wins = -rows[i].wins;
+        kd_table_text(&t, 0, rows[i].run);
+        kd_table_text(&t, 1, rows[i].name);
+    }
+    same_form(&t, KD_FORM_LATEX, false,
+              LATEX_HEAD
+              "{llS[table-format=2.2(4)]S[table-format=2.5(4)]S[table-format=2.2]"
+              "S[table-format=+2.2]S[table-format=1.1e-1]}\n\\toprule\n"
+              "run & model & {top-1 \\%} & {NLL} & {smaller ($\\times$)} & {points} & {rate} \\\\\n"
+              "\\midrule\n"
+              "a & teacher & 99.00 \\pm 0.10 & 0.01000 \\pm 0.00100 &  &  & 1e-5 \\\\\n"
+              "a & {[}x]{*} & 50.00 \\pm 1.20 & 12.34 \\pm 0.01 & 12.0 & +1.10 & 0.5 \\\\\n"
+              "a & kd & \\bfseries 75.00 \\pm 12.30 & \\bfseries 0.1234 \\pm 0.1200 & 9.50 & "
+              "-25.00 & 1e6 \\\\\n"
+              "a & too & \\bfseries 75.00 & \\bfseries 0.1234 & 9.50 & -25.00 & 3 \\\\\n"
+              "b & only & 25.00 & 1.000 & 1.00 & +0.00 & 3 \\\\\n"
+              "\\bottomrule\n\\end{tabular}}\n");
     kd_table_release(&t);
 }
 
@@ -369,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_resumed_training_replaces_its_epochs),
         cmocka_unit_test(best_epoch_is_by_accuracy_then_loss_then_the_earlier),
         cmocka_unit_test(every_form_shows_the_same_table),
+        cmocka_unit_test(latex_has_columns_of_numbers_and_the_best_of_each_bold),
         cmocka_unit_test(a_terminal_gets_what_fits_it_and_is_told_the_rest),
         cmocka_unit_test(a_table_remembers_its_first_error),
         cmocka_unit_test(columns_may_be_kept_twice_and_keep_their_texts),

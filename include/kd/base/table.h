@@ -47,6 +47,8 @@ struct kd_column {
 struct kd_cell {
     char *text;       /* owned; NULL: none */
     double value, sd; /* NaN: none */
+    int wins;         /* among the cells of its column that have this: 1 the highest is the best, -1
+                         the lowest; 0: it takes no part */
 };
 
 enum { KD_TABLE_COLUMNS = 64 }; /* at most */

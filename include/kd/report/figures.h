@@ -7,6 +7,7 @@
 struct kd_figure {
     struct kd_column column;
     bool brief; /* shown on a terminal where nothing else is said */
+    int better; /* 1: more is better, -1: less; 0: neither, or told by the network alone */
     double (*get)(const struct kd_report *report, const struct kd_result *r);
 };
 enum { KD_N_FIGURES = 21 };

@@ -74,8 +74,10 @@ int kd_table_models(const struct kd_report *report, struct kd_table *t, struct k
                          s.sd > 0; /* seeds trained with different ones have no common one */
             cell->value = mixed ? NAN : s.mean;
             if (kd_figures[k].column.spread) cell->sd = s.sd;
+            if (r->role == KD_ROLE_STUDENT) cell->wins = kd_figures[k].better;
         }
         size_t evaluated = kd_entry_stats(report, e, kd_figure_top1).n;
+        cell->wins = 1;
         cell++->value = kd_gap_recovered(report, e);
         cell->value = (double)(evaluated ? evaluated : e->n);
         if (is_pareto(report, e)) kd_table_text(t, n - 2, "yes");

@@ -261,7 +261,9 @@ static const char what_columns_mean[] =
 /* What the mark of a row says. */
 static int put_legend(const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
-    if (style->form == KD_FORM_LATEX) return 0;
+    if (style->form == KD_FORM_LATEX)
+        return kd_bytes_text(
+            out, "\n% *: best mean on validation. Bold: the best student of each column.\n", err);
     if (style->form == KD_FORM_MARKDOWN)
         return kd_bytes_text(out, "\nBold: best student on validation.\n", err);
     return kd_text_wrap(out, "* best mean on validation; kd-report --best prints its path", 2,
