@@ -187,6 +187,7 @@ $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 $(BIN)/kd-eval: $(OUT)/cmd/evaluation.o
 $(BIN)/kd-plan: $(OUT)/cmd/plan_steps.o $(OUT)/cmd/plan_forms.o $(OUT)/cmd/plan_slurm.o
 $(BIN)/kd-predict: $(OUT)/cmd/predictions.o
+$(BIN)/kd-soften: $(OUT)/cmd/soft_show.o
 $(BIN)/kd-show: $(OUT)/cmd/show.o $(OUT)/cmd/show_run.o
 $(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o

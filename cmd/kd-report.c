@@ -376,17 +376,14 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
                                          KD_FORM_JSON, KD_FORM_LATEX};
     struct kd_bytes out = {0};
     if (o->all || chosen >= FORM_CHARTS) return write_files(inv, report, chosen, err);
-    const char *term = getenv("TERM");
-    bool terminal = !inv->common.output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && term &&
-                    strcmp(term, "dumb") != 0;
+    const bool screen = !inv->common.output;
     const struct kd_table_style style = {.form = forms[chosen],
                                          .bom = o->bom,
-                                         .colour = terminal,
-                                         .ascii = !inv->common.output && kd_terminal_ascii(),
-                                         .width = o->wide ? KD_WIDE
-                                                  : inv->common.output
-                                                      ? 0
-                                                      : kd_terminal_columns(STDOUT_FILENO)};
+                                         .colour = screen && kd_terminal_colours(STDOUT_FILENO),
+                                         .ascii = screen && kd_terminal_ascii(),
+                                         .width = o->wide  ? KD_WIDE
+                                                  : screen ? kd_terminal_columns(STDOUT_FILENO)
+                                                           : 0};
     const struct kd_table_view view = {style, o->columns, o->sort, o->filter};
     int status = o->log    ? print_logs(o, report, &style, &out, err)
                  : o->best ? print_best(o, report, &out, err)

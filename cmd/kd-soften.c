@@ -4,6 +4,7 @@
 #include "kd/nn/softmax.h"
 #include "kd/train/tasks.h"
 #include "program.h"
+#include "soft_show.h"
 
 #include <string.h>
 
@@ -12,7 +13,7 @@ struct options {
     struct kd_reals weights;
     char *data, *data_dir, *runs;
     int average;
-    bool update, overwrite, no_logits;
+    bool update, overwrite, no_logits, wide;
     char *from; /* --logits */
     int64_t show;
     struct kd_soften_config soften;
@@ -45,7 +46,11 @@ static const struct kd_option rows[] = {
     {"no-logits", 0, NULL, KD_OPT_BOOL, O(no_logits), .help = "write probabilities alone"},
     {"show", 0, NULL, KD_OPT_INT, O(show), .min = 0, .max = 4e9, .metavar = "I",
      .help = "print image I's soft targets at each temperature instead of writing a file",
-     .more = "Images are counted from 0."},
+     .more =
+         "Images are counted from 0. On a terminal each probability has a bar; elsewhere the table "
+         "has numbers alone, with more decimals."},
+    {"wide", 0, NULL, KD_OPT_BOOL, O(wide),
+     .help = "with --show: the whole table, however narrow the terminal is"},
     {"set", 's', NULL, KD_OPT_TEXTS, O(set), .metavar = "KEY=VALUE",
      .help = "override a key of the experiment", .more = "May be repeated."},
     {"runs", 0, NULL, KD_OPT_TEXT, O(runs), .preset = KD_RUNS, .metavar = "DIR",
@@ -85,66 +90,7 @@ static int load(struct work *w, const char *source, const struct kd_data_config 
     return w->images ? 0 : -1;
 }
 
-/* ---- the table of one image ---- */
-
-static const char *class_name(const struct kd_images *im, size_t c, char *room, size_t size)
-{
-    if (im->class_names) return kd_tame(im->class_names[c], room, size);
-    snprintf(room, size, "%zu", c);
-    return room;
-}
-
-static int print_header(bool logits, const struct kd_reals *t, struct kd_err *err)
-{
-    if (kd_print(err, "%-10s", "class") < 0 || (logits && kd_print(err, " %10s", "logit") < 0))
-        return -1;
-    for (size_t k = 0; k < t->n; k++) {
-        char head[32];
-        snprintf(head, sizeof head, "T=%g", t->v[k]);
-        if (kd_print(err, " %10s", head) < 0) return -1;
-    }
-    return kd_print(err, "\n");
-}
-
-/* logits: NULL where probabilities were averaged, which have none. */
-static int print_table(const struct work *w, const float *logits, const float *q, size_t classes,
-                       const struct kd_reals *t, struct kd_err *err)
-{
-    char room[512];
-    const struct kd_images *im = w->images;
-    int32_t label = im->labels ? im->labels[w->o->show] : -1;
-    if (print_header(logits, t, err) < 0) return -1;
-    for (size_t c = 0; c < classes; c++) {
-        if (kd_print(err, "%-10s", class_name(im, c, room, sizeof room)) < 0) return -1;
-        if (logits && kd_print(err, " %10.4f", (double)logits[c]) < 0) return -1;
-        for (size_t k = 0; k < t->n; k++)
-            if (kd_print(err, " %10.6f", (double)q[k * classes + c]) < 0) return -1;
-        if (kd_print(err, "%s\n", (int32_t)c == label ? "  <- label" : "") < 0) return -1;
-    }
-    return 0;
-}
-
-static int print_json(const struct work *w, const float *logits, const float *q, size_t classes,
-                      const struct kd_reals *t, struct kd_err *err)
-{
-    struct kd_maker all = kd_make_object(err), soft = kd_make_list(err);
-    kd_put_text(&all, "data", w->images->source);
-    kd_put_text(&all, "split", w->images->split);
-    kd_put_number(&all, "image", (double)w->o->show);
-    if (w->images->labels) kd_put_number(&all, "label", w->images->labels[w->o->show]);
-    if (logits) kd_put_floats(&all, "logits", logits, classes);
-    for (size_t k = 0; k < t->n; k++) {
-        struct kd_maker one = kd_make_object(err);
-        kd_put_number(&one, "temperature", t->v[k]);
-        kd_put_floats(&one, "probabilities", q + k * classes, classes);
-        kd_put_json(&soft, NULL, kd_make_end(&one));
-    }
-    kd_put_json(&all, "soft_targets", kd_make_end(&soft));
-    char *text = kd_make_end_text(&all);
-    int status = text ? kd_print(err, "%s\n", text) : -1;
-    kd_free(text);
-    return status;
-}
+/* ---- one image ---- */
 
 /* softmax(z / T); with --top as a student finds it in the file. */
 static int soften_row(const struct work *w, const float *z, size_t classes, double temperature,
@@ -188,9 +134,14 @@ static int show(struct work *w, struct kd_err *err)
             status = kd_teachers_predict(&w->teachers, &view, t.v[k], &how, q + k * classes, err);
         else
             status = soften_row(w, logits, classes, t.v[k], q + k * classes, err);
-    const float *shown = w->teachers.average ? NULL : logits;
-    if (status == 0)
-        status = (w->inv->common.json ? print_json : print_table)(w, shown, q, classes, &t, err);
+    const struct soft_show shown = {.images = w->images,
+                                    .image = index,
+                                    .logits = w->teachers.average ? NULL : logits,
+                                    .q = q,
+                                    .classes = classes,
+                                    .temperatures = &t,
+                                    .wide = w->o->wide};
+    if (status == 0) status = (w->inv->common.json ? soft_show_json : soft_show_table)(&shown, err);
     kd_free(logits);
     return status;
 }
@@ -316,6 +267,7 @@ static int check(const struct work *w, struct kd_err *err)
             err, "--show prints one image's soft targets and writes no file; leave --output out");
     const struct kd_idle rules[] = {
         {!experiment, "set", "overrides a key of an experiment, but none is given"},
+        {!w->showing, "wide", "is for the table of --show"},
         {!experiment, "runs", "says where an experiment's runs are, but none is given"},
         {experiment, "weights",
          "is for teachers named with --model; each of an experiment's is asked by itself"},

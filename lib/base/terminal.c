@@ -14,6 +14,20 @@ size_t kd_terminal_columns(int fd)
     return size.ws_col;
 }
 
+size_t kd_terminal_rows(int fd)
+{
+    struct winsize size;
+    if (!isatty(fd)) return 0;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_row == 0) return 24;
+    return size.ws_row;
+}
+
+bool kd_terminal_colours(int fd)
+{
+    const char *term = getenv("TERM");
+    return isatty(fd) && !getenv("NO_COLOR") && term && strcmp(term, "dumb") != 0;
+}
+
 bool kd_terminal_ascii(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};

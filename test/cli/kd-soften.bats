@@ -56,6 +56,29 @@ shapes() {
     refused 2 "--show=-1" -- soften -m T1 --show -1
 }
 
+@test "--show on a terminal: bars as wide as it is, ASCII where the locale is, pipes get numbers" {
+    export LC_ALL=C.UTF-8
+    show="kd-soften --data idx:set --quiet -m T1 --show 7 -T 1,4,20"
+    for columns in 30 40 60 80 132; do
+        on $columns "$show" >out
+        [ "$(widest <out)" -le $columns ]
+        [ "$(grep -c '█' out)" -ge 1 ]
+        [ "$(grep -c '^\* ' out)" -eq 1 ]
+        grep -q '^  \* label$' out
+    done
+    on 132 "$show" | grep -q ' logit  T=1 .*T=4 .*T=20'
+    [[ "$(on 30 "$show")" == *"no room for logit, "*"T=20"* ]]
+    [[ "$(on 30 "$show --wide")" != *"no room"* ]]
+    LC_ALL=C on 80 "$show" >out
+    [ "$(LC_ALL=C tr -d '\n -~' <out | wc -c)" -eq 0 ]
+    grep -q '#' out
+    $show >piped
+    [ "$(grep -c '█\|#' piped)" -eq 0 ]
+    [ "$(awk 'NR > 1 { for (k = 3; k <= 5; k++) if ($k !~ /^[01][.][0-9]{6}$/) n++ }
+        END { print n + 0 }' piped)" -eq 0 ]
+    refused 2 "--wide is for the table of --show" -- soften -m T1 --wide -o kept/x
+}
+
 @test "--probabilities beside or instead of logits; --half; views" {
     soften -m T1 --probabilities -T 1,4 -o p
     [ "$(shapes p)" = '{"logits":["F32",[240,10]],"probabilities":["F32",[2,240,10]]}' ]

@@ -2,6 +2,7 @@
 # kd-report: figures stand side by side where they were measured alike, and claim no more than they
 # can.
 bats_require_minimum_version 1.5.0
+load small.bash
 
 setup_file() {
     export RUN=$BATS_FILE_TMPDIR/digits
@@ -153,14 +154,7 @@ mean_points() {
     [[ "$stderr" == *"--bom is for --csv"* ]]
 }
 
-# on COLUMNS COMMAND: what it prints on a terminal so wide, without colours
-on() {
-    script -qec "stty cols $1; TERM=xterm NO_COLOR=1 $2" /dev/null </dev/null | tr -d '\r'
-}
-widest() { awk '{ n = length($0); if (n > most) most = n } END { print most }'; }
-
 @test "tables fit the terminal: 60, 80 and 132 columns; the rest is named, and --wide shows it" {
-    command -v script >/dev/null || skip "no script(1)"
     export LC_ALL=C # one byte a column
     for columns in 60 80 132; do
         on $columns "kd-report x" >out

@@ -72,3 +72,12 @@ silent() {
     echo "status $status: $output $stderr"
     [ "$status" -eq 0 ] && [ -z "$output" ] || return 1
 }
+
+# on COLUMNS COMMAND: what it prints on a terminal so wide (and 24 lines high), without colours
+on() {
+    command -v script >/dev/null || skip "no script(1)"
+    SHELL=/bin/sh script -qec "stty cols $1 rows 24; TERM=xterm NO_COLOR=1 $2" /dev/null \
+        </dev/null | tr -d '\r'
+}
+# widest: columns of the widest line
+widest() { LC_ALL=C.UTF-8 wc -L; }
