@@ -79,7 +79,7 @@ LIB_SRC    := $(filter-out $(KERNEL_SRC), \
                 $(wildcard $(foreach s,base run data nn train,lib/$(s)/*.c lib/$(s)/*/*.c)))
 EXPORT_SRC := $(wildcard lib/export/*.c $(if $(HAVE_ONNX),lib/export/onnx/*.c))
 REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
-CMD_SHARED := cmd/main.c cmd/complete.c cmd/inputs.c
+CMD_SHARED := cmd/main.c cmd/complete.c cmd/inputs.c cmd/pager.c
 CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
 PROGRAMS   := $(patsubst cmd/%.c,bin/%,$(CMD_SRC))
 UNIT_SRC   := $(wildcard test/unit/test_*.c)

@@ -4,10 +4,12 @@
 #include "kd/base/machine.h"
 #include "kd/base/mem.h"
 #include "kd/base/tensorfile.h"
+#include "kd/base/terminal.h"
 #include "kd/base/view.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
 #include "kd/train/experiment.h"
+#include "pager.h"
 #include "program.h"
 #include <errno.h>
 #include <signal.h>
@@ -184,13 +186,28 @@ static int show_version(struct kd_err *err)
                     kd_cpus_usable() > 1 ? "s" : "", (double)kd_memory_usable() / (1 << 30));
 }
 
+/* As wide as the terminal, but no wider than is well read. */
+static int help_width(void)
+{
+    const size_t columns = kd_terminal_columns(STDOUT_FILENO);
+    return columns && columns < HELP_WIDTH ? (int)columns : HELP_WIDTH;
+}
+
 static int show_help(const struct kd_opt_section *sections, struct kd_err *err)
 {
     const struct kd_program *p = &kd_program;
-    if (kd_print(err, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary) < 0) return -1;
-    kd_opts_help(sections, HELP_WIDTH, stdout);
-    return p->details ? kd_print(err, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n")
-                      : 0;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to) return kd_fail_memory(err, "no memory for the help");
+    fprintf(to, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary);
+    kd_opts_help(sections, help_width(), to);
+    if (p->details) fprintf(to, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n");
+    int status = ferror(to) ? kd_fail_memory(err, "no memory for the help") : 0;
+    if (fclose(to) != 0 && status == 0) status = kd_fail_memory(err, "no memory for the help");
+    if (status == 0) status = pager_print(text, size, err);
+    free(text); /* NOLINT: of open_memstream, not of kd_alloc */
+    return status;
 }
 
 static int check_operands(const struct kd_args *args, struct kd_err *err)

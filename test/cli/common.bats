@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What every program in KD_BIN keeps to.
 bats_require_minimum_version 1.5.0
+load small.bash
 
 setup() {
     unset OPENBLAS_CORETYPE
@@ -28,6 +29,38 @@ wrong() {
         [ "$output" = "$long" ] || wrong "$p" "-h differs from --help"
         [ "$(awk 'length > 100' <<<"$output")" = "" ] || wrong "$p" "line over 100 columns"
     done
+}
+
+@test "a long --help goes through a pager on a terminal, and nowhere else" {
+    # says that it was asked, and with what settings of less
+    printf '#!/bin/sh\necho "paged $LESS $1"; cat\n' >pager
+    chmod +x pager
+    unset LESS PAGER
+    export KD_PAGER="$PWD/pager twice"
+    kd-eval --help >plain
+    [ "$(grep -c paged plain)" -eq 0 ]
+    { echo "paged FRX twice"; cat plain; } >both
+    on 100 "kd-eval --help" >out
+    diff out both
+    LESS=-R on 100 "kd-eval --help" | grep -qx 'paged -R twice'
+    KD_PAGER= PAGER="$PWD/pager" on 100 "kd-eval --help" | diff - plain
+    export PAGER="$KD_PAGER"
+    unset KD_PAGER
+    on 100 "kd-eval --help" | diff - both
+    [ "$(on 100 "kd-eval --help | cat" | grep -c paged)" -eq 0 ]
+    # neither where it fits, nor where there is no such command, nor in a terminal that cannot
+    SHELL=/bin/sh script -qec "stty cols 100 rows 500; TERM=xterm kd-eval --help" /dev/null \
+        </dev/null | tr -d '\r' | diff - plain
+    PAGER=/no/such/pager on 100 "kd-eval --help 2>/dev/null" | diff - plain
+    PAGER=cat on 100 "kd-eval --help" | diff - plain
+    SHELL=/bin/sh script -qec "stty cols 100 rows 24; TERM=dumb kd-eval --help" /dev/null \
+        </dev/null | tr -d '\r' | diff - plain
+    # one that ends before it has read all is no error
+    PAGER='head -n 1' on 100 "kd-eval --help; echo status \$?" >out
+    printf '%s\nstatus 0\n' "$(head -n 1 plain)" | diff - out
+    on 60 "PAGER=cat kd-eval --help" >out # the text of options is wrapped for the terminal
+    [ "$(grep -c '^Evaluation' out)" -eq 1 ]
+    [ "$(sed -n '/^Evaluation/,/^Common/p' out | widest)" -le 60 ]
 }
 
 @test "--version tells version, compiler, BLAS and kernels" {

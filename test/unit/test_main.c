@@ -4,6 +4,7 @@ int kd_main(int argc, char **argv);
 #include "../../cmd/complete.c"
 #include "../../cmd/inputs.c"
 #include "../../cmd/main.c"
+#include "../../cmd/pager.c"
 #undef main
 #include <cblas.h>
 #include <fcntl.h>
