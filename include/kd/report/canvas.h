@@ -22,8 +22,13 @@ enum kd_ink {
     KD_INK_TEXT,
     KD_INK_FAINT, /* secondary text, axes */
     KD_INK_GRID,
-    KD_INK_SERIES,   /* KD_INK_SERIES + k, k < KD_N_SERIES */
-    KD_INK_HEAT = 64 /* KD_INK_HEAT + level 0..255: light to dark blue */
+    KD_INK_SERIES,       /* KD_INK_SERIES + k, k < KD_N_SERIES */
+    KD_INK_ON_COLD = 62, /* text on cells of heat up to KD_HEAT_SWITCH, and on hotter ones */
+    KD_INK_ON_HOT,
+    KD_INK_HEAT = 64, /* KD_INK_HEAT + level 0..255: light to dark blue */
+    /* The level at which black and white read equally well, on the colours of light and dark paper;
+     * the contrast is 4.5 and more on both sides of it. */
+    KD_HEAT_SWITCH = 165
 };
 #define KD_N_SERIES 7
 
@@ -35,7 +40,6 @@ struct kd_type {
     double size, anchor; /* anchor: 0 starts at x, 0.5 is centred, 1 ends at x */
     int ink;             /* 0 (paper) is taken as KD_INK_TEXT */
     bool bold, upward;   /* upward: turned by 90 degrees, reading upwards */
-    bool on_heat;        /* on a cell of KD_INK_HEAT: a page has colours for light and dark cells */
 };
 
 struct kd_box {

@@ -107,7 +107,7 @@ void kd_canvas_text(struct kd_canvas *c, double x, double y, const char *text, s
     m->box.x = x;
     m->box.y = y;
     m->type = type;
-    if (m->type.ink == KD_INK_PAPER && !type.on_heat) m->type.ink = KD_INK_TEXT;
+    if (m->type.ink == KD_INK_PAPER) m->type.ink = KD_INK_TEXT;
     attach(c, m, text);
 }
 
@@ -170,6 +170,10 @@ void kd_ink_rgb(int ink, unsigned rgb[3])
     if (ink >= KD_INK_HEAT) {
         double f = (ink - KD_INK_HEAT) / 255.0;
         for (int i = 0; i < 3; i++) rgb[i] = (unsigned)(light[i] + f * (dark[i] - light[i]) + 0.5);
+        return;
+    }
+    if (ink == KD_INK_ON_COLD || ink == KD_INK_ON_HOT) {
+        for (int i = 0; i < 3; i++) rgb[i] = ink == KD_INK_ON_HOT ? 255 : 0;
         return;
     }
     if (ink < 0 || ink >= KD_INK_SERIES + KD_N_SERIES) ink = KD_INK_TEXT;

@@ -248,7 +248,6 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
 void kd_heat_cell(struct kd_canvas *c, struct kd_box box, double share, const char *text,
                   const char *tip)
 {
-    const int dark = 158; /* from here on white reads better than black */
     int heat = (int)(fmin(1, fmax(0, share)) * 255);
     double size = fmin(KD_TEXT_SIZE, 0.42 * box.height);
     kd_canvas_rect(c, (struct kd_box){box.x, box.y, box.width - 1, box.height - 1},
@@ -257,8 +256,7 @@ void kd_heat_cell(struct kd_canvas *c, struct kd_box box, double share, const ch
     kd_canvas_text(c, box.x + box.width / 2, box.y + box.height / 2 + 0.36 * size, text,
                    (struct kd_type){.size = size,
                                     .anchor = 0.5,
-                                    .ink = heat > dark ? KD_INK_PAPER : KD_INK_TEXT,
-                                    .on_heat = true});
+                                    .ink = heat > KD_HEAT_SWITCH ? KD_INK_ON_HOT : KD_INK_ON_COLD});
 }
 
 struct kd_names kd_names_along(double widest, double step, double size)

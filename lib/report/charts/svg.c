@@ -13,16 +13,18 @@ const char *kd_canvas_theme(void)
 {
     return ":root{--k0:#fff;--k1:#1a1a1a;--k2:#606060;--k3:#e2e2e2;--k4:#262626;--k5:#0072b2;"
            "--k6:#d55e00;--k7:#009e73;--k8:#cc79a7;--k9:#e69f00;--k10:#56b4e9;"
-           "--cold:#f7fbff;--hot:#08306b;--on-cold:#1a1a1a;--on-hot:#fff}\n"
+           "--cold:#f7fbff;--hot:#08306b;--on-cold:#000;--on-hot:#fff}\n"
            "@media(prefers-color-scheme:dark){:root{--k0:#15181c;--k1:#ececec;--k2:#a8adb3;"
            "--k3:#33383e;--k4:#e4e4e4;--k5:#4aa8e0;--k6:#ff8a3d;--k7:#2bc79a;--k8:#e39ac4;"
            "--k9:#f0b429;--k10:#8fd0f5;"
-           "--cold:#1c2530;--hot:#5fb4e8;--on-cold:#ececec;--on-hot:#0d1117}}\n";
+           "--cold:#1c2530;--hot:#50a8e2;--on-cold:#fff;--on-hot:#000}}\n";
 }
 
 static int ink(int k, bool themed, struct kd_bytes *out, struct kd_err *err)
 {
     unsigned rgb[3];
+    if (themed && (k == KD_INK_ON_COLD || k == KD_INK_ON_HOT))
+        return kd_bytes_format(out, err, "var(--on-%s)", k == KD_INK_ON_HOT ? "hot" : "cold");
     if (themed && k < KD_INK_HEAT) return kd_bytes_format(out, err, "var(--k%d)", k);
     if (themed)
         return kd_bytes_format(out, err, "color-mix(in srgb,var(--hot) %.1f%%,var(--cold))",
@@ -98,13 +100,6 @@ static int dot(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
     return close_with_tip(c, m, "path", themed, out, err);
 }
 
-static int text_ink(const struct kd_type *type, bool themed, struct kd_bytes *out,
-                    struct kd_err *err)
-{
-    if (!themed || !type->on_heat) return ink(type->ink, themed, out, err);
-    return kd_bytes_format(out, err, "var(--on-%s)", type->ink == KD_INK_PAPER ? "hot" : "cold");
-}
-
 static int text(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
                 struct kd_bytes *out, struct kd_err *err)
 {
@@ -117,8 +112,8 @@ static int text(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
     if (m->type.upward &&
         kd_bytes_format(out, err, " transform=\"rotate(-90 %.2f %.2f)\"", m->box.x, m->box.y) < 0)
         return -1;
-    if (kd_bytes_format(out, err, " style=\"fill:") < 0 ||
-        text_ink(&m->type, themed, out, err) < 0 || kd_bytes_format(out, err, "\">") < 0)
+    if (kd_bytes_format(out, err, " style=\"fill:") < 0 || ink(m->type.ink, themed, out, err) < 0 ||
+        kd_bytes_format(out, err, "\">") < 0)
         return -1;
     const char *words = kd_mark_text(c, m);
     if (words && kd_text_xml(out, words, err) < 0) return -1;

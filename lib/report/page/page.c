@@ -19,6 +19,16 @@ static int put(struct kd_bytes *out, const char *text, struct kd_err *err)
     return kd_bytes_add(out, text, strlen(text), err);
 }
 
+/* A name may break behind its commas: "kd,temperature=4". */
+static int put_name(struct kd_bytes *out, char *name, struct kd_err *err)
+{
+    for (char *comma; (comma = strchr(name, ',')) && comma[1]; name = comma + 1) {
+        *comma = '\0';
+        if (kd_text_xml(out, name, err) < 0 || put(out, ",<wbr>", err) < 0) return -1;
+    }
+    return kd_text_xml(out, name, err);
+}
+
 static int put_cell(const struct kd_column *column, const struct kd_cell *cell, bool code,
                     struct kd_bytes *out, struct kd_err *err)
 {
@@ -31,7 +41,10 @@ static int put_cell(const struct kd_column *column, const struct kd_cell *cell, 
         status = kd_bytes_format(out, err, " data-v=\"%s\"", number);
     if (status == 0) status = put(out, code ? "><code>" : ">", err);
     if (status == 0) status = kd_cell_show(column, cell, &shown, err);
-    if (status == 0 && shown.size) status = kd_text_xml(out, shown.data, err);
+    if (status == 0 && shown.size && is_text && !code)
+        status = put_name(out, shown.data, err);
+    else if (status == 0 && shown.size)
+        status = kd_text_xml(out, shown.data, err);
     if (status == 0) status = put(out, code ? "</code></td>" : "</td>", err);
     kd_bytes_release(&shown);
     return status;
@@ -187,8 +200,9 @@ static int put_charts(const struct kd_chart_set *set, struct kd_bytes *out, stru
     int status = set->n ? put(out, "<h2>Charts</h2>\n<div class=\"charts\">\n", err) : 0;
     for (size_t i = 0; i < set->n && status == 0; i++) {
         const bool wide = set->charts[i].canvas.width > half;
-        status = put(out, wide ? "<figure class=\"wide\"" : "<figure", err);
-        if (status == 0) status = put(out, " role=\"img\" aria-label=\"", err);
+        status =
+            kd_bytes_format(out, err, "<figure%s style=\"--w:%.0fpx\" role=\"img\" aria-label=\"",
+                            wide ? " class=\"wide\"" : "", set->charts[i].canvas.width);
         if (status == 0) status = kd_text_xml(out, set->charts[i].title, err);
         if (status == 0) status = put(out, "\">\n", err);
         if (status == 0) status = kd_canvas_svg(&set->charts[i].canvas, true, out, err);
