@@ -144,21 +144,29 @@ static float turned_pixel(const struct channel *c, const struct kd_move *m, int6
     return (blend_f32(c->plane, w, row, column) * c->light - c->mean) / c->std;
 }
 
+/* Pixel (y, x) of the augmented image, by itself. */
+static float moved_pixel(const struct channel *c, const struct kd_move *m, const int64_t size[2],
+                         int64_t y, int64_t x)
+{
+    const int64_t h = size[0], w = size[1];
+    if (!m->active) return channel_pixel(c, y * w + x);
+    if (y >= m->top && y < m->bottom && x >= m->left && x < m->right) return 0;
+    int64_t row = y - m->dy, column = x - m->dx;
+    if (m->reflects) {
+        row = reflected(row, h);
+        column = reflected(column, w);
+    }
+    if (row < 0 || row >= h || column < 0 || column >= w) return c->zero;
+    if (m->flipped) column = w - 1 - column;
+    return m->turned ? turned_pixel(c, m, h, w, row, column) : channel_pixel(c, row * w + column);
+}
+
 static void channel_turned(const struct channel *c, int64_t h, int64_t w, const struct kd_move *m,
                            float *out)
 {
-    for (int64_t y = 0; y < h; y++, out += w)
-        for (int64_t x = 0; x < w; x++) {
-            int64_t row = y - m->dy, column = x - m->dx;
-            if (m->reflects) {
-                row = reflected(row, h);
-                column = reflected(column, w);
-            }
-            if (m->flipped) column = w - 1 - column;
-            out[x] = row < 0 || row >= h || column < 0 || column >= w
-                         ? c->zero
-                         : turned_pixel(c, m, h, w, row, column);
-        }
+    const int64_t size[2] = {h, w};
+    for (int64_t y = 0; y < h; y++)
+        for (int64_t x = 0; x < w; x++) *out++ = moved_pixel(c, m, size, y, x);
 }
 
 /* ---- moved ---- */
@@ -205,11 +213,29 @@ static void channel_cut(const struct kd_move *m, int64_t w, float *out)
 static void channel_augmented(const struct channel *c, int64_t h, int64_t w,
                               const struct kd_move *m, float *out)
 {
-    if (m->turned)
+    if (m->turned) {
         channel_turned(c, h, w, m, out);
-    else
-        channel_moved(c, h, w, m, out);
+        return;
+    }
+    channel_moved(c, h, w, m, out);
     channel_cut(m, w, out);
+}
+
+/* The other image of a mixed one, c, into the first. */
+static void channel_mixed(const struct channel *c, int64_t h, int64_t w, const struct kd_move *m,
+                          const struct kd_mixed *mixed, float *out)
+{
+    const int64_t size[2] = {h, w};
+    const float own = mixed->share, other = 1 - own;
+    if (mixed->cut) {
+        for (int64_t y = mixed->top; y < mixed->bottom; y++)
+            for (int64_t x = mixed->left; x < mixed->right; x++)
+                out[y * w + x] = moved_pixel(c, m, size, y, x);
+        return;
+    }
+    for (int64_t y = 0; y < h; y++)
+        for (int64_t x = 0; x < w; x++, out++)
+            *out = own * *out + other * moved_pixel(c, m, size, y, x);
 }
 
 /* Shuffled, the next image is seldom in a near cache. */
@@ -227,36 +253,85 @@ static void values_fill(float value[256], double mean, double std, float light)
     }
 }
 
-/* All n images of one channel, so that one table of 1 KiB serves them and stays near. */
-static void channel_fill(const struct kd_images *images, const struct kd_normalize *normalize,
-                         uint32_t c, const struct kd_move *moves, const uint32_t *index, uint32_t n,
-                         float *out)
-{
+/* One image of a batch: which, and what is done to it; and the other one that is mixed in. */
+struct row {
+    uint32_t place;
+    struct kd_move move, other;
+    struct kd_mixed mixed;
+};
+
+/* What the rows of a batch have in common, of one channel. */
+struct lane {
+    const struct kd_images *images;
+    uint32_t c;
+    struct channel channel;
+    double mean, std;
     float value[256], lit[256];
-    const size_t plane = (size_t)images->h * images->w, size = kd_dtype_size(images->dtype);
-    const double mean = (double)normalize->mean[c], std = (double)normalize->std[c];
-    struct channel channel = {.dtype = images->dtype,
-                              .mean = normalize->mean[c],
-                              .std = normalize->std[c],
-                              .zero = (float)(-mean / std)};
-    const bool bytes = images->dtype == KD_U8;
-    if (bytes) values_fill(value, mean, std, 1);
+};
+
+static void lane_init(struct lane *l, const struct kd_images *images,
+                      const struct kd_normalize *normalize, uint32_t c)
+{
+    l->images = images;
+    l->c = c;
+    l->mean = (double)normalize->mean[c];
+    l->std = (double)normalize->std[c];
+    l->channel = (struct channel){.dtype = images->dtype,
+                                  .mean = normalize->mean[c],
+                                  .std = normalize->std[c],
+                                  .zero = (float)(-l->mean / l->std)};
+    if (images->dtype == KD_U8) values_fill(l->value, l->mean, l->std, 1);
+}
+
+static const char *plane_of(const struct lane *l, uint32_t place)
+{
+    const struct kd_images *im = l->images;
+    const size_t plane = (size_t)im->h * im->w * kd_dtype_size(im->dtype);
+    return (const char *)im->pixels + ((size_t)place * im->c + l->c) * plane;
+}
+
+/* The lane's channel becomes that of an image. */
+static void lane_enter(struct lane *l, uint32_t place, const struct kd_move *m)
+{
+    struct channel *c = &l->channel;
+    c->plane = plane_of(l, place);
+    c->light = m->light;
+    c->value = l->value;
+    if (m->light == 1 || c->dtype != KD_U8) return;
+    values_fill(l->lit, l->mean, l->std, m->light);
+    c->value = l->lit;
+}
+
+/* All n images of one channel, so that one table of 1 KiB serves them and stays near. */
+static void lane_fill(struct lane *l, const struct row *rows, uint32_t n, float *out)
+{
+    const struct kd_images *im = l->images;
+    const size_t plane = (size_t)im->h * im->w;
     for (uint32_t j = 0; j < n; j++) {
-        float *to = out + ((size_t)j * images->c + c) * plane;
-        channel.plane =
-            (const char *)images->pixels + ((size_t)index[j] * images->c + c) * plane * size;
-        if (j + 1 < n)
-            fetch((const char *)images->pixels +
-                      ((size_t)index[j + 1] * images->c + c) * plane * size,
-                  plane * size);
-        channel.light = moves[j].light;
-        channel.value = bytes && channel.light != 1 ? lit : value;
-        if (channel.value == lit) values_fill(lit, mean, std, channel.light);
-        if (moves[j].active)
-            channel_augmented(&channel, images->h, images->w, &moves[j], to);
+        const struct row *r = &rows[j];
+        float *to = out + ((size_t)j * im->c + l->c) * plane;
+        if (j + 1 < n) fetch(plane_of(l, rows[j + 1].place), plane * kd_dtype_size(im->dtype));
+        lane_enter(l, r->place, &r->move);
+        if (r->move.active)
+            channel_augmented(&l->channel, im->h, im->w, &r->move, to);
         else
-            channel_run(&channel, 0, plane, false, to);
+            channel_run(&l->channel, 0, plane, false, to);
+        if (r->mixed.share >= 1) continue;
+        lane_enter(l, r->mixed.with, &r->other);
+        channel_mixed(&l->channel, im->h, im->w, &r->other, &r->mixed, to);
     }
+}
+
+static struct row row_of(const struct kd_view *view, size_t at)
+{
+    const uint32_t place = view->index ? view->index[at] : (uint32_t)at;
+    const uint32_t h = view->images->h, w = view->images->w;
+    struct row r = {.place = place, .mixed.share = 1};
+    r.move = kd_move_draw(view->augment, h, w, view->seed, view->epoch, place);
+    if (!view->mixed) return r;
+    r.mixed = view->mixed[at];
+    r.other = kd_move_draw(view->augment, h, w, view->seed, view->epoch, r.mixed.with);
+    return r;
 }
 
 void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normalize, size_t from,
@@ -264,18 +339,15 @@ void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normal
 {
     enum { AT_A_TIME = 32 };
     const struct kd_images *images = view->images;
-    struct kd_move moves[AT_A_TIME];
-    uint32_t place[AT_A_TIME];
+    struct row rows[AT_A_TIME];
+    struct lane lane;
     const size_t size = (size_t)images->c * images->h * images->w;
     for (size_t done = 0; done < n; done += AT_A_TIME) {
-        const uint32_t rows = n - done < AT_A_TIME ? (uint32_t)(n - done) : AT_A_TIME;
-        for (uint32_t j = 0; j < rows; j++) {
-            const size_t at = from + done + j;
-            place[j] = view->index ? view->index[at] : (uint32_t)at;
-            moves[j] = kd_move_draw(view->augment, images->h, images->w, view->seed, view->epoch,
-                                    place[j]);
+        const uint32_t some = n - done < AT_A_TIME ? (uint32_t)(n - done) : AT_A_TIME;
+        for (uint32_t j = 0; j < some; j++) rows[j] = row_of(view, from + done + j);
+        for (uint32_t c = 0; c < images->c; c++) {
+            lane_init(&lane, images, normalize, c);
+            lane_fill(&lane, rows, some, out + done * size);
         }
-        for (uint32_t c = 0; c < images->c; c++)
-            channel_fill(images, normalize, c, moves, place, rows, out + done * size);
     }
 }

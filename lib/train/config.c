@@ -63,6 +63,23 @@ const struct kd_option kd_train_rows[] = {
      .help = "weights of the classes in the labels' cross-entropy: balanced, or a list",
      .more = "`balanced` lets each class count as much as any other: images / (classes times the "
              "class's images). Soft targets and validation are not touched."},
+    {"mix", 0, "mix.kind", KD_OPT_CHOICE, T(mix.kind), .preset = "none",
+     .choices = KD_CHOICES(KD_MIXES), .metavar = "HOW", .later = true, .also = "mixup cutmix",
+     .help = "mix each training image, and its label, with another one",
+     .more =
+         "`mixup` adds the two with weights s and 1 - s (Zhang et al. 2018, mixup: Beyond "
+         "Empirical "
+         "Risk Minimization). `cutmix` lays a rectangle of the other over the image, whose share "
+         "of the area is 1 - s (Yun et al. 2019, CutMix). The other one and s are drawn anew for "
+         "each image in each epoch, from the training images alone. A teacher at hand is asked "
+         "about the mixed image; stored soft targets of the two are mixed as the labels are, at "
+         "the student's temperature."},
+    {"mix-alpha", 0, "mix.alpha", KD_OPT_REAL, T(mix.alpha), .preset = "1", .min = 0.01, .max = 100,
+     .metavar = "A", .later = true,
+     .help = "s is drawn from the distribution Beta(A, A): below 1 mostly near 0 or 1"},
+    {"mix-share", 0, "mix.share", KD_OPT_REAL, T(mix.share), .preset = "1", .min = 0, .max = 1,
+     .metavar = "SHARE", .later = true, .also = "mix-prob mixup-prob cutmix-prob",
+     .help = "share of the images that are mixed"},
     {"init", 0, "init", KD_OPT_TEXT, T(init), .metavar = "MODEL", .later = true,
      .also = "pretrained weights finetune fine-tune start-from initial-weights",
      .help = "start from the weights of another model, as far as they fit by name and shape",
@@ -250,6 +267,9 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
         !(cJSON_IsString(from) && strcmp(from->valuestring, KD_FROM_LABELS) == 0))
         return kd_fail_usage(err, "distill.certainty: goes with distill.from=labels (--from "
                                   "labels), the virtual teacher; another teacher has its own");
+    if (t->mix.kind != KD_MIX_NONE && job->distilled &&
+        kd_distill_check_mixed(&job->distill, err) < 0)
+        return -1;
     if (job->data.unlabelled && kd_distill_check_unlabelled(job->distilled ? &job->distill : NULL,
                                                             "data.unlabelled", err) < 0)
         return -1;

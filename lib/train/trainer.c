@@ -1,6 +1,7 @@
 #include "kd/train/trainer.h"
 #include "kd/base/view.h"
 #include "kd/train/schedule.h"
+#include "mixing.h"
 #include "sharing.h"
 
 #include <math.h>
@@ -42,6 +43,13 @@ static void lay(struct kd_trainer *t, bool taking)
     t->labels = piece(t, taking, batch * sizeof *t->labels);
     t->teacher_rows = piece(t, taking, shard * classes * sizeof(float));
     t->loss_scratch = piece(t, taking, kd_loss_scratch(&t->loss, shard, classes) * sizeof(double));
+    if (t->job->train.mix.kind != KD_MIX_NONE) {
+        t->mixed = piece(t, taking, batch * sizeof *t->mixed);
+        t->others = piece(t, taking, batch * sizeof *t->others);
+        t->shares = piece(t, taking, batch * sizeof *t->shares);
+        t->with = piece(t, taking, batch * sizeof *t->with);
+        t->other_rows = piece(t, taking, shard * classes * sizeof(float));
+    }
     t->eval_index = piece(t, taking, t->n_train_eval * sizeof *t->eval_index);
     t->eval_labels = piece(t, taking, evals * sizeof *t->eval_labels);
     t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
@@ -96,6 +104,7 @@ static int check(const struct kd_trainer *t, struct kd_err *err)
             "train.shards=%lld: %u ranks have no more than that to share out; set --shards to the "
             "power of two at or above %u, or start fewer ranks",
             (long long)t->job->train.shards, t->team->ranks, t->team->ranks);
+    if (kd_mix_check(&t->job->train.mix, t->train->images, err) < 0) return -1;
     return kd_job_check(t->job, err);
 }
 
@@ -168,7 +177,8 @@ static struct kd_view view_of(const struct kd_trainer *t, const struct kd_shard 
                         .n = s->rows,
                         .augment = &t->job->augment,
                         .seed = t->seed,
-                        .epoch = t->epoch + 1};
+                        .epoch = t->epoch + 1,
+                        .mixed = t->mixed ? t->mixed + s->from : NULL};
     if (!kd_augment_active(v.augment)) v.augment = NULL;
     if (t->targets && t->targets->augmented) {
         v.seed = t->targets->seed;
@@ -186,9 +196,27 @@ static int gather_targets(struct kd_trainer *t, const struct kd_shard *shard, st
         return kd_teachers_predict(&s->teachers, &view, t->job->distill.temperature, &how,
                                    t->teacher_rows, err);
     }
-    kd_targets_fill(s, t->epoch % s->views, t->batch_index + shard->from, shard->rows,
-                    t->job->distill.temperature, t->teacher_rows);
+    const double T = t->job->distill.temperature;
+    const size_t view = t->epoch % s->views;
+    kd_targets_fill(s, view, t->batch_index + shard->from, shard->rows, T, t->teacher_rows);
+    if (!t->mixed) return 0;
+    const struct kd_mixing mixing = {t->mixed + shard->from, shard->rows, s->classes, T,
+                                     s->probabilities};
+    kd_targets_fill(s, view, t->with + shard->from, shard->rows, T, t->other_rows);
+    kd_mixing_rows(&mixing, t->teacher_rows, t->other_rows);
     return 0;
+}
+
+static void mix(struct kd_trainer *t, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const struct kd_mixed m =
+            kd_mix_draw(&t->job->train.mix, t->train, t->seed, t->epoch, t->batch_index[i]);
+        t->mixed[i] = m;
+        t->with[i] = m.with;
+        t->shares[i] = m.share;
+        t->others[i] = m.share < 1 ? kd_subset_label(t->train, m.at) : -1;
+    }
 }
 
 /* Which images the step has, and their labels. */
@@ -201,6 +229,7 @@ static size_t gather(struct kd_trainer *t)
         t->batch_index[i] = t->train->index[place];
         t->labels[i] = kd_subset_label(t->train, place);
     }
+    if (t->mixed) mix(t, rows);
     return rows;
 }
 
@@ -255,6 +284,8 @@ static int run_loss(struct kd_trainer *t, const struct kd_shard *s, size_t whole
                                   .classes = t->net->classes,
                                   .logits = t->net->out,
                                   .labels = t->labels + s->from,
+                                  .others = t->mixed ? t->others + s->from : NULL,
+                                  .shares = t->mixed ? t->shares + s->from : NULL,
                                   .teacher = t->targets ? t->teacher_rows : NULL,
                                   .teacher_is_probabilities =
                                       t->targets && t->targets->probabilities,

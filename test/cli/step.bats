@@ -91,12 +91,12 @@ traced() {
     counted kd-train-teacher --network "$maps" --clip-norm 1 --ema-decay 0.9 --validation 40
 }
 @test "a step from stored soft targets allocates nothing" {
-    counted kd-train-student --layers 30 -S soft
+    counted kd-train-student --layers 30 -S soft --mix mixup
 }
 @test "a step with teachers at hand allocates nothing" {
     counted kd-train-student --layers 30 --teacher teacher --teacher teacher --shift 2
     counted kd-train-student --layers 30 --teacher teacher --teacher teacher \
-        --average probabilities --shift 2
+        --average probabilities --shift 2 --mix cutmix
 }
 @test "a step of a dense network makes no system call but futex" {
     traced kd-train-teacher --network "$dense" --optimizer sgd --shift 2

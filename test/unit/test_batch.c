@@ -65,7 +65,7 @@ static void use(enum kd_dtype dtype)
 static void fill(const struct kd_normalize *normalize, const struct kd_augment *augment,
                  const uint64_t drawn[2], const uint32_t *index, size_t n, float *out)
 {
-    const struct kd_view view = {&images, index, n, augment, drawn[0], (uint32_t)drawn[1]};
+    const struct kd_view view = {&images, index, n, augment, drawn[0], (uint32_t)drawn[1], NULL};
     kd_batch_fill(&view, normalize, 0, n, out);
 }
 

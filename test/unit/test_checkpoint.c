@@ -67,6 +67,7 @@ static const char *const averaged[] = {
     "\"decoupled\":true}",
     "teacher.train.schedule={\"kind\":\"triangular\",\"start\":0.2,\"peak\":0.25,\"final\":0.1}",
     "teacher.train.ema={\"decay\":0.9,\"every\":2}",
+    "teacher.train.mix={\"kind\":\"mixup\",\"alpha\":0.4}",
     "teacher.train.weight_decay=0.01",
     "teacher.train.augment={\"shift\":1,\"fill\":\"reflect\",\"flip\":\"alternate\",\"cutout\":2,"
     "\"rotate\":30,\"scale\":0.3,\"brightness\":0.2}",
@@ -83,6 +84,7 @@ static const char *const sharded[] = {
     "teacher.train.optimizer=sgd",
     "teacher.train.ema.decay=0.9",
     "teacher.train.augment.shift=1",
+    "teacher.train.mix={\"kind\":\"cutmix\",\"share\":0.7}",
     "teacher.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":3},\"batchnorm\",\"relu\","
     "\"flatten\","
     "{\"kind\":\"dropout\",\"rate\":0.2},{\"kind\":\"dense\",\"units\":20},\"batchnorm\",\"relu\","
@@ -248,14 +250,16 @@ static void stopped_everywhere(void **state)
     }
 }
 
+#define STUDENT                                                                                    \
+    "data.validation=18", "students.s.train.batch=16", "students.s.train.epochs=3",                \
+        "students.s.distill={\"temperature\":3,\"alpha\":0.8}", "students.s.network=mlp-9"
+static const char *const plain_student[] = {STUDENT, NULL};
+static const char *const mixed_student[] = {STUDENT, "students.s.train.mix=mixup", NULL};
+
 /* With soft targets, some images without label. */
 static void distilled(void **state)
 {
-    (void)state;
-    static const char *const sets[] = {
-        "data.validation=18",        "students.s.train.batch=16",
-        "students.s.train.epochs=3", "students.s.distill={\"temperature\":3,\"alpha\":0.8}",
-        "students.s.network=mlp-9",  NULL};
+    const char *const *sets = *state;
     struct kd_job job = {0};
     struct run whole = {.name = "whole", .seed = 1};
     struct kd_targets targets = {.views = 1, .n = SET_IMAGES, .classes = SET_CLASSES};
@@ -600,7 +604,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopped_anywhere),
         cmocka_unit_test(stopped_everywhere),
-        cmocka_unit_test(distilled),
+        {"distilled", distilled, NULL, NULL, (void *)(uintptr_t)plain_student},
+        {"distilled, mixed", distilled, NULL, NULL, (void *)(uintptr_t)mixed_student},
         cmocka_unit_test(threads_and_seeds),
         cmocka_unit_test(wide),
         cmocka_unit_test(readable_as_a_model),

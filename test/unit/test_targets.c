@@ -533,7 +533,7 @@ static void views_are_replayed(void **state)
     assert_int_equal(t.augment.shift, 2);
     assert_int_equal(t.seed, 42);
     for (uint32_t v = 0; v < VIEWS; v++) {
-        struct kd_view view = {&images, NULL, N, &what.augment, 42, v};
+        struct kd_view view = {&images, NULL, N, &what.augment, 42, v, NULL};
         logits_of("a.safetensors", &view, expected);
         assert_memory_equal(t.values + v * N * C, expected, sizeof expected);
     }

@@ -20,7 +20,8 @@ enum kd_purpose { /* what a draw is for; files depend on these numbers, so only 
                   KD_FOR_FLIP = 8, /* epoch 0 where it is drawn once */
                   KD_FOR_CUTOUT = 9,
                   KD_FOR_TURN = 10, /* angle and size */
-                  KD_FOR_BRIGHTNESS = 11
+                  KD_FOR_BRIGHTNESS = 11,
+                  KD_FOR_MIX = 12
 };
 
 /* out = Philox4x32-10(counter, key) */

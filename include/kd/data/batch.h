@@ -5,7 +5,7 @@
  */
 #ifndef KD_DATA_BATCH_H
 #define KD_DATA_BATCH_H
-#include "kd/data/split.h"
+#include "kd/data/mix.h"
 
 #define KD_MAX_CHANNELS 4096 /* a column of a table is a channel */
 struct kd_normalize {
@@ -53,6 +53,7 @@ struct kd_view {
     const struct kd_augment *augment; /* NULL: as they are */
     uint64_t seed;                    /* of the augmentation */
     uint32_t epoch;
+    const struct kd_mixed *mixed; /* [n] what each is mixed with; NULL: nothing */
 };
 /* Images from .. from+n-1 of the view as out [n][c*h*w], floats in C,H,W order, normalized. */
 void kd_batch_fill(const struct kd_view *view, const struct kd_normalize *normalize, size_t from,

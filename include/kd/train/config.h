@@ -60,6 +60,7 @@ struct kd_train_config { /* "train" */
         double start;               /* first rate as a share of the largest: triangular */
         double peak;                /* share of the training in which it rises: triangular */
     } schedule;
+    struct kd_mix mix; /* kd/data/mix.h */
     struct {
         double decay;  /* 0: off */
         int64_t every; /* steps between updates */
@@ -97,6 +98,8 @@ int kd_distill_resolve(struct kd_distill_config *distill, struct kd_err *err);
  */
 int kd_distill_check_unlabelled(const struct kd_distill_config *distill, const char *what,
                                 struct kd_err *err);
+/* Can it be learnt from images with two labels, each to a part (train.mix)? */
+int kd_distill_check_mixed(const struct kd_distill_config *distill, struct kd_err *err);
 /* Can it be learnt from probabilities in place of logits? */
 int kd_distill_check_probabilities(const struct kd_distill_config *distill, struct kd_err *err);
 

@@ -5,7 +5,9 @@
  *
  * never over batch x classes. Label smoothing touches CE alone: y = (1-s) onehot(label) + s/C. A
  * row without label (-1) loses its CE, and the terms that need a label; the divisor stays the batch
- * size. Without a teacher it is plain CE.
+ * size. Without a teacher it is plain CE. An image that is mixed with another one has two labels:
+ * s CE(label) + (1 - s) CE(other), without what an unknown one would add; it is right where the
+ * label of the larger share comes first.
  *
  *     struct kd_loss loss;
  *     kd_loss_init(&loss, &job->distill, smoothing, &err)     NULL for a training without teacher
@@ -50,6 +52,8 @@ struct kd_loss_batch {
     size_t n, classes;
     const float *logits;   /* [n][classes] */
     const int32_t *labels; /* [n], -1: none */
+    const int32_t *others; /* [n] labels of what the images are mixed with; NULL: with nothing */
+    const float *shares;   /* [n] of the images themselves */
     const float *teacher; /* [n][classes] logits, or probabilities at the temperature; NULL: none */
     bool teacher_is_probabilities;
     double epoch; /* epochs done, with the share of the one under way: for the ramp */

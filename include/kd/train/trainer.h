@@ -65,6 +65,11 @@ struct kd_trainer {
     /* scratch */
     uint32_t *order, *batch_index, *eval_index;
     int32_t *labels, *eval_labels;
+    struct kd_mixed *mixed; /* [batch] where images are mixed, as what follows; else NULL */
+    int32_t *others;        /* [batch] labels of what they are mixed with */
+    float *shares;          /* [batch] */
+    uint32_t *with;         /* [batch] places of what they are mixed with */
+    float *other_rows;      /* [shard][classes] stored soft targets of these */
     float *teacher_rows, *eval_logits;
     double *loss_scratch;
     struct kd_loss_sums *shard_sums; /* this rank's, and behind them those of each */

@@ -179,7 +179,7 @@ static int draw_samples(struct kd_canvas *c, const struct kd_images *images, uin
     char label[48], epoch[48];
     for (size_t k = 0; k < KD_MAX_CHANNELS; k++) plain.std[k] = 1;
     for (size_t row = 0; x && rgb && row < rows; row++) {
-        struct kd_view view = {images, index, n, row ? augment : NULL, seed, (uint32_t)row};
+        struct kd_view view = {images, index, n, row ? augment : NULL, seed, (uint32_t)row, NULL};
         kd_batch_fill(&view, &plain, 0, n, x);
         for (size_t k = 0; images->dtype == KD_F32 && row == 0 && k < n * size; k++) {
             low = k ? fminf(low, x[k]) : x[k];

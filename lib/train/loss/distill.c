@@ -365,6 +365,24 @@ int kd_distill_check_unlabelled(const struct kd_distill_config *d, const char *w
     return status;
 }
 
+int kd_distill_check_mixed(const struct kd_distill_config *d, struct kd_err *err)
+{
+    struct kd_loss loss;
+    if (kd_loss_init(&loss, d, 0, err) < 0) return -1;
+    int status = 0;
+    for (unsigned i = 0; i < loss.n && status == 0; i++)
+        if (loss.term[i].needs & KD_LOSS_NEEDS_LABELS)
+            status = kd_fail_usage(err,
+                                   "train.mix: loss %s is about one label, and a mixed image has "
+                                   "two; choose a loss that needs none, as kl, or mix none",
+                                   loss.term[i].kind->name);
+    if (status == 0 && loss.confidence == KD_CONFIDENCE_LABEL)
+        status = kd_fail_usage(err, "train.mix: distill.confidence=label is about one label, and a "
+                                    "mixed image has two; choose top");
+    kd_loss_release(&loss);
+    return status;
+}
+
 int kd_distill_check_probabilities(const struct kd_distill_config *d, struct kd_err *err)
 {
     struct kd_loss loss;

@@ -16,12 +16,13 @@ static size_t terms_scratch(const struct kd_loss *loss, size_t n, size_t classes
     return most;
 }
 
-/* The student's softmax at T = 1 and the gradient, both [n][classes]; CE, the terms' weights and
- * their values, [n] each; then what a term wants, or the teacher's softmax for its confidence. */
+/* The student's softmax at T = 1 and the gradient, both [n][classes]; CE twice, the terms' weights
+ * and their values, [n] each; then what a term wants, or the teacher's softmax for its confidence.
+ */
 size_t kd_loss_scratch(const struct kd_loss *loss, size_t n, size_t classes)
 {
     size_t own = terms_scratch(loss, n, classes), sure = loss->confidence ? 2 * n * classes : 0;
-    return 3 * n * classes + (1 + 2 * loss->n) * n + (own > sure ? own : sure);
+    return 3 * n * classes + (2 + 2 * loss->n) * n + (own > sure ? own : sure);
 }
 
 static double hard_term(const double *log_p, const double *p, size_t classes, int32_t label,
@@ -80,8 +81,38 @@ static double hard_weight(const struct kd_loss *loss, unsigned terms, int32_t la
     return loss->class_weight ? weight * loss->class_weight[label] : weight;
 }
 
-static void add_sums(const struct kd_loss *loss, const struct kd_loss_batch *b, unsigned terms,
-                     const double *hard, const double *weights, struct kd_loss_sums *sums)
+/* The CE of one row with its gradient: of its label, and where the image is mixed of the other's
+ * too. The value with the labels' weights goes to *weighted. */
+static double hard_row(const struct kd_loss *loss, const struct kd_loss_batch *b, size_t r,
+                       struct kd_softmax plain, double *gradient, double *weighted)
+{
+    const unsigned terms = b->teacher ? loss->n : 0;
+    const size_t at = r * b->classes;
+    const double share = b->others ? (double)b->shares[r] : 1;
+    const int32_t labels[2] = {b->labels[r], b->others ? b->others[r] : -1};
+    double sum = 0;
+    *weighted = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        const double part = i ? 1 - share : share;
+        if (labels[i] < 0 || part <= 0) continue;
+        const double weight = part * hard_weight(loss, terms, labels[i]);
+        const double value = hard_term(plain.log_q + at, plain.q + at, b->classes, labels[i],
+                                       loss->smoothing, weight, gradient + at);
+        sum += part * value;
+        *weighted += weight * value;
+    }
+    return sum;
+}
+
+/* The label of the larger share; -1: it is not known. */
+static int32_t label_of(const struct kd_loss_batch *b, size_t r)
+{
+    return b->others && b->shares[r] < 0.5f ? b->others[r] : b->labels[r];
+}
+
+/* hard: [n] values, [n] weighted ones. */
+static void add_sums(const struct kd_loss_batch *b, unsigned terms, const double *hard,
+                     const double *weights, struct kd_loss_sums *sums)
 {
     const double *values = weights + terms * b->n;
     for (size_t r = 0; r < b->n; r++) {
@@ -91,12 +122,12 @@ static void add_sums(const struct kd_loss *loss, const struct kd_loss_batch *b, 
             sums->term[i] += value;
             row += weights[i * b->n + r] * value;
         }
-        if (b->labels[r] >= 0) row += hard_weight(loss, terms, b->labels[r]) * hard[r];
+        const int32_t label = label_of(b, r);
         sums->hard += hard[r];
-        sums->loss += row;
-        if (b->labels[r] < 0) continue;
+        sums->loss += row + hard[b->n + r];
+        if (label < 0) continue;
         sums->labelled++;
-        sums->correct += kd_argmax(b->logits + r * b->classes, b->classes) == (size_t)b->labels[r];
+        sums->correct += kd_argmax(b->logits + r * b->classes, b->classes) == (size_t)label;
     }
     sums->rows += b->n;
 }
@@ -107,17 +138,10 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
     size_t n = b->n, classes = b->classes, size = n * classes;
     unsigned terms = b->teacher ? loss->n : 0;
     struct kd_softmax plain = {scratch, scratch + size};
-    double *gradient = scratch + 2 * size, *hard = gradient + size, *weights = hard + n;
+    double *gradient = scratch + 2 * size, *hard = gradient + size, *weights = hard + 2 * n;
     kd_softmax_rows(plain, b->logits, n, classes, 1);
     memset(gradient, 0, size * sizeof *gradient);
-    for (size_t r = 0; r < n; r++) {
-        size_t at = r * classes;
-        hard[r] =
-            b->labels[r] < 0
-                ? 0
-                : hard_term(plain.log_q + at, plain.q + at, classes, b->labels[r], loss->smoothing,
-                            hard_weight(loss, terms, b->labels[r]), gradient + at);
-    }
+    for (size_t r = 0; r < n; r++) hard[r] = hard_row(loss, b, r, plain, gradient, &hard[n + r]);
     if (terms) {
         double *values = weights + terms * n;
         struct kd_loss_call call = {.n = n,
@@ -132,7 +156,7 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
         weigh(loss, b, weights, call.scratch);
         run_terms(loss, &call, weights, values);
     }
-    add_sums(loss, b, terms, hard, weights, sums);
+    add_sums(b, terms, hard, weights, sums);
     const double divisor = (double)(b->whole ? b->whole : n);
     for (size_t i = 0; dlogits && i < size; i++) dlogits[i] = (float)(gradient[i] / divisor);
 }
