@@ -16,6 +16,9 @@ static const char float_template[] = {
 static const char dsp_template[] = {
 #include "dsp.tmpl.inc"
     0};
+static const char avx2_template[] = {
+#include "avx2.tmpl.inc"
+    0};
 
 enum { NAME_MOST = 60 };
 struct writer {
@@ -124,6 +127,8 @@ static const char *part(const struct writer *w, const char *word, size_t n)
         {"SUM_ARGUMENTS", ", add, beside", "", sums},
         {"SUM_BODY", "    if (add) q = $_sum(add, q, beside[o]);",
          "                    if (beside) v = $_act(after, v + beside[o]);", sums},
+        {"SUM_BODY4", "    if (add) v = $_sum4(add, v, _mm_cvtepi8_epi32($_bytes4(beside + o)));",
+         "", sums},
         {"SUM_STEP", "            if (beside) beside += c->out_c;",
          "            if (beside) beside += c->out_c;", sums},
     };
@@ -761,6 +766,7 @@ static void put_source(struct writer *w)
     put(w, "#include <stddef.h>\n#include <string.h>\n\n");
     put_pixels(w);
     if (w->plan->ints && w->conv) put_template(w, dsp_template);
+    if (w->plan->ints && (w->conv || w->add)) put_template(w, avx2_template);
     put_template(w, w->plan->ints ? int8_template : float_template);
     put_constants(w);
     put_predict(w);

@@ -39,7 +39,7 @@ done
 # On this processor, and with interleaved pixels and a caller's arena as C++.
 for cc in gcc clang; do
     has $cc "$cc" || continue
-    for level in ${LEVELS:--O0 -O2 -O3 -Os}; do
+    for level in ${LEVELS:--O0 -O2 -O3 -Os} "-O3 -march=native"; do
         # shellcheck disable=SC2086
         $cc -std=c99 $level $warn $use "$here/driver.c" "$here/host.c" "$work/net.c" -o "$work/host"
         "$work/host" <"$work/images.bin" >"$work/got"
