@@ -34,7 +34,7 @@ struct options {
     bool best, log, last, csv, bom, markdown, latex, charts, page, workbook, all, wide;
     int format, table;
     struct kd_texts set;
-    char *columns, *sort, *filter, *max_bytes, *max_macs, *runs, *data_dir;
+    char *columns, *sort, *filter, *max_bytes, *max_macs, *runs, *data_dir, *width;
     double max_ms;
 };
 
@@ -83,6 +83,13 @@ static const struct kd_option form[] = {
     {"charts", 0, NULL, KD_OPT_BOOL, AT(charts),
      .help = "write charts as PNG, SVG and PDF to the -o folder or RUN/report",
      .also = "plot plots figures graph graphs", .more = "Their paths are printed."},
+    {"width", 0, NULL, KD_OPT_TEXT, AT(width), .metavar = "LENGTH",
+     .help =
+         "of charts: that of a column they are printed in, as 3.3in or 84mm; text then has 8 pt",
+     .also = "size figsize dpi fontsize",
+     .more =
+         "The charts are laid out for it, not scaled: fewer ticks and narrower panels. PNG then "
+         "has 300 dots an inch. Units are in, cm, mm and pt."},
     {"page", 0, NULL, KD_OPT_BOOL, AT(page), .help = "write one self-contained HTML page",
      .also = "html", .more = "It goes to `-o`, or to RUN/report/report.html."},
     {"workbook", 0, NULL, KD_OPT_BOOL, AT(workbook), .help = "write an Excel workbook",
@@ -213,6 +220,24 @@ static int read_size(const char *text, const char *flag, double *out, struct kd_
                              text);
     *out = v;
     return 0;
+}
+
+/* "3.3in", "84mm", in points; NULL: 0. */
+static int read_length(const char *text, double *out, struct kd_err *err)
+{
+    static const struct {
+        const char *name;
+        double points;
+    } units[] = {{"in", 72}, {"cm", 72 / 2.54}, {"mm", 7.2 / 2.54}, {"pt", 1}};
+    char *end;
+    *out = 0;
+    if (!text) return 0;
+    const double v = strtod(text, &end);
+    for (size_t i = 0; end != text && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0) *out = v * units[i].points;
+    if (*out >= 144 && *out <= 1440) return 0;
+    return kd_fail_usage(err, "--width=%s: expected 2 to 20 inches, as 3.3in, 84mm, 8.4cm or 240pt",
+                         text);
 }
 
 static int print_best(const struct options *o, const struct kd_report *report, struct kd_bytes *out,
@@ -361,6 +386,7 @@ static int check_options(const struct kd_invocation *inv, enum form chosen, stru
         {alone, "table columns sort", "is for tables, not for --log and --best"},
         {!o->best || o->log, "max-bytes max-macs max-ms", "goes with --best"},
         {o->log, "filter", "is for tables and --best, not for --log"},
+        {!o->all && chosen != FORM_CHARTS, "width", "is for charts as files (--charts or --all)"},
         {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
         {!experiment, "set", "overrides a key of an experiment, but none is named"},
         {!experiment && !o->last, "runs",
@@ -415,8 +441,11 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
     const struct options *o = inv->options;
     struct kd_report report;
     enum form chosen;
+    double width;
     size_t n = inv->args.n_operands;
-    if (choose_form(inv, &chosen, err) < 0 || check_options(inv, chosen, err) < 0) return -1;
+    if (choose_form(inv, &chosen, err) < 0 || check_options(inv, chosen, err) < 0 ||
+        read_length(o->width, &width, err) < 0)
+        return -1;
     if (o->last && n > 0)
         return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")",
                              inv->args.operands[0]);
@@ -434,6 +463,7 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
         status = kd_report_read((const char *const *)folders, n, kd_job_parts, &report, err);
     if (status == 0) {
         report.data_dir = o->data_dir;
+        report.chart_width = width;
         report.command = inv->command;
         status = machine_check(err) < 0 ? -1 : show(inv, &report, chosen, err);
         if (status == 0) status = machine_check(err);

@@ -53,14 +53,17 @@ static int write_workbook(const struct kd_report *report, const struct kd_writer
 }
 #endif
 
-/* Charts and page: what is drawn is made once for both. */
+/* Charts and page: what is drawn is made once for both, unless files are to be of another width. */
 static int write_drawn(const struct kd_report *report, const struct kd_writer *writer,
                        struct kd_err *err)
 {
     struct kd_chart_set set;
-    if (kd_charts_make(report, &set, err) < 0) return -1;
+    const bool apart = report->chart_width > 0;
+    if (apart && kd_charts_write(report, writer, err) < 0) return -1;
+    if (kd_charts_make(report, 0, &set, err) < 0) return -1;
     char *path = kd_path_join(err, writer->folder, "report.html");
-    int status = path ? kd_charts_put(&set, writer, err) : -1;
+    int status = path ? 0 : -1;
+    if (status == 0 && !apart) status = kd_charts_put(&set, writer, err);
     if (status == 0) status = kd_page_put(report, &set, path, err);
     if (status == 0 && writer->wrote) status = writer->wrote(writer->ctx, path, err);
     kd_free(path);

@@ -283,3 +283,30 @@ evaluated() {
     pdflatex -interaction=nonstopmode -halt-on-error whole.tex >tex.log
     [ -s whole.pdf ]
 }
+
+@test "--width: charts laid out for a column, with text of 8 points, in every form" {
+    kd-report x.json --charts --width 3.3in -o column >paths
+    [ "$(wc -l <paths)" -eq "$(ls column | wc -l)" ]
+    xml column/*.svg
+    for f in column/*.svg; do # 3.3 inches, and letters of 12 units, each 8 / 12 of a point
+        grep -qE '^<svg .*viewBox="0 0 356\.4 [0-9.]+" width="237\.6pt" height="[0-9.]+pt"' "$f"
+        # nothing drawn stands out of it, by where texts begin and end
+        awk -F '"' '/^<text/ && ($2 < 0 || $2 > 356.4) { print FILENAME ": " $0; bad = 1 }
+            END { exit bad }' "$f"
+    done
+    grep -q 'font-size="12.0"' column/learning-curves.svg
+    kd-report x.json --charts --width 84mm -o mm -q >/dev/null
+    grep -q 'width="238.1' mm/learning-curves.svg
+    [ ! -e column/confusion.pdf ] || {
+        LC_ALL=C grep -aq '/MediaBox \[ 0 0 237.6' column/confusion.pdf
+        # 300 dots an inch; the width stands in the header
+        [ "$(od -An -tu1 -j 18 -N 2 column/confusion.png | awk '{ print 256 * $1 + $2 }')" -eq 991 ]
+    }
+    for bad in 3.3 1in 30in x; do
+        run --separate-stderr kd-report x.json --charts --width $bad
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *"--width=$bad: expected 2 to 20 inches, as 3.3in, 84mm"* ]]
+    done
+    run --separate-stderr kd-report x.json --width 3in
+    [ "$status" -eq 2 ]
+}

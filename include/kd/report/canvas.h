@@ -7,9 +7,9 @@
  *     if (kd_canvas_svg(&c, false, &out, &err) < 0) ...      // also says if a mark found no memory
  *     kd_canvas_release(&c);
  *
- * Units are points, y runs down. Inks are names, not colours, so that a page can show the same
- * drawing on light and dark paper. The palette is Okabe and Ito's (2008), made for colour-blind
- * readers.
+ * Units are points unless `unit` says otherwise, y runs down. Inks are names, not colours, so that
+ * a page can show the same drawing on light and dark paper. The palette is Okabe and Ito's (2008),
+ * made for colour-blind readers.
  */
 #ifndef KD_REPORT_CANVAS_H
 #define KD_REPORT_CANVAS_H
@@ -56,6 +56,7 @@ struct kd_rgb {
 
 struct kd_canvas {
     double width, height;
+    double unit;           /* points that a unit is, in files; 0: 1 */
     const char *origin;    /* where the drawing comes from, written into every form of it; borrowed;
                               NULL: nothing */
     struct kd_mark *marks; /* internal */

@@ -16,9 +16,13 @@ struct kd_chart_set {
     size_t n, room;
     struct kd_samples *samples; /* images read last, by split: runs side by side often share them */
     char *origin;               /* as its canvases have it */
+    double width;               /* points that each is to be wide; 0: as it is drawn best */
     char *left_out;             /* why pictures of data are not among them, or NULL */
 };
-int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err);
+/* width: of a column, in points, in which text then has 8 points; 0: each chart as it is drawn
+ * best, with text of 12. */
+int kd_charts_make(const struct kd_report *report, double width, struct kd_chart_set *set,
+                   struct kd_err *err);
 void kd_charts_release(struct kd_chart_set *set);
 
 /* Where files go, and who is told of each. */

@@ -216,10 +216,12 @@ static cairo_status_t take(void *ctx, const unsigned char *data, unsigned size)
 int kd_canvas_pdf(const struct kd_canvas *c, struct kd_bytes *out, struct kd_err *err)
 {
     struct sink sink = {out, err};
+    const double unit = c->unit > 0 ? c->unit : 1;
     if (c->failed) return kd_fail(err, "%s", c->err.text);
     cairo_surface_t *surface =
-        cairo_pdf_surface_create_for_stream(take, &sink, c->width, c->height);
+        cairo_pdf_surface_create_for_stream(take, &sink, c->width * unit, c->height * unit);
     cairo_t *cr = cairo_create(surface);
+    cairo_scale(cr, unit, unit);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE,
                                    ""); /* same report, same bits */
     if (c->origin) cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, c->origin);

@@ -8,6 +8,18 @@
 struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double width,
                               double height, struct kd_err *err, const char *title);
 
+/* Units that a chart is wide which is drawn best in `best`: those of a column in which a unit is
+ * such that text of KD_TEXT_SIZE has 8 points, where the set is for one. */
+double kd_chart_width(const struct kd_chart_set *set, double best);
+/* The same for one of a single panel `height` high that begins at `left`, with a legend below it.
+ */
+struct kd_chart_room {
+    double width, height; /* height: of the panel */
+    double left, legend;  /* where the legend begins, and how wide it may be */
+};
+struct kd_chart_room kd_chart_room(const struct kd_chart_set *set, double width, double left,
+                                   double height);
+
 /* A kind of chart: adds those of a run, none where the figures are missing. */
 struct kd_chart_kind {
     int (*add)(const struct kd_report *report, size_t run, struct kd_chart_set *set,

@@ -10,7 +10,27 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PNG_SCALE 2.0
+#define PNG_SCALE   2.0
+#define BOLD        1.13  /* how much wider than others bold letters are */
+#define COLUMN_TEXT 8.0   /* points of text in a chart for a column */
+#define COLUMN_DPI  300.0 /* of its PNG */
+
+double kd_chart_width(const struct kd_chart_set *set, double best)
+{
+    return set->width > 0 ? set->width * KD_TEXT_SIZE / COLUMN_TEXT : best;
+}
+
+struct kd_chart_room kd_chart_room(const struct kd_chart_set *set, double width, double left,
+                                   double height)
+{
+    struct kd_chart_room r = {width, height, left, width - left - 24};
+    if (!(set->width > 0)) return r;
+    r.width = kd_chart_width(set, width);
+    r.height = fmax(170, height * r.width / width);
+    r.left = 16; /* a legend has no axis to stand under where there is little room */
+    r.legend = r.width - 32;
+    return r;
+}
 
 struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double width,
                               double height, struct kd_err *err, const char *title)
@@ -23,11 +43,14 @@ struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double
             same++;
     struct kd_chart *c = kd_grow(&set->charts, &set->n, &set->room, sizeof *c, "charts", err);
     if (!c) return NULL;
+    const double wanted = kd_chart_width(set, width);
+    width = fmax(width, wanted);
     kd_canvas_init(&c->canvas, width, height);
+    if (set->width > 0) c->canvas.unit = set->width / width;
     c->name = same > 1 ? kd_format(err, "%s-%zu", name, same) : kd_strdup(name, err);
     c->title = kd_strdup(title, err);
     if (!c->name || !c->title) return NULL;
-    kd_text_fit(title, KD_TITLE_SIZE, width - 32, fitted);
+    kd_text_fit(title, BOLD * KD_TITLE_SIZE, width - 26, fitted);
     kd_canvas_text(&c->canvas, 16, 28, fitted,
                    (struct kd_type){.size = KD_TITLE_SIZE, .bold = true});
     return c;
@@ -51,9 +74,10 @@ void kd_charts_release(struct kd_chart_set *set)
 static const struct kd_chart_kind *const kinds[] = {KD_CHART_KINDS(AT)};
 #undef AT
 
-int kd_charts_make(const struct kd_report *report, struct kd_chart_set *set, struct kd_err *err)
+int kd_charts_make(const struct kd_report *report, double width, struct kd_chart_set *set,
+                   struct kd_err *err)
 {
-    *set = (struct kd_chart_set){0};
+    *set = (struct kd_chart_set){.width = width};
     for (size_t run = 0; run < report->n_runs && run < KD_DRAWN_RUNS; run++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
             if (kinds[k]->add(report, run, set, err) < 0) {
@@ -93,7 +117,9 @@ int kd_charts_put(const struct kd_chart_set *set, const struct kd_writer *writer
     for (size_t i = 0; i < set->n && status == 0; i++) {
         const struct kd_chart *c = &set->charts[i];
         if (kd_canvas_has_cairo()) {
-            status = kd_canvas_png(&c->canvas, PNG_SCALE, &data, err);
+            const double unit = c->canvas.unit;
+            status = kd_canvas_png(&c->canvas, unit > 0 ? unit * COLUMN_DPI / 72 : PNG_SCALE, &data,
+                                   err);
             if (status == 0) status = write_one(writer, c->name, ".png", &data, err);
             if (status == 0) status = kd_canvas_pdf(&c->canvas, &data, err);
             if (status == 0) status = write_one(writer, c->name, ".pdf", &data, err);
@@ -110,7 +136,7 @@ int kd_charts_write(const struct kd_report *report, const struct kd_writer *writ
                     struct kd_err *err)
 {
     struct kd_chart_set set;
-    if (kd_charts_make(report, &set, err) < 0) return -1;
+    if (kd_charts_make(report, report->chart_width, &set, err) < 0) return -1;
     int status = kd_charts_put(&set, writer, err);
     kd_charts_release(&set);
     return status;

@@ -38,9 +38,10 @@ static void name_fit(const struct confusion *m, size_t k, const struct layout *a
     kd_text_fit(kd_class_in(m->names, k, number), at->size, at->room, out);
 }
 
-static struct layout lay_out(const struct confusion *m)
+static struct layout lay_out(const struct kd_chart_set *set, const struct confusion *m)
 {
-    const double n = (double)m->n, side = fmax(4, fmin(46, 520 / n));
+    const double n = (double)m->n, width = kd_chart_width(set, 0),
+                 side = fmax(4, fmin(46, (width > 0 ? width - 102 : 520) / n));
     struct layout at = {.top = m->n_unseen ? 66 : 56,
                         .side = side,
                         .room = 120,
@@ -72,9 +73,10 @@ static void draw_cell(struct kd_canvas *c, const struct confusion *m, const stru
     /* right answers would drown the errors */
     kd_canvas_rect(c, (struct kd_box){box.x, box.y, at->side - 1, at->side - 1},
                    (struct kd_pen){.ink = KD_INK_GRID}, tip);
-    if (kd_type_width(text, at->size) < at->side - 3)
-        kd_canvas_text(c, box.x + at->side / 2, box.y + at->side / 2 + 0.36 * at->size, text,
-                       (struct kd_type){.size = at->size, .anchor = 0.5});
+    const double size = fmin(at->size, 0.42 * at->side);
+    if (kd_type_width(text, size) < at->side - 3)
+        kd_canvas_text(c, box.x + at->side / 2, box.y + at->side / 2 + 0.36 * size, text,
+                       (struct kd_type){.size = size, .anchor = 0.5});
 }
 
 static void draw_names(struct kd_canvas *c, const struct confusion *m, const struct layout *at)
@@ -125,8 +127,9 @@ static int add_confusion(const char *title, const char *split, const struct conf
                          const char *name, struct kd_chart_set *set, struct kd_err *err)
 {
     if (m->n > 200) return 0;
-    const struct layout at = lay_out(m);
-    const double cells = (double)m->n * at.side, width = fmax(460, at.left + cells + 24),
+    const struct layout at = lay_out(set, m);
+    const double cells = (double)m->n * at.side,
+                 width = fmax(kd_chart_width(set, 460), at.left + cells + 24),
                  height = at.top + cells + at.below.height + 44;
     char text[96];
     struct kd_chart *chart = kd_chart_add(set, name, width, height, err, title);

@@ -243,7 +243,7 @@ static int draw_row(const struct figure *f, bool accuracy, struct kd_panel base,
 {
     static const char *const titles[] = {"Training", "Validation"};
     size_t at = 0;
-    double width = (WIDTH - LEFT - 16 - GAP * (double)(columns - 1)) / (double)columns;
+    double width = (base.c->width - LEFT - 16 - GAP * (double)(columns - 1)) / (double)columns;
     for (int v = 0; v < 2; v++) {
         if (!column[v]) continue;
         struct kd_panel p = base;
@@ -299,27 +299,27 @@ static int figure_draw(struct figure *f, struct kd_chart_set *set, const char *t
     for (size_t i = 0; i < f->n; i++)
         items[i] =
             (struct kd_legend_item){f->report->results[f->entries[i]->first].name, f->pens[i], -1};
-    double legend = kd_legend(NULL, LEFT, 0, WIDTH - LEFT - 16, items, f->n);
-    double height = 74 + (double)rows * (PANEL_HEIGHT + 34) + 22 + legend + 30;
-    struct kd_chart *chart = kd_chart_add(set, "learning-curves", WIDTH, height, err, title);
+    const struct kd_chart_room room = kd_chart_room(set, WIDTH, LEFT, PANEL_HEIGHT);
+    double legend = kd_legend(NULL, room.left, 0, room.legend, items, f->n);
+    double height = 74 + (double)rows * (room.height + 34) + 22 + legend + 30;
+    struct kd_chart *chart = kd_chart_add(set, "learning-curves", room.width, height, err, title);
     if (!chart) return -1;
     panel.c = &chart->canvas;
     panel.y = 68;
-    panel.h = PANEL_HEIGHT;
+    panel.h = room.height;
     for (int a = 0; a < 2; a++) {
         if (!row[a]) continue;
         panel.ay = axes[a];
         if (draw_row(f, a, panel, columns, column, a == 1 || !row[1], err) < 0) return -1;
-        panel.y += PANEL_HEIGHT + 34;
+        panel.y += room.height + 34;
     }
-    kd_legend(panel.c, LEFT, panel.y + 20, WIDTH - LEFT - 16, items, f->n);
+    kd_legend(panel.c, room.left, panel.y + 20, room.legend, items, f->n);
     if (most_seeds(f) > 1)
-        kd_canvas_text(panel.c, LEFT, height - 10,
-                       any_tail(f)
-                           ? "Lines: mean over seeds, up to where the first of them stopped; thin: "
-                             "the others, each by itself. Bands: lowest to highest seed."
-                           : "Lines: mean over seeds. Bands: lowest to highest seed.",
-                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+        kd_caption(panel.c, room.left, height - 10,
+                   any_tail(f)
+                       ? "Lines: mean over seeds, up to where the first of them stopped; thin: "
+                         "the others, each by itself. Bands: lowest to highest seed."
+                       : "Lines: mean over seeds. Bands: lowest to highest seed.");
     return 0;
 }
 

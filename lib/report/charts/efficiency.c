@@ -78,14 +78,12 @@ static void draw_spot(const struct kd_panel *p, const struct kd_report *report,
     kd_canvas_dot(p->c, (struct kd_spot){x, y, 5, shape}, (struct kd_pen){.ink = ink}, tip);
 }
 
-/* What the bars are, where there are any; y: of the text. */
-static void caption(struct kd_canvas *c, double y, const struct spot *s, size_t n)
+/* What the bars are, where there are any; x, y: of the text. */
+static void caption(struct kd_canvas *c, double x, double y, const struct spot *s, size_t n)
 {
     bool bars = false;
     for (size_t i = 0; i < n; i++) bars |= s[i].y.sd > 0;
-    if (bars)
-        kd_canvas_text(c, LEFT, y, "Bars: standard deviation over seeds.",
-                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    if (bars) kd_caption(c, x, y, "Bars: standard deviation over seeds.");
 }
 
 static bool accuracy_axis(const struct spot *s, size_t n, struct kd_axis *axis)
@@ -218,7 +216,8 @@ static int draw_scatter(const struct kd_report *report, size_t run, struct kd_ch
     struct kd_legend_item items[4];
     double sizes[POINTS];
     char title[300], y_title[96];
-    struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
+    const struct kd_chart_room room = kd_chart_room(set, WIDTH, LEFT, HEIGHT - TOP - 118);
+    struct kd_panel p = {.x = LEFT, .y = TOP, .w = room.width - LEFT - RIGHT, .h = room.height};
     size_t all, found = spots_of(report, run, kd_figure_parameters, spots, &all, err), n = 0;
     for (size_t i = 0; i < found; i++) {
         if (!(spots[i].x > 0)) continue;
@@ -229,7 +228,10 @@ static int draw_scatter(const struct kd_report *report, size_t run, struct kd_ch
     kd_axis_over(&p.ax, sizes, n, true, KD_AXIS_SIZE);
     snprintf(title, sizeof title, "Accuracy against parameters: %.200s", report->runs[run].name);
     snprintf(y_title, sizeof y_title, "%.40s top-1 accuracy, %%", report->split);
-    struct kd_chart *c = kd_chart_add(set, "accuracy-parameters", WIDTH, HEIGHT, err, title);
+    size_t k = kinds_of(spots, n, items, true);
+    double more = fmax(0, kd_legend(NULL, room.left, 0, room.legend, items, k) - 34);
+    struct kd_chart *c =
+        kd_chart_add(set, "accuracy-parameters", room.width, TOP + p.h + 118 + more, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "parameters", .y = y_title});
@@ -239,9 +241,8 @@ static int draw_scatter(const struct kd_report *report, size_t run, struct kd_ch
             if (kind_of(&spots[i]) == kind)
                 draw_spot(&p, report, &spots[i], KD_INK_SERIES + kind, shapes[kind]);
     label_spots(&p, report, spots, n);
-    size_t k = kinds_of(spots, n, items, true);
-    kd_legend(p.c, LEFT, HEIGHT - 60, WIDTH - LEFT - RIGHT, items, k);
-    caption(p.c, HEIGHT - 12, spots, n);
+    kd_legend(p.c, room.left, TOP + p.h + 58, room.legend, items, k);
+    caption(p.c, room.left, TOP + p.h + 106 + more, spots, n);
     kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "models"}, 1);
     return 0;
 }
@@ -378,7 +379,8 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
                       size_t groups, const struct kd_left_out *models, struct kd_chart_set *set,
                       struct kd_err *err)
 {
-    struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
+    const struct kd_chart_room room = kd_chart_room(set, WIDTH, LEFT, HEIGHT - TOP - 118);
+    struct kd_panel p = {.x = LEFT, .y = TOP, .w = room.width - LEFT - RIGHT, .h = room.height};
     struct kd_legend_item items[KD_N_SERIES + 2];
     struct spot shown[POINTS + 2];
     char labels[ALPHAS][48], title[400], size[64], y_title[96];
@@ -399,19 +401,19 @@ static int sweep_draw(const struct kd_report *report, size_t run, const struct s
              groups > 1 ? size : "");
     snprintf(y_title, sizeof y_title, "%.40s top-1 accuracy, %%", report->split);
     size_t k = sweep_legend(report, s, labels, items);
-    double more = fmax(0, kd_legend(NULL, LEFT, 0, WIDTH - LEFT - RIGHT, items, k) - LEGEND);
+    double more = fmax(0, kd_legend(NULL, room.left, 0, room.legend, items, k) - LEGEND);
     struct kd_chart *c =
-        kd_chart_add(set, "accuracy-temperature", WIDTH, HEIGHT + more, err, title);
+        kd_chart_add(set, "accuracy-temperature", room.width, TOP + p.h + 118 + more, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "temperature T", .y = y_title});
     if (s->teacher) level(&p, s->teacher->y.mean, KD_INK_SERIES, 2.5);
     if (s->plain) level(&p, s->plain->y.mean, KD_INK_SERIES + 1, 7);
     sweep_lines(report, &p, s);
-    kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, k);
+    kd_legend(p.c, room.left, TOP + p.h + 50, room.legend, items, k);
     const struct kd_left_out cuts[] = {{"lowest", s->alphas, s->all_alphas, "values of alpha"},
                                        *models};
-    caption(p.c, HEIGHT + more - 12, s->spots, s->n);
+    caption(p.c, room.left, TOP + p.h + 106 + more, s->spots, s->n);
     kd_left_out_say(p.c, cuts, 2);
     return 0;
 }

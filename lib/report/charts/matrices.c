@@ -70,9 +70,11 @@ static int grid_draw(const struct kd_report *report, size_t run, const struct gr
                      struct kd_chart_set *set, struct kd_err *err)
 {
     const double left = 84, top = 52;
-    double w = fmax(44, fmin(96, 640.0 / (double)g->n_t)),
+    double w = fmax(44,
+                    fmin(96, (kd_chart_width(set, left + 640 + 24) - left - 24) / (double)g->n_t)),
            h = fmax(26, fmin(56, 420.0 / (double)g->n_a));
-    double width = fmax(420, left + w * (double)g->n_t + 24), low = INFINITY, high = -INFINITY;
+    double width = fmax(kd_chart_width(set, 420), left + w * (double)g->n_t + 24), low = INFINITY,
+           high = -INFINITY;
     double height = top + h * (double)g->n_a + 84;
     char text[64], tip[128];
     for (size_t i = 0; i < g->n_a; i++)
@@ -110,8 +112,7 @@ static int grid_draw(const struct kd_report *report, size_t run, const struct gr
     kd_canvas_text(c, 28, top + h * (double)g->n_a / 2, "alpha", axis);
     snprintf(tip, sizeof tip, "Cells: mean %.40s top-1 accuracy, %%%s", report->split,
              g->several ? "; of several the best on validation" : "");
-    kd_canvas_text(c, 16, height - 14, tip,
-                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    kd_caption(c, 16, height - 14, tip);
     return 0;
 }
 
@@ -148,10 +149,12 @@ static int draw_reliability(const struct kd_report *report, size_t run, struct k
     if (!r) return 0;
     const struct kd_evaluation *e = kd_result_on(r, report->split);
     kd_model_title("Reliability", report, r, text);
-    struct kd_chart *chart = kd_chart_add(set, "reliability", 520, 520, err, text);
+    const struct kd_chart_room room = kd_chart_room(set, 520, 78, 390);
+    struct kd_chart *chart =
+        kd_chart_add(set, "reliability", room.width, room.height + 130, err, text);
     if (!chart) return -1;
     const struct kd_axis whole = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT};
-    struct kd_panel p = {&chart->canvas, 78, 52, 418, 390, whole, whole};
+    struct kd_panel p = {&chart->canvas, 78, 52, room.width - 102, room.height, whole, whole};
     kd_panel_frame(&p, &(struct kd_panel_words){.x = "confidence, %", .y = "accuracy, %"});
     double x[2] = {p.x, p.x + p.w}, y[2] = {p.y + p.h, p.y}, step = p.w / (double)e->bins.rows;
     const double *bins = e->bins.v; /* [rows][3] */
@@ -168,8 +171,7 @@ static int draw_reliability(const struct kd_report *report, size_t run, struct k
     kd_canvas_line(p.c, x, y, 2, (struct kd_pen){.ink = KD_INK_SERIES, .width = 1.5, .dash = 5});
     snprintf(text, sizeof text, "Dashed: perfectly calibrated. Expected calibration error %.2f %%.",
              100 * e->ece);
-    kd_canvas_text(p.c, 78, 508, text,
-                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    kd_caption(p.c, room.left, room.height + 118, text);
     return 0;
 }
 const struct kd_chart_kind kd_chart_reliability = {draw_reliability};

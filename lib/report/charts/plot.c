@@ -131,12 +131,20 @@ static double step_of(const struct kd_axis *axis, const double *ticks, size_t n)
     return !axis->log && n > 1 ? ticks[1] - ticks[0] : !axis->log && n ? fabs(ticks[0]) : 0;
 }
 
+/* Where the title of the x axis is centred: under the panel if that keeps it on the canvas. */
+static double title_x(const struct kd_panel *p, const char *text, double size)
+{
+    const double half = kd_type_width(text, size) / 2 + 4, middle = p->x + p->w / 2;
+    return fmax(fmin(middle, p->c->width - half), fmin(half, p->c->width / 2));
+}
+
 void kd_panel_frame(const struct kd_panel *p, const struct kd_panel_words *words)
 {
     const struct kd_type number = {.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT};
     struct kd_type title = {.size = KD_TEXT_SIZE + 1, .anchor = 0.5};
     double ticks[64];
     char label[32];
+    double free_from = -INFINITY; /* of labels: those that would touch another are left out */
     size_t n = kd_axis_ticks(&p->ax, (size_t)fmax(3, p->w / 70), ticks, 64);
     for (size_t i = 0; i < n; i++) {
         struct kd_type type = number;
@@ -144,7 +152,10 @@ void kd_panel_frame(const struct kd_panel *p, const struct kd_panel_words *words
         type.anchor = 0.5;
         straight(p->c, x, p->y, x, p->y + p->h, KD_INK_GRID);
         kd_axis_label(&p->ax, ticks[i], step_of(&p->ax, ticks, n), label);
-        if (!words->no_x_numbers) kd_canvas_text(p->c, x, p->y + p->h + 17, label, type);
+        const double half = kd_type_width(label, type.size) / 2;
+        if (words->no_x_numbers || x - half < free_from) continue;
+        kd_canvas_text(p->c, x, p->y + p->h + 17, label, type);
+        free_from = x + half + 4;
     }
     n = kd_axis_ticks(&p->ay, (size_t)fmax(3, p->h / 38), ticks, 64);
     for (size_t i = 0; i < n; i++) {
@@ -157,7 +168,8 @@ void kd_panel_frame(const struct kd_panel *p, const struct kd_panel_words *words
     }
     straight(p->c, p->x, p->y + p->h, p->x + p->w, p->y + p->h, KD_INK_FAINT);
     straight(p->c, p->x, p->y, p->x, p->y + p->h, KD_INK_FAINT);
-    if (words->x) kd_canvas_text(p->c, p->x + p->w / 2, p->y + p->h + 36, words->x, title);
+    if (words->x)
+        kd_canvas_text(p->c, title_x(p, words->x, title.size), p->y + p->h + 36, words->x, title);
     if (words->title) {
         title.bold = true;
         kd_canvas_text(p->c, p->x + p->w / 2, p->y - 9, words->title, title);
@@ -198,6 +210,40 @@ void kd_text_fit(const char *text, double size, double width, char out[160])
     kd_free(brief);
 }
 
+void kd_caption(struct kd_canvas *c, double x, double y, const char *text)
+{
+    const struct kd_type type = {.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT};
+    const double room = c->width - x - 12;
+    char line[400];
+    while (*text) {
+        size_t length = 0;
+        for (size_t end = 0; text[end]; length = end) { /* a word more, while it fits */
+            end += strspn(text + end, " ");
+            end += strcspn(text + end, " ");
+            if (end >= sizeof line) break;
+            memcpy(line, text, end);
+            line[end] = '\0';
+            if (length && kd_type_width(line, type.size) > room) break;
+        }
+        memcpy(line, text, length);
+        line[length] = '\0';
+        kd_canvas_text(c, x, y, line, type);
+        c->height = fmax(c->height, y + 10);
+        y += 15;
+        text += length;
+        text += strspn(text, " ");
+    }
+}
+
+void kd_note(struct kd_canvas *c, const char *text)
+{
+    if (kd_type_width(text, KD_TEXT_SIZE - 1) <= c->width - 28)
+        kd_canvas_text(c, 16, 45, text,
+                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    else
+        kd_caption(c, 16, c->height + 5, text);
+}
+
 void kd_left_out_say(struct kd_canvas *c, const struct kd_left_out *cuts, size_t n)
 {
     char line[400] = "";
@@ -208,9 +254,7 @@ void kd_left_out_say(struct kd_canvas *c, const struct kd_left_out *cuts, size_t
                                      "%sThe %s %zu of %zu %s are drawn; tables have all.",
                                      used ? " " : "", cuts[i].which, cuts[i].drawn, cuts[i].all,
                                      cuts[i].what);
-    if (used)
-        kd_canvas_text(c, 16, 44, line,
-                       (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    if (used) kd_note(c, line);
 }
 
 double kd_legend(struct kd_canvas *c, double x, double y, double width,
@@ -220,7 +264,7 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
     double widest = 0, height = row;
     char label[160];
     for (size_t i = 0; i < n; i++) {
-        kd_text_fit(items[i].label, KD_TEXT_SIZE, 300, label);
+        kd_text_fit(items[i].label, KD_TEXT_SIZE, fmin(300, width - sample - gap), label);
         widest = fmax(widest, sample + gap + kd_type_width(label, KD_TEXT_SIZE) + between);
     }
     size_t columns = widest > 0 ? (size_t)fmax(1, floor((width + between) / widest)) : 1;
@@ -233,7 +277,7 @@ double kd_legend(struct kd_canvas *c, double x, double y, double width,
         double xs[2] = {at, at + sample}, ys[2] = {line, line};
         height = (double)(i / columns + 1) * row;
         if (!c) continue;
-        kd_text_fit(items[i].label, KD_TEXT_SIZE, 300, label);
+        kd_text_fit(items[i].label, KD_TEXT_SIZE, fmin(300, width - sample - gap), label);
         if (items[i].shape < 0)
             kd_canvas_line(c, xs, ys, 2, items[i].pen);
         else

@@ -48,6 +48,11 @@ struct kd_legend_item {
 /* Rows of items from the left, wrapped at width. Draws where c is not NULL; returns the height. */
 double kd_legend(struct kd_canvas *c, double x, double y, double width,
                  const struct kd_legend_item *items, size_t n);
+/* Faint words at the foot, from (x, y) on in as many lines as they need; the canvas grows with
+ * them. */
+void kd_caption(struct kd_canvas *c, double x, double y, const char *text);
+/* Faint words below the title where one line holds them, else at the foot. */
+void kd_note(struct kd_canvas *c, const char *text);
 /* What a chart has no room for: "The first 60 of 75 models are drawn; tables have all." */
 struct kd_left_out {
     const char *which; /* "first" */

@@ -92,6 +92,7 @@ static int draw_ranking(const struct kd_report *report, size_t run, struct kd_ch
     struct kd_legend_item items[3];
     char title[300];
     size_t n = 0, all = 0, k = 0;
+    const struct kd_chart_room room = kd_chart_room(set, WIDTH, 78, 350);
     double left = 80;
     bool kinds[3] = {false};
     for (size_t i = 0; i < report->n_entries; i++) {
@@ -101,17 +102,18 @@ static int draw_ranking(const struct kd_report *report, size_t run, struct kd_ch
         if (all++ >= ROWS) continue;
         rows[n++] = e;
         kinds[kind_of(report, e)] = true;
-        left = fmax(left, fmin(260, kd_type_width(r->name, KD_TEXT_SIZE) + 32));
+        left = fmax(left, fmin(0.37 * room.width, kd_type_width(r->name, KD_TEXT_SIZE) + 32));
     }
     struct ranking r = {
         .report = report,
-        .panel = {.x = left, .y = TOP, .w = WIDTH - left - RIGHT, .h = LINE * (double)n + 8}};
+        .panel = {.x = left, .y = TOP, .w = room.width - left - RIGHT, .h = LINE * (double)n + 8}};
     struct kd_panel *p = &r.panel;
     if (n < 2 || !rows_axis(&r, rows, n)) return 0;
     p->ay = (struct kd_axis){.low = 0, .high = 1, .at = &left}; /* no ticks */
     snprintf(title, sizeof title, "%s of each model: %.200s", r.errors ? "Errors" : "Accuracy",
              report->runs[run].name);
-    struct kd_chart *c = kd_chart_add(set, "accuracy-models", WIDTH, TOP + p->h + 108, err, title);
+    struct kd_chart *c =
+        kd_chart_add(set, "accuracy-models", room.width, TOP + p->h + 108, err, title);
     if (!c) return -1;
     p->c = &c->canvas;
     snprintf(title, sizeof title,
@@ -122,10 +124,9 @@ static int draw_ranking(const struct kd_report *report, size_t run, struct kd_ch
     for (int kind = 0; kind < 3; kind++)
         if (kinds[kind])
             items[k++] = (struct kd_legend_item){names[kind], {.ink = KD_INK_SERIES + kind}, 2};
-    kd_legend(p->c, 78, TOP + p->h + 62, WIDTH - 78 - RIGHT, items, k);
-    kd_canvas_text(p->c, 78, TOP + p->h + 98,
-                   "Small: each seed. Large: their mean, with the standard deviation.",
-                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    double more = kd_legend(p->c, room.left, TOP + p->h + 62, room.legend, items, k) - 20;
+    kd_caption(p->c, room.left, TOP + p->h + 98 + more,
+               "Small: each seed. Large: their mean, with the standard deviation.");
     kd_left_out_say(p->c, &(struct kd_left_out){"first", n, all, "models"}, 1);
     return 0;
 }
@@ -261,14 +262,15 @@ static int make_shares(const struct kd_report *report, size_t run, struct kd_cha
 {
     struct share s[ROWS];
     struct kd_legend_item items[FORMS + 1];
-    struct kd_panel p = {.x = 78, .y = TOP, .w = WIDTH - 78 - RIGHT, .h = 350};
+    const struct kd_chart_room room = kd_chart_room(set, WIDTH, 78, 350);
+    struct kd_panel p = {.x = 78, .y = TOP, .w = room.width - 78 - RIGHT, .h = room.height};
     double at[ROWS + 1], teacher = teacher_error(report, run);
     char title[300];
     bool differ;
     size_t all, n = shares_make(report, run, s, &differ, &all), k = 0;
     if (!differ || !share_axes(&p, s, n, teacher, at)) return 0;
     snprintf(title, sizeof title, "Errors against data: %.200s", report->runs[run].name);
-    struct kd_chart *c = kd_chart_add(set, "errors-data", WIDTH, 534, err, title);
+    struct kd_chart *c = kd_chart_add(set, "errors-data", room.width, TOP + p.h + 132, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
     snprintf(title, sizeof title, "%.40s errors, %% (logarithmic)", report->split);
@@ -285,9 +287,9 @@ static int make_shares(const struct kd_report *report, size_t run, struct kd_cha
         if (i == 0 || s[i].form != s[i - 1].form)
             items[k++] = (struct kd_legend_item){
                 form_names[s[i].form], {.ink = KD_INK_SERIES + 1 + s[i].form, .width = 1.8}, -1};
-    kd_legend(p.c, 78, 460, WIDTH - 78 - RIGHT, items, k);
-    kd_canvas_text(p.c, 78, 522, "Bars: standard deviation over seeds, drawn a little apart.",
-                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    double legend = kd_legend(p.c, room.left, TOP + p.h + 58, room.legend, items, k);
+    kd_caption(p.c, room.left, TOP + p.h + fmax(120, legend + 78),
+               "Bars: standard deviation over seeds, drawn a little apart.");
     kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "students"}, 1);
     return 0;
 }

@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 8
+#define COLUMNS 8  /* where a sheet is as wide as it likes */
 #define MOST    40 /* images on a sheet */
 #define CELL    102.0
 #define SIDE    88.0
 #define LEFT    16.0
 #define TOP     58.0
-#define CLASSES 10 /* of which a training image is shown */
-#define SMALL   70.0
+#define CLASSES 10   /* of which a training image is shown */
+#define SMALL   70.0 /* sides of a training image, from the largest to the least */
+#define LEAST   34.0
 
 static bool has_answers(const struct kd_report *report, const struct kd_result *r)
 {
@@ -51,6 +52,7 @@ struct sheet { /* of a model's errors */
     const struct kd_images *images;
     const struct kd_logits *l;
     const cJSON *class_names; /* of the model, or NULL */
+    size_t columns;
 };
 
 static bool is_named(const struct sheet *s)
@@ -84,8 +86,8 @@ static int draw_wrong(struct kd_canvas *c, const struct sheet *s, const struct k
         snprintf(tip, sizeof tip, "image %u: %s taken for %s, %.2f %%", (unsigned)w->sample, truth,
                  taken, 100 * w->confidence);
         if (status == 0)
-            put_image(c, rgb, images, LEFT + CELL * (double)(i % COLUMNS),
-                      TOP + row_height(s) * (double)(i / COLUMNS), lines, tip);
+            put_image(c, rgb, images, LEFT + CELL * (double)(i % s->columns),
+                      TOP + row_height(s) * (double)(i / s->columns), lines, tip);
     }
     kd_free(rgb);
     return status;
@@ -105,19 +107,20 @@ static int draw_misclassified(const struct kd_report *report, size_t run, struct
     int status = list ? 0 : -1;
     if (status == 0 && n) images = kd_samples_load(report, r, report->split, set);
     if (images && kd_samples_are(images, l.data) && images->n == l.n) {
-        size_t shown = n < MOST ? n : MOST, rows = (shown + COLUMNS - 1) / COLUMNS;
-        const struct sheet sheet = {images, &l, r->class_names};
+        const double width = kd_chart_width(set, 2 * LEFT + CELL * COLUMNS - 14);
+        const size_t columns = (size_t)fmax(1, floor((width - 2 * LEFT + 14) / CELL));
+        const size_t most = columns < COLUMNS ? columns * (MOST / COLUMNS) : MOST;
+        size_t shown = n < most ? n : most, rows = (shown + columns - 1) / columns;
+        const struct sheet sheet = {images, &l, r->class_names, columns};
         kd_model_title("Errors", report, r, title);
-        chart = kd_chart_add(set, "misclassified", 2 * LEFT + CELL * COLUMNS - 14,
+        chart = kd_chart_add(set, "misclassified", width,
                              TOP + row_height(&sheet) * (double)rows + 20, err, title);
         status = chart ? draw_wrong(&chart->canvas, &sheet, list, shown, err) : -1;
         snprintf(title, sizeof title,
                  "%zu of %zu errors among %zu %s images, the surest first. Below each: its "
                  "class; what it is taken for, and how surely.",
                  shown, n, l.n, report->split);
-        if (status == 0)
-            kd_canvas_text(&chart->canvas, 16, 46, title,
-                           (struct kd_type){.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT});
+        if (status == 0) kd_note(&chart->canvas, title);
     }
     kd_free(list);
     kd_logits_release(&l);
@@ -167,13 +170,27 @@ static size_t of_each_class(const struct kd_images *images, uint32_t out[CLASSES
     return n;
 }
 
+/* How many classes fit beside each other, and how large their images are then. */
+struct strip {
+    size_t n;
+    double side, gap;
+};
+
+static struct strip strip_over(double width)
+{
+    const double room = width - 2 * LEFT - 76, gap = width < 700 ? 6 : 12;
+    const double n = fmin(CLASSES, fmax(1, floor((room + gap) / (LEAST + gap))));
+    return (struct strip){(size_t)n, fmin(SMALL, (room + gap) / n - gap), gap};
+}
+
 static int draw_samples(struct kd_canvas *c, const struct kd_images *images, uint64_t seed,
                         const struct kd_augment *augment, size_t rows, struct kd_err *err)
 {
     const size_t plane = (size_t)images->h * images->w, size = plane * images->c;
     struct kd_normalize plain = {.channels = images->c};
+    const struct strip strip = strip_over(c->width);
     uint32_t index[CLASSES];
-    size_t n = of_each_class(images, index);
+    size_t found = of_each_class(images, index), n = found < strip.n ? found : strip.n;
     float *x = kd_alloc(n * size, sizeof *x, "images", err), low = 0, high = 1;
     uint8_t *rgb = kd_alloc(plane, 3, "an image", err);
     char label[48], epoch[48];
@@ -185,19 +202,21 @@ static int draw_samples(struct kd_canvas *c, const struct kd_images *images, uin
             low = k ? fminf(low, x[k]) : x[k];
             high = k ? fmaxf(high, x[k]) : x[k];
         }
-        double y = TOP + (SMALL + 14) * (double)row;
+        double y = TOP + (strip.side + 14) * (double)row;
         snprintf(epoch, sizeof epoch, "epoch %zu", row);
-        kd_canvas_text(c, LEFT + 64, y + SMALL / 2 + 4, row ? epoch : "as it is",
+        kd_canvas_text(c, LEFT + 64, y + strip.side / 2 + 4, row ? epoch : "as it is",
                        (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 1, .ink = KD_INK_FAINT});
         for (size_t i = 0; i < n; i++) {
-            double most = fmax(images->h, images->w), w = SMALL * images->w / most,
-                   h = SMALL * images->h / most, left = LEFT + 76 + (SMALL + 12) * (double)i;
+            double most = fmax(images->h, images->w), w = strip.side * images->w / most,
+                   h = strip.side * images->h / most,
+                   left = LEFT + 76 + (strip.side + strip.gap) * (double)i;
             kd_samples_rgb(x + i * size, images, low, high, rgb);
-            kd_canvas_image(c, (struct kd_box){left + (SMALL - w) / 2, y + (SMALL - h) / 2, w, h},
-                            (struct kd_rgb){rgb, images->h, images->w}, NULL);
+            kd_canvas_image(
+                c, (struct kd_box){left + (strip.side - w) / 2, y + (strip.side - h) / 2, w, h},
+                (struct kd_rgb){rgb, images->h, images->w}, NULL);
             if (row + 1 < rows || !images->labels) continue;
             kd_class_name(NULL, images, (size_t)images->labels[index[i]], label);
-            kd_canvas_text(c, left + SMALL / 2, y + SMALL + 16, label,
+            kd_canvas_text(c, left + strip.side / 2, y + strip.side + 16, label,
                            (struct kd_type){.size = KD_TEXT_SIZE, .anchor = 0.5});
         }
     }
@@ -221,9 +240,10 @@ static int make_samples(const struct kd_report *report, size_t run, struct kd_ch
     if (of_each_class(images, probe) && strcmp(images->split, "train") == 0) {
         kd_model_title(rows > 1 ? "Training images and their augmentation" : "Training images",
                        report, r, title);
+        const double width = kd_chart_width(set, 2 * LEFT + 76 + (SMALL + 12) * CLASSES - 12);
         struct kd_chart *c =
-            kd_chart_add(set, "samples", 2 * LEFT + 76 + (SMALL + 12) * CLASSES - 12,
-                         TOP + (SMALL + 14) * (double)rows + 30, err, title);
+            kd_chart_add(set, "samples", width,
+                         TOP + (strip_over(width).side + 14) * (double)rows + 30, err, title);
         uint64_t seed = r->seed >= 0 && r->seed < 9.1e15 ? (uint64_t)r->seed : 0;
         status = c ? draw_samples(&c->canvas, images, seed, &augment, rows, err) : -1;
     }

@@ -137,6 +137,7 @@ static struct labels labels_over(const struct answers *a, double width)
     char text[160];
     double widest = 0;
     if (!l.named && a->classes > 14) l.every = 5;
+    while (!l.named && step * (double)l.every < (a->classes > 10 ? 2.2 : 1.1) * TEXT) l.every++;
     for (size_t c = 0; c < a->classes; c++) {
         label_of(a, &l, c, text);
         widest = fmax(widest, kd_type_width(text, TEXT));
@@ -210,24 +211,26 @@ static void name_classes(struct kd_canvas *c, const struct answers *a, double le
 }
 
 static void draw_words(struct kd_canvas *c, const struct answers *a, bool keyed, double left,
-                       double y, double width)
+                       double y)
 {
+    const double width = c->width - left - 20;
     struct kd_legend_item items[MODELS];
     for (size_t m = 0; m < a->models; m++)
         items[m] = (struct kd_legend_item){a->name[m], {.ink = a->ink[m]}, 1};
     if (a->models > 1) y += kd_legend(c, left, y - 4, width, items, a->models) + 4;
-    kd_canvas_text(c, left, y + 12,
-                   "softmax(z / T) over the classes. Images that the teacher is sure of at T = 1, "
-                   "yet finds most alike to a second class.",
-                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
-    if (keyed) name_classes(c, a, left, y + 29, width);
+    if (keyed) name_classes(c, a, left, y + 12, width);
+    kd_caption(c, left, y + (keyed ? 29 : 12),
+               "softmax(z / T) over the classes. Images that the teacher is sure of at T = 1, "
+               "yet finds most alike to a second class.");
 }
 
 static int draw(const char *title, const struct answers *a, struct kd_chart_set *set,
                 struct kd_err *err)
 {
     static const double sure[] = {0.9, 0.6, 0};
-    const double left = 172, gap = 20, width = 960, h = 112;
+    const double width = kd_chart_width(set, 960);
+    const bool narrow = width < 700;
+    const double left = narrow ? 128 : 172, gap = narrow ? 8 : 20, h = 112;
     const double none = -1; /* no ticks: the bars have their own labels */
     double w = (width - left - 20 - gap * (COLUMNS - 1)) / COLUMNS;
     const struct labels labels = labels_over(a, w);
@@ -252,14 +255,14 @@ static int draw(const char *title, const struct answers *a, struct kd_chart_set 
                                      .ay = {.low = 0, .high = 1, .form = KD_AXIS_PERCENT}};
             snprintf(label, sizeof label, "T = %g", temperatures[k]);
             kd_panel_frame(&panel, &(struct kd_panel_words){.title = i ? NULL : label,
-                                                            .y = k ? NULL : "share, %",
+                                                            .y = k || narrow ? NULL : "share, %",
                                                             .no_x_numbers = true,
                                                             .no_y_numbers = k > 0});
             draw_bars(&panel, a, &labels, samples[i], temperatures[k]);
         }
         if (draw_sample(&chart->canvas, a, samples[i], 66 + row * (double)i, err) < 0) return -1;
     }
-    draw_words(&chart->canvas, a, keyed, left, end + 4, width - left - 20);
+    draw_words(&chart->canvas, a, keyed, narrow ? 16 : left, end + 4);
     return 0;
 }
 

@@ -201,13 +201,15 @@ static int mark(const struct kd_canvas *c, const struct kd_mark *m, bool themed,
 int kd_canvas_svg(const struct kd_canvas *c, bool themed, struct kd_bytes *out, struct kd_err *err)
 {
     bool open = false;
+    const double unit = c->unit > 0 ? c->unit : 1;
+    const char *points = c->unit > 0 ? "pt" : "";
     if (c->failed) return kd_fail(err, "%s", c->err.text);
     if (!themed && kd_bytes_format(out, err, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") < 0)
         return -1;
     if (kd_bytes_format(out, err,
-                        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
-                        "width=\"%.0f\" height=\"%.0f\" font-family=\"" FACE "\">\n",
-                        c->width, c->height, c->width, c->height) < 0)
+                        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.6g %.6g\" "
+                        "width=\"%.6g%s\" height=\"%.6g%s\" font-family=\"" FACE "\">\n",
+                        c->width, c->height, c->width * unit, points, c->height * unit, points) < 0)
         return -1;
     if (!themed && c->origin &&
         (kd_bytes_format(out, err, "<metadata>") < 0 || kd_text_xml(out, c->origin, err) < 0 ||

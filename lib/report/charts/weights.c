@@ -88,12 +88,13 @@ static int draw(const struct kd_report *report, const struct kd_result *r, const
                 struct kd_chart_set *set, struct kd_err *err)
 {
     char text[300];
-    size_t n = t->n < MOST ? t->n : MOST, rows = (n + COLUMNS - 1) / COLUMNS, size;
+    const double width = kd_chart_width(set, 40 + CELL * COLUMNS);
+    const size_t columns = (size_t)fmax(1, floor((width - 36) / CELL));
+    size_t n = t->n < MOST ? t->n : MOST, rows = (n + columns - 1) / columns, size;
     uint8_t *rgb = kd_alloc(t->h * t->wide, 3, "weights", err);
     kd_model_title("First-layer weights", report, r, text);
-    struct kd_chart *chart = rgb ? kd_chart_add(set, "weights", 40 + CELL * COLUMNS,
-                                                62 + CELL * (double)rows + 12, err, text)
-                                 : NULL;
+    struct kd_chart *chart =
+        rgb ? kd_chart_add(set, "weights", width, 62 + CELL * (double)rows + 12, err, text) : NULL;
     size = t->c * t->h * t->wide;
     for (size_t i = 0; chart && i < n; i++) {
         double most = 0;
@@ -101,15 +102,13 @@ static int draw(const struct kd_report *report, const struct kd_result *r, const
         paint(t, i, most > 0 ? most : 1, rgb);
         snprintf(text, sizeof text, "unit %zu: largest weight %.3g", i, most);
         kd_canvas_image(&chart->canvas,
-                        (struct kd_box){20 + CELL * (double)(i % COLUMNS),
-                                        58 + CELL * (double)(i / COLUMNS), SIDE, SIDE},
+                        (struct kd_box){20 + CELL * (double)(i % columns),
+                                        58 + CELL * (double)(i / columns), SIDE, SIDE},
                         (struct kd_rgb){rgb, (uint32_t)t->h, (uint32_t)t->wide}, text);
     }
     snprintf(text, sizeof text, "%zu of %zu units, each scaled to its own largest weight%s.", n,
              t->n, t->c == 3 ? ", channels as colours" : "; blue below zero, red above");
-    if (chart)
-        kd_canvas_text(&chart->canvas, 16, 46, text,
-                       (struct kd_type){.size = KD_TEXT_SIZE, .ink = KD_INK_FAINT});
+    if (chart) kd_note(&chart->canvas, text);
     kd_free(rgb);
     return chart ? 0 : -1;
 }

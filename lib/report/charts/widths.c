@@ -131,14 +131,16 @@ static bool axes_make(struct kd_panel *p, const struct line *lines, size_t n, do
 static int draw(const struct kd_report *report, size_t run, const struct line *lines, size_t n,
                 size_t all, struct kd_chart_set *set, struct kd_err *err)
 {
-    struct kd_panel p = {.x = LEFT, .y = TOP, .w = WIDTH - LEFT - RIGHT, .h = HEIGHT - TOP - 118};
+    const struct kd_chart_room room = kd_chart_room(set, WIDTH, LEFT, HEIGHT - TOP - 118);
+    struct kd_panel p = {.x = LEFT, .y = TOP, .w = room.width - LEFT - RIGHT, .h = room.height};
     struct kd_legend_item items[KD_N_SERIES];
     char names[KD_N_SERIES][96], title[300];
     double ts[POINTS + 1];
     if (!axes_make(&p, lines, n, ts)) return 0;
     snprintf(title, sizeof title, "Errors against temperature by network: %.200s",
              report->runs[run].name);
-    struct kd_chart *c = kd_chart_add(set, "temperature-networks", WIDTH, HEIGHT, err, title);
+    struct kd_chart *c =
+        kd_chart_add(set, "temperature-networks", room.width, TOP + p.h + 118, err, title);
     if (!c) return -1;
     p.c = &c->canvas;
     snprintf(title, sizeof title, "%.40s errors, %% (logarithmic)", report->split);
@@ -149,12 +151,11 @@ static int draw(const struct kd_report *report, size_t run, const struct line *l
         items[g] =
             (struct kd_legend_item){names[g], {.ink = KD_INK_SERIES + (int)g, .width = 1.8}, -1};
     }
-    kd_legend(p.c, LEFT, HEIGHT - 68, WIDTH - LEFT - RIGHT, items, n);
-    kd_canvas_text(p.c, LEFT, HEIGHT - 12,
-                   "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same "
-                   "network without a "
-                   "teacher.",
-                   (struct kd_type){.size = KD_TEXT_SIZE - 1, .ink = KD_INK_FAINT});
+    double legend = kd_legend(p.c, room.left, TOP + p.h + 50, room.legend, items, n);
+    kd_caption(
+        p.c, room.left, TOP + p.h + fmax(106, legend + 66),
+        "Bars: standard deviation over seeds, drawn a little apart. Dashed: the same network "
+        "without a teacher.");
     kd_left_out_say(p.c, &(struct kd_left_out){"first", n, all, "networks"}, 1);
     return 0;
 }

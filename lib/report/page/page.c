@@ -229,7 +229,7 @@ static int put_seeds(const struct kd_report *report, struct kd_bytes *out, struc
 int kd_page_write(const struct kd_report *report, const char *path, struct kd_err *err)
 {
     struct kd_chart_set set;
-    if (kd_charts_make(report, &set, err) < 0) return -1;
+    if (kd_charts_make(report, 0, &set, err) < 0) return -1;
     int status = kd_page_put(report, &set, path, err);
     kd_charts_release(&set);
     return status;
