@@ -25,8 +25,10 @@ enum { LEAST_REPETITIONS = 3, WHOLE_RUNS = 3 };
 static struct options {
     struct kd_reals threads;
     double seconds;
-    char *bin, *images, *chart, *output;
-    bool json, quick, machine, child, help;
+    char *bin, *images, *chart, *output, *network;
+    struct kd_reals shape;
+    int64_t batch;
+    bool json, quick, machine, child, inference, help;
 } options;
 
 #define O(field) offsetof(struct options, field)
@@ -44,6 +46,13 @@ static const struct kd_option rows[] = {
      .help = "where kd-train-teacher is, for C1"},
     {"images", 0, NULL, KD_OPT_TEXT, O(images), .metavar = "DIR",
      .help = "IDX files of C1, written where there are none, and kept"},
+    {"network", 0, NULL, KD_OPT_TEXT, O(network), .metavar = "JSON",
+     .help = "measure this network, trained with SGD, in this process: one JSON line"},
+    {"shape", 0, NULL, KD_OPT_REALS, O(shape), .preset = "1,28,28", .min = 1, .max = 4096,
+     .metavar = "C,H,W", .help = "of --network's images"},
+    {"batch", 0, NULL, KD_OPT_INT, O(batch), .preset = "100", .min = 1, .max = 65536,
+     .metavar = "N", .help = "of --network"},
+    {"inference", 0, NULL, KD_OPT_BOOL, O(inference), .help = "--network infers"},
     {"machine", 0, NULL, KD_OPT_BOOL, O(machine),
      .help = "only what sgemm reaches on one thread and on all"},
     {"quick", 0, NULL, KD_OPT_BOOL, O(quick),
@@ -100,12 +109,11 @@ static int measure_whole(unsigned threads, struct kd_err *err)
     return 0;
 }
 
-static int measure_epochs(const char *name, struct kd_pool *pool, struct kd_err *err)
+static int measure_epochs(struct workload w, struct kd_pool *pool, struct kd_err *err)
 {
     struct work work = {.pool = NULL};
     struct bench_sample rates = {.n = 0};
-    const struct workload *named = bench_workload_find(name);
-    struct workload w = options.quick ? bench_workload_quick(named) : *named;
+    if (options.quick) w = bench_workload_quick(&w);
     if (bench_memory_settle(pool, err) < 0) return -1;
     double base = bench_memory_read().now;
     int status = bench_work_open(&work, &w, pool, err);
@@ -132,7 +140,28 @@ static int measure_here(const char *name, unsigned threads, struct kd_err *err)
     if (status == 0 && strcmp(name, "soft") == 0)
         status = bench_soft(pool, options.seconds, options.quick, stdout, err);
     else if (status == 0)
-        status = measure_epochs(name, pool, err);
+        status = measure_epochs(*bench_workload_find(name), pool, err);
+    kd_pool_free(pool);
+    return status;
+}
+
+/* Some batches of images, as many as make the time of an epoch's begin and end small. */
+static int measure_network(struct kd_err *err)
+{
+    const int64_t most = 256, batch = options.batch;
+    if (options.shape.n != 3) return kd_fail_usage(err, "--shape: expected three numbers: C,H,W");
+    const double *shape = options.shape.v;
+    struct workload w = {.name = "network",
+                         .what = "--network",
+                         .network = options.network,
+                         .shape = {(uint32_t)shape[0], (uint32_t)shape[1], (uint32_t)shape[2]},
+                         .batch = batch,
+                         .images = (uint32_t)(batch < most / 4 ? most / batch * batch : 4 * batch),
+                         .optimizer = KD_SGD,
+                         .inference = options.inference};
+    struct kd_pool *pool =
+        kd_pool_new(options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
+    int status = pool ? measure_epochs(w, pool, err) : -1;
     kd_pool_free(pool);
     return status;
 }
@@ -343,6 +372,7 @@ static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
         printf("usage: bench [OPTION]... [W1 W2 W3 W4 W5 W5i W6 W7l W7t W8 C1 soft growth]\n\n");
         return kd_opts_help(section, 80, stdout), 0;
     }
+    if (options.network) return measure_network(err);
     if (options.machine) return tell_machine(kd_cpus_usable(), err);
     if (options.child) {
         if (args->n_operands != 1 || known(args->operands[0], err) < 0) return -1;

@@ -164,7 +164,10 @@ def loss_of(torch, teaching, z, labels, logits):
 
 def stepper(torch, work, use):
     """A function that runs step i."""
-    model = network(torch.nn, work.network)
+    return stepper_of(torch, network(torch.nn, work.network), work, use)
+
+
+def stepper_of(torch, model, work, use):
     x = torch.randn(work.images, *work.shape)
     labels, logits = torch.randint(0, 10, (work.images,)), 5 * torch.randn(work.images, 10)
     if "channels_last" in use:
