@@ -19,7 +19,7 @@ enum { PARTS = 8 };
 struct direct {
     const struct kd_conv *c;
     size_t k, taps, count;   /* kernel, its taps, weights */
-    size_t turned;           /* weights rotated: whole vectors of channels in */
+    size_t turned;           /* weights rotated */
     size_t oh, ow;           /* outputs that are wanted */
     size_t ph, pw;           /* after pooling */
     size_t xh, xw, dh, dw;   /* bordered maps, bordered gradients */
@@ -29,15 +29,17 @@ struct direct {
     size_t of_part;
 };
 
+/* Columns that fill no vector are packed as if they did; what is too much is never stored. */
 static size_t whole_vectors(size_t n)
 {
-    return (n + 15) / 16 * 16;
+    const size_t vector = kd_kernels()->vector;
+    return (n + vector - 1) / vector * vector;
 }
 
 static struct direct direct_of(const struct kd_conv_shape *s)
 {
     struct direct d = {.k = s->kernel, .taps = s->kernel * s->kernel, .oh = s->oh, .ow = s->ow};
-    d.count = d.taps * s->in * s->out;
+    d.count = d.taps * s->in * whole_vectors(s->out);
     d.turned = d.taps * whole_vectors(s->in) * s->out;
     if (s->pool) {
         d.oh = s->oh / 2 * 2;
@@ -49,11 +51,10 @@ static struct direct direct_of(const struct kd_conv_shape *s)
     d.xw = s->w + 2 * s->padding;
     d.dh = s->h + s->kernel - 1;
     d.dw = s->w + s->kernel - 1;
-    size_t maps = s->padding ? d.xh * d.xw * s->in : 0, gradients = d.dh * d.dw * s->out,
-           lines = 2 * d.ow * KD_PANEL;
-    size_t ragged = s->in % 16 ? s->w * whole_vectors(s->in)
-                               : 0; /* a row of the input's gradient, with what is too much */
-    d.of_part = whole_vectors(maps + (gradients > lines ? gradients : lines) + ragged);
+    size_t maps = s->padding ? d.xh * d.xw * s->in : 0,
+           gradients = d.dh * d.dw * s->out + kd_kernels()->vector, /* read beyond their end */
+        lines = 2 * d.ow * KD_PANEL;
+    d.of_part = (maps + (gradients > lines ? gradients : lines) + 15) / 16 * 16;
     return d;
 }
 
@@ -80,7 +81,7 @@ static size_t panel_width(size_t n, size_t from)
     return n - from < KD_PANEL ? n - from : KD_PANEL;
 }
 
-/* [panel of n][taps][m] from weights [out][in][taps]; n runs over out, or (rotated) over in, whose
+/* [panel of n][taps][m] from weights [out][in][taps]; n runs over out, or (rotated) over in. The
  * last panel is filled up with zeros to whole vectors. */
 static void pack_tap(const struct direct *d, float *to, size_t tap, bool rotated)
 {
@@ -214,27 +215,22 @@ static const float *spread(const struct direct *d, size_t image, float *room)
     return to;
 }
 
-/* Columns that fill no vector are made in `ragged`, [w][whole vectors]. */
-static void input_image(const struct direct *d, const float *gradient, size_t image, float *ragged)
+static void input_image(const struct direct *d, const float *gradient, size_t image)
 {
     const struct kd_conv *c = d->c;
     for (size_t from = 0; from < c->s.in; from += KD_PANEL)
         for (size_t row = 0; row < c->s.h; row++) {
-            size_t width = panel_width(c->s.in, from), whole = whole_vectors(width);
-            float *dx = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from;
             struct kd_product p = {.rows = c->s.w,
-                                   .cols = whole,
+                                   .cols = panel_width(c->s.in, from),
                                    .runs = d->k,
                                    .depth = d->k * c->s.out,
                                    .a = gradient + row * d->dw * c->s.out,
                                    .a_row = c->s.out,
                                    .a_run = d->dw * c->s.out,
                                    .b = d->rotated + from * d->taps * c->s.out,
-                                   .c = width == whole ? dx : ragged,
-                                   .c_row = width == whole ? c->s.in : whole};
+                                   .c = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from,
+                                   .c_row = c->s.in};
             kd_kernels()->product(&p);
-            for (size_t x = 0; width != whole && x < c->s.w; x++)
-                memcpy(dx + x * c->s.in, ragged + x * whole, width * sizeof *dx);
         }
     finish(d, image, c->s.h * c->s.w, c->s.in);
 }
@@ -261,7 +257,7 @@ static void back_image(const struct direct *d, unsigned part, size_t image)
                              .w = d->partial + part * d->count};
         kd_kernels()->outer(&o);
     }
-    if (c->dx) input_image(d, gradients, image, gradients + d->dh * d->dw * c->s.out);
+    if (c->dx) input_image(d, gradients, image);
 }
 
 static void back_part(void *arg, unsigned part)
@@ -284,13 +280,13 @@ static void gather_part(void *arg, unsigned tap)
     const struct direct *d = arg;
     const struct kd_conv_shape *s = &d->c->s;
     for (size_t from = 0; from < s->out; from += KD_PANEL) {
-        size_t width = panel_width(s->out, from), n = s->in * width;
-        float *sum = d->partial + (from * d->taps + tap * width) * s->in;
+        size_t width = panel_width(s->out, from), whole = whole_vectors(width), n = s->in * whole;
+        float *sum = d->partial + (from * d->taps + tap * whole) * s->in;
         for (unsigned part = 1; part < PARTS; part++)
             kd_kernels()->add(sum, sum + part * d->count, n, 1);
         for (size_t i = 0; i < s->in; i++)
             for (size_t o = 0; o < width; o++)
-                d->c->dweight[((from + o) * s->in + i) * d->taps + tap] = sum[i * width + o];
+                d->c->dweight[((from + o) * s->in + i) * d->taps + tap] = sum[i * whole + o];
     }
 }
 

@@ -120,7 +120,7 @@ bool kd_maxpool_is_2x2(const struct kd_layer *l)
 static bool is_quad(const struct kd_layer *l)
 {
     const struct pooling *p = l->own;
-    return p && p->kernel == 2 && p->stride == 2 && p->padding == 0 && l->in.c % 16 == 0;
+    return p && p->kernel == 2 && p->stride == 2 && p->padding == 0;
 }
 
 /* Rows [from, to) of the pooled maps of all images. */

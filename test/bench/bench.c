@@ -159,8 +159,7 @@ static int measure_network(struct kd_err *err)
                          .images = (uint32_t)(batch < most / 4 ? most / batch * batch : 4 * batch),
                          .optimizer = KD_SGD,
                          .inference = options.inference};
-    struct kd_pool *pool =
-        kd_pool_new(options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
+    struct kd_pool *pool = kd_pool_new(options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
     int status = pool ? measure_epochs(w, pool, err) : -1;
     kd_pool_free(pool);
     return status;

@@ -226,6 +226,56 @@ compared() {
     grep -qx 'compare_torch: --isa sse: expected avx2' messages
 }
 
+@test "a network of one's own is measured, trained and inferring" {
+    layers='["flatten",{"kind":"dense","units":20},"relu","dense"]'
+    quick --network "$layers" --shape 1,8,8 --batch 3 --threads 1 >line
+    jq -e '.images_per_second > 0 and .gflops > 0 and .threads == 1' line
+    quick --network "$layers" --shape 1,8,8 --batch 3 --inference >line
+    # 64 x 20 + 20 x 10 multiply-adds
+    jq -e '.gflops / .images_per_second * 1e9 / 2 / 1480 - 1 | fabs < 0.01' line
+    run --separate-stderr quick --network "$layers" --shape 8,8
+    [ "$status" -eq 2 ]
+    [ "$stderr" = "bench: --shape: expected three numbers: C,H,W" ]
+}
+
+@test "the heat map: cells once, slices, a picture, a list of what is slower" {
+    python
+    heat=$top/test/bench/heat
+    printf '#!/bin/sh\necho bench >>calls\necho "{\\"high\\": ${RATE:-150}}"\n' >bench.sh
+    cat >python.sh <<'EOF'
+#!/bin/sh
+while read -r cell; do
+    [ "$cell" = "{}" ] && echo '"9.1.0"' || echo '{"fused": 100, "channels_last+fused": 50}'
+done
+EOF
+    chmod +x bench.sh python.sh
+    measured() {
+        "$heat" --bench ./bench.sh --python ./python.sh --threads 2 --to cells "$@" 2>messages
+    }
+    run -75 measured --slice 0.000001 kind=dense train=1 depth=1 batch=8
+    [ ! -s cells ]
+    measured kind=dense train=1 depth=1 batch=8
+    [ "$(wc -l <cells)" -eq 5 ]
+    [ "$(wc -l <calls)" -eq 10 ]
+    measured kind=dense train=1 depth=1 batch=8
+    [ "$(wc -l <calls)" -eq 10 ]
+    RATE=50 measured kind=conv train=0 kernel=3 channels=4 size=8 batch=1
+    jq -es '.[0].ratio == 1.5 and .[5].ratio == 0.5 and .[5].kernel == 3' cells
+    measured --again 1 kind=conv train=0 kernel=3 channels=4 size=8 batch=1
+    jq -es 'length == 7 and .[6].ratio == 1.5' cells
+    measured --list >list
+    [ "$(head -n 1 list)" = "6 cells, median 1.50, 0 below 1.0" ]
+    measured --draw map.svg
+    [ "$(grep -c '<svg' map.svg)" -eq 1 ]
+    [ "$(grep -c '>1.50<' map.svg)" -eq 5 ]
+    [ "$(grep -c '>1.00<' map.svg)" -eq 1 ]
+    run -1 measured kernels=3
+    [ "$(tail -n 1 messages)" = "heat: kernels=3: no such option or axis; --help lists them" ]
+    printf '{"kind": "conv"\n' >broken
+    run -1 measured --to broken --list
+    [ "$(cat messages)" = "heat: broken: it has a line that is no JSON" ]
+}
+
 @test "without torch the comparison says what is missing" {
     python
     run --separate-stderr "$compare" --python /bin/false W1

@@ -480,6 +480,109 @@ static void sums_and_scale(void **state)
     }
 }
 
+/* ---- any number of columns: what lies beyond them stays as it was ---- */
+
+enum { IMAGES = 15, DEPTH = 7, COLS = 45, AROUND = 64 };
+
+static void product_of_any_width(void **state)
+{
+    (void)state;
+    const struct kd_kernels *k;
+    float a[IMAGES * DEPTH], b[DEPTH * AROUND], bias[COLS], c[IMAGES * COLS + 16];
+    fill(a, IMAGES * DEPTH, 1, 30);
+    fill(bias, COLS, 1, 31);
+    EACH_TABLE(k)
+    for (size_t cols = 1; cols <= COLS; cols++) {
+        size_t first = cols < KD_PANEL ? cols : KD_PANEL, rest = cols - first;
+        size_t width[2] = {(first + k->vector - 1) / k->vector * k->vector,
+                           (rest + k->vector - 1) / k->vector * k->vector};
+        fill(b, DEPTH * AROUND, 1, 32);
+        for (size_t i = 0; i < IMAGES * COLS + 16; i++) c[i] = -1;
+        const struct kd_product p = {.rows = IMAGES,
+                                     .cols = cols,
+                                     .runs = 1,
+                                     .depth = DEPTH,
+                                     .a = a,
+                                     .a_row = DEPTH,
+                                     .b = b,
+                                     .bias = bias,
+                                     .c = c,
+                                     .c_row = cols};
+        k->product(&p);
+        for (size_t i = 0; i < IMAGES * cols; i++) {
+            size_t o = i % cols, panel = o / KD_PANEL;
+            double sum = (double)bias[o];
+            for (size_t d = 0; d < DEPTH; d++)
+                sum += (double)a[i / cols * DEPTH + d] *
+                       (double)b[panel * DEPTH * KD_PANEL + d * width[panel] + o % KD_PANEL];
+            near(k->name, i, (double)c[i], sum, 1e-5);
+        }
+        for (size_t i = IMAGES * cols; i < IMAGES * COLS + 16; i++) assert_true(c[i] == -1);
+    }
+}
+
+static void outer_of_any_width(void **state)
+{
+    (void)state;
+    const struct kd_kernels *k;
+    float x[IMAGES * DEPTH], d[IMAGES * COLS + 16], w[DEPTH * AROUND];
+    fill(x, IMAGES * DEPTH, 1, 33);
+    fill(d, IMAGES * COLS + 16, 1, 34);
+    EACH_TABLE(k)
+    for (size_t cols = 1; cols <= KD_PANEL; cols++) {
+        size_t width = (cols + k->vector - 1) / k->vector * k->vector;
+        memset(w, 0, sizeof w);
+        const struct kd_outer p = {.lines = 1,
+                                   .pixels = IMAGES,
+                                   .cols = cols,
+                                   .runs = 1,
+                                   .depth = DEPTH,
+                                   .x = x,
+                                   .x_pixel = DEPTH,
+                                   .d = d,
+                                   .d_pixel = cols,
+                                   .w = w};
+        k->outer(&p);
+        for (size_t i = 0; i < DEPTH * cols; i++) {
+            double sum = 0;
+            for (size_t r = 0; r < IMAGES; r++)
+                sum += (double)x[r * DEPTH + i / cols] * (double)d[r * cols + i % cols];
+            near(k->name, i, (double)w[i / cols * width + i % cols], sum, 1e-5);
+        }
+        for (size_t i = DEPTH * width; i < DEPTH * AROUND; i++) assert_true(w[i] == 0);
+    }
+}
+
+/* Two rows of maps, pooled, and back again. */
+static void pool_of_any_width(void **state)
+{
+    (void)state;
+    enum { PIXELS = 3 };
+    const struct kd_kernels *k;
+    float in[4 * PIXELS * COLS], y[PIXELS * COLS + 16], back[4 * PIXELS * COLS + 16];
+    uint8_t winner[PIXELS * COLS + 16];
+    fill(in, 4 * PIXELS * COLS, 1, 35);
+    EACH_TABLE(k)
+    for (size_t cols = 1; cols <= COLS; cols++) {
+        size_t line = 2 * PIXELS * cols, n = PIXELS * cols;
+        memset(winner, 9, sizeof winner);
+        for (size_t i = 0; i < PIXELS * COLS + 16; i++) y[i] = -99;
+        for (size_t i = 0; i < 4 * PIXELS * COLS + 16; i++) back[i] = -99;
+        k->pool2(y, winner, cols, in, in + line, PIXELS, cols);
+        k->unpool2(back, back + line, y, winner, PIXELS, cols);
+        for (size_t i = 0; i < n; i++) {
+            size_t first = i / cols * 2 * cols + i % cols;
+            size_t at[4] = {first, first + cols, first + line, first + line + cols}, best = 0;
+            for (size_t j = 1; j < 4; j++)
+                if (in[at[j]] > in[at[best]]) best = j;
+            assert_true(y[i] == in[at[best]] && winner[i] == best);
+            for (size_t j = 0; j < 4; j++) assert_true(back[at[j]] == (j == best ? y[i] : 0));
+        }
+        for (size_t i = n; i < n + 16; i++) assert_true(y[i] == -99 && winner[i] == 9);
+        for (size_t i = 2 * line; i < 2 * line + 16; i++) assert_true(back[i] == -99);
+    }
+}
+
 /* ---- choosing ---- */
 
 static void forced_by_environment(void **state)
@@ -504,13 +607,23 @@ static void forced_by_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tanh_is_close),       cmocka_unit_test(gelu_is_close),
-        cmocka_unit_test(elementwise_lengths), cmocka_unit_test(exp_is_exact),
-        cmocka_unit_test(dropout_draws),       cmocka_unit_test(dropout_cut_anywhere),
-        cmocka_unit_test(dropout_rate),        cmocka_unit_test(rows),
-        cmocka_unit_test(norm_forward),        cmocka_unit_test(norm_backward),
-        cmocka_unit_test(sgd_steps),           cmocka_unit_test(adam_steps),
-        cmocka_unit_test(sums_and_scale),      cmocka_unit_test(forced_by_environment),
+        cmocka_unit_test(tanh_is_close),
+        cmocka_unit_test(gelu_is_close),
+        cmocka_unit_test(elementwise_lengths),
+        cmocka_unit_test(exp_is_exact),
+        cmocka_unit_test(dropout_draws),
+        cmocka_unit_test(dropout_cut_anywhere),
+        cmocka_unit_test(dropout_rate),
+        cmocka_unit_test(rows),
+        cmocka_unit_test(norm_forward),
+        cmocka_unit_test(norm_backward),
+        cmocka_unit_test(sgd_steps),
+        cmocka_unit_test(adam_steps),
+        cmocka_unit_test(sums_and_scale),
+        cmocka_unit_test(forced_by_environment),
+        cmocka_unit_test(product_of_any_width),
+        cmocka_unit_test(outer_of_any_width),
+        cmocka_unit_test(pool_of_any_width),
     };
     return cmocka_run_group_tests_name("kernels", tests, list_tables, NULL);
 }

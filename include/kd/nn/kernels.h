@@ -33,9 +33,10 @@ struct kd_adam_step { /* Kingma and Ba 2015, algorithm 1; decoupled: Loshchilov 
 };
 
 /* C[rows][cols] = bias (or C itself, where `add`) + the sum over runs and depth of A[row*a_row +
- * run*a_run + k] B[run][k][col], with cols a multiple of 16. B lies in panels of KD_PANEL columns
- * (the last one narrower), each [runs][depth][columns]; in a single panel runs may lie b_run rows
- * apart (0: depth). With b_row, B is one matrix [runs * depth] of rows so far apart. */
+ * run*a_run + k] B[run][k][col]. B lies in panels of KD_PANEL columns (the last one narrower, but
+ * filled up to whole vectors of the table), each [runs][depth][columns]; in a single panel runs may
+ * lie b_run rows apart (0: depth). With b_row, B is one matrix [runs * depth] of rows so far apart,
+ * and cols a multiple of 16. */
 enum { KD_PANEL = 32 };
 struct kd_product {
     size_t rows, cols, runs, depth;
@@ -65,7 +66,9 @@ struct kd_dots {
     size_t c_row;
 };
 /* W[run][k][col], in panels as B above (w_run as b_run), += the sum over lines and pixels of
- * X[line*x_line + run*x_run + pixel*x_pixel + k] D[line*d_line + pixel*d_pixel + col]. */
+ * X[line*x_line + run*x_run + pixel*x_pixel + k] D[line*d_line + pixel*d_pixel + col]. Where cols
+ * is no whole number of vectors, D is read to the end of the last one, and W has something there.
+ */
 struct kd_outer {
     size_t lines, pixels, cols, runs, depth;
     const float *x;
@@ -82,6 +85,7 @@ struct kd_kernels {
     size_t blas_from; /* columns from which BLAS is faster all the same, with half as much depth; 0:
                          it never is */
     size_t strip;     /* columns that product takes at once: 16 or 32 */
+    size_t vector;    /* floats of a vector: 4, 8 or 16 */
     void (*fill_rows)(float *y, size_t stride, size_t rows, size_t cols, const float *row);
     void (*sum_rows)(float *sum, const float *y, size_t stride, size_t rows,
                      size_t cols); /* sum = columns' sums */

@@ -1,7 +1,5 @@
 /* The table, and the kernels that are a line or two of arithmetic. */
-#include "isa.h"
-
-#include <string.h>
+#include "wide.h"
 
 static void fill_rows(float *y, size_t stride, size_t rows, size_t cols, const float *row)
 {
@@ -90,6 +88,7 @@ const struct kd_kernels KD_HERE(kd_kernels) = {
 #else
     .strip = KD_PANEL / 2,
 #endif
+    .vector = WIDE,
     .fill_rows = fill_rows,
     .sum_rows = sum_rows,
     .relu = KD_HERE(kd_relu),
