@@ -27,6 +27,8 @@ setup_file() {
     [ -s runs/quick/model.safetensors ]
     [ "$(head -n 1 runs/digits.csv | cut -d, -f1-2)" != "" ]
     [ -s runs/digits/report/learning-curves.png ]
+    # the pipe from pictures to C
+    runs/own/firmware/selftest | grep -q "8 images, 0 logits wrong"
 }
 
 @test "README is short, and its experiment is one" {
