@@ -96,6 +96,23 @@ same() {
     done
 }
 
+@test "configs/device-mnist.json: 2,048 bytes of arena and stack, 24 KB of flash" {
+    command -v arm-none-eabi-gcc >/dev/null || skip "no arm-none-eabi-gcc"
+    jq .students.device.network "$DEVICE/../../configs/device-mnist.json" >device.json
+    kd-train-teacher --data idx:set --network device.json --epochs 1 -o tiny --quiet >/dev/null
+    kd-quantize tiny -o tiny.safetensors --quiet -n 128 >/dev/null
+    kd-export tiny.safetensors -o out/tiny.c --ram 1900 --flash 24K --overwrite >/dev/null
+    arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -fstack-usage -c out/tiny.c -o tiny.o
+    arena=$(arm-none-eabi-nm -S -t d tiny.o | awk 'tolower($3) == "b" {n += $2} END {print n + 0}')
+    flash=$(arm-none-eabi-size tiny.o | awk 'NR == 2 {print $1 + $2}')
+    stack=$(awk '{n += $2} END {print n}' tiny.su) # of all functions, as if each called the next
+    echo "arena $arena, stack $stack, flash $flash"
+    [ "$arena" -gt 0 ]
+    [ "$stack" -gt 0 ]
+    [ $((arena + stack + 64)) -le 2048 ] # 64 bytes for memcpy and memset
+    [ "$flash" -le $((24 * 1024)) ]
+}
+
 @test "--plan as a table; limits that are exceeded are errors" {
     kd-export residual.safetensors --plan --flash 64K --ram 16K >table
     grep -q "convolution, sum" table
