@@ -125,6 +125,13 @@ floats() {
     done
 }
 
+@test "a network in integers does not come back: kd-import says what to do" {
+    kd-export residual.int.safetensors --to onnx -o int.onnx -q >/dev/null
+    run kd-import int.onnx -o kept/m.safetensors
+    if [[ $output == *"was built without ONNX"* ]]; then skip "this kd was built without ONNX"; fi
+    refused 1 int.onnx "in integers" kd-quantize -- kd-import int.onnx -o kept/m.safetensors
+}
+
 @test "batches of a fixed size; onnxruntime takes no other" {
     python numpy onnx onnxruntime
     kd-soften -m residual.float.safetensors -d tensors:images.safetensors -q -o soft.safetensors \

@@ -179,6 +179,19 @@ static int read_nodes(struct kd_onnx *r)
     return 0;
 }
 
+static void say_unknown(struct kd_onnx *r, const Onnx__NodeProto *node)
+{
+    struct kd_bytes all = {0};
+    if (strcmp(node->op_type, "QuantizeLinear") == 0 ||
+        strcmp(node->op_type, "DequantizeLinear") == 0)
+        kd_onnx_say(r, node,
+                    "a network in integers; export the one in floats, and turn what comes "
+                    "of it into integers with kd-quantize");
+    else if (kd_onnx_operator_names(&all, r->err) == 0)
+        kd_onnx_say(r, node, "kd has no such operator; it has %s", all.data);
+    kd_bytes_release(&all);
+}
+
 /* The step that makes the logits; -1. */
 static int find_output(struct kd_onnx *r)
 {
@@ -189,10 +202,7 @@ static int find_output(struct kd_onnx *r)
     if (!v || v->step < 0) return kd_fail(r->err, "its output depends on no image");
     int last = v->step;
     if (r->steps[last].kind == KD_ONNX_UNKNOWN) {
-        struct kd_bytes all = {0};
-        if (kd_onnx_operator_names(&all, r->err) == 0)
-            kd_onnx_say(r, r->steps[last].node, "kd has no such operator; it has %s", all.data);
-        kd_bytes_release(&all);
+        say_unknown(r, r->steps[last].node);
         return -1;
     }
     while (r->steps[last].kind == KD_ONNX_SAME) last = r->steps[last].in[0];
