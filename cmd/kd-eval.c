@@ -232,8 +232,10 @@ static int columns_order(float *z, size_t n, const uint32_t *map, size_t classes
 static int compare(struct work *w, const struct kd_model *model, const struct kd_view *view,
                    const float *logits, struct kd_evaluation *r, struct kd_err *err)
 {
-    const struct kd_asking how = {(enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress,
-                                  w->inv->team};
+    const struct kd_asking how = {.tta = (enum kd_tta)w->o->tta,
+                                  .pool = w->inv->pool,
+                                  .progress = &w->inv->progress,
+                                  .team = w->inv->team};
     const struct kd_model *reference = &w->reference;
     uint32_t *map;
     if (kd_models_classes(model, reference, &map, err) < 0 ||
@@ -266,8 +268,10 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     struct kd_metrics metrics;
     uint32_t *confusion = NULL;
     const struct kd_view view = {.images = on->images, .index = on->index, .n = on->n};
-    const struct kd_asking how = {(enum kd_tta)w->o->tta, w->inv->pool, &w->inv->progress,
-                                  w->inv->team};
+    const struct kd_asking how = {.tta = (enum kd_tta)w->o->tta,
+                                  .pool = w->inv->pool,
+                                  .progress = &w->inv->progress,
+                                  .team = w->inv->team};
     const bool whole = strcmp(model->path, "-") != 0 && on->n == w->images->n;
     float *logits = kd_alloc(view.n * classes, sizeof *logits, "logits", err);
     int32_t *labels = kd_alloc(on->n, sizeof *labels, "labels", err);

@@ -18,8 +18,19 @@ static bool by_itself(const struct kd_stage *s)
     return s->anchor && s->anchor->kind->anchor->cut == KD_BY_ITSELF;
 }
 
+/* A layer that is usually cut by columns may have a shard of images done at a time: whole ones. */
+static struct kd_tile tile_of_shards(const struct kd_stage *s, const struct kd_cuts *c,
+                                     unsigned part)
+{
+    size_t from = c->from[(size_t)c->n * part / s->parts];
+    size_t to = c->from[(size_t)c->n * (part + 1) / s->parts];
+    return (struct kd_tile){from * s->pixels, (to - from) * s->pixels, 0, s->cols};
+}
+
 static struct kd_tile stage_tile(const struct kd_stage *s, const struct kd_pass *p, unsigned part)
 {
+    if (s->by_images && p->cuts && s->anchor && s->anchor->kind->anchor->cut == KD_BY_COLUMNS)
+        return tile_of_shards(s, p->cuts, part);
     return s->by_images ? kd_tile_of_images(p->rows, s->pixels, s->cols, s->parts, part)
                         : kd_tile_of(p->rows * s->pixels, s->cols, s->parts, part);
 }
@@ -76,7 +87,7 @@ static void repeat_part(void *arg, unsigned part)
     const struct kd_stage *s = r->below;
     struct kd_tile t = kd_tile_of_images(r->pass->rows, s->pixels, s->cols, REPEAT_PARTS, part);
     if (!t.rows) return;
-    s->anchor->kind->anchor->repeat(s->anchor, t);
+    s->anchor->kind->anchor->repeat(s->anchor, r->pass, t);
     do_after(s, r->pass, t);
 }
 

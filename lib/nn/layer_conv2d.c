@@ -341,28 +341,106 @@ static size_t conv_save_bytes(const struct kd_layer *l, size_t batch, bool train
     return training && c->pool ? batch * kd_shape_size(c->pool->out) : 0;
 }
 
-static struct kd_conv call_of(struct kd_layer *l, const struct kd_layer_call *call)
+/* Images [from, from + pass->rows) of the layer's. */
+static struct kd_conv call_of(struct kd_layer *l, const struct kd_layer_call *call, size_t from)
 {
     const struct conv2d *own = l->own;
+    const size_t in = from * kd_shape_size(l->in), out = from * l->pixels * l->cols;
     bool bias = own->bias;
     return (struct kd_conv){.s = conv_shape(l),
                             .images = call->pass->rows,
-                            .x = l->x,
-                            .y = l->y,
-                            .dx = l->dx,
-                            .dy = l->dy,
+                            .x = l->x + in,
+                            .y = l->y + out,
+                            .dx = l->dx ? l->dx + in : NULL,
+                            .dy = l->dy ? l->dy + out : NULL,
                             .weight = l->param[0].value,
                             .bias = bias ? l->param[1].value : NULL,
                             .dweight = l->param[0].grad,
                             .dbias = bias ? l->param[1].grad : NULL,
                             .scratch = (float *)l->scratch + sums_floats(l),
                             .call = call,
-                            .winner = l->dy && own->pool ? l->save : NULL};
+                            .winner = l->dy && own->pool ? (uint8_t *)l->save + out : NULL};
 }
+
+/* ---- shards of a batch ---- */
+
+struct of_shard { /* a call for the images of one, which lie behind those of others */
+    struct kd_pass pass;
+    struct kd_layer_call call;
+    const struct kd_layer_call *whole;
+    size_t from; /* its first image */
+};
+
+static void finish_of_shard(void *ctx, struct kd_tile t)
+{
+    const struct of_shard *s = ctx;
+    t.row0 += s->from;
+    s->whole->finish(s->whole->ctx, t);
+}
+
+/* `pixels`: rows an image of what the call makes. */
+static void take_shard(struct of_shard *s, const struct kd_layer_call *call, unsigned shard,
+                       size_t pixels)
+{
+    const struct kd_cuts *cuts = call->pass->cuts;
+    s->pass = *call->pass;
+    s->pass.cuts = NULL;
+    s->pass.rows = cuts->from[shard + 1] - cuts->from[shard];
+    s->whole = call;
+    s->from = cuts->from[shard] * pixels;
+    s->call = (struct kd_layer_call){call->pool, &s->pass, NULL, finish_of_shard, s};
+}
+
+/* Products of BLAS are not the same whatever rows are beside a row. All else makes each image by
+ * itself. */
+static bool images_apart(const struct kd_layer *l, const struct kd_pass *p)
+{
+    return !p->cuts || algorithm_of(l) != &algorithms[KD_CONV_GEMM];
+}
+
+static void each_shard(struct kd_layer *l, const struct kd_layer_call *call, size_t pixels,
+                       void (*work)(const struct kd_conv *c))
+{
+    const struct kd_cuts *cuts = call->pass->cuts;
+    for (unsigned i = 0; i < cuts->n; i++) {
+        struct of_shard s;
+        take_shard(&s, call, i, pixels);
+        struct kd_conv c = call_of(l, &s.call, cuts->from[i]);
+        work(&c);
+    }
+}
+
+/* Of each shard, and added up; `before`, where there is one, does the shard's first half. */
+static void learn_shards(struct kd_layer *l, const struct kd_layer_call *call,
+                         void (*before)(const struct kd_conv *c))
+{
+    const struct kd_cuts *cuts = call->pass->cuts;
+    struct kd_folding f = kd_fold(cuts, kd_piece_all(cuts, &l->param[0]));
+    while (f.shard < cuts->n) {
+        struct of_shard s;
+        size_t stride;
+        take_shard(&s, call, f.shard, kd_shape_pixels(l->in));
+        struct kd_conv c = call_of(l, &s.call, cuts->from[f.shard]);
+        if (c.dweight) c.dweight = kd_fold_to(&f, &stride);
+        if (before) before(&c);
+        if (c.dweight) algorithm_of(l)->weight(&c);
+        if (c.dweight)
+            kd_fold_add(&f, call->pool);
+        else
+            f.shard++;
+    }
+}
+
+/* ---- a pass ---- */
 
 static void conv_run(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_conv c = call_of(l, call);
+    struct kd_conv c = call_of(l, call, 0);
+    /* In a network planned for training, where nothing is folded in. */
+    if (!images_apart(l, call->pass)) {
+        each_shard(l, call, l->pixels, algorithm_of(l)->forward);
+        return;
+    }
     const struct kd_layer *norm = ((const struct conv2d *)l->own)->norm;
     if (norm) {
         float *scale = l->scratch, *shift = scale + l->out.c;
@@ -376,11 +454,16 @@ static void conv_run(struct kd_layer *l, const struct kd_layer_call *call)
 
 static void conv_run_back(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_conv c = call_of(l, call);
-    if (algorithm_of(l)->back)
-        algorithm_of(l)->back(&c);
+    struct kd_conv c = call_of(l, call, 0);
+    const struct algorithm *a = algorithm_of(l);
+    if (a->back && call->pass->cuts)
+        learn_shards(l, call, a->back);
+    else if (a->back)
+        a->back(&c);
+    else if (l->dx && !images_apart(l, call->pass))
+        each_shard(l, call, kd_shape_pixels(l->in), a->input);
     else if (l->dx)
-        algorithm_of(l)->input(&c);
+        a->input(&c);
 }
 
 struct learning {
@@ -388,12 +471,53 @@ struct learning {
     const struct kd_layer_call *call;
 };
 
+enum { BIAS_PARTS = 4, BIAS_COLUMNS = 64 };
+
 static void bias_part(void *arg, unsigned part)
 {
     const struct learning *s = arg;
-    struct kd_tile t = kd_tile_of_images(s->call->pass->rows, s->l->pixels, s->l->cols, 4, part);
+    struct kd_tile t =
+        kd_tile_of_images(s->call->pass->rows, s->l->pixels, s->l->cols, BIAS_PARTS, part);
     kd_kernels()->sum_rows((float *)s->l->scratch + part * s->l->cols,
                            s->l->dy + t.row0 * s->l->cols, s->l->cols, t.rows, t.cols);
+}
+
+static void learn_bias(struct learning *s, float *to)
+{
+    const float *sums = s->l->scratch;
+    kd_pool_run(s->call->pool, BIAS_PARTS, bias_part, s);
+    memcpy(to, sums, s->l->cols * sizeof(float));
+    for (unsigned part = 1; part < BIAS_PARTS; part++)
+        kd_kernels()->add(to, sums + part * s->l->cols, s->l->cols, 1);
+}
+
+/* Some columns of a shard's sum: in the same four parts. */
+static void sum_of_shard(const struct kd_layer *l, const struct kd_cuts *cuts, unsigned shard,
+                         struct kd_tile at, float *to)
+{
+    float sums[BIAS_COLUMNS];
+    const size_t images = cuts->from[shard + 1] - cuts->from[shard];
+    for (unsigned part = 0; part < BIAS_PARTS; part++) {
+        struct kd_tile t = kd_tile_of_images(images, l->pixels, l->cols, BIAS_PARTS, part);
+        const size_t row = cuts->from[shard] * l->pixels + t.row0;
+        kd_kernels()->sum_rows(part ? sums : to, l->dy + row * l->cols + at.col0, l->cols, t.rows,
+                               at.cols);
+        if (part) kd_kernels()->add(to, sums, at.cols, 1);
+    }
+}
+
+static void shards_bias_part(void *arg, unsigned part)
+{
+    const struct learning *s = arg;
+    const struct kd_cuts *cuts = s->call->pass->cuts;
+    float room[KD_CUT_LEVELS * BIAS_COLUMNS];
+    const size_t from = (size_t)part * BIAS_COLUMNS, left = s->l->cols - from;
+    const struct kd_tile t = {.col0 = from, .cols = left < BIAS_COLUMNS ? left : BIAS_COLUMNS};
+    struct kd_piece piece = {&s->l->param[1], t.col0, 1, t.cols, t.cols, room};
+    for (struct kd_folding f = kd_fold(cuts, piece); f.shard < cuts->n; kd_fold_add(&f, NULL)) {
+        size_t stride;
+        sum_of_shard(s->l, cuts, f.shard, t, kd_fold_to(&f, &stride));
+    }
 }
 
 static void tell_part(void *arg, unsigned part)
@@ -410,16 +534,18 @@ static void tell_part(void *arg, unsigned part)
 
 static void conv_run_gradient(struct kd_layer *l, const struct kd_layer_call *call)
 {
-    struct kd_conv c = call_of(l, call);
+    struct kd_conv c = call_of(l, call, 0);
     struct learning s = {l, call};
-    if (c.dweight) algorithm_of(l)->weight(&c);
-    if (c.dbias) {
-        const float *sums = l->scratch;
-        kd_pool_run(call->pool, 4, bias_part, &s);
-        memcpy(c.dbias, sums, l->cols * sizeof(float));
-        for (unsigned part = 1; part < 4; part++)
-            kd_kernels()->add(c.dbias, sums + part * l->cols, l->cols, 1);
-    }
+    const struct kd_cuts *cuts = call->pass->cuts;
+    if (c.dweight && !cuts)
+        algorithm_of(l)->weight(&c);
+    else if (c.dweight && !algorithm_of(l)->back)
+        learn_shards(l, call, NULL);
+    if (c.dbias && cuts)
+        kd_pool_run(call->pool, (unsigned)((l->cols + BIAS_COLUMNS - 1) / BIAS_COLUMNS),
+                    shards_bias_part, &s);
+    else if (c.dbias)
+        learn_bias(&s, c.dbias);
     if (call->sink) kd_pool_run(call->pool, 8, tell_part, &s);
 }
 

@@ -116,20 +116,38 @@ static bool own(size_t images, size_t cols, size_t depth)
     return !k->blas_from || cols < k->blas_from || depth < k->blas_from / 2;
 }
 
+/* Shards of a batch: a row of kd's own product is the same whatever rows are beside it. One of BLAS
+ * is not (OpenBLAS 0.3.21's Zen kernel: another order for the last rows), nor need a dot product be
+ * the same as either; so where they are used, they get a shard at a time. */
+static void each_shard(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t,
+                       void (*work)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t))
+{
+    struct kd_pass alone = *p;
+    alone.cuts = NULL;
+    for (unsigned i = 0; i < p->cuts->n; i++) {
+        const size_t from = p->cuts->from[i], to = p->cuts->from[i + 1];
+        if (from < t.row0 || to > t.row0 + t.rows) continue;
+        work(l, &alone, (struct kd_tile){from, to - from, t.col0, t.cols});
+    }
+}
+
 static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
-    (void)p;
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
     const float *w = l->param[0].value + t.col0 * in,
                 *bias = l->n_params > 1 ? l->param[1].value + t.col0 : NULL;
     const float *x = l->x + t.row0 * in;
     float *y = l->y + t.row0 * out + t.col0;
-    if (t.rows < FEW_IMAGES) {
+    if (p->cuts && !kd_kernels()->wide) {
+        each_shard(l, p, t, dense_forward);
+        return;
+    }
+    if (!p->cuts && t.rows < FEW_IMAGES) {
         const struct kd_dots d = {t.rows, t.cols, in, x, in, w, in, bias, y, out};
         kd_kernels()->dots(&d);
         return;
     }
-    if (own(t.rows, t.cols, in) && (t.cols > FEW_UNITS || in < FEW_INPUTS)) {
+    if (p->cuts || (own(t.rows, t.cols, in) && (t.cols > FEW_UNITS || in < FEW_INPUTS))) {
         struct kd_matmul m = {.rows = t.rows,
                               .cols = t.cols,
                               .depth = in,
@@ -151,31 +169,85 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
 
 static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
-    (void)p;
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
-    const float *w = l->param[0].value + t.col0;
+    const float *w = l->param[0].value + t.col0, *dy = l->dy + t.row0 * out;
+    float *dx = l->dx + t.row0 * in + t.col0;
     if (!l->dx) return;
-    if (own(t.rows, t.cols, out)) {
+    if (p->cuts && !kd_kernels()->wide) {
+        each_shard(l, p, t, dense_backward);
+        return;
+    }
+    if (p->cuts || own(t.rows, t.cols, out)) {
         struct kd_matmul m = {.rows = t.rows,
                               .cols = t.cols,
                               .depth = out,
-                              .a = l->dy,
+                              .a = dy,
                               .a_row = out,
                               .b = w,
                               .b_row = in,
-                              .c = l->dx + t.col0,
+                              .c = dx,
                               .c_row = in};
         kd_matmul(&m);
     } else
-        kd_gemm((struct kd_mnk){t.rows, t.cols, out}, (struct kd_rows){l->dy, out},
-                (struct kd_rows){w, in}, 0.0f, l->dx + t.col0, in);
+        kd_gemm((struct kd_mnk){t.rows, t.cols, out}, (struct kd_rows){dy, out},
+                (struct kd_rows){w, in}, 0.0f, dx, in);
+}
+
+/* Of one shard: t's columns of W's rows by w columns of X, to c[t.cols][stride]. */
+static void shard_gradient(const struct kd_layer *l, struct kd_tile t, size_t from, size_t w,
+                           float *c, size_t stride)
+{
+    size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
+    const float *dy = l->dy + t.row0 * out + t.col0, *x = l->x + t.row0 * in + from;
+    if (kd_kernels()->wide) {
+        struct kd_matmul m = {.rows = t.cols,
+                              .cols = w,
+                              .depth = t.rows,
+                              .a = dy,
+                              .a_row = out,
+                              .b = x,
+                              .b_row = in,
+                              .c = c,
+                              .c_row = stride};
+        kd_matmul_outer(&m);
+    } else
+        kd_gemm_at((struct kd_mnk){t.cols, w, t.rows}, (struct kd_rows){dy, out},
+                   (struct kd_rows){x, in}, 0.0f, c, stride);
+}
+
+/* Sums that wait for others stay in the second cache: as many of X's columns at a time. */
+static void gradient_of_shards(struct kd_layer *l, const struct kd_cuts *cuts, struct kd_tile t)
+{
+    enum { ROOM = 48 << 10, STEP = 16 };
+    float room[ROOM];
+    const size_t in = kd_shape_size(l->in);
+    const size_t most = ROOM / (cuts->levels * t.cols) / STEP * STEP;
+    for (size_t from = 0; l->param[0].grad && from < in; from += most) {
+        const size_t w = in - from < most ? in - from : most;
+        struct kd_piece piece = {&l->param[0], t.col0 * in + from, t.cols, w, in, room};
+        for (struct kd_folding f = kd_fold(cuts, piece); f.shard < cuts->n; kd_fold_add(&f, NULL)) {
+            size_t stride, row0 = cuts->from[f.shard], n = cuts->from[f.shard + 1] - row0;
+            float *to = kd_fold_to(&f, &stride);
+            shard_gradient(l, (struct kd_tile){row0, n, t.col0, t.cols}, from, w, to, stride);
+        }
+    }
+    if (l->n_params < 2 || !l->param[1].grad) return;
+    struct kd_piece piece = {&l->param[1], t.col0, 1, t.cols, t.cols, room};
+    for (struct kd_folding f = kd_fold(cuts, piece); f.shard < cuts->n; kd_fold_add(&f, NULL)) {
+        size_t stride, out = kd_shape_size(l->out), row0 = cuts->from[f.shard];
+        kd_kernels()->sum_rows(kd_fold_to(&f, &stride), l->dy + row0 * out + t.col0, out,
+                               cuts->from[f.shard + 1] - row0, t.cols);
+    }
 }
 
 static void dense_gradient(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
-    (void)p;
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
     const float *dy = l->dy + t.col0;
+    if (p->cuts) {
+        gradient_of_shards(l, p->cuts, t);
+        return;
+    }
     if (l->param[0].grad && own(t.rows, in, t.rows)) {
         struct kd_matmul m = {.rows = t.cols,
                               .cols = in,

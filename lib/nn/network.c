@@ -167,7 +167,7 @@ static void lay_gradients(void *ctx, struct kd_layer *l)
     size_t brief = 0;
     for (unsigned i = 0; i < l->n_params; i++) {
         struct kd_param *p = &l->param[i];
-        if (!p->trained && !(s->net->sharded && p->role == KD_STATISTIC)) continue;
+        if (!p->trained && !(s->net->shards && p->role == KD_STATISTIC)) continue;
         if (s->net->brief_gradients && l->kind->anchor && l->kind->anchor->run_gradient) {
             if (s->taking) p->grad = (float *)(void *)s->start + brief;
             brief += padded(p->count);
@@ -220,8 +220,14 @@ static void forward_integers(struct kd_network *net, struct kd_pool *pool, size_
         net->out[i] = (float)net->int_out[i] * net->integers->logit_scale;
 }
 
+static void tell_shards(void *ctx, struct kd_layer *l)
+{
+    l->shards = *(const unsigned *)ctx;
+}
+
 int kd_network_plan(struct kd_network *net, size_t batch, bool training, struct kd_err *err)
 {
+    kd_chain_each(&net->chain, tell_shards, &net->shards);
     if (plan_gradients(net, training, err) < 0) return -1;
     if (kd_chain_plan(&net->chain, batch, training, err) < 0) return -1;
     net->batch = batch;

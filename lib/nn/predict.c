@@ -129,30 +129,50 @@ void kd_view_fill(const struct kd_view *view, const struct kd_normalize *normali
 
 /* ---- asking ---- */
 
+static void cut_blocks(struct kd_cuts *cuts, size_t rows, size_t block)
+{
+    cuts->n = (unsigned)((rows + block - 1) / block);
+    for (unsigned i = 0; i <= cuts->n; i++) cuts->from[i] = i * block < rows ? i * block : rows;
+}
+
+/* Images that are answered at once. */
+static size_t batch_of(const struct kd_network *net, const struct kd_asking *how)
+{
+    return how->block ? net->batch / how->block * how->block : net->batch;
+}
+
 static void answer_batch(const struct kd_model *model, const struct kd_view *view, size_t from,
                          size_t rows, const struct kd_asking *how, float *logits)
 {
     struct kd_network *net = model->net;
-    struct kd_pass pass = {.training = false, .rows = rows};
+    struct kd_pass pass = {.training = false, .rows = rows, .cuts = how->block ? how->cuts : NULL};
+    if (how->block) cut_blocks(how->cuts, rows, how->block);
     kd_view_fill(view, &model->normalize, from, rows, how->pool, net->in);
     kd_network_forward(net, how->pool, &pass);
     memcpy(logits, net->out, rows * net->classes * sizeof *logits);
 }
 
-/* This rank's images, or all: whole batches, so that each image is answered among the same others.
- */
+static struct kd_team_part part_of(const struct kd_network *net, const struct kd_view *view,
+                                   const struct kd_asking *how)
+{
+    return kd_team_part(how->team, view->n, how->block ? how->block : net->batch);
+}
+
+/* This rank's images, or all: whole batches or blocks, so that each image is answered among the
+ * same others. */
 static int answer_part(const struct kd_model *model, const struct kd_view *view,
                        const struct kd_asking *how, float *logits, struct kd_err *err)
 {
     struct kd_network *net = model->net;
-    const struct kd_team_part part = kd_team_part(how->team, view->n, net->batch);
+    const struct kd_team_part part = part_of(net, view, how);
+    const size_t batch = batch_of(net, how);
     struct kd_copies copies = {0};
     if (how->tta != KD_TTA_NONE && kd_copies_open(&copies, net, how, err) < 0) return -1;
     int status = 0;
     for (size_t done = 0; done < part.n && (status = kd_progress_go_on(how->progress, err)) == 0;
-         done += net->batch) {
+         done += batch) {
         const size_t from = part.from + done;
-        size_t rows = part.n - done < net->batch ? part.n - done : net->batch;
+        size_t rows = part.n - done < batch ? part.n - done : batch;
         float *to = logits + from * net->classes;
         if (copies.plain) {
             kd_view_fill(view, &model->normalize, from, rows, how->pool, copies.plain);
@@ -173,7 +193,8 @@ int kd_predict(const struct kd_model *model, const struct kd_view *view,
     if (!net->batch && kd_network_plan(net, KD_PREDICT_BATCH, false, err) < 0) return -1;
     const struct kd_meeting m = {.status = answer_part(model, view, how, logits, err)};
     if (kd_team_meet(how->team, "a prediction", &m, err) < 0) return -1;
-    kd_team_spread(how->team, logits, net->classes * sizeof *logits, view->n, net->batch);
+    kd_team_spread(how->team, logits, net->classes * sizeof *logits, view->n,
+                   how->block ? how->block : net->batch);
     return 0;
 }
 

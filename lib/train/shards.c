@@ -1,5 +1,4 @@
 #include "kd/train/shards.h"
-#include "kd/nn/kernels.h"
 #include "sharing.h"
 
 /* Of one image batch norm has no statistics. */
@@ -10,21 +9,33 @@ unsigned kd_shards_of(size_t rows, int64_t shards)
     return rows / LEAST_IMAGES < (size_t)shards ? 1 : (unsigned)shards;
 }
 
+static size_t start_of(size_t rows, unsigned of, unsigned place)
+{
+    return rows * place / of;
+}
+
 struct kd_shard kd_shard_at(size_t rows, unsigned of, unsigned place)
 {
-    size_t from = rows * place / of, n = rows * (place + 1) / of - from;
-    return (struct kd_shard){place, of, from, n, of == 1 ? 0 : (double)n / (double)rows};
+    size_t from = start_of(rows, of, place);
+    return (struct kd_shard){place, of, from, start_of(rows, of, place + 1) - from};
 }
 
-static size_t largest(size_t rows, int64_t shards)
+static size_t largest(size_t rows, int64_t shards, unsigned ranks)
 {
-    unsigned n = kd_shards_of(rows, shards);
-    return (rows + n - 1) / n;
+    const unsigned of = kd_shards_of(rows, shards);
+    size_t most = of == 1 ? rows : 0;
+    for (unsigned r = 0; of > 1 && r < ranks; r++) {
+        size_t n = start_of(rows, of, kd_sharing_first(of, ranks, r + 1)) -
+                   start_of(rows, of, kd_sharing_first(of, ranks, r));
+        if (n > most) most = n;
+    }
+    return most;
 }
 
-size_t kd_shards_rows(size_t images, size_t batch, int64_t shards)
+size_t kd_shards_rows(const struct kd_learnt *l, unsigned ranks)
 {
-    size_t full = largest(batch, shards), last = largest(images % batch, shards);
+    size_t full = l->images < l->batch ? 0 : largest(l->batch, l->shards, ranks);
+    size_t last = largest(l->images % l->batch, l->shards, ranks);
     return full > last ? full : last;
 }
 
@@ -42,17 +53,37 @@ static unsigned levels_of(int64_t shards)
     return levels;
 }
 
+/* The largest parameter of a layer that shares out the work of one shard at a time. */
+static void find_largest(void *ctx, struct kd_layer *l)
+{
+    size_t *most = ctx;
+    const bool apart = l->kind->anchor && l->kind->anchor->run_gradient;
+    for (unsigned i = 0; apart && i < l->n_params; i++)
+        if (l->param[i].trained && l->param[i].count > *most) *most = l->param[i].count;
+}
+
 static int lay_sums(struct kd_shards *s, struct kd_err *err)
 {
     const size_t bytes = s->numbers * sizeof(float);
     const size_t incoming = s->team ? kd_sharing_room(s) * sizeof(float) : 0;
-    for (unsigned i = 0; i < s->n_sums + (s->team != NULL); i++) kd_slab_plan(&s->slab, bytes);
+    const size_t waiting = s->cuts.levels * s->cuts.room_each * sizeof(float);
+    for (unsigned i = 0; s->team && i < s->n_sums + 1; i++) kd_slab_plan(&s->slab, bytes);
     kd_slab_plan(&s->slab, incoming);
+    kd_slab_plan(&s->slab, waiting);
     if (kd_slab_open(&s->slab, "gradients of shards; try fewer --shards", err) < 0) return -1;
-    for (unsigned i = 0; i < s->n_sums; i++) s->sum[i].values = kd_slab_take(&s->slab, bytes);
+    for (unsigned i = 0; s->team && i < s->n_sums; i++) s->sum[i] = kd_slab_take(&s->slab, bytes);
     if (s->team) s->total = kd_slab_take(&s->slab, bytes);
     s->received = kd_slab_take(&s->slab, incoming);
+    s->cuts.room = kd_slab_take(&s->slab, waiting);
     return 0;
+}
+
+static void find_place(struct kd_shards *s, unsigned of)
+{
+    const unsigned rank = s->team ? s->team->rank : 0, ranks = s->team ? s->team->ranks : 1;
+    s->of = of;
+    s->first = of == 1 ? 0 : kd_sharing_first(of, ranks, rank);
+    s->last = of == 1 ? 1 : kd_sharing_first(of, ranks, rank + 1);
 }
 
 int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
@@ -60,120 +91,76 @@ int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
 {
     enum { LINE = 16 }; /* floats */
     *s = (struct kd_shards){.net = net, .team = team, .most = shards};
+    find_place(s, (unsigned)shards);
+    const unsigned n = s->last - s->first;
+    s->n_sums = kd_cuts_kept(s->first, s->last);
     s->start = kd_alloc(net->n_params, sizeof *s->start, "shards", err);
-    s->n_sums = levels_of(shards) * (team ? 2 : 1); /* a rank's waits on both sides */
     s->sum = kd_alloc(s->n_sums, sizeof *s->sum, "shards", err);
     s->parcels = kd_alloc(team ? kd_sharing_parcels(s) : 0, sizeof *s->parcels, "shards", err);
-    s->own = kd_alloc(net->n_params, sizeof *s->own, "shards", err);
-    if (!s->start || !s->sum || !s->parcels || !s->own) return -1;
+    s->cuts.from = kd_alloc(n + 1, sizeof *s->cuts.from, "shards", err);
+    s->cuts.share = kd_alloc(n, sizeof *s->cuts.share, "shards", err);
+    if (!s->start || !s->sum || !s->parcels || !s->cuts.from || !s->cuts.share) return -1;
     for (unsigned i = 0; i < net->n_params; i++) {
-        s->own[i] = net->params[i]->grad;
         s->start[i] = s->numbers;
         if (summed(net->params[i])) s->numbers += (net->params[i]->count + LINE - 1) / LINE * LINE;
     }
+    s->cuts.levels = levels_of(shards);
+    s->cuts.kept = s->n_sums;
+    s->cuts.sum = team ? s->sum : NULL;
+    s->cuts.start = s->start;
+    kd_chain_each(&net->chain, find_largest, &s->cuts.room_each);
     return lay_sums(s, err);
 }
 
 void kd_shards_release(struct kd_shards *s)
 {
-    kd_free(s->own);
     kd_free(s->start);
     kd_free(s->sum);
     kd_free(s->parcels);
+    kd_free(s->cuts.from);
+    kd_free(s->cuts.share);
     kd_slab_release(&s->slab);
     *s = (struct kd_shards){0};
 }
 
-/* ---- the tree ---- */
+/* ---- a step ---- */
 
-/* Gradients are made in the array of a sum, or where they were planned. */
-static void aim(struct kd_shards *s, const struct kd_shard_sum *at)
+static void cut(struct kd_shards *s, size_t rows)
 {
-    for (unsigned i = 0; i < s->net->n_params; i++)
-        s->net->params[i]->grad = at && s->own[i] ? at->values + s->start[i] : s->own[i];
+    struct kd_cuts *c = &s->cuts;
+    c->first = s->first;
+    c->n = s->last - s->first;
+    for (unsigned i = 0; i < c->n; i++) {
+        struct kd_shard shard = kd_shard_at(rows, s->of, s->first + i);
+        c->from[i] = shard.from - s->from;
+        c->from[i + 1] = c->from[i] + shard.rows;
+        c->share[i] = (double)shard.rows / (double)rows;
+    }
 }
 
 void kd_shards_begin(struct kd_shards *s, size_t rows)
 {
-    const unsigned rank = s->team ? s->team->rank : 0, ranks = s->team ? s->team->ranks : 1;
-    s->of = kd_shards_of(rows, s->most);
-    s->first = s->of == 1 ? 0 : kd_sharing_first(s->of, ranks, rank);
-    s->last = s->of == 1 ? 1 : kd_sharing_first(s->of, ranks, rank + 1);
-    for (unsigned i = 0; i < s->n_sums; i++) s->sum[i].used = false;
-    aim(s, NULL);
+    find_place(s, kd_shards_of(rows, s->most));
+    s->from = start_of(rows, s->of, s->first);
+    s->rows = start_of(rows, s->of, s->last) - s->from;
+    cut(s, rows);
 }
 
-static struct kd_shard_sum *waiting(const struct kd_shards *s, unsigned level, unsigned place)
+const struct kd_cuts *kd_shards_cuts(const struct kd_shards *s)
 {
-    for (unsigned i = 0; i < s->n_sums; i++)
-        if (s->sum[i].used && s->sum[i].level == level && s->sum[i].place == place)
-            return &s->sum[i];
-    return NULL;
+    return s->of == 1 ? NULL : &s->cuts;
 }
 
-static struct kd_shard_sum *keep(const struct kd_shards *s, unsigned level, unsigned place)
-{
-    struct kd_shard_sum *sum = s->sum;
-    while (sum->used) sum++;
-    *sum = (struct kd_shard_sum){level, place, sum->values, true};
-    return sum;
-}
-
-/* What the shard completes: sums that have been waiting for it, and where it waits itself. */
-static void find_place(struct kd_shards *s, unsigned place)
-{
-    struct kd_shard_sum *other;
-    unsigned level = 0;
-    s->n_adds = 0;
-    for (; place & 1 && (other = waiting(s, level, place - 1)); level++, place /= 2) {
-        other->used = false;
-        s->adds[s->n_adds++] = other;
-    }
-    s->keeps = NULL;
-    if (1u << level < s->of && s->n_adds) { /* where the last one that was waiting is */
-        s->keeps = s->adds[s->n_adds - 1];
-        *s->keeps = (struct kd_shard_sum){level, place, s->keeps->values, true};
-    } else if (1u << level < s->of)
-        s->keeps = keep(s, level, place);
-    aim(s, s->n_adds ? NULL : s->keeps);
-}
-
-static void add(void *ctx, struct kd_param *p, size_t from, size_t count)
-{
-    const struct kd_shards *s = ctx;
-    const size_t at = s->start[p->index] + from;
-    float *g = p->grad + from;
-    for (unsigned i = 0; i < s->n_adds; i++)
-        if (s->adds[i] == s->keeps)
-            kd_kernels()->add(s->keeps->values + at, g, count, 1);
-        else
-            kd_kernels()->add(g, s->adds[i]->values + at, count, 1);
-    if (!s->keeps && s->then && p->trained) s->then->ready(s->then->ctx, p, from, count);
-}
-
-const struct kd_gradient_sink *kd_shards_sink(struct kd_shards *s, const struct kd_shard *at,
+const struct kd_gradient_sink *kd_shards_sink(const struct kd_shards *s,
                                               const struct kd_gradient_sink *then)
 {
-    if (at->of == 1) return then;
-    find_place(s, at->place);
-    s->then = then;
-    s->sink = (struct kd_gradient_sink){add, s};
-    return &s->sink;
-}
-
-void kd_shards_add_statistics(struct kd_shards *s)
-{
-    for (unsigned i = 0; s->of > 1 && i < s->net->n_params; i++) {
-        struct kd_param *p = s->net->params[i];
-        if (p->role == KD_STATISTIC) add(s, p, 0, p->count);
-    }
+    return s->of > 1 && s->team ? NULL : then;
 }
 
 void kd_shards_finish(struct kd_shards *s, const struct kd_gradient_sink *then,
                       struct kd_pool *pool)
 {
     if (s->of == 1) return;
-    aim(s, NULL);
     if (s->team) kd_sharing_run(s, then, pool);
     kd_network_take_statistics(s->net);
 }

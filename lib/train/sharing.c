@@ -64,29 +64,23 @@ static struct kd_parcel parcel(unsigned rank, float *values, size_t n)
 
 /* ---- one part of everybody's sums ---- */
 
-static struct kd_shard_sum *own(const struct kd_shards *s, unsigned level, unsigned place)
-{
-    struct kd_shard_sum *sum = s->sum;
-    while (!sum->used || sum->level != level || sum->place != place) sum++;
-    return sum;
-}
-
 static size_t send_parts(const struct kd_shards *s, struct kd_parcel *out)
 {
     size_t n = 0;
     for (unsigned r = 0; r < s->team->ranks; r++)
-        for (unsigned at = s->first; r != s->team->rank && at < s->last;) {
-            unsigned level = next_level(at, s->last);
-            float *values = own(s, level, at >> level)->values;
-            out[n++] = parcel(r, values + cut(s, r), cut(s, r + 1) - cut(s, r));
-            at += 1u << level;
-        }
+        for (unsigned i = 0; r != s->team->rank && i < s->n_sums; i++)
+            out[n++] = parcel(r, s->sum[i] + cut(s, r), cut(s, r + 1) - cut(s, r));
     return n;
 }
 
+struct shard_sum { /* of the shards [place, place + 1) << level */
+    unsigned level, place;
+    float *values;
+};
+
 /* Where this rank's part of each sum lies, or comes to lie, in the order of the shards. */
-static unsigned list_parts(const struct kd_shards *s, struct kd_shard_sum *list,
-                           struct kd_parcel *in, size_t *n_in)
+static unsigned list_parts(const struct kd_shards *s, struct shard_sum *list, struct kd_parcel *in,
+                           size_t *n_in)
 {
     const unsigned ranks = s->team->ranks, me = s->team->rank;
     const size_t size = cut(s, me + 1) - cut(s, me);
@@ -94,12 +88,12 @@ static unsigned list_parts(const struct kd_shards *s, struct kd_shard_sum *list,
     *n_in = 0;
     for (unsigned r = 0; r < ranks; r++) {
         const unsigned last = kd_sharing_first(s->of, ranks, r + 1);
-        for (unsigned at = kd_sharing_first(s->of, ranks, r); at < last;) {
+        unsigned at = kd_sharing_first(s->of, ranks, r);
+        for (unsigned i = 0; at < last; i++) {
             unsigned level = next_level(at, last);
-            float *values = r == me ? own(s, level, at >> level)->values + cut(s, me)
-                                    : s->received + *n_in * size;
+            float *values = r == me ? s->sum[i] + cut(s, me) : s->received + *n_in * size;
             if (r != me) in[(*n_in)++] = parcel(r, values, size);
-            list[n++] = (struct kd_shard_sum){level, at >> level, values, true};
+            list[n++] = (struct shard_sum){level, at >> level, values};
             at += 1u << level;
         }
     }
@@ -124,14 +118,14 @@ static void add_part(void *arg, unsigned part)
 
 /* The sums come in the order of their shards: one is added to the one before as soon as both are
  * halves of the same. */
-static float *add_up(struct kd_shard_sum *list, unsigned n, size_t size, struct kd_pool *pool)
+static float *add_up(struct shard_sum *list, unsigned n, size_t size, struct kd_pool *pool)
 {
     unsigned top = 0; /* of a stack in the list itself */
     for (unsigned i = 0; i < n; i++) {
         list[top++] = list[i];
         while (top > 1 && list[top - 1].level == list[top - 2].level &&
                !(list[top - 2].place & 1)) {
-            struct kd_shard_sum *left = &list[top - 2];
+            struct shard_sum *left = &list[top - 2];
             struct adding a = {left->values, list[top - 1].values, size};
             kd_pool_run(pool, PARTS, add_part, &a);
             left->level++;
@@ -178,7 +172,7 @@ static void tell_totals(const struct kd_shards *s)
 
 void kd_sharing_run(struct kd_shards *s, const struct kd_gradient_sink *then, struct kd_pool *pool)
 {
-    struct kd_shard_sum list[1 << (KD_SHARD_LEVELS - 1)];
+    struct shard_sum list[1 << (KD_SHARD_LEVELS - 1)];
     const size_t size = cut(s, s->team->rank + 1) - cut(s, s->team->rank);
     size_t n_out = send_parts(s, s->parcels), n_in;
     struct kd_parcel *in = s->parcels + n_out;

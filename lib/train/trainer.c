@@ -54,6 +54,7 @@ static void lay(struct kd_trainer *t, bool taking)
     t->eval_labels = piece(t, taking, evals * sizeof *t->eval_labels);
     t->eval_logits = piece(t, taking, evals * classes * sizeof(float));
     const unsigned ranks = t->team ? t->team->ranks : 0, each = shards_each(t);
+    t->blocks.from = piece(t, taking, (t->net->batch + 1) * sizeof *t->blocks.from);
     t->shard_sums = piece(t, taking, (size_t)each * (ranks + 1) * sizeof *t->shard_sums);
     if (!t->best_values) return;
     if (t->aware) {
@@ -120,10 +121,12 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
         t->best_values = kd_alloc(t->net->n_params, sizeof *t->best_values, "the best epoch", err);
         if (!t->best_values) return -1;
     }
-    size_t shard = kd_shards_rows(t->train->n, (size_t)c->batch, c->shards);
-    t->net->sharded = c->shards > 1;
+    const struct kd_learnt learnt = {t->train->n, (size_t)c->batch, c->shards};
+    size_t rows = kd_shards_rows(&learnt, t->team ? t->team->ranks : 1);
+    t->shard = c->shards > 1 ? kd_shards_rows(&learnt, (unsigned)c->shards) : 0;
+    t->net->shards = c->shards > 1 ? shards_each(t) : 0;
     t->net->brief_gradients = !(c->clip_norm > 0 || t->team); /* which want them all at once */
-    if (kd_network_plan(t->net, shard, true, err) < 0 ||
+    if (kd_network_plan(t->net, rows, true, err) < 0 ||
         kd_shards_init(&t->shards, t->net, c->shards, t->team, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0)
@@ -170,15 +173,15 @@ void kd_trainer_close(struct kd_trainer *t)
 /* ---- a step ---- */
 
 /* Views recorded in a file are replayed: their seed, and the epoch modulo their number. */
-static struct kd_view view_of(const struct kd_trainer *t, const struct kd_shard *s)
+static struct kd_view view_of(const struct kd_trainer *t, size_t from, size_t rows)
 {
     struct kd_view v = {.images = t->train->images,
-                        .index = t->batch_index + s->from,
-                        .n = s->rows,
+                        .index = t->batch_index + from,
+                        .n = rows,
                         .augment = &t->job->augment,
                         .seed = t->seed,
                         .epoch = t->epoch + 1,
-                        .mixed = t->mixed ? t->mixed + s->from : NULL};
+                        .mixed = t->mixed ? t->mixed + from : NULL};
     if (!kd_augment_active(v.augment)) v.augment = NULL;
     if (t->targets && t->targets->augmented) {
         v.seed = t->targets->seed;
@@ -187,23 +190,29 @@ static struct kd_view view_of(const struct kd_trainer *t, const struct kd_shard 
     return v;
 }
 
+/* A shard's first row of an array over this rank's images. */
+static size_t row_of(const struct kd_trainer *t, const struct kd_shard *s)
+{
+    return s->from - t->shards.from;
+}
+
 static int gather_targets(struct kd_trainer *t, const struct kd_shard *shard, struct kd_err *err)
 {
     struct kd_targets *s = t->targets;
+    float *to = t->teacher_rows + row_of(t, shard) * t->net->classes;
     if (!kd_targets_stored(s)) {
-        struct kd_view view = view_of(t, shard);
+        struct kd_view view = view_of(t, shard->from, shard->rows);
         struct kd_asking how = {.pool = t->pool};
-        return kd_teachers_predict(&s->teachers, &view, t->job->distill.temperature, &how,
-                                   t->teacher_rows, err);
+        return kd_teachers_predict(&s->teachers, &view, t->job->distill.temperature, &how, to, err);
     }
     const double T = t->job->distill.temperature;
     const size_t view = t->epoch % s->views;
-    kd_targets_fill(s, view, t->batch_index + shard->from, shard->rows, T, t->teacher_rows);
+    kd_targets_fill(s, view, t->batch_index + shard->from, shard->rows, T, to);
     if (!t->mixed) return 0;
     const struct kd_mixing mixing = {t->mixed + shard->from, shard->rows, s->classes, T,
                                      s->probabilities};
     kd_targets_fill(s, view, t->with + shard->from, shard->rows, T, t->other_rows);
-    kd_mixing_rows(&mixing, t->teacher_rows, t->other_rows);
+    kd_mixing_rows(&mixing, to, t->other_rows);
     return 0;
 }
 
@@ -278,45 +287,48 @@ static int run_loss(struct kd_trainer *t, const struct kd_shard *s, size_t whole
                     struct kd_err *err)
 {
     const bool alone = s->of == 1;
+    const size_t at = row_of(t, s) * t->net->classes;
     struct kd_loss_sums *sums = &t->shard_sums[s->place - t->shards.first];
     *sums = (struct kd_loss_sums){0};
     struct kd_loss_batch batch = {.n = s->rows,
                                   .classes = t->net->classes,
-                                  .logits = t->net->out,
+                                  .logits = t->net->out + at,
                                   .labels = t->labels + s->from,
                                   .others = t->mixed ? t->others + s->from : NULL,
                                   .shares = t->mixed ? t->shares + s->from : NULL,
-                                  .teacher = t->targets ? t->teacher_rows : NULL,
+                                  .teacher = t->targets ? t->teacher_rows + at : NULL,
                                   .teacher_is_probabilities =
                                       t->targets && t->targets->probabilities,
                                   .epoch = t->epoch + (double)t->step / kd_trainer_steps(t),
                                   .whole = whole};
-    kd_loss_run(&t->loss, &batch, t->net->dout, t->loss_scratch, alone ? &t->sums : sums);
+    kd_loss_run(&t->loss, &batch, t->net->dout + at, t->loss_scratch, alone ? &t->sums : sums);
     if (!alone && t->team) return 0; /* until all ranks have theirs */
     if (!alone) kd_loss_sums_add(&t->sums, sums);
     return check_loss(t, err);
 }
 
-/* One shard of the step's `whole` images; `then` is told of the gradients once they are those of
- * all shards. */
-static int learn(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
-                 const struct kd_gradient_sink *then, struct kd_err *err)
+/* This rank's shards of the step's `whole` images; `then` is told of the gradients, unless other
+ * ranks have shards as well. */
+static int learn(struct kd_trainer *t, size_t whole, const struct kd_gradient_sink *then,
+                 struct kd_err *err)
 {
-    struct kd_view view = view_of(t, s);
-    const struct kd_gradient_sink *sink = kd_shards_sink(&t->shards, s, then);
+    const struct kd_shards *s = &t->shards;
+    struct kd_view view = view_of(t, s->from, s->rows);
     kd_view_fill(&view, t->normalize, 0, s->rows, t->pool, t->net->in);
     kd_aware_images(t->aware, s->rows);
-    if (t->targets && gather_targets(t, s, err) < 0) return -1;
     struct kd_pass pass = {.training = true,
                            .seed = t->seed,
                            .epoch = t->epoch,
                            .sample = t->batch_index + s->from,
                            .rows = s->rows,
-                           .share = s->share};
+                           .cuts = kd_shards_cuts(s)};
     kd_network_forward(t->net, t->pool, &pass);
-    if (run_loss(t, s, whole, err) < 0) return -1;
-    kd_network_backward(t->net, t->pool, &pass, sink);
-    kd_shards_add_statistics(&t->shards);
+    for (unsigned i = s->first; i < s->last; i++) {
+        struct kd_shard shard = kd_shard_at(whole, s->of, i);
+        if (t->targets && gather_targets(t, &shard, err) < 0) return -1;
+        if (run_loss(t, &shard, whole, err) < 0) return -1;
+    }
+    kd_network_backward(t->net, t->pool, &pass, kd_shards_sink(s, then));
     return 0;
 }
 
@@ -361,13 +373,9 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     const struct kd_gradient_sink *sink =
         kd_aware_sink(t->aware, kd_optimizer_begin(&t->optimizer, rate));
     const size_t rows = gather(t);
-    int status = 0;
     kd_aware_round(t->aware, t->pool);
     kd_shards_begin(&t->shards, rows);
-    for (unsigned i = t->shards.first; status == 0 && i < t->shards.last; i++) {
-        struct kd_shard s = kd_shard_at(rows, t->shards.of, i);
-        status = learn(t, &s, rows, sink, err);
-    }
+    int status = learn(t, rows, sink, err);
     if (t->team) status = meet_with_sums(t, status, err);
     if (status < 0) return -1;
     kd_shards_finish(&t->shards, sink, t->pool);
@@ -393,7 +401,8 @@ static int evaluate(struct kd_trainer *t, const struct kd_images *images, const 
 {
     struct kd_view view = {.images = images, .index = index, .n = n};
     struct kd_model model = {.path = "the network", .net = t->net, .normalize = *t->normalize};
-    struct kd_asking how = {.pool = t->pool, .team = t->team};
+    struct kd_asking how = {
+        .pool = t->pool, .team = t->team, .block = t->shard, .cuts = &t->blocks};
     *out = (struct kd_metrics){0};
     if (!n || !images->labels) return 0;
     if (kd_predict(&model, &view, &how, t->eval_logits, err) < 0) return -1;

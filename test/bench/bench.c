@@ -25,6 +25,7 @@ enum { LEAST_REPETITIONS = 3, WHOLE_RUNS = 3 };
 static struct options {
     struct kd_reals threads;
     double seconds;
+    int64_t shards;
     char *bin, *images, *chart, *output, *network;
     struct kd_reals shape;
     int64_t batch;
@@ -37,6 +38,8 @@ static const struct kd_option rows[] = {
      .metavar = "N,N", .help = "numbers of threads to measure with; 0 is one per usable processor"},
     {"seconds", 0, NULL, KD_OPT_REAL, O(seconds), .preset = "5", .min = 0.001, .max = 3600,
      .metavar = "S", .help = "time measured of each workload"},
+    {"shards", 0, NULL, KD_OPT_INT, O(shards), .preset = "1", .min = 1, .max = 1024, .metavar = "N",
+     .help = "cut batches into so many: train.shards"},
     {"json", 0, NULL, KD_OPT_BOOL, O(json), .help = "JSON lines instead of the table"},
     {"output", 'o', NULL, KD_OPT_TEXT, O(output), .metavar = "FILE",
      .help = "write JSON lines there too"},
@@ -114,6 +117,7 @@ static int measure_epochs(struct workload w, struct kd_pool *pool, struct kd_err
     struct work work = {.pool = NULL};
     struct bench_sample rates = {.n = 0};
     if (options.quick) w = bench_workload_quick(&w);
+    w.shards = options.shards;
     if (bench_memory_settle(pool, err) < 0) return -1;
     double base = bench_memory_read().now;
     int status = bench_work_open(&work, &w, pool, err);
@@ -175,11 +179,13 @@ static double number_of(const cJSON *json, const char *key)
 
 static cJSON *run_child(const char *name, const char *folder, unsigned threads, struct kd_err *err)
 {
-    char count[16], seconds[32];
+    char count[16], seconds[32], shards[16];
     struct kd_bytes text = {0};
     snprintf(count, sizeof count, "%u", threads);
     snprintf(seconds, sizeof seconds, "%.6f", options.seconds);
+    snprintf(shards, sizeof shards, "%lld", (long long)options.shards);
     const char *const argv[] = {self,        "--child",
+                                "--shards",  shards,
                                 "--threads", count,
                                 "--seconds", seconds,
                                 "--bin",     options.bin,

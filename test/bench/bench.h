@@ -18,6 +18,7 @@ struct workload {
     int optimizer; /* enum kd_optimizer_kind */
     enum teaching teaching;
     bool inference;
+    int64_t shards; /* 0: one */
 };
 extern const struct workload bench_workloads[];
 extern const size_t bench_workloads_n;

@@ -21,26 +21,26 @@ const char bench_w1_network[] =
     }
 const struct workload bench_workloads[] = {
     {"W1", "train 784-1200-1200-10, dropout, SGD, batch 100", bench_w1_network, MNIST, 100, 12800,
-     KD_SGD, LABELS, false},
+     KD_SGD, LABELS, false, 0},
     {"W2", "train 784-800-800-10 from stored logits, batch 100", "\"mlp-800-800\"", MNIST, 100,
-     12800, KD_SGD, STORED, false},
+     12800, KD_SGD, STORED, false, 0},
     {"W3", "train 784-30-30-10 from stored logits, batch 100", "\"mlp-30-30\"", MNIST, 100, 12800,
-     KD_SGD, STORED, false},
+     KD_SGD, STORED, false, 0},
     {"W4", "train the 64,570-parameter CNN, Adam, batch 64", "\"cnn-64570\"", MNIST, 64, 12800,
-     KD_ADAM, LABELS, false},
+     KD_ADAM, LABELS, false, 0},
     {"W5", "train VGG19-BN, 32x32, SGD, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS,
-     false},
-    {"W5i", "VGG19-BN, inference, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS,
-     true},
+     false, 0},
+    {"W5i", "VGG19-BN, inference, batch 128", "\"vgg19_bn\"", CIFAR, 128, 256, KD_SGD, LABELS, true,
+     0},
     {"W6", "train ResNet-9, 32x32, SGD, batch 128", "\"resnet9\"", CIFAR, 128, 256, KD_SGD, LABELS,
-     false},
+     false, 0},
     {"W8", "train conv 32-64-128 (a CIFAR student), SGD, batch 128",
      "[" CONV("32") CONV("64") CONV("128") "\"flatten\",\"dense\"]", CIFAR, 128, 2560, KD_SGD,
-     LABELS, false},
+     LABELS, false, 0},
     {"W7l", "784-800-800-10, inference, one image at a time", "\"mlp-800-800\"", MNIST, 1, 1000,
-     KD_SGD, LABELS, true},
+     KD_SGD, LABELS, true, 0},
     {"W7t", "784-800-800-10, inference, 1,000 at a time", "\"mlp-800-800\"", MNIST, 1000, 12000,
-     KD_SGD, LABELS, true},
+     KD_SGD, LABELS, true, 0},
 };
 const size_t bench_workloads_n = sizeof bench_workloads / sizeof *bench_workloads;
 
@@ -113,6 +113,7 @@ static int open_training(struct work *k, struct kd_err *err)
 {
     struct kd_train_config *c = &k->job.train;
     c->batch = k->w.batch;
+    if (k->w.shards) c->shards = k->w.shards;
     c->optimizer.kind = k->w.optimizer;
     c->learning_rate = 1e-5; /* the speed of a training that does not run away */
     c->train_eval = 0;

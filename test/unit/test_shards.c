@@ -26,42 +26,29 @@ static void cut(void **state)
     assert_int_equal(kd_shards_of(15, 8), 1); /* fewer than two images for one */
     for (size_t rows = 16; rows < 120; rows++) {
         size_t next = 0;
-        double shares = 0;
         for (unsigned i = 0; i < 8; i++) {
             struct kd_shard s = kd_shard_at(rows, 8, i);
             assert_int_equal(s.from, next);
             assert_true(s.rows == rows / 8 || s.rows == rows / 8 + 1);
             next += s.rows;
-            shares += s.share;
         }
         assert_int_equal(next, rows);
-        assert_true(fabs(shares - 1) < 1e-12);
     }
     struct kd_shard whole = kd_shard_at(15, 1, 0);
-    assert_true(whole.rows == 15 && whole.share == 0);
-    assert_int_equal(kd_shards_rows(1000, 100, 8), 13);
-    assert_int_equal(kd_shards_rows(1014, 100, 8), 14); /* the last step is one shard */
-    assert_int_equal(kd_shards_rows(1000, 100, 1), 100);
+    assert_true(whole.rows == 15 && whole.from == 0);
+    const struct kd_learnt learnt = {1000, 100, 8}, odd = {1014, 100, 8}, alone = {1000, 100, 1},
+                           few = {30, 100, 8};
+    assert_int_equal(kd_shards_rows(&learnt, 8), 13);
+    assert_int_equal(kd_shards_rows(&learnt, 3), 38); /* three shards of 12 or 13 */
+    assert_int_equal(kd_shards_rows(&learnt, 1), 100);
+    assert_int_equal(kd_shards_rows(&odd, 8), 14); /* the last step is one shard */
+    assert_int_equal(kd_shards_rows(&alone, 1), 100);
+    assert_int_equal(kd_shards_rows(&few, 1), 30);
 }
 
 /* ---- the tree ---- */
 
 enum { MOST = 40 };
-
-static void hear(void *ctx, struct kd_param *p, size_t from, size_t count)
-{
-    size_t *numbers = ctx;
-    assert_true(p->trained && from + count <= p->count);
-    *numbers += count;
-}
-
-static size_t trained_numbers(const struct kd_network *net)
-{
-    size_t n = 0;
-    for (unsigned i = 0; i < net->n_params; i++)
-        if (net->params[i]->trained) n += net->params[i]->count;
-    return n;
-}
 
 /* Gradients of integers, which floats add exactly, would not tell one order from another: these are
  * as large as 1e4 and as small as 1e-4. */
@@ -78,37 +65,50 @@ static float sum_of(unsigned from, unsigned n, size_t at)
     return sum_of(from, n / 2, at) + sum_of(from + n / 2, n / 2, at);
 }
 
+/* The shards of one rank of several: each sum that is left is one of the tree. Pieces are a few
+ * columns of a matrix. */
+static void tree_of(unsigned of, unsigned first, unsigned last)
+{
+    enum { ROWS = 5, COLS = 9, PIECE = 4, LEVELS = 4 };
+    float kept[8][ROWS * COLS], room[LEVELS * ROWS * PIECE], *sum[8];
+    size_t start[] = {0}, from[17] = {0};
+    struct kd_param p = {.count = ROWS * COLS};
+    for (int i = 0; i < 8; i++) sum[i] = kept[i];
+    struct kd_cuts cuts = {.first = first,
+                           .n = last - first,
+                           .from = from,
+                           .levels = LEVELS,
+                           .kept = kd_cuts_kept(first, last),
+                           .sum = sum,
+                           .start = start};
+    for (size_t col = 0; col < COLS; col += PIECE) {
+        size_t n = COLS - col < PIECE ? COLS - col : PIECE;
+        struct kd_folding f = kd_fold(&cuts, (struct kd_piece){&p, col, ROWS, n, COLS, room});
+        while (f.shard < cuts.n) {
+            size_t stride;
+            float *to = kd_fold_to(&f, &stride);
+            for (size_t j = 0; j < ROWS * n; j++)
+                to[j / n * stride + j % n] = made(first + f.shard, j / n * COLS + col + j % n);
+            kd_fold_add(&f, NULL);
+        }
+    }
+    unsigned at = first, n = 0;
+    for (; at < last; n++) {
+        unsigned size = 1; /* the largest that begins here and ends in time */
+        while (!(at & (2 * size - 1)) && at + 2 * size <= last) size *= 2;
+        for (size_t j = 0; j < ROWS * COLS; j++) assert_true(kept[n][j] == sum_of(at, size, j));
+        at += size;
+    }
+    assert_int_equal(n, cuts.kept);
+    assert_true(last <= of);
+}
+
 static void tree(void **state)
 {
     (void)state;
-    struct kd_network *net =
-        net_of("[\"flatten\",{\"kind\":\"dense\",\"units\":5},\"batchnorm\",{\"kind\":\"dense\"}]",
-               (struct kd_shape){1, 3, 3, false}, 3, 1);
-    net->sharded = true;
-    net_plan(net, MOST, true);
-    for (unsigned n = 1; n <= 16; n *= 2) {
-        struct kd_shards s;
-        size_t heard = 0;
-        const struct kd_gradient_sink then = {hear, &heard};
-        assert_int_equal(kd_shards_init(&s, net, n, NULL, &err), 0);
-        kd_shards_begin(&s, MOST);
-        assert_true(s.of == n && s.first == 0 && s.last == n);
-        for (unsigned i = 0; i < n; i++) {
-            struct kd_shard at = kd_shard_at(MOST, n, i);
-            const struct kd_gradient_sink *sink = kd_shards_sink(&s, &at, &then);
-            for (unsigned k = 0; k < net->n_params; k++) {
-                struct kd_param *p = net->params[k];
-                for (size_t j = 0; p->grad && j < p->count; j++) p->grad[j] = made(i, k * 100 + j);
-                if (p->trained) sink->ready(sink->ctx, p, 0, p->count);
-            }
-            assert_int_equal(heard, i + 1 == n ? trained_numbers(net) : 0);
-        }
-        for (unsigned k = 0; k < net->n_params; k++)
-            for (size_t j = 0; net->params[k]->trained && j < net->params[k]->count; j++)
-                assert_true(net->params[k]->grad[j] == sum_of(0, n, k * 100 + j));
-        kd_shards_release(&s);
-    }
-    kd_network_free(net);
+    for (unsigned of = 1; of <= 16; of *= 2)
+        for (unsigned first = 0; first < of; first++)
+            for (unsigned last = first + 1; last <= of; last++) tree_of(of, first, last);
 }
 
 /* ---- whole passes ---- */
@@ -129,20 +129,16 @@ static void pass_in_shards(const struct passing *p, unsigned of)
     size_t in = kd_shape_size(net->input), classes = net->classes;
     assert_int_equal(kd_shards_init(&s, net, of, NULL, &err), 0);
     kd_shards_begin(&s, p->rows);
-    for (unsigned i = 0; i < of; i++) {
-        struct kd_shard at = kd_shard_at(p->rows, of, i);
-        const struct kd_gradient_sink *sink = kd_shards_sink(&s, &at, NULL);
-        struct kd_pass pass = {.training = true,
-                               .seed = 5,
-                               .sample = samples + at.from,
-                               .rows = at.rows,
-                               .share = at.share};
-        memcpy(net->in, p->x + at.from * in, at.rows * in * sizeof(float));
-        kd_network_forward(net, NULL, &pass);
-        memcpy(net->dout, p->r + at.from * classes, at.rows * classes * sizeof(float));
-        kd_network_backward(net, NULL, &pass, sink);
-        kd_shards_add_statistics(&s);
-    }
+    assert_true(s.of == of && s.from == 0 && s.rows == p->rows);
+    struct kd_pass pass = {.training = true,
+                           .seed = 5,
+                           .sample = samples,
+                           .rows = p->rows,
+                           .cuts = kd_shards_cuts(&s)};
+    memcpy(net->in, p->x, p->rows * in * sizeof(float));
+    kd_network_forward(net, NULL, &pass);
+    memcpy(net->dout, p->r, p->rows * classes * sizeof(float));
+    kd_network_backward(net, NULL, &pass, kd_shards_sink(&s, NULL));
     kd_shards_finish(&s, NULL, NULL);
     kd_shards_release(&s);
 }
@@ -151,7 +147,7 @@ static float *passing_open(struct passing *p, const char *layers)
 {
     const struct kd_shape input = {2, 8, 8, false};
     *p = (struct passing){.net = net_of(layers, input, 3, 3), .rows = MOST};
-    p->net->sharded = true;
+    p->net->shards = 16;
     net_plan(p->net, MOST, true);
     float *memory = malloc((MOST * kd_shape_size(input) + MOST * 3) * sizeof *memory);
     random_fill(memory, MOST * kd_shape_size(input) + MOST * 3, 1, 1);
@@ -218,8 +214,8 @@ static void statistics(void **state)
                 double d = (double)p.x[(at.from + k / 64) * 128 + c * 64 + k % 64] - sum / n;
                 square += d * d;
             }
-            mean += at.share * sum / n;
-            var += at.share * square / (n - 1);
+            mean += (double)at.rows / 37 * sum / n;
+            var += (double)at.rows / 37 * square / (n - 1);
         }
         assert_true(fabs((double)p.net->params[2]->value[c] - 0.1 * mean) < 1e-6);
         assert_true(fabs((double)p.net->params[3]->value[c] - (0.9 + 0.1 * var)) < 1e-6);

@@ -30,6 +30,7 @@
 #include "kd/base/option.h"
 #include "kd/base/pool.h"
 #include "kd/base/rng.h"
+#include "kd/nn/cuts.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,7 +56,7 @@ struct kd_param {   /* a named array that is saved with the model */
     size_t shape[KD_PARAM_DIMS];
     size_t count;
     /* [shape]. grad is NULL where it is not trained; a statistic has one in a network that learns
-     * in shards: the shard's part of the batch's statistics. */
+     * in shards: the batch's, of which each shard has a share. */
     float *value, *grad;
     enum kd_param_role role;
     bool trained;    /* false: running statistics, frozen parameters */
@@ -75,9 +76,9 @@ struct kd_pass {
     uint32_t epoch;
     const uint32_t *sample; /* [rows] place of each image in its source; NULL where not training */
     size_t rows;            /* images */
-    /* Of the batch's images, where the pass is over a shard of it (kd/train/shards.h): statistics
-     * go to the parameters' grad, times this. 0: the pass is over a whole batch. */
-    double share;
+    /* Where the rows are shards of a batch; statistics then go to the parameters' grad, as their
+     * gradients do. NULL: they are all of a batch. */
+    const struct kd_cuts *cuts;
 };
 
 /* Told, on a worker, that grad[from .. from+count) of p is final and that value may be changed
@@ -132,6 +133,7 @@ struct kd_layer {
     struct kd_texts freeze; /* names of parameters that stay as they were initialized */
     unsigned parts;         /* into which an anchor's output is cut */
     bool absorbed;          /* done along with the layers before it: it has no stage of its own */
+    unsigned shards;        /* before a plan: most that a pass is cut into; 0: it is not */
     /* Planned by the chain. */
     size_t pixels, cols; /* the output matrix: rows an image, columns */
     float *x, *y;        /* input, output; an elementwise layer in place has x == y */
@@ -171,7 +173,7 @@ struct kd_anchor {
     /* y's tile once more, as forward left it (all columns of whole images): a training chain does
      * not keep the output of a layer that has this, where nothing but monotone layers follow, but
      * makes it again on the way back. NULL: it is kept. */
-    void (*repeat)(struct kd_layer *l, struct kd_tile t);
+    void (*repeat)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
     /* Tile t of dx, and whatever of the parameters' gradients comes with it. */
     void (*backward)(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t);
     /* Cut by columns: gradients of the parameters that belong to some output columns, steps of

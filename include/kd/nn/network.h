@@ -32,7 +32,7 @@ struct kd_network {
     /* Before a plan: gradients of layers that tell of them as soon as they are made (convolutions)
      * may share memory. For those who call backward with a sink that uses them up. */
     bool brief_gradients;
-    bool sharded; /* before a plan: passes may be over shards of a batch */
+    unsigned shards; /* before a plan: most that a pass may be cut into (kd/nn/cuts.h); 0: none */
     /* after a plan */
     size_t batch;
     float *in, *out, *dout; /* [batch][C,H,W] the images; [batch][classes] twice */

@@ -32,6 +32,11 @@ struct kd_asking { /* all may be left out */
     struct kd_pool *pool;
     const struct kd_progress *progress;
     struct kd_team *team; /* its ranks share out the batches, and all have all logits in the end */
+    /* Images are answered in blocks of so many, as many blocks at once as the network has memory
+     * for; so logits do not depend on how much that is. For a network planned for training in
+     * shards, without tta; `cuts` has room for all. 0: in batches of its plan. */
+    size_t block;
+    struct kd_cuts *cuts;
 };
 
 /* Images from .. from+n-1 of the view into out [n][features], by the pool's workers. */

@@ -74,6 +74,8 @@ struct kd_trainer {
     double *loss_scratch;
     struct kd_loss_sums *shard_sums; /* this rank's, and behind them those of each */
     uint32_t n_train_eval;
+    size_t shard; /* images of the largest one: evaluated in blocks of so many; 0: no shards */
+    struct kd_cuts blocks;
     struct kd_slab slab;
     double epoch_started, checkpointed;
     uint64_t rows_before; /* of this epoch, where it was resumed */
