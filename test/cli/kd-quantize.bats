@@ -151,6 +151,24 @@ J
     [ ! -e y ]
 }
 
+@test "scripts/integers.sh --table: differences are paired by seed" {
+    script=$BATS_TEST_DIRNAME/../../scripts/integers.sh
+    run -1 "$script" --quick --table
+    [[ $output == *"nothing in runs/integers-quick yet"* ]]
+    at=runs/integers-quick/cnn-64570
+    mkdir -p $at/s1 $at/s2
+    for top in 0.99 0.989 0.987 0.9905; do
+        echo "{\"top1\":$top,\"agreement\":0.9}"
+    done >$at/s1/eval.jsonl
+    for top in 0.98 0.978 0.976 0.9805; do
+        echo "{\"top1\":$top,\"agreement\":0.8}"
+    done >$at/s2/eval.jsonl
+    "$script" --quick --table cnn-64570 | tail -n 1 >said
+    cells="98.50 | -0.15 ± 0.07 (85.00) | -0.35 ± 0.07 (85.00) | +0.05 ± 0.00 (85.00) | 2"
+    [ "$(cat said)" = "| cnn-64570 | $cells |" ]
+    run -2 "$script" --quik
+}
+
 @test "a damaged integer model is refused" {
     head -c 3000 Q.safetensors >short.safetensors
     refused 1 "short.safetensors" -- kd-eval short.safetensors
