@@ -1,4 +1,5 @@
-/* An output must not be one of the inputs: a teacher would be gone before its student is there. */
+/* Before the work begins: an output must be possible, and none of the inputs, or a teacher would be
+ * gone before its student is there. */
 #include "inputs.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
@@ -57,6 +58,7 @@ int inputs_spared(const struct kd_invocation *inv, const struct kd_opt_section *
 {
     struct stat out;
     const char *hit = NULL, *output = inv->common.output;
+    if (output && strcmp(output, "-") != 0 && kd_folder_check(output, err) < 0) return -1;
     if (!file_of(output, true, &out)) return 0;
     for (size_t i = 0; i < inv->args.n_operands && !hit; i++)
         if (is_output(&out, inv->args.operands[i], true)) hit = inv->args.operands[i];
@@ -66,4 +68,9 @@ int inputs_spared(const struct kd_invocation *inv, const struct kd_opt_section *
     return hit ? kd_fail_usage(err, "--output=%s would overwrite the input %s; name another file",
                                output, hit)
                : 0;
+}
+
+int output_file_check(const struct kd_invocation *inv, struct kd_err *err)
+{
+    return inv->common.output ? kd_outfile_check(inv->common.output, err) : 0;
 }

@@ -1,4 +1,5 @@
 /* kd-data: look at image sets, convert them, draw contact sheets. */
+#include "inputs.h"
 #include "kd/base/file.h"
 #include "kd/base/rng.h"
 #include "kd/data/facts.h"
@@ -347,7 +348,7 @@ static int convert_check(const struct kd_invocation *inv, struct kd_err *err)
         return kd_fail_usage(err,
                              "convert: a folder cannot go to standard output; only --to tensors "
                              "can");
-    return 0;
+    return o->convert.to == TO_TENSORS ? output_file_check(inv, err) : 0;
 }
 
 /* ---- sheet ---- */
@@ -466,7 +467,7 @@ static int sheet_check(const struct kd_invocation *inv, struct kd_err *err)
     if (inv->args.n_operands > 2)
         return kd_fail_usage(err, "sheet: one set at a time, %zu are given",
                              inv->args.n_operands - 1);
-    return 0;
+    return output_file_check(inv, err);
 }
 
 /* ---- views ---- */
@@ -523,7 +524,7 @@ static int views_check(const struct kd_invocation *inv, struct kd_err *err)
         return kd_fail_usage(err, "views: they are written with --to npy alone");
     if (!kd_augment_active(&o->augment))
         return kd_fail_usage(err, "views: say how images are augmented, for example --shift 2");
-    return 0;
+    return output_file_check(inv, err);
 }
 
 /* ---- the program ---- */

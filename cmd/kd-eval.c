@@ -1,4 +1,5 @@
 #include "evaluation.h"
+#include "inputs.h"
 #include "kd/base/file.h"
 #include "kd/base/lock.h"
 #include "kd/base/mem.h"
@@ -534,10 +535,10 @@ static int check(const struct kd_invocation *inv, struct kd_err *err)
          "is for models that are named; those of an experiment are held against its teacher"}};
     if (kd_args_idle(&inv->args, rules, sizeof rules / sizeof *rules, err) < 0) return -1;
     for (int i = 0; o->split && i < 3; i++)
-        if (strcmp(o->split, splits[i]) == 0) return 0;
+        if (strcmp(o->split, splits[i]) == 0) return output_file_check(inv, err);
     if (o->split)
         return kd_fail_usage(err, "--split=%s: expected test, train or validation", o->split);
-    return 0;
+    return output_file_check(inv, err);
 }
 
 static int show_table(struct work *w, struct kd_err *err)

@@ -1,4 +1,5 @@
 /* kd-plan: an experiment's work for make, Slurm or another engine. */
+#include "inputs.h"
 #include "kd/base/file.h"
 #include "plan.h"
 
@@ -70,6 +71,7 @@ static int write_plan(struct kd_invocation *inv, const struct plan *plan, struct
 static int make_plan(struct kd_invocation *inv, struct kd_err *err)
 {
     const struct options *o = inv->options;
+    if (output_file_check(inv, err) < 0) return -1;
     char *path = kd_experiment_named(inv, inv->args.operands[0], err);
     const uint64_t seed = (uint64_t)inv->common.seed;
     const uint64_t *only = kd_args_has(&inv->args, "seed") ? &seed : NULL;

@@ -1,4 +1,5 @@
 /* kd-predict: what a model takes pictures for. */
+#include "inputs.h"
 #include "kd/run/places.h"
 #include "predictions.h"
 
@@ -335,6 +336,7 @@ static int predict(struct kd_invocation *inv, struct kd_err *err)
     size_t pipes = 0;
     for (size_t i = 0; i < args->n_operands; i++) pipes += strcmp(args->operands[i], "-") == 0;
     if (pipes > 1) return kd_fail_usage(err, "standard input (-) can be read once");
+    if (output_file_check(inv, err) < 0) return -1;
     int status = kd_model_read(args->operands[0], &w.model, err);
     if (status < 0 && holds_model(args->operands[1]) && !holds_model(args->operands[0]))
         kd_fail_usage(err, "the model comes first: kd-predict %s %s", args->operands[1],

@@ -1,4 +1,5 @@
 /* kd-report: tables, charts, workbook and page from run folders. */
+#include "inputs.h"
 #include "kd/base/file.h"
 #include "kd/base/terminal.h"
 #include "kd/report/charts.h"
@@ -446,6 +447,7 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
     if (choose_form(inv, &chosen, err) < 0 || check_options(inv, chosen, err) < 0 ||
         read_length(o->width, &width, err) < 0)
         return -1;
+    if (!o->all && chosen != FORM_CHARTS && output_file_check(inv, err) < 0) return -1;
     if (o->last && n > 0)
         return kd_fail_usage(err, "--last chooses the run; name no other (\"%s\")",
                              inv->args.operands[0]);

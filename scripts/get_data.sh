@@ -120,7 +120,9 @@ mkdir -p "$place"
 part=$place/.part.$$
 unpacked=$place/.unpacked.$$
 trap 'rm -rf "$part" "$unpacked"; rmdir "$place" 2>/dev/null || true' EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
+trap 'exit 131' QUIT
 trap 'exit 143' TERM
 case $name in
 mnist) mnist ;;

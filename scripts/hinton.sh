@@ -51,7 +51,7 @@ runs=${RUNS:-runs}
 [ "$(getconf _NPROCESSORS_ONLN)" -gt 2 ] || export JOBS="${JOBS:-1}"
 [ -n "$train" ] || [ -d "$runs" ] || wrong "$runs: nothing is trained yet; leave --table out"
 [ -z "$train" ] || stoppable "$home/scripts/run_all.sh" "$experiment" "$@" >&2
-report() { "$home/bin/kd-report" "$experiment" --runs "$runs" "$@" --csv; }
+report() { stoppable "$home/bin/kd-report" "$experiment" --runs "$runs" "$@" --csv; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 report "$@" --table seeds --columns name,seed,errors >"$work/seeds"

@@ -5,6 +5,7 @@
 #   --check: change nothing, name the pages that differ, and fail
 #   BIN=bin, PAGES=cmd: where programs and pages lie
 set -eu
+. "$(dirname "$0")/stoppable.sh"
 bin=${BIN:-bin} pages=${PAGES:-cmd} check=no
 [ "${1-}" != --check ] || { check=yes; shift; }
 if [ $# -eq 0 ]; then # kd itself has no table

@@ -114,15 +114,18 @@ if [ -z "$required" ] && [ "$last" = "$install$(packages 1)" ]; then exit 0; fi
 if [ "$install" = yes ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     echo "setup: installing$(packages 1)" >&2
     log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 131' QUIT
+    trap 'exit 143' TERM
     export DEBIAN_FRONTEND=noninteractive
     if { apt-get update && apt-get install -y --no-install-recommends $(packages 1); } \
         >"$log" 2>&1; then
-        rm -f "$log"
         exit 0
     fi
     echo "setup: apt-get failed; its last lines:" >&2
     tail -n 5 "$log" >&2
-    rm -f "$log"
 fi
 
 if [ -n "$required" ]; then

@@ -3,6 +3,7 @@
 # and not queued, follows the jobs, and prints the report. It can be stopped at any time; the jobs
 # go on, and the next call follows them. Slurm alone remembers them: a job's comment is its plan.
 set -eu
+. "$(dirname "$0")/stoppable.sh"
 experiment=$1
 shift
 runs=${RUNS:-runs} cpus=${CPUS:-1} tab=$(printf '\t')

@@ -6,6 +6,7 @@
 #   LINT=yes      `make lint` counts as a test too; it is skipped where its tools are missing
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/stoppable.sh
 build=build/${MODE:-release}-$(basename "${CC:-cc}")
 if [ "${MODE:-release}" = release ]; then BIN=${BIN:-$PWD/bin}; fi
 export BIN="${BIN:-$PWD/$build/bin}" UNIT_DIR="${UNIT_DIR:-$build/unit}" MODE="${MODE:-release}"
@@ -16,7 +17,7 @@ export LSAN_OPTIONS="suppressions=$PWD/test/lsan.supp:print_suppressions=0:${LSA
 unset OPENBLAS_CORETYPE # its warning would be in the way of what is compared
 export PATH="$BIN:$PWD/test/tools:$PATH" KD_BIN="$BIN"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log".*' EXIT
 status=0
 # file NAME: the test files of that name
 file() {

@@ -292,7 +292,8 @@ int kd_outfile_check(const char *path, struct kd_err *err)
         p += n + (p[n] == '/');
     }
     errno = why;
-    return why == ENAMETOOLONG ? kd_fail_errno(err, "%s: cannot make this file", path) : 0;
+    if (why == ENAMETOOLONG) return kd_fail_errno(err, "%s: cannot make this file", path);
+    return kd_folder_check(path, err);
 }
 
 /* Where path exists: what it really is. Links are followed, so a link to a file stays a link. */

@@ -48,6 +48,25 @@ int kd_folders_make(const char *path, struct kd_err *err)
     return status;
 }
 
+int kd_folder_check(const char *path, struct kd_err *err)
+{
+    struct stat st;
+    char *folder = kd_strdup(path, err), *slash;
+    if (!folder) return -1;
+    while ((slash = strrchr(folder, '/')) && slash != folder) {
+        *slash = '\0';
+        if (stat(folder, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)) break;
+    }
+    const char *nearest = !slash ? "." : slash == folder ? "/" : folder;
+    int status = 0;
+    if (stat(nearest, &st) == 0 && !S_ISDIR(st.st_mode))
+        status = kd_fail(err, "%s: is a file, and a folder is needed here", nearest);
+    else if (access(nearest, W_OK | X_OK) < 0)
+        status = kd_fail_errno(err, "%s: cannot make a file in folder %s", path, nearest);
+    kd_free(folder);
+    return status;
+}
+
 char *kd_path_find(const char *path, const char *from, unsigned up, struct kd_err *err)
 {
     const bool elsewhere = from && *path && *path != '/' && strcmp(path, "-") != 0 &&

@@ -184,6 +184,35 @@ as_reported() { # NAME ERRORS ERRORS ERRORS [UNSEEN CLASS]
     [ "$(cat runs/hinton-grid/teacher/s1/log.jsonl | wc -c)" -eq "$before" ]
 }
 
+@test "scripts that make temporary files remove them on a signal, in whatever shell" {
+    env --default-signal=INT true 2>/dev/null || skip "env(1) cannot give signals back"
+    for f in "$top"/scripts/*.sh; do
+        [[ $(<$f) != *mktemp* ]] || [ "$(head -n 1 $f)" = '#!/usr/bin/env bash' ] ||
+            grep -Eq "^ *(\. .*stoppable.sh|trap '(stop|exit) 143' TERM)" $f ||
+            { echo "$f: mktemp, and no trap on SIGTERM"; false; }
+    done
+    mkdir tmp
+    cat >script <<END
+set -eu
+. $top/scripts/stoppable.sh
+work=\$(mktemp -d)
+trap 'rm -rf "\$work"' EXIT
+stoppable sleep 20
+END
+    for shell in sh bash; do
+        for signal in HUP INT QUIT TERM; do
+            TMPDIR=tmp env --default-signal=HUP,INT,QUIT $shell ./script 3>&- &
+            script=$!
+            for _ in $(seq 200); do [ -z "$(pgrep -P $script -x sleep)" ] || break; sleep 0.02; done
+            kill -$signal $script
+            status=0
+            wait $script || status=$?
+            [ "$status" -eq $((128 + $(kill -l $signal))) ]
+            [ -z "$(ls tmp)" ]
+        done
+    done
+}
+
 @test "grid.awk: a difference that holds, and one that does not" {
     {
         echo name,temperature,seed,errors

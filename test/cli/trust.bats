@@ -283,3 +283,33 @@ EOF
         kd-train-teacher --data idx:set --layers 4 -e 1 --quiet $again -o set >/dev/null
     done
 }
+
+@test "an output that cannot be is told before the work: no input is looked at yet" {
+    load small
+    echo plain >plain
+    mkdir kept dir
+    small='nothing.safetensors'
+    file_outputs=("kd-eval $small" "kd-predict $small nothing.png" "kd-plan nothing.json"
+        "kd-data convert nothing --to tensors" "kd-data sheet nothing"
+        "kd-data views nothing --shift 2" "kd-report nothing" "kd-report nothing --page"
+        "kd-report nothing --workbook")
+    folder_outputs=("kd-data convert nothing --to png" "kd-report nothing --all"
+        "kd-export $small --to c" "kd-import $small" "kd-quantize $small --calibrate nothing"
+        "kd-correct $small" "kd-soften --model $small --data nothing"
+        "kd-train-teacher --data nothing" "kd-train-student --data nothing")
+    long=$(printf 'a%.0s' {1..300})
+    for command in "${file_outputs[@]}"; do
+        refused 1 'dir: is a folder; name a file to write' -- $command -o dir
+        refused 1 "$long: cannot make this file" -- $command -o "$long"
+    done
+    for command in "${file_outputs[@]}" "${folder_outputs[@]}"; do
+        refused 1 'plain: is a file, and a folder is needed here' -- $command -o plain/new/x
+    done
+    if [ "$(id -u)" -ne 0 ]; then
+        chmod a-w dir
+        for command in "${file_outputs[@]}" "${folder_outputs[@]}"; do
+            refused 1 'cannot make a file in folder dir' -- $command -o dir/new/x
+        done
+    fi
+    [ "$(ls dir)" = '' ]
+}
