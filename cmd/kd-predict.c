@@ -310,7 +310,7 @@ static int predict_all(struct work *w, struct kd_err *err)
         status = strcmp(args->operands[i], "-") == 0 ? add_lines(w, stdin, err)
                                                      : add_path(w, args->operands[i], false, err);
     if (status == 0) status = flush(w, err);
-    if (status == 0) status = deliver(w, true, err);
+    if (status == 0 && !kd_stopping) status = deliver(w, true, err);
     if (status < 0 || kd_stopping) return status;
     if (w->unread)
         return kd_fail(err, "%zu of %zu images could not be read (see above)", w->unread,

@@ -72,12 +72,11 @@ static void on_stop(int signal_number)
     kd_stopping = signal_number;
 }
 
-/* The reader is gone: an end, as usual, but without leaving half-written files. */
+/* The reader is gone: an end by this signal, as usual, but of all that was begun first. Each write
+ * that follows brings it again. */
 static void on_pipe(int signal_number)
 {
-    kd_outfile_abandon_all();
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
+    if (!kd_stopping) kd_stopping = signal_number;
 }
 
 /* A lost terminal and a batch system's limit end a program as a request does. */
@@ -363,6 +362,10 @@ static struct kd_opt_section *sections_make(struct kd_invocation *inv, struct kd
 static int leave(int status)
 {
     struct rlimit space;
+    if (kd_stopping == SIGPIPE) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
     if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) _exit(status);
     return status;
 }
@@ -376,7 +379,7 @@ int main(int argc, char **argv)
     int status = sections ? work(&inv, sections, argc, argv, &err) : -1;
     kd_bar_clear(&inv.bar);
     if (status == 0) status = output_end(&err);
-    const bool speaks = team_ends(&inv, &status, &err);
+    const bool speaks = team_ends(&inv, &status, &err) && kd_stopping != SIGPIPE;
     if (status < 0 && err.text[0] && speaks) fprintf(stderr, "%s: %s\n", kd_program.name, err.text);
     if (inv.team) kd_team_close(inv.team); /* when all is said: mpirun ends who is last */
     kd_pool_free(inv.pool);

@@ -1,7 +1,7 @@
 # Sourced by scripts. `stoppable COMMAND...` runs it, and a signal to the script, SIGTERM, SIGHUP
 # and SIGQUIT as well as Ctrl-C, asks the command to stop and waits until it has; its checkpoints
-# are where the next call goes on. A script's trap on EXIT, which removes its temporary files, is then
-# obeyed too, which not every shell does by itself on a signal.
+# are where the next call goes on. A script's trap on EXIT, which removes its temporary files, is
+# then obeyed too, which not every shell does by itself on a signal.
 child=
 stop() {
     [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What `make torture` does: every call of the programs fails in turn, under LeakSanitizer
 # (test/cli/torture.bats), every call of the readers and writers (test_torture), and trainings are
-# killed and resumed (test/torture/kill.sh), also in company (company.sh). Ends with the figures.
+# killed and resumed (test/torture/kill.sh), also in company (company.sh), and all programs get all
+# signals (signals.sh). Ends with the figures.
 #
 # usage: scripts/torture.sh [KILLS]
 #   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the
@@ -44,12 +45,15 @@ PATH="$BIN:$PATH" test/torture/kill.sh "${1:-200}" | tee "$work/kills"
 
 say "four at once work off an experiment, one of them is killed"
 test/torture/company.sh
-cat "$work"/*.figures | awk -v kills="$(tail -n 1 "$work/kills")" '
+say "each program gets each signal at many moments"
+PATH="$BIN:$PATH" test/torture/signals.sh | tee "$work/signals"
+cat "$work"/*.figures | awk -v kills="$(tail -n 1 "$work/kills")" \
+    -v signals="$(tail -n 1 "$work/signals")" '
     { fired[$2]++ }
     END {
         printf "calls failed: %d allocations, %d writes, %d opens, ",
             fired["alloc"], fired["write"], fired["open"]
         printf "%d reads, %d syncs, %d renames, %d closes; leaks: 0\n",
             fired["read"], fired["fsync"], fired["rename"], fired["close"]
-        print kills; print "crashes: 0"
+        print kills; print signals; print "crashes: 0"
     }'

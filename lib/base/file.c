@@ -259,11 +259,13 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
                            KD_TEMPORARIES);
         }
         f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->fd >= 0) {
-            kd_temporary_lock(f->fd);
-            return 0;
-        }
         int why = errno;
+        if (f->fd >= 0) {
+            if (kd_temporary_claim(f->fd, f->temporary)) return 0;
+            close(f->fd);
+            f->fd = -1;
+            why = EEXIST;
+        }
         kd_temporary_forget(f->temporary);
         f->temporary = NULL;
         errno = why;

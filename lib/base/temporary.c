@@ -67,16 +67,23 @@ static bool is_temporary(const char *name)
 
 /* Who writes holds a lock on the temporary itself, whatever machine or container it is on; the
  * kernel takes it away with the process. Without locks (some network disks) nothing is removed. */
-int kd_temporary_lock(int fd)
+static int lock(int fd)
 {
     return flock(fd, LOCK_EX | LOCK_NB);
+}
+
+bool kd_temporary_claim(int fd, const char *name)
+{
+    struct stat st;
+    if (lock(fd) < 0 && errno == EWOULDBLOCK) return false;
+    return lstat(name, &st) == 0 || errno != ENOENT;
 }
 
 /* Open, and locked by us: nobody writes it. -1: somebody does, or it cannot be told. */
 static int take_leaving(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || kd_temporary_lock(fd) == 0) return fd;
+    if (fd < 0 || lock(fd) == 0) return fd;
     close(fd);
     return -1;
 }
@@ -104,18 +111,23 @@ static struct {
     int fd;
 } folders[8];
 
-static void folder_lock(char *name)
+/* False where somebody has removed it as a leaving meanwhile. */
+static bool folder_lock(char *name)
 {
     const int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    kd_temporary_lock(fd);
+    if (fd < 0) return errno != ENOENT;
+    if (!kd_temporary_claim(fd, name)) {
+        close(fd);
+        return false;
+    }
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char *none = NULL;
         if (!atomic_compare_exchange_strong(&folders[i].name, &none, name)) continue;
         folders[i].fd = fd;
-        return;
+        return true;
     }
     close(fd); /* more at once than kd makes: without a lock, then */
+    return true;
 }
 
 static void folder_unlock(const char *name)
@@ -133,23 +145,33 @@ void kd_folder_discard(const char *temporary)
     folder_unlock(temporary);
 }
 
+static char *folder_make_in(const char *folder, struct kd_err *err)
+{
+    for (;;) {
+        char *name = kd_temporary_name(folder, err);
+        if (!name) return NULL;
+        if (mkdir(name, 0777) < 0) {
+            kd_fail_errno(err, "%s: cannot make this folder", name);
+            kd_free(name);
+            return NULL;
+        }
+        if (folder_lock(name)) return name;
+        kd_free(name);
+    }
+}
+
 char *kd_folder_begin(const char *beside, struct kd_err *err)
 {
     char *folder = kd_format(
         err, "%.*s", strrchr(beside, '/') ? (int)(strrchr(beside, '/') - beside + 1) : 0, beside);
     if (!folder) return NULL;
-    char *name =
-        *folder && kd_folders_make(folder, err) < 0 ? NULL : kd_temporary_name(folder, err);
-    if (name) kd_leftovers_sweep(folder);
-    kd_free(folder);
-    if (!name) return NULL;
-    if (mkdir(name, 0777) == 0) {
-        folder_lock(name);
-        return name;
+    char *name = NULL;
+    if (!*folder || kd_folders_make(folder, err) == 0) {
+        kd_leftovers_sweep(folder);
+        name = folder_make_in(folder, err);
     }
-    kd_fail_errno(err, "%s: cannot make this folder", name);
-    kd_free(name);
-    return NULL;
+    kd_free(folder);
+    return name;
 }
 
 /* All its files at once: an fsync for each of thousands would take minutes. */
@@ -182,22 +204,18 @@ int kd_folder_commit(const char *temporary, const char *path, struct kd_err *err
     return status;
 }
 
-/* Once for each folder that is written to, or nearly: the one before is remembered. Own files,
- * which a thread may be writing, are younger than `start`. */
+/* Once for each folder that is written to, or nearly: the one before is remembered. */
 void kd_leftovers_sweep(const char *folder)
 {
-    static atomic_llong start;
     static atomic_ullong last;
     struct stat st;
-    long long none = 0;
     if (stat(*folder ? folder : ".", &st) < 0) return;
     unsigned long long key = ((unsigned long long)st.st_dev << 48) ^ (unsigned long long)st.st_ino;
     if (atomic_exchange(&last, key) == key) return;
-    atomic_compare_exchange_strong(&start, &none, (long long)time(NULL));
-    kd_leftovers_remove(folder, (time_t)atomic_load(&start) - 1);
+    kd_leftovers_remove(folder);
 }
 
-void kd_leftovers_remove(const char *folder, time_t until)
+void kd_leftovers_remove(const char *folder)
 {
     DIR *dir = opendir(*folder ? folder : ".");
     const struct dirent *entry;
@@ -206,8 +224,7 @@ void kd_leftovers_remove(const char *folder, time_t until)
     while (dir && (entry = readdir(dir))) {
         if (!is_temporary(entry->d_name)) continue;
         char *path = kd_path_join(&ignored, folder, entry->d_name);
-        const int fd =
-            path && lstat(path, &st) == 0 && st.st_mtime <= until ? take_leaving(path) : -1;
+        const int fd = path && lstat(path, &st) == 0 ? take_leaving(path) : -1;
         if (fd >= 0) {
             if (S_ISREG(st.st_mode)) unlink(path);
             if (S_ISDIR(st.st_mode)) kd_folder_discard(path);

@@ -99,6 +99,16 @@ ends() {
     done
 }
 
+@test "signals at some moments: files old or new, nothing left behind for good" {
+    env --default-signal=INT true 2>/dev/null || skip "env(1) cannot give signals back"
+    # with all signals and moments in `make torture`
+    SIGNALS='PIPE TERM KILL' "$BATS_TEST_DIRNAME/../torture/signals.sh" 3 "kd-data, many files" \
+        "kd-data, IDX files" "kd-report, a workbook" "kd-predict, decoding" \
+        "kd-eval, a busy place" \
+        >said 2>&1 3>&- || { cat said; false; }
+    tail -n 1 said | grep -q '^signals: 39 in 5 situations'
+}
+
 @test "a reader that goes away leaves no temporary files" {
     status=0
     (

@@ -10,7 +10,6 @@
 #include "kd/base/mem.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <time.h>
 
 /* Bytes that a single input may have, packed and unpacked, where nothing else is said: 16 GiB,
  * until a program says otherwise at its start (--read-limit). The remedy is for the end of a
@@ -75,9 +74,9 @@ void kd_folder_discard(const char *temporary);
  * is about to end the process. */
 void kd_outfile_abandon_all(void);
 /* Removes the temporaries, files and folders, that killed processes left in a folder ("": this
- * one): last written by then, with the name kd gives them, and locked by nobody, since whoever
- * writes a temporary holds a lock on it. */
-void kd_leftovers_remove(const char *folder, time_t until);
+ * one): with the name kd gives them, and locked by nobody, since whoever writes a temporary holds a
+ * lock on it. */
+void kd_leftovers_remove(const char *folder);
 
 int kd_folders_make(const char *path, struct kd_err *err);                    /* like mkdir -p */
 char *kd_path_join(struct kd_err *err, const char *folder, const char *name); /* caller frees */

@@ -324,22 +324,48 @@ static int write_properties(struct kd_book *b, const struct kd_report *report)
     return status;
 }
 
-/* libxlsxwriter writes to a name of its own; what it wrote is then delivered as every file is. */
-int kd_workbook_write(const struct kd_report *report, const char *path, struct kd_err *err)
+/* A file for libxlsxwriter, which opens it by a name. Where the system has names of what is open,
+ * the file loses its own at once, so that nothing is left of it whatever ends this process. */
+struct scratch {
+    int fd;
+    char *name, open_name[32];
+    bool named;
+};
+
+static int scratch_make(struct scratch *s, struct kd_err *err)
 {
     const char *folder = getenv("TMPDIR");
-    char *temporary = kd_format(err, "%s/kd-XXXXXX", folder && folder[0] ? folder : "/tmp");
+    s->fd = -1;
+    s->name = kd_format(err, "%s/kd-XXXXXX", folder && folder[0] ? folder : "/tmp");
+    if (!s->name) return -1;
+    s->fd = mkstemp(s->name);
+    if (s->fd < 0) return kd_fail_errno(err, "%s: temporary file for the workbook", s->name);
+    snprintf(s->open_name, sizeof s->open_name, "/dev/fd/%d", s->fd);
+    s->named = !kd_path_exists(s->open_name) || unlink(s->name) < 0;
+    return 0;
+}
+
+static const char *scratch_path(const struct scratch *s)
+{
+    return s->named ? s->name : s->open_name;
+}
+
+static void scratch_end(struct scratch *s)
+{
+    if (s->fd >= 0 && s->named) unlink(s->name);
+    if (s->fd >= 0) close(s->fd);
+    kd_free(s->name);
+}
+
+/* What libxlsxwriter wrote is then delivered as every file is. */
+int kd_workbook_write(const struct kd_report *report, const char *path, struct kd_err *err)
+{
+    struct scratch scratch = {.fd = -1};
     struct kd_bytes data = {0};
     struct kd_book b = {.err = err};
-    int status = -1, fd = -1;
-    if (!temporary) return -1;
-    fd = mkstemp(temporary);
-    if (fd < 0) {
-        kd_fail_errno(err, "%s: temporary file for the workbook", temporary);
-        goto end;
-    }
-    close(fd);
-    b.workbook = workbook_new(temporary);
+    int status = -1;
+    if (scratch_make(&scratch, err) < 0) goto end;
+    b.workbook = workbook_new(scratch_path(&scratch));
     if (!b.workbook) {
         kd_fail_memory(err, "no memory for a workbook");
         goto end;
@@ -349,11 +375,12 @@ int kd_workbook_write(const struct kd_report *report, const char *path, struct k
     lxw_error wrong = workbook_close(b.workbook);
     if (status == 0 && wrong != LXW_NO_ERROR)
         status = kd_fail(err, "%s: workbook: %s", path, lxw_strerror(wrong));
-    if (status == 0) status = kd_file_read(temporary, kd_read_limit(), &data, err);
+    if (status == 0 && lseek(scratch.fd, 0, SEEK_SET) < 0) /* some systems share the place in it */
+        status = kd_fail_errno(err, "%s: cannot be read back", scratch.name);
+    if (status == 0) status = kd_file_read(scratch_path(&scratch), kd_read_limit(), &data, err);
     if (status == 0) status = kd_file_write(path, data.data, data.size, err);
 end:
-    if (fd >= 0) unlink(temporary);
-    kd_free(temporary);
+    scratch_end(&scratch);
     kd_bytes_release(&data);
     return status;
 }
