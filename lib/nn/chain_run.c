@@ -58,9 +58,14 @@ static void finish_forward(void *ctx, struct kd_tile t)
     do_after(r->stage, r->pass, t);
 }
 
-/* Fewer images than this are done before another thread has woken. The parts stay the same, and so
- * do the bits. */
-enum { WORTH_WAKING = 4 };
+/* Fewer images than this are done before another thread has woken, unless the layer is so large
+ * that its weights come from far away. The parts stay the same, and so do the bits. */
+enum { WORTH_WAKING = 4, LARGE = 1 << 21 /* multiply-adds */ };
+
+static bool is_large(const struct kd_layer *l, size_t images)
+{
+    return l && l->kind->macs && l->kind->macs(l) * images > LARGE;
+}
 
 void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct kd_pass *pass)
 {
@@ -73,7 +78,8 @@ void kd_chain_forward(struct kd_chain *chain, struct kd_pool *pool, const struct
             struct kd_layer_call call = {brief ? NULL : pool, pass, NULL, finish_forward, &r};
             l->kind->anchor->run(l, &call);
         } else if (l || r.stage->n_after)
-            (brief ? kd_pool_run_brief : kd_pool_run)(pool, r.stage->parts, forward_part, &r);
+            (brief && !is_large(l, pass->rows) ? kd_pool_run_brief : kd_pool_run)(
+                pool, r.stage->parts, forward_part, &r);
     }
 }
 
