@@ -28,11 +28,14 @@ INLINE void block(const unsigned n, const unsigned m, const struct kd_dots *p, c
     enum { SUMS = 6 };
     wide sum[SUMS][VECTORS] = {0};
     const size_t whole = p->depth / LANES * LANES;
+    const size_t next =
+        m * p->b_row - p->depth; /* from a row's end to where the next block starts */
     for (size_t k = 0; k < whole; k += LANES) {
+        const size_t ahead = k + AHEAD < p->depth ? AHEAD : AHEAD + next;
         UNROLL for (unsigned j = 0; j < m; j++)
         {
             const float *at = b + j * p->b_row + k;
-            __builtin_prefetch(at + AHEAD, 0, 3);
+            __builtin_prefetch(at + ahead, 0, 3);
             UNROLL for (unsigned v = 0; v < VECTORS; v++)
             {
                 const wide w = load(at + v * WIDE);
