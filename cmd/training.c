@@ -436,7 +436,7 @@ static int check_effects(const struct training *w, const char *path, struct kd_e
     const struct kd_idle rules[] = {
         {alone,
          "temperature alpha loss weight label-weight ramp confidence certainty fixed-teacher "
-         "average force",
+         "average force peer",
          "is for soft targets, but none are given; add --soft-targets FILE or --teacher MODEL"},
         {!o->list, "ready", "goes with --list"},
         {!path, "student", "chooses one of an experiment's, but none is given"},

@@ -102,18 +102,21 @@ int kd_outputs_of(const char *output, struct kd_outputs *out, struct kd_err *err
     if (stem) {
         const char *slash = strrchr(output, '/');
         int folder = slash ? (int)(slash + 1 - output) : 0;
+        out->peer = kd_format(err, "%.*s." KD_FILE_PEER, stem, output);
         out->log = kd_format(err, "%.*s." KD_FILE_LOG, stem, output);
         out->checkpoint = kd_format(err, "%.*s." KD_FILE_CHECKPOINT, stem, output);
         out->previous = kd_format(err, "%.*s." KD_FILE_PREVIOUS, stem, output);
         out->lock = kd_format(err, "%.*s.%.*s" KD_FILE_LOCK, folder, output, stem - folder,
                               output + folder);
     } else {
+        out->peer = kd_path_join(err, output, KD_FILE_PEER);
         out->log = kd_path_join(err, output, KD_FILE_LOG);
         out->checkpoint = kd_path_join(err, output, KD_FILE_CHECKPOINT);
         out->previous = kd_path_join(err, output, KD_FILE_PREVIOUS);
         out->lock = kd_path_join(err, output, KD_FILE_LOCK);
     }
-    bool whole = out->model && out->log && out->checkpoint && out->previous && out->lock;
+    bool whole =
+        out->model && out->peer && out->log && out->checkpoint && out->previous && out->lock;
     if (!whole) kd_outputs_release(out);
     return whole ? 0 : -1;
 }
@@ -121,6 +124,7 @@ int kd_outputs_of(const char *output, struct kd_outputs *out, struct kd_err *err
 void kd_outputs_release(struct kd_outputs *out)
 {
     kd_free(out->model);
+    kd_free(out->peer);
     kd_free(out->log);
     kd_free(out->checkpoint);
     kd_free(out->previous);

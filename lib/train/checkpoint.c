@@ -155,6 +155,24 @@ static int each_range(const struct kd_trainer *t, visit_fn *visit, void *ctx, st
     return t->best_ranges ? visit(ctx, "kd.state.best.ranges", &shape, t->best_ranges, err) : 0;
 }
 
+/* Of a second student: its parameters, and its optimizer's. */
+static int each_of_peer(const struct kd_trainer *t, visit_fn *visit, void *ctx, struct kd_err *err)
+{
+    const struct kd_optimizer *o = &t->fellow.optimizer;
+    char name[160];
+    for (unsigned i = 0; i < t->fellow.net->n_params; i++) {
+        const struct kd_param *p = t->fellow.net->params[i];
+        snprintf(name, sizeof name, "kd.state.peer.%s", p->name);
+        if (visit(ctx, name, p, p->value, err) < 0) return -1;
+        for (unsigned s = 0; s < o->states && p->trained; s++) {
+            snprintf(name, sizeof name, "kd.state.peer.%s.%s", kd_optimizer_state_name(o, s),
+                     p->name);
+            if (visit(ctx, name, p, o->state[s][i], err) < 0) return -1;
+        }
+    }
+    return 0;
+}
+
 static int each_tensor(const struct kd_trainer *t, visit_fn *visit, void *ctx, struct kd_err *err)
 {
     char name[128];
@@ -171,6 +189,7 @@ static int each_tensor(const struct kd_trainer *t, visit_fn *visit, void *ctx, s
         snprintf(name, sizeof name, "kd.state.best.%s", p->name);
         if (visit(ctx, name, p, t->best_values[i], err) < 0) return -1;
     }
+    if (t->fellow.kind == KD_TEACHER_PEER && each_of_peer(t, visit, ctx, err) < 0) return -1;
     return t->aware ? each_range(t, visit, ctx, err) : 0;
 }
 

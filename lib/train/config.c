@@ -218,25 +218,74 @@ int kd_job_resolve(struct kd_job *job, struct kd_err *err)
     return job->distilled ? kd_distill_resolve(&job->distill, err) : 0;
 }
 
+/* A network in a file stands there as its layers. */
+static cJSON *network_json(const cJSON *network, struct kd_err *err)
+{
+    if (cJSON_IsString(network) && strstr(network->valuestring, ".json"))
+        return kd_network_layers(network, err);
+    cJSON *copy = cJSON_Duplicate(network, true);
+    if (!copy) kd_fail_memory(err, "not enough memory for a network");
+    return copy;
+}
+
+static cJSON *distill_json(const struct kd_job *job, const struct kd_opt_section *s,
+                           struct kd_err *err)
+{
+    cJSON *json = section_json(s, "distill", err);
+    if (!json || !job->distill.peer) return json;
+    cJSON_DeleteItemFromObjectCaseSensitive(json, "peer");
+    struct kd_maker b = kd_make_on(json, err);
+    kd_put_json(&b, "peer", network_json(job->distill.peer, err));
+    return kd_make_end(&b);
+}
+
 cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
 {
     struct kd_job copy = *job; /* sections want something they could write to */
-    const cJSON *network = job->network;
     struct kd_opt_section s[KD_JOB_SECTIONS];
     kd_job_sections(&copy, s);
     struct kd_maker train = kd_make_on(section_json(s, "train", err), err);
     kd_put_json(&train, "augment", section_json(s, "augment", err));
     struct kd_maker all = kd_make_object(err);
     kd_put_text(&all, "name", job->name);
-    if (cJSON_IsString(network) && strstr(network->valuestring, ".json"))
-        kd_put_json(&all, "network", kd_network_layers(network, err));
-    else
-        kd_put_copy(&all, "network", network);
+    kd_put_json(&all, "network", network_json(job->network, err));
     kd_put_json(&all, "data", section_json(s, "data", err));
     kd_put_json(&all, "train", kd_make_end(&train));
-    if (job->distilled) kd_put_json(&all, "distill", section_json(s, "distill", err));
+    if (job->distilled) kd_put_json(&all, "distill", distill_json(job, s, err));
     if (job->corrected) kd_put_json(&all, "correct", section_json(s, "correct", err));
     return kd_make_end(&all);
+}
+
+/* Keys of teachers that are no models elsewhere. */
+static int check_own_keys(const struct kd_distill_config *d, struct kd_err *err)
+{
+    const enum kd_own_teacher own = kd_own_teacher(d);
+    if (!isnan(d->certainty) && own != KD_TEACHER_LABELS)
+        return kd_fail_usage(err, "distill.certainty: goes with distill.from=labels (--from "
+                                  "labels), the virtual teacher; another teacher has its own");
+    if (d->peer && own != KD_TEACHER_PEER)
+        return kd_fail_usage(err, "distill.peer: is the network of a second student; it goes with "
+                                  "distill.from=peer (--from peer)");
+    return 0;
+}
+
+int kd_job_check_own(const struct kd_job *job, enum kd_own_teacher own, struct kd_err *err)
+{
+    const struct kd_train_config *t = &job->train;
+    if (own < KD_TEACHER_AVERAGE) return 0;
+    if (own == KD_TEACHER_AVERAGE && t->ema.decay <= 0)
+        return kd_fail_usage(err, "distill.from=average: is the running average that train.ema "
+                                  "keeps; set its decay (--ema-decay 0.999)");
+    if (own == KD_TEACHER_PEER && t->shards > 1)
+        return kd_fail_usage(err, "train.shards: two students at a time (distill.from=peer) learn "
+                                  "from whole batches; set it to 1");
+    if (t->quantize.kind != KD_QUANTIZE_NONE)
+        return kd_fail_usage(err, "train.quantize: simulated integers learn from a teacher that is "
+                                  "there; name one in distill.from");
+    if (job->corrected)
+        return kd_fail_usage(err, "distill.from: a corrected student is not trained, so its "
+                                  "teacher has to be there; name one");
+    return 0;
 }
 
 int kd_job_check(const struct kd_job *job, struct kd_err *err)
@@ -262,11 +311,7 @@ int kd_job_check(const struct kd_job *job, struct kd_err *err)
     if (t->quantize.kind != KD_QUANTIZE_NONE && !t->init)
         return kd_fail_usage(err, "train.quantize: it starts from a float model; set train.init "
                                   "(--init MODEL)");
-    const cJSON *from = job->distill.from;
-    if (job->distilled && !isnan(job->distill.certainty) &&
-        !(cJSON_IsString(from) && strcmp(from->valuestring, KD_FROM_LABELS) == 0))
-        return kd_fail_usage(err, "distill.certainty: goes with distill.from=labels (--from "
-                                  "labels), the virtual teacher; another teacher has its own");
+    if (job->distilled && check_own_keys(&job->distill, err) < 0) return -1;
     if (t->mix.kind != KD_MIX_NONE && job->distilled &&
         kd_distill_check_mixed(&job->distill, err) < 0)
         return -1;

@@ -438,6 +438,15 @@ int kd_targets_from_labels(const struct kd_images *images, const struct kd_job *
     return 0;
 }
 
+int kd_targets_from_training(const struct kd_images *images, enum kd_own_teacher kind,
+                             struct kd_targets *out, struct kd_err *err)
+{
+    *out =
+        (struct kd_targets){.views = 1, .n = images->n, .classes = images->classes, .made = kind};
+    out->parents = cJSON_CreateArray();
+    return out->parents ? 0 : kd_fail_memory(err, "not enough memory for soft targets");
+}
+
 void kd_targets_release(struct kd_targets *t)
 {
     kd_free(t->values);

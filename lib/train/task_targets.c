@@ -101,8 +101,10 @@ static int find_targets(const struct wanted *w, struct kd_err *err)
 {
     const struct kd_task *task = w->task;
     struct kd_training *t = w->training;
-    if (task->virtual_teacher && !w->given->file && !w->given->models)
+    const bool own = task->own && !w->given->file && !w->given->models;
+    if (own && task->own == KD_TEACHER_LABELS)
         return kd_targets_from_labels(t->images, task->job, t->targets, err);
+    if (own) return kd_targets_from_training(t->images, task->own, t->targets, err);
     const char *file = soft_file(w);
     struct kd_teachers teachers = {0};
     if (file) {

@@ -167,11 +167,13 @@ static bool soft_serve(const struct kd_tasks *t, const struct kd_job *job)
                  : t->soften.views == 0;
 }
 
-/* "labels": a teacher that knows the labels alone, unless a student has that name. */
-static bool is_virtual(const struct expansion *e, const cJSON *from)
+/* A teacher that is no model elsewhere, unless a student has that name. */
+static enum kd_own_teacher own_teacher(const struct expansion *e, const struct kd_job *job)
 {
-    return cJSON_IsString(from) && strcmp(from->valuestring, KD_FROM_LABELS) == 0 &&
-           !kd_experiment_find(e->t->x, KD_FROM_LABELS);
+    const enum kd_own_teacher own = kd_own_teacher(&job->distill);
+    if (!own || kd_experiment_find(e->t->x, job->distill.from->valuestring))
+        return KD_TEACHER_FILES;
+    return own;
 }
 
 /* A teacher starts from files alone. */
@@ -192,8 +194,8 @@ static int connect(const struct expansion *e, struct kd_task *task, size_t seed,
     if (connect_init(e, task, seed, err) < 0) return -1;
     if (job->corrected) task->corrects = model_of(e, job->correct.of, seed);
     if (!job->distilled || e->o->sources_elsewhere) return 0;
-    task->virtual_teacher = is_virtual(e, job->distill.from);
-    if (task->virtual_teacher) return 0;
+    task->own = own_teacher(e, job);
+    if (task->own) return 0;
     if (find_sources(e, task, seed, err) < 0) return in_experiment(e->t->x, job, err);
     const struct kd_source *one = cJSON_IsArray(job->distill.from) ? NULL : task->sources;
     if (!one || !one->task) return 0;
@@ -399,6 +401,7 @@ int kd_tasks_check(const struct kd_tasks *tasks, const struct kd_picked *picked,
                 return -1;
         }
         int status = check_network(job, cache, err);
+        if (status == 0) status = kd_job_check_own(job, task->own, err);
         if (status == 0) status = check_sources(task, err);
         if (status == 0) status = check_init(tasks, task, err);
         if (status < 0) return in_experiment(tasks->x, job, err);

@@ -105,8 +105,21 @@ static int check(const struct kd_trainer *t, struct kd_err *err)
             "train.shards=%lld: %u ranks have no more than that to share out; set --shards to the "
             "power of two at or above %u, or start fewer ranks",
             (long long)t->job->train.shards, t->team->ranks, t->team->ranks);
+    if (t->targets && kd_job_check_own(t->job, t->targets->made, err) < 0) return -1;
     if (kd_mix_check(&t->job->train.mix, t->train->images, err) < 0) return -1;
     return kd_job_check(t->job, err);
+}
+
+static int open_fellow(struct kd_trainer *t, struct kd_err *err)
+{
+    const size_t rows = t->shard ? t->shard : t->net->batch;
+    const struct kd_fellow_of of = {t->net, &t->average, &t->job->train, &t->loss, rows};
+    t->fellow.kind = t->targets ? (int)t->targets->made : 0;
+    t->fellow.seed = kd_peer_seed(t->seed);
+    if (t->fellow.kind == KD_TEACHER_PEER && t->team)
+        return kd_fail_usage(err, "distill.from=peer: two students learn in one process; start it "
+                                  "without mpirun");
+    return kd_fellow_open(&t->fellow, &of, err);
 }
 
 int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
@@ -129,7 +142,7 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
     if (kd_network_plan(t->net, rows, true, err) < 0 ||
         kd_shards_init(&t->shards, t->net, c->shards, t->team, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
-        kd_average_init(&t->average, c, t->net, err) < 0)
+        kd_average_init(&t->average, c, t->net, err) < 0 || open_fellow(t, err) < 0)
         return -1;
     lay(t, false);
     if (kd_slab_open(&t->slab, "training", err) < 0) return -1;
@@ -156,6 +169,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
     if (s) out->images += kd_targets_bytes(s);
     for (size_t i = 0; s && !kd_targets_stored(s) && i < s->teachers.n; i++)
         out->teachers += kd_network_plan_bytes(s->teachers.models[i].net);
+    out->teachers += kd_fellow_bytes(&t->fellow);
     out->total = out->network + out->optimizer + out->images + out->teachers + out->loop;
 }
 
@@ -165,6 +179,7 @@ void kd_trainer_close(struct kd_trainer *t)
     kd_shards_release(&t->shards);
     kd_optimizer_release(&t->optimizer);
     kd_average_release(&t->average);
+    kd_fellow_release(&t->fellow);
     kd_slab_release(&t->slab);
     kd_free(t->best_values);
     t->best_values = NULL;
@@ -200,6 +215,7 @@ static int gather_targets(struct kd_trainer *t, const struct kd_shard *shard, st
 {
     struct kd_targets *s = t->targets;
     float *to = t->teacher_rows + row_of(t, shard) * t->net->classes;
+    if (s->made) return 0; /* it is asked once the images are there */
     if (!kd_targets_stored(s)) {
         struct kd_view view = view_of(t, shard->from, shard->rows);
         struct kd_asking how = {.pool = t->pool};
@@ -283,28 +299,53 @@ static int check_loss(const struct kd_trainer *t, struct kd_err *err)
     return fail_numbers(t, t->step + 1, broken_parameter(t), err);
 }
 
-static int run_loss(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
-                    struct kd_err *err)
+static struct kd_loss_batch batch_of(const struct kd_trainer *t, const struct kd_shard *s,
+                                     size_t whole)
 {
-    const bool alone = s->of == 1;
     const size_t at = row_of(t, s) * t->net->classes;
-    struct kd_loss_sums *sums = &t->shard_sums[s->place - t->shards.first];
-    *sums = (struct kd_loss_sums){0};
-    struct kd_loss_batch batch = {.n = s->rows,
+    const float *rows = t->fellow.net ? t->fellow.net->out : t->teacher_rows + at;
+    return (struct kd_loss_batch){.n = s->rows,
                                   .classes = t->net->classes,
                                   .logits = t->net->out + at,
                                   .labels = t->labels + s->from,
                                   .others = t->mixed ? t->others + s->from : NULL,
                                   .shares = t->mixed ? t->shares + s->from : NULL,
-                                  .teacher = t->targets ? t->teacher_rows + at : NULL,
+                                  .teacher = t->targets ? rows : NULL,
                                   .teacher_is_probabilities =
                                       t->targets && t->targets->probabilities,
                                   .epoch = t->epoch + (double)t->step / kd_trainer_steps(t),
                                   .whole = whole};
-    kd_loss_run(&t->loss, &batch, t->net->dout + at, t->loss_scratch, alone ? &t->sums : sums);
+}
+
+static int run_loss(struct kd_trainer *t, const struct kd_shard *s,
+                    const struct kd_loss_batch *batch, struct kd_err *err)
+{
+    const bool alone = s->of == 1;
+    const size_t at = row_of(t, s) * t->net->classes;
+    struct kd_loss_sums *sums = &t->shard_sums[s->place - t->shards.first];
+    *sums = (struct kd_loss_sums){0};
+    kd_loss_run(&t->loss, batch, t->net->dout + at, t->loss_scratch, alone ? &t->sums : sums);
     if (!alone && t->team) return 0; /* until all ranks have theirs */
     if (!alone) kd_loss_sums_add(&t->sums, sums);
     return check_loss(t, err);
+}
+
+/* The gradient by the logits of one shard; a teacher of the training itself is asked, and a peer
+ * learns. */
+static int learn_logits(struct kd_trainer *t, const struct kd_shard *s, size_t whole,
+                        struct kd_err *err)
+{
+    const float *in = t->net->in + row_of(t, s) * kd_shape_size(t->net->input);
+    const struct kd_pass pass = {.training = true,
+                                 .seed = t->seed,
+                                 .epoch = t->epoch,
+                                 .sample = t->batch_index + s->from,
+                                 .rows = s->rows};
+    kd_fellow_forward(&t->fellow, in, &pass, t->pool);
+    const struct kd_loss_batch batch = batch_of(t, s, whole);
+    if (run_loss(t, s, &batch, err) < 0) return -1;
+    if (kd_fellow_learn(&t->fellow, &t->loss, &batch, &pass, t->pool) == 0) return 0;
+    return fail_numbers(t, t->step + 1, "the peer's loss", err);
 }
 
 /* This rank's shards of the step's `whole` images; `then` is told of the gradients, unless other
@@ -324,9 +365,9 @@ static int learn(struct kd_trainer *t, size_t whole, const struct kd_gradient_si
                            .cuts = kd_shards_cuts(s)};
     kd_network_forward(t->net, t->pool, &pass);
     for (unsigned i = s->first; i < s->last; i++) {
-        struct kd_shard shard = kd_shard_at(whole, s->of, i);
+        const struct kd_shard shard = kd_shard_at(whole, s->of, i);
         if (t->targets && gather_targets(t, &shard, err) < 0) return -1;
-        if (run_loss(t, &shard, whole, err) < 0) return -1;
+        if (learn_logits(t, &shard, whole, err) < 0) return -1;
     }
     kd_network_backward(t->net, t->pool, &pass, kd_shards_sink(s, then));
     return 0;
@@ -373,6 +414,7 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     const struct kd_gradient_sink *sink =
         kd_aware_sink(t->aware, kd_optimizer_begin(&t->optimizer, rate));
     const size_t rows = gather(t);
+    kd_fellow_begin(&t->fellow, rate, t->optimizer.t);
     kd_aware_round(t->aware, t->pool);
     kd_shards_begin(&t->shards, rows);
     int status = learn(t, rows, sink, err);
@@ -381,6 +423,7 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     kd_shards_finish(&t->shards, sink, t->pool);
     kd_aware_restore(t->aware);
     kd_optimizer_finish(&t->optimizer, t->pool);
+    kd_fellow_finish(&t->fellow, t->pool);
     kd_aware_learn(t->aware, t->optimizer.t - 1, ranges_learn(t));
     kd_average_update(&t->average, t->optimizer.t, t->pool);
     t->step++;

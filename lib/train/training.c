@@ -248,6 +248,24 @@ static int names_put(const struct session *s, struct kd_tensorfile *f, struct kd
     return kd_class_names_put(f, names, n, err);
 }
 
+/* What the model files of a training have in common. metrics may be NULL. */
+static int describe(struct session *s, const struct kd_network *net, const char *metrics,
+                    struct kd_tensorfile *f, struct kd_err *err)
+{
+    int status = kd_model_to_file(net, &s->normalize, f, err);
+    if (status == 0) status = kd_tensorfile_set(f, "kd.config", s->texts.config, err);
+    if (status == 0) status = kd_tensorfile_set(f, "kd.data", s->texts.data, err);
+    if (status == 0) status = kd_images_describe(s->t->images, f, err);
+    if (status == 0) status = names_put(s, f, err);
+    if (status == 0) status = kd_tensorfile_set(f, "kd.parents", s->texts.parents, err);
+    if (status == 0 && *s->texts.soft)
+        status = kd_tensorfile_set(f, "kd.soft_targets", s->texts.soft, err);
+    if (status == 0 && metrics) status = kd_tensorfile_set(f, "kd.metrics", metrics, err);
+    if (status == 0 && s->t->command[0])
+        status = kd_tensorfile_set(f, "kd.command", s->t->command, err);
+    return status;
+}
+
 static int write_file(struct session *s, const char *path, const struct kd_epoch_log *metrics,
                       bool checkpoint, struct kd_err *err)
 {
@@ -255,22 +273,24 @@ static int write_file(struct session *s, const char *path, const struct kd_epoch
     char *text = kd_json_text_of(metrics_json(s, metrics, err), err);
     if (!text) return -1;
     int status = kd_tensorfile_init(&f, err);
-    if (status == 0) status = kd_model_to_file(s->trainer.net, &s->normalize, &f, err);
-    if (status == 0) status = kd_tensorfile_set(&f, "kd.config", s->texts.config, err);
-    if (status == 0) status = kd_tensorfile_set(&f, "kd.data", s->texts.data, err);
-    if (status == 0) status = kd_images_describe(s->t->images, &f, err);
-    if (status == 0) status = names_put(s, &f, err);
-    if (status == 0) status = kd_tensorfile_set(&f, "kd.parents", s->texts.parents, err);
-    if (status == 0 && *s->texts.soft)
-        status = kd_tensorfile_set(&f, "kd.soft_targets", s->texts.soft, err);
-    if (status == 0) status = kd_tensorfile_set(&f, "kd.metrics", text, err);
-    if (status == 0 && s->t->command[0])
-        status = kd_tensorfile_set(&f, "kd.command", s->t->command, err);
+    if (status == 0) status = describe(s, s->trainer.net, text, &f, err);
     if (status == 0 && checkpoint)
         status = kd_checkpoint_add(&f, &s->trainer, s->log.data ? s->log.data : "", err);
     if (status == 0) status = kd_tensorfile_write(path, &f, err);
     kd_tensorfile_release(&f);
     kd_free(text);
+    return status;
+}
+
+/* The second student, beside the first. */
+static int write_peer(struct session *s, struct kd_err *err)
+{
+    struct kd_tensorfile f;
+    if (s->trainer.fellow.kind != KD_TEACHER_PEER || !s->t->at.peer) return 0;
+    int status = kd_tensorfile_init(&f, err);
+    if (status == 0) status = describe(s, s->trainer.fellow.net, NULL, &f, err);
+    if (status == 0) status = kd_tensorfile_write(s->t->at.peer, &f, err);
+    kd_tensorfile_release(&f);
     return status;
 }
 
@@ -508,6 +528,21 @@ static int begin_from(struct session *s, const char *path, struct kd_err *err)
     return status;
 }
 
+static int build_peer(struct session *s, struct kd_err *err)
+{
+    const struct kd_training *t = s->t;
+    const cJSON *network = t->job->distill.peer ? t->job->distill.peer : t->job->network;
+    cJSON *layers = kd_network_layers(network, err);
+    struct kd_network *net =
+        layers ? kd_network_build(layers, s->trainer.net->input, s->trainer.net->classes, err)
+               : NULL;
+    cJSON_Delete(layers);
+    s->trainer.fellow.net = net;
+    if (!net) return kd_err_context(err, "distill.peer");
+    kd_network_init(net, kd_peer_seed(t->seed));
+    return kd_network_whiten(net, &s->train, &s->normalize, err);
+}
+
 static int build(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
@@ -535,6 +570,7 @@ static int build(struct session *s, struct kd_err *err)
     if (kd_finetune_mark(s->trainer.net, &t->job->train, err) < 0 ||
         kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err) < 0)
         return -1;
+    if (t->targets && t->targets->made == KD_TEACHER_PEER && build_peer(s, err) < 0) return -1;
     return t->init ? begin_from(s, t->init, err) : 0;
 }
 
@@ -660,7 +696,7 @@ static int finish(struct session *s, struct kd_err *err)
     if (s->trainer.aware && kd_aware_finish(s->trainer.aware, s->origin, err) < 0) return -1;
     if (kd_model_fingerprint(s->trainer.net, &s->normalize, t->fingerprint, err) < 0) return -1;
     if (!kd_team_leads(t->team)) return 0;
-    if (kd_growing_sync(&s->log_file, t->at.log, err) < 0 ||
+    if (kd_growing_sync(&s->log_file, t->at.log, err) < 0 || write_peer(s, err) < 0 ||
         write_file(s, t->at.model, &t->chosen, false, err) < 0)
         return -1;
     const char *const done_with[] = {t->at.previous, t->at.checkpoint};

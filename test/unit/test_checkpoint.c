@@ -288,6 +288,92 @@ static void distilled(void **state)
     kd_job_release(&job);
 }
 
+/* ---- teachers of the training itself ---- */
+
+static const char *const by_average[] = {
+    "data.validation=18",
+    "students.s.train.batch=16",
+    "students.s.train.epochs=3",
+    "students.s.train.ema={\"decay\":0.8,\"every\":2}",
+    "students.s.train.shards=2",
+    "students.s.train.augment.shift=1",
+    "students.s.distill={\"from\":\"average\",\"loss\":\"mse\",\"weight\":2,\"ramp\":1}",
+    "students.s.network=[{\"kind\":\"conv2d\",\"filters\":8,\"kernel\":3},\"batchnorm\",\"relu\","
+    "\"flatten\",{\"kind\":\"dropout\",\"rate\":0.2},\"dense\"]",
+    NULL};
+static const char *const by_peer[] = {
+    "data.validation=18",
+    "students.s.train.batch=16",
+    "students.s.train.epochs=3",
+    "students.s.train.mix=mixup",
+    "students.s.train.optimizer=sgd",
+    "students.s.distill={\"from\":\"peer\",\"temperature\":1,\"weight\":1,\"label_weight\":1,"
+    "\"peer\":[\"flatten\",{\"kind\":\"dense\",\"units\":11,\"max_norm\":1},\"batchnorm\",\"relu\","
+    "\"dense\"]}",
+    "students.s.network=[\"flatten\",{\"kind\":\"dense\",\"units\":9},\"batchnorm\",\"relu\","
+    "{\"kind\":\"dropout\",\"rate\":0.2},\"dense\"]",
+    NULL};
+static const char *const by_clipped_peer[] = {"data.validation=18",
+                                              "students.s.train.batch=16",
+                                              "students.s.train.epochs=3",
+                                              "students.s.train.clip_norm=0.5",
+                                              "students.s.distill.from=peer",
+                                              "students.s.network=mlp-9",
+                                              NULL};
+
+/* The same bytes on any number of threads, and stopped at any step. */
+static void by_own_teacher(void **state)
+{
+    const char *const *sets = *state;
+    struct kd_job job = {0};
+    struct kd_targets targets;
+    job_make(&job, true, sets);
+    const enum kd_own_teacher own = kd_own_teacher(&job.distill);
+    const bool peer = own == KD_TEACHER_PEER;
+    assert_int_equal(kd_targets_from_training(&images, own, &targets, &err), 0);
+    struct run whole = {.name = "whole", .seed = 1, .targets = &targets};
+    trained(&job, &whole);
+    assert_true(isfinite(whole.chosen.soft) && whole.chosen.soft > 0);
+    assert_int_equal(there("whole", ".peer.safetensors"), peer);
+    for (unsigned at = 0; at < 15; at++) {
+        struct run r = {.name = "cut", .seed = 1, .stop_at = at, .targets = &targets};
+        r.pool = kd_pool_new(1 + at % 3, &err);
+        assert_int_equal(train(&job, &r), 1);
+        r.resume = true;
+        trained(&job, &r);
+        assert_true(r.resumed);
+        same_training("whole", "cut");
+        assert_true(!peer || same_files("whole", "cut", ".peer.safetensors"));
+        kd_pool_free(r.pool);
+    }
+    if (peer) remove(in_scratch("whole.peer.safetensors"));
+    kd_targets_release(&targets);
+    kd_job_release(&job);
+}
+
+/* The average as it is before the first step is the student: it says what the student says, and
+ * where that is all there is to learn (alpha 1), nothing is learnt. */
+static void average_of_one(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"data.validation=18",
+                                       "students.s.train.batch=90",
+                                       "students.s.train.epochs=1",
+                                       "students.s.train.ema.decay=0.9",
+                                       "students.s.network=mlp-9",
+                                       "students.s.distill={\"from\":\"average\",\"alpha\":1}",
+                                       NULL};
+    struct kd_job job = {0};
+    struct kd_targets targets;
+    struct run r = {.name = "one", .seed = 1, .targets = &targets};
+    job_make(&job, true, sets);
+    assert_int_equal(kd_targets_from_training(&images, KD_TEACHER_AVERAGE, &targets, &err), 0);
+    trained(&job, &r);
+    assert_true(fabs(r.chosen.soft) < 1e-9);
+    kd_targets_release(&targets);
+    kd_job_release(&job);
+}
+
 static void threads_and_seeds(void **state)
 {
     (void)state;
@@ -606,6 +692,10 @@ int main(void)
         cmocka_unit_test(stopped_everywhere),
         {"distilled", distilled, NULL, NULL, (void *)(uintptr_t)plain_student},
         {"distilled, mixed", distilled, NULL, NULL, (void *)(uintptr_t)mixed_student},
+        {"by_average", by_own_teacher, NULL, NULL, (void *)(uintptr_t)by_average},
+        {"by_peer", by_own_teacher, NULL, NULL, (void *)(uintptr_t)by_peer},
+        {"by_clipped_peer", by_own_teacher, NULL, NULL, (void *)(uintptr_t)by_clipped_peer},
+        cmocka_unit_test(average_of_one),
         cmocka_unit_test(threads_and_seeds),
         cmocka_unit_test(wide),
         cmocka_unit_test(readable_as_a_model),

@@ -20,6 +20,7 @@
 
 #define KD_FILE_EXPERIMENT  "experiment.json"
 #define KD_FILE_MODEL       "model.safetensors"
+#define KD_FILE_PEER        "peer.safetensors" /* a second student of the same training */
 #define KD_FILE_LOG         "log.jsonl"
 #define KD_FILE_EVALUATIONS "eval.json"
 #define KD_FILE_LOGITS      "logits.safetensors" /* answers to the split last evaluated whole */
@@ -69,7 +70,7 @@ bool kd_place_passed_over(const char *name);
  * else), X.safetensors (X.log.jsonl and so on beside it), or a folder. */
 struct kd_outputs {
     char *model;
-    char *log, *checkpoint, *previous, *lock; /* NULL with "-" */
+    char *peer, *log, *checkpoint, *previous, *lock; /* NULL with "-" */
 };
 int kd_outputs_of(const char *output, struct kd_outputs *out, struct kd_err *err);
 void kd_outputs_release(struct kd_outputs *out);

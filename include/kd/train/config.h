@@ -86,10 +86,19 @@ struct kd_distill_config { /* "distill" of a student */
     double certainty;   /* from labels: what that teacher gives the label */
     bool fixed_teacher; /* use logits of unaugmented images for an augmented student */
     int average;        /* enum kd_average_of */
+    cJSON *peer;        /* network of the second student, from peer; NULL: the student's own */
     int confidence;     /* enum kd_confident_of: what an image's loss is multiplied by */
 };
 extern const struct kd_option kd_distill_rows[];
-#define KD_FROM_LABELS "labels" /* as distill.from: no model, but what the labels say */
+/* As distill.from: no model, but what the labels say; the student's running average; a second
+ * student of the same training (kd/train/fellow.h). */
+#define KD_OWN_TEACHERS(X)                                                                         \
+    X(KD_TEACHER_FILES, "")                                                                        \
+    X(KD_TEACHER_LABELS, "labels")                                                                 \
+    X(KD_TEACHER_AVERAGE, "average")                                                               \
+    X(KD_TEACHER_PEER, "peer")
+enum kd_own_teacher { KD_OWN_TEACHERS(KD_CHOICE_ENUM) };
+enum kd_own_teacher kd_own_teacher(const struct kd_distill_config *distill);
 /* Everything that was not given gets its value, and what can be said in two ways its one form:
  * alpha where the weights add up to 1. Once all flags are applied; a second time changes nothing.
  */
@@ -147,4 +156,6 @@ extern const struct kd_config_part kd_job_parts[];
 int kd_config_same(const char *there, const char *now, struct kd_err *err);
 /* What no single range says: warm-up longer than the training, nesterov without momentum, ... */
 int kd_job_check(const struct kd_job *job, struct kd_err *err);
+/* The same of one that has such a teacher. */
+int kd_job_check_own(const struct kd_job *job, enum kd_own_teacher own, struct kd_err *err);
 #endif

@@ -51,6 +51,7 @@ struct kd_targets {
     struct kd_augment augment;
     uint64_t seed; /* of the views */
     struct kd_teachers teachers;
+    enum kd_own_teacher made;         /* in the training itself: average or peer; else 0 */
     char **class_names;               /* [classes], those of the images first; NULL: none */
     cJSON *parents;                   /* JSON list of fingerprints */
     char fingerprint[KD_FINGERPRINT]; /* of values or top; "" where there are none */
@@ -89,6 +90,9 @@ bool kd_targets_doubtful(const struct kd_targets *t, const struct kd_subset *on,
  * shares of the rest; of an image without label all alike. */
 int kd_targets_from_labels(const struct kd_images *images, const struct kd_job *job,
                            struct kd_targets *out, struct kd_err *err);
+/* A teacher that comes about in the training itself, of that kind. */
+int kd_targets_from_training(const struct kd_images *images, enum kd_own_teacher kind,
+                             struct kd_targets *out, struct kd_err *err);
 void kd_targets_release(struct kd_targets *t);
 
 struct kd_soften { /* what to write */

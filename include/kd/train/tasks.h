@@ -40,8 +40,8 @@ struct kd_task {
     struct kd_source init;          /* whose weights it starts from; path NULL: nobody's */
     const struct kd_task *corrects; /* a corrected student: the one whose biases it changes */
     char *soft; /* where the soft targets of its one source lie, should they be written; or NULL */
-    bool virtual_teacher; /* distill.from is "labels" */
-    bool soft_serve;      /* those that the experiment writes suit this student's images */
+    enum kd_own_teacher own; /* what distill.from is, where it is no model elsewhere */
+    bool soft_serve;         /* those that the experiment writes suit this student's images */
 };
 
 struct kd_tasks_options {

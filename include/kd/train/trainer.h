@@ -15,6 +15,7 @@
 #include "kd/nn/aware.h"
 #include "kd/run/log.h"
 #include "kd/train/average.h"
+#include "kd/train/fellow.h"
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
 #include "kd/train/shards.h"
@@ -54,6 +55,7 @@ struct kd_trainer {
     struct kd_loss loss;
     struct kd_shards shards;
     struct kd_optimizer optimizer;
+    struct kd_fellow fellow;   /* a teacher of the training itself; a peer's network is given */
     struct kd_average average; /* what is evaluated, remembered and saved, where there is one */
     uint32_t epoch;            /* from 0: the one under way */
     uint32_t step;             /* steps of it done */

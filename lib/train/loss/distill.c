@@ -13,7 +13,14 @@ const struct kd_option kd_distill_rows[] = {
      .more = "A file of soft targets may be named too. A list with weights is JSON. `labels` is a "
              "virtual teacher, which knows the labels alone: the control that a comparison should "
              "have (Yuan et al. 2020, Revisiting Knowledge Distillation via Label Smoothing "
-             "Regularization)."},
+             "Regularization). `average` is the running average of the student's own weights, "
+             "which `train.ema` keeps and saves (Tarvainen and Valpola 2017, Mean teachers are "
+             "better role models). `peer` is a second student of the same training, each the "
+             "other's teacher (Zhang et al. 2018, Deep Mutual Learning)."},
+    {"peer", 0, "peer", KD_OPT_JSON, D(peer), .metavar = "NETWORK", .later = true,
+     .help = "network of the second student of `from` peer (default the student's own)",
+     .more = "It learns by the student's settings, from other initial weights, and is saved beside "
+             "the student as `peer.safetensors`, as it is after the last epoch."},
     {"certainty", 0, "certainty", KD_OPT_REAL, D(certainty), .min = 0.01, .max = 0.99999,
      .metavar = "P", .optional = true,
      .help = "what a teacher `from` labels gives the label, the others sharing the rest (default "
@@ -340,6 +347,14 @@ int kd_distill_resolve(struct kd_distill_config *d, struct kd_err *err)
 }
 
 /* ---- questions about a configuration ---- */
+
+enum kd_own_teacher kd_own_teacher(const struct kd_distill_config *d)
+{
+    const int kind = cJSON_IsString(d->from)
+                         ? kd_choice_index(KD_CHOICES(KD_OWN_TEACHERS), d->from->valuestring)
+                         : -1;
+    return kind < 0 ? KD_TEACHER_FILES : (enum kd_own_teacher)kind;
+}
 
 int kd_distill_check_unlabelled(const struct kd_distill_config *d, const char *what,
                                 struct kd_err *err)
