@@ -86,6 +86,15 @@ static const struct {
     {"wrn_40_1", {3, 32, 32, false}, 10, 563930, 0, "Zagoruyko and Komodakis 2016: 0.6M"},
     {"wrn_40_2", {3, 32, 32, false}, 10, 2243546, 0, "Zagoruyko and Komodakis 2016: 2.2M"},
     {"ds_cnn", {1, 49, 10, false}, 12, 23756, 1152, "MLPerf Tiny: 24,908 in all"},
+    {"vgg11_bn", {3, 32, 32, false}, 10, 9231114, 0, "public code for CIFAR-10"},
+    {"vgg13_bn", {3, 32, 32, false}, 10, 9416010, 0, "public code for CIFAR-10"},
+    {"vgg16_bn", {3, 32, 32, false}, 10, 14728266, 0, "public code for CIFAR-10"},
+    {"vgg19_bn", {3, 32, 32, false}, 10, 20040522, 0, "public code for CIFAR-10"},
+    {"resnet9", {3, 32, 32, false}, 10, 6573120, 0, "DAWNBench: 6.57M"},
+    /* MNIST */
+    {"lenet5", {1, 28, 28, false}, 10, 61706, 0, "LeCun et al. 1998, all maps joined"},
+    {"cnn-64570", {1, 28, 28, false}, 10, 64570, 0, "its name"},
+    {"mlp-800-800", {1, 28, 28, false}, 10, 1276810, 0, "785 x 800 + 801 x 800 + 801 x 10"},
     /* ImageNet */
     {"mobilenet_v2", {3, 224, 224, false}, 1000, 3504872, 0, "torchvision"},
 };
@@ -206,22 +215,23 @@ static void check_network(const struct kd_tensorfile *file, const char *name, bo
     kd_network_free(net);
 }
 
+/* Widths of a family beside the one by which kd_network_name calls it. */
+static const char *const widths[] = {"mobilenet_v2-0.5", "mobilenet_v2-1.4"};
+
 static void as_pytorch(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "resnet8",         "resnet14",     "resnet20",  "resnet32",     "resnet44",
-        "resnet56",        "resnet110",    "resnet8x4", "resnet32x4",   "wrn_16_1",
-        "wrn_16_2",        "wrn_40_1",     "wrn_40_2",  "vgg8",         "vgg13",
-        "vgg11_bn",        "vgg13_bn",     "vgg16_bn",  "vgg19_bn",     "resnet9",
-        "resnet18",        "resnet8_tiny", "ds_cnn",    "mobilenet_v2", "mobilenet_v2-0.5",
-        "mobilenet_v2-1.4"};
     struct kd_tensorfile file;
     if (kd_tensorfile_read("test/fixtures/torch/networks.safetensors", NULL, &file, &err) < 0)
         fail_msg("%s", err.text);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        check_network(&file, names[i], false);
-        check_network(&file, names[i], true);
+    const char *name;
+    for (size_t i = 0; (name = kd_network_name(i)); i++) {
+        check_network(&file, name, false);
+        check_network(&file, name, true);
+    }
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        check_network(&file, widths[i], false);
+        check_network(&file, widths[i], true);
     }
     kd_tensorfile_release(&file);
 }
