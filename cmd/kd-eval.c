@@ -506,6 +506,7 @@ static int evaluate_experiment(struct work *w, struct kd_err *err)
         x ? kd_tasks_open(x, &(struct kd_tasks_options){.seed = only}, err) : NULL;
     int status = tasks ? kd_tasks_pick(tasks, &pick, &picked, err) : -1;
     if (status == 0) status = evaluate_tasks(w, x, &picked, err);
+    if (status == 0) kd_leftovers_remove(x->folder, KD_RUN_DEPTH - 1);
     if (status == 0 && !kd_stopping && !w->models)
         status = kd_fail(
             err, "%s: there is no model of it; train them first, or say where they are with --runs",

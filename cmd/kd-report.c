@@ -432,6 +432,7 @@ static char *folder_of(const struct kd_invocation *inv, const char *operand, str
     if (!path && !file) return kd_strdup(operand, err);
     struct kd_experiment *x = path ? kd_experiment_open(path, o->runs, &o->set, err) : NULL;
     char *folder = x ? kd_strdup(x->folder, err) : NULL;
+    if (folder) kd_leftovers_remove(folder, KD_RUN_DEPTH - 1);
     kd_experiment_close(x);
     kd_free(path);
     return folder;

@@ -259,13 +259,9 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
                            KD_TEMPORARIES);
         }
         f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        int why = errno;
-        if (f->fd >= 0) {
-            if (kd_temporary_claim(f->fd, f->temporary)) return 0;
-            close(f->fd);
-            f->fd = -1;
-            why = EEXIST;
-        }
+        if (f->fd >= 0 && kd_temporary_claim(f->fd, f->temporary)) return 0;
+        int why = f->fd >= 0 ? EEXIST : errno;
+        if (f->fd >= 0) close(f->fd); /* another process has swept it away */
         kd_temporary_forget(f->temporary);
         f->temporary = NULL;
         errno = why;
@@ -294,8 +290,7 @@ int kd_outfile_check(const char *path, struct kd_err *err)
         p += n + (p[n] == '/');
     }
     errno = why;
-    if (why == ENAMETOOLONG) return kd_fail_errno(err, "%s: cannot make this file", path);
-    return kd_folder_check(path, err);
+    return why == ENAMETOOLONG ? kd_fail_errno(err, "%s: cannot make this file", path) : 0;
 }
 
 /* Where path exists: what it really is. Links are followed, so a link to a file stays a link. */
@@ -414,25 +409,45 @@ static int file_sync(int fd)
     return status < 0 && errno == EINVAL ? 0 : status;
 }
 
+/* Closes it: only then some file systems say that it could not be written. Returns a second
+ * descriptor, with which the temporary's lock lives on until it is renamed; -1 with err. */
+static int close_locked(struct kd_outfile *f, struct kd_err *err)
+{
+    const int held = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+    int status = held < 0 ? -1 : file_sync(f->fd);
+    if (status < 0) kd_fail_errno(err, "%s: cannot write", f->path);
+    /* After EINTR the descriptor is closed all the same on the systems that kd runs on. */
+    if (close(f->fd) < 0 && errno != EINTR && status == 0)
+        status = kd_fail_errno(err, "%s: cannot write", f->path);
+    f->fd = -1;
+    if (status == 0) return held;
+    if (held >= 0) close(held);
+    return -1;
+}
+
+static int put_in_place(struct kd_outfile *f, struct kd_err *err)
+{
+    const int held = close_locked(f, err);
+    int status = held < 0 ? -1 : rename(f->temporary, f->path);
+    if (held >= 0 && status < 0)
+        kd_fail_errno(err, "%s: cannot put the new file in place", f->path);
+    if (held >= 0) close(held);
+    if (status < 0) return -1;
+    kd_temporary_forget(f->temporary);
+    f->temporary = NULL;
+    folder_sync(f->path);
+    return 0;
+}
+
 int kd_outfile_commit(struct kd_outfile *f, struct kd_err *err)
 {
     int status = 0;
-    if (f->temporary && file_sync(f->fd) < 0)
-        status = kd_fail_errno(err, "%s: cannot write", f->path);
-    if (f->fd != STDOUT_FILENO) {
-        /* After EINTR the descriptor is closed all the same on the systems that kd runs on. */
-        if (close(f->fd) < 0 && errno != EINTR && status == 0)
+    if (f->temporary) {
+        status = put_in_place(f, err);
+    } else if (f->fd != STDOUT_FILENO) {
+        if (close(f->fd) < 0 && errno != EINTR)
             status = kd_fail_errno(err, "%s: cannot write", f->path);
-    }
-    f->fd = -1;
-    if (status == 0 && f->temporary) {
-        if (rename(f->temporary, f->path) < 0) {
-            status = kd_fail_errno(err, "%s: cannot put the new file in place", f->path);
-        } else {
-            kd_temporary_forget(f->temporary);
-            f->temporary = NULL;
-            folder_sync(f->path);
-        }
+        f->fd = -1;
     }
     kd_outfile_discard(f);
     return status;

@@ -28,14 +28,6 @@ static long lock_file(int fd)
     return whole.l_pid > 0 ? (long)whole.l_pid : -1;
 }
 
-/* The one before may have removed the file between our open and our lock. */
-static bool still_there(int fd, const char *path)
-{
-    struct stat ours, theirs;
-    return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
-           ours.st_dev == theirs.st_dev;
-}
-
 static int refuse(const char *path, long holder, struct kd_err *err)
 {
     const char *slash = strrchr(path, '/');
@@ -71,7 +63,8 @@ int kd_lock_take(struct kd_lock *lock, const char *path, struct kd_err *err)
         int fd = open_file(path);
         if (fd < 0) return kd_fail_errno(err, "%s: cannot make this file", path);
         long holder = lock_file(fd);
-        if (holder == 0 && still_there(fd, path)) {
+        /* The one before may have removed the file between our open and our lock. */
+        if (holder == 0 && kd_temporary_is_there(fd, path)) {
             lock->fd = fd;
             break;
         }
@@ -106,7 +99,7 @@ int kd_lock_wait(struct kd_lock *lock, const char *path, double seconds, const v
 
 int kd_lock_keep(struct kd_lock *lock, struct kd_err *err)
 {
-    if (!lock->path || still_there(lock->fd, lock->path)) return 0;
+    if (!lock->path || kd_temporary_is_there(lock->fd, lock->path)) return 0;
     char *path = kd_strdup(lock->path, err);
     if (!path) return -1;
     kd_temporary_forget(lock->path); /* the file, wherever it went, is in nobody's way */
@@ -121,7 +114,7 @@ int kd_lock_keep(struct kd_lock *lock, struct kd_err *err)
 void kd_lock_release(struct kd_lock *lock)
 {
     if (lock->path) {
-        if (still_there(lock->fd, lock->path)) unlink(lock->path);
+        if (kd_temporary_is_there(lock->fd, lock->path)) unlink(lock->path);
         kd_temporary_forget(lock->path);
     }
     if (lock->fd >= 0) close(lock->fd);

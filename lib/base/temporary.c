@@ -67,23 +67,29 @@ static bool is_temporary(const char *name)
 
 /* Who writes holds a lock on the temporary itself, whatever machine or container it is on; the
  * kernel takes it away with the process. Without locks (some network disks) nothing is removed. */
-static int lock(int fd)
+int kd_temporary_lock(int fd)
 {
     return flock(fd, LOCK_EX | LOCK_NB);
 }
 
-bool kd_temporary_claim(int fd, const char *name)
+bool kd_temporary_is_there(int fd, const char *path)
 {
-    struct stat st;
-    if (lock(fd) < 0 && errno == EWOULDBLOCK) return false;
-    return lstat(name, &st) == 0 || errno != ENOENT;
+    struct stat ours, theirs;
+    return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
+           ours.st_dev == theirs.st_dev;
+}
+
+bool kd_temporary_claim(int fd, const char *path)
+{
+    const bool taken = kd_temporary_lock(fd) < 0 && errno == EWOULDBLOCK;
+    return !taken && kd_temporary_is_there(fd, path);
 }
 
 /* Open, and locked by us: nobody writes it. -1: somebody does, or it cannot be told. */
 static int take_leaving(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || lock(fd) == 0) return fd;
+    if (fd < 0 || kd_temporary_lock(fd) == 0) return fd;
     close(fd);
     return -1;
 }
@@ -111,7 +117,7 @@ static struct {
     int fd;
 } folders[8];
 
-/* False where somebody has removed it as a leaving meanwhile. */
+/* False: somebody swept it away before it was locked. */
 static bool folder_lock(char *name)
 {
     const int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -145,30 +151,32 @@ void kd_folder_discard(const char *temporary)
     folder_unlock(temporary);
 }
 
-static char *folder_make_in(const char *folder, struct kd_err *err)
+static char *make_locked_folder(const char *folder, struct kd_err *err)
 {
-    for (;;) {
-        char *name = kd_temporary_name(folder, err);
+    for (int tries = 0; tries < 100; tries++) {
+        char *name = kd_temporary_name(folder, err); /* another name at each moment */
         if (!name) return NULL;
-        if (mkdir(name, 0777) < 0) {
-            kd_fail_errno(err, "%s: cannot make this folder", name);
-            kd_free(name);
-            return NULL;
+        if (mkdir(name, 0777) == 0) {
+            if (folder_lock(name)) return name;
+            errno = EEXIST;
         }
-        if (folder_lock(name)) return name;
+        const int why = errno;
         kd_free(name);
+        errno = why;
+        if (why != EEXIST) break;
     }
+    kd_fail_errno(err, "%s: cannot make a folder here", *folder ? folder : ".");
+    return NULL;
 }
 
 char *kd_folder_begin(const char *beside, struct kd_err *err)
 {
-    char *folder = kd_format(
-        err, "%.*s", strrchr(beside, '/') ? (int)(strrchr(beside, '/') - beside + 1) : 0, beside);
-    if (!folder) return NULL;
+    const char *slash = strrchr(beside, '/');
+    char *folder = kd_format(err, "%.*s", slash ? (int)(slash - beside + 1) : 0, beside);
     char *name = NULL;
-    if (!*folder || kd_folders_make(folder, err) == 0) {
+    if (folder && (!*folder || kd_folders_make(folder, err) == 0)) {
         kd_leftovers_sweep(folder);
-        name = folder_make_in(folder, err);
+        name = make_locked_folder(folder, err);
     }
     kd_free(folder);
     return name;
@@ -211,25 +219,33 @@ void kd_leftovers_sweep(const char *folder)
     struct stat st;
     if (stat(*folder ? folder : ".", &st) < 0) return;
     unsigned long long key = ((unsigned long long)st.st_dev << 48) ^ (unsigned long long)st.st_ino;
-    if (atomic_exchange(&last, key) == key) return;
-    kd_leftovers_remove(folder);
+    if (atomic_exchange(&last, key) != key) kd_leftovers_remove(folder, 0);
 }
 
-void kd_leftovers_remove(const char *folder)
+static void remove_leaving(const char *path)
+{
+    struct stat st;
+    const int fd = take_leaving(path);
+    if (fd < 0) return;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) unlink(path);
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) kd_folder_discard(path);
+    close(fd);
+}
+
+void kd_leftovers_remove(const char *folder, unsigned depth)
 {
     DIR *dir = opendir(*folder ? folder : ".");
     const struct dirent *entry;
     struct kd_err ignored;
     struct stat st;
     while (dir && (entry = readdir(dir))) {
-        if (!is_temporary(entry->d_name)) continue;
+        const bool temporary = is_temporary(entry->d_name);
+        if (!temporary && (!depth || entry->d_name[0] == '.')) continue;
         char *path = kd_path_join(&ignored, folder, entry->d_name);
-        const int fd = path && lstat(path, &st) == 0 ? take_leaving(path) : -1;
-        if (fd >= 0) {
-            if (S_ISREG(st.st_mode)) unlink(path);
-            if (S_ISDIR(st.st_mode)) kd_folder_discard(path);
-            close(fd);
-        }
+        if (path && temporary)
+            remove_leaving(path);
+        else if (path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+            kd_leftovers_remove(path, depth - 1);
         kd_free(path);
     }
     if (dir) closedir(dir);

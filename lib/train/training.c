@@ -459,7 +459,7 @@ static int occupy(struct session *s, struct kd_err *err)
     const char *slash = strrchr(path, '/');
     char *folder = kd_format(err, "%.*s", slash ? (int)(slash - path + 1) : 0, path);
     if (!folder) return -1;
-    kd_leftovers_remove(folder);
+    kd_leftovers_remove(folder, 0);
     kd_free(folder);
     return 0;
 }

@@ -151,3 +151,18 @@ between_writes() { # $pid is stopped where it writes nothing to ./place
         [ -z "$(find runs -name '.kd-*')" ]
     done
 }
+
+@test "what a killed writer left in a run goes, though all there is current" {
+    series runs
+    kd-eval --experiment x.json --runs runs --quiet >/dev/null
+    for program in "kd-eval --experiment" kd-report; do
+        for folder in . soft teacher/s1 students/kd/s2; do
+            mkdir -p "runs/x/$folder"
+            touch "runs/x/$folder/.kd-1-656700000000000000000001.tmp"
+        done
+        touch "runs/x/.kd-own.tmp"
+        $program x.json --runs runs $([ "$program" = kd-report ] || echo --update) >/dev/null
+        find runs -name '.kd-*' >left
+        [ "$(cat left)" = runs/x/.kd-own.tmp ]
+    done
+}

@@ -124,15 +124,15 @@ ends() {
     mkdir out
     # of another process, another machine, another time: their names say nothing that counts
     touch -d '1 hour ago' out/.kd-1-65670000000000000000000012345678.tmp
-    touch -d '1 hour ago' out/.kd-$$-656700000000000000000001.tmp
+    touch out/.kd-$$-656700000000000000000001.tmp # of this moment
     mkdir out/.kd-99999-656700000000000000000002.tmp
     touch out/.kd-99999-656700000000000000000002.tmp/part
     touch -d '1 hour ago' out/.kd-99999-656700000000000000000002.tmp
     touch -d '1 hour ago' out/.kd-mine.tmp out/.kd-1-held.tmp out/notes.tmp
-    touch -d '1 hour ago' out/.kd-1-656700000000000000000003.tmp
+    touch out/.kd-1-656700000000000000000003.tmp
     # a writer, alive in whatever namespace, has its lock
     exec 9>>out/.kd-1-656700000000000000000003.tmp
-    touch -d '1 hour ago' out/.kd-1-656700000000000000000003.tmp
+    touch out/.kd-1-656700000000000000000003.tmp
     flock -n 9
     kd-soften --model T --data idx:set -o out/s --quiet >/dev/null
     [ "$(cd out && ls -A | sort)" = "$(printf '%s\n' .kd-1-656700000000000000000003.tmp \

@@ -1,6 +1,7 @@
 #include "kd/base/file.h"
 #include "scratch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -286,6 +287,61 @@ static void abandoning_removes_every_temporary(void **state)
     assert_int_equal(scratch_entries(), 0);
 }
 
+static int entries_of(const char *folder)
+{
+    int n = 0;
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));)
+        n += e->d_name[0] != '.' || e->d_name[1] == 'k';
+    if (dir) closedir(dir);
+    return n;
+}
+
+/* Between the making of a file and its lock it looks like a leaving; whoever sweeps then takes it,
+ * and the writer makes another. */
+static void sweeping_and_writing_at_once(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0)
+        for (;;) kd_leftovers_remove(scratch, 0);
+    int failed = 0;
+    for (int i = 0; i < 3000; i++) {
+        failed += kd_file_write(in_scratch("a"), "x", 1, &err) < 0;
+        char *folder = kd_folder_begin(in_scratch("f"), &err);
+        failed += !folder || kd_folder_commit(folder, in_scratch("f"), &err) < 0;
+        kd_free(folder);
+        rmdir(in_scratch("f"));
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(failed, 0);
+    unlink(in_scratch("a"));
+    assert_int_equal(scratch_entries(), 0);
+}
+
+/* However young, and however deep within what was asked for; not what somebody holds. */
+static void leavings_go(void **state)
+{
+    (void)state;
+    struct kd_outfile held;
+    assert_int_equal(kd_folders_make(in_scratch("x/y"), &err), 0);
+    fclose(fopen(in_scratch("x/.kd-1-00000000000000001.tmp"), "w"));
+    fclose(fopen(in_scratch("x/y/.kd-2-00000000000000001.tmp"), "w"));
+    assert_int_equal(symlink("x", in_scratch("link")), 0);
+    assert_int_equal(kd_outfile_open(&held, in_scratch("x/held"), &err), 0);
+    kd_leftovers_remove(in_scratch("link"), 0);       /* the folder that was named */
+    assert_int_equal(entries_of(in_scratch("x")), 2); /* y, and what is held */
+    kd_leftovers_remove(scratch, 1);
+    assert_int_equal(entries_of(in_scratch("x/y")), 1);
+    kd_leftovers_remove(scratch, 2);
+    assert_int_equal(entries_of(in_scratch("x/y")), 0);
+    kd_outfile_discard(&held);
+    rmdir(in_scratch("x/y"));
+    rmdir(in_scratch("x"));
+    unlink(in_scratch("link"));
+}
+
 static void many_files_at_once(void **state)
 {
     (void)state;
@@ -334,6 +390,8 @@ int main(void)
         IN_SCRATCH(links_and_permissions_are_kept),
         IN_SCRATCH(new_files_follow_the_umask),
         IN_SCRATCH(abandoning_removes_every_temporary),
+        IN_SCRATCH(leavings_go),
+        IN_SCRATCH(sweeping_and_writing_at_once),
         IN_SCRATCH(many_files_at_once),
         IN_SCRATCH(paths_are_joined),
     };
