@@ -306,7 +306,7 @@ static void sweeping_and_writing_at_once(void **state)
     if (child == 0)
         for (;;) kd_leftovers_remove(scratch, 0);
     int failed = 0;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 300; i++) {
         failed += kd_file_write(in_scratch("a"), "x", 1, &err) < 0;
         char *folder = kd_folder_begin(in_scratch("f"), &err);
         failed += !folder || kd_folder_commit(folder, in_scratch("f"), &err) < 0;
