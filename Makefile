@@ -86,7 +86,7 @@ UNIT_SRC   := $(wildcard test/unit/test_*.c)
 UNITS      := $(patsubst test/unit/%.c,$(OUT)/unit/%,$(UNIT_SRC))
 FUZZ_SRC   := $(filter-out $(if $(HAVE_ONNX),,test/fuzz/fuzz_onnx.c),$(wildcard test/fuzz/fuzz_*.c))
 # A library to preload that makes calls fail; sanitizers and other C libraries have their own allocator.
-TORTURE    := $(if $(filter release leak coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(OUT)/torture/fail.so))
+TORTURE    := $(if $(filter release leak coverage,$(MODE)),$(if $(findstring linux-gnu,$(MACHINE)),$(addprefix $(OUT)/torture/,fail.so record.so power)))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(OUT)/%.o) $(foreach i,$(ISAS),$(KERNEL_SRC:%.c=$(OUT)/$(i)/%.o))
 EXPORT_OBJ := $(EXPORT_SRC:%.c=$(OUT)/%.o) $(if $(HAVE_ONNX),$(OUT)/proto/onnx/onnx.pb-c.o)
@@ -207,9 +207,12 @@ $(BIN)/libkdmpi.so: cmd/mpi/mpi.c include/kd/base/team.h $(OUT)/flags
 $(OUT)/device/reference: $(OUT)/test/device/reference.o $(OUT)/test/device/trace.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
-$(OUT)/torture/fail.so: test/torture/fail.c $(OUT)/flags
+$(OUT)/torture/%.so: test/torture/%.c $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call Q,cc,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-sanitize=all -fno-builtin -U_FORTIFY_SOURCE -fPIC -shared -o $@ $< -ldl
+$(OUT)/torture/power: $(OUT)/test/torture/power.o
+	@mkdir -p $(@D)
+	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
 .SECONDARY:
 
 # The second make is there because the packages' flags are known only once set-up is done.

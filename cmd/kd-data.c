@@ -10,13 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMS(X) X(TO_IDX, "idx") X(TO_PNG, "png") X(TO_TENSORS, "tensors") X(TO_NPY, "npy")
+#define FORMS(X)                                                                                   \
+    X(TO_IDX, "idx")                                                                               \
+    X(TO_PNG, "png") X(TO_JPEG, "jpeg") X(TO_TENSORS, "tensors") X(TO_NPY, "npy")
 enum form { FORMS(KD_CHOICE_ENUM) };
 
 struct options {
     struct kd_data_config data;
     struct convert {
         int to;
+        int64_t quality;
+        double vary;
         bool by_class;
     } convert;
     struct views {
@@ -36,8 +40,16 @@ struct options {
 static const struct kd_option convert_rows[] = {
     {"to", 0, NULL, KD_OPT_CHOICE, offsetof(struct convert, to), .preset = "tensors",
      .choices = KD_CHOICES(FORMS), .metavar = "FORM",
-     .help = "what to write: a folder of IDX files, of PNG files by class, or a safetensors file; "
-             "views are npy"},
+     .help =
+         "what to write: a folder of IDX files, of PNG or JPEG files by class, or a safetensors "
+         "file; views are npy"},
+    {"quality", 0, NULL, KD_OPT_INT, offsetof(struct convert, quality), .preset = "90", .min = 1,
+     .max = 100, .metavar = "N", .help = "of JPEG files"},
+    {"vary", 0, NULL, KD_OPT_REAL, offsetof(struct convert, vary), .preset = "0", .min = 0,
+     .max = 0.9, .metavar = "SHARE",
+     .help = "make the sides of each picture longer or shorter by up to this share, as photos "
+             "differ",
+     .more = "The sizes are drawn from `--seed`. `images:DIR` with `--size` reads such a folder."},
     {"by-class", 0, NULL, KD_OPT_BOOL, offsetof(struct convert, by_class),
      .help =
          "write class after class, the order that PNG folders have, so that fingerprints agree"},
@@ -272,6 +284,11 @@ static int made_print(const struct kd_invocation *inv, cJSON *o, struct kd_err *
     return status;
 }
 
+static bool writes_pictures(const struct options *o)
+{
+    return o->convert.to == TO_PNG || o->convert.to == TO_JPEG;
+}
+
 static int convert_write(struct kd_invocation *inv, const struct kd_images *m, struct kd_err *err)
 {
     const struct options *o = inv->options;
@@ -280,7 +297,16 @@ static int convert_write(struct kd_invocation *inv, const struct kd_images *m, s
     case TO_IDX:
         return kd_images_write_idx(m, to, o->place.overwrite, err);
     case TO_PNG:
-        return kd_images_write_png(m, to, o->place.overwrite, err);
+    case TO_JPEG:
+        return kd_images_write_pictures(m, to,
+                                        &(struct kd_picture_folder){
+                                            .jpeg = o->convert.to == TO_JPEG,
+                                            .quality = o->convert.quality,
+                                            .vary = o->convert.vary,
+                                            .seed = (uint64_t)inv->common.seed,
+                                            .overwrite = o->place.overwrite,
+                                        },
+                                        err);
     case TO_TENSORS:
     case TO_NPY: /* refused before */
         break;
@@ -292,12 +318,12 @@ static int convert(struct kd_invocation *inv, struct taken *t, bool last, struct
 {
     const struct options *o = inv->options;
     struct kd_images copy = {0};
-    const bool sort =
-        (o->convert.by_class || o->convert.to == TO_PNG) && !by_class_already(&t->subset);
+    const bool sort = (o->convert.by_class || writes_pictures(o)) && !by_class_already(&t->subset);
     const bool whole = t->subset.n == t->images.n && !sort;
     if (sort && !o->convert.by_class)
         kd_say(inv,
-               "PNG folders are read class by class: the images get another order, and another "
+               "folders of pictures are read class by class: the images get another order, and "
+               "another "
                "fingerprint; soft targets of %s:%s are not for them",
                t->images.source, t->split);
     if (sort && by_class_sort(&t->subset, err) < 0) return -1;
@@ -317,7 +343,7 @@ static int convert(struct kd_invocation *inv, struct taken *t, bool last, struct
  * under another name it could take train's place. */
 static int folder_split_check(const struct options *o, const char *spec, struct kd_err *err)
 {
-    const char *form = o->convert.to == TO_IDX ? "idx" : "png";
+    const char *form = o->convert.to == TO_IDX ? "idx" : o->convert.to == TO_PNG ? "png" : "jpeg";
     char *source = NULL, *split = NULL;
     int status = kd_spec_parse(spec, &source, &split, err);
     if (status == 0 && split && strcmp(split, "validation") == 0)
@@ -344,6 +370,10 @@ static int convert_check(const struct kd_invocation *inv, struct kd_err *err)
     if (o->convert.to == TO_TENSORS && inv->args.n_operands > 2)
         return kd_fail_usage(err, "convert: a safetensors file holds one set, %zu are given",
                              inv->args.n_operands - 1);
+    if (kd_args_has(&inv->args, "quality") && o->convert.to != TO_JPEG)
+        return kd_fail_usage(err, "convert: --quality is of JPEG files: --to jpeg");
+    if (kd_args_has(&inv->args, "vary") && !writes_pictures(o))
+        return kd_fail_usage(err, "convert: --vary is for pictures: --to png or --to jpeg");
     if (o->convert.to != TO_TENSORS && strcmp(inv->common.output, "-") == 0)
         return kd_fail_usage(err,
                              "convert: a folder cannot go to standard output; only --to tensors "

@@ -187,7 +187,32 @@ int kd_jpeg_decode(const void *bytes, size_t size, const char *name,
     return status == 0 ? 0 : -1;
 }
 
+int kd_picture_encode_jpeg(const struct kd_picture *p, int quality, struct kd_bytes *out,
+                           struct kd_err *err)
+{
+    unsigned char *file = NULL;
+    unsigned long size = 0;
+    tjhandle tj = tjInitCompress();
+    if (!tj) return kd_fail_memory(err, "not enough memory to write a JPEG file");
+    int status =
+        tjCompress2(tj, p->pixels, (int)p->w, 0, (int)p->h, p->c == 1 ? TJPF_GRAY : TJPF_RGB, &file,
+                    &size, p->c == 1 ? TJSAMP_GRAY : TJSAMP_444, quality, TJFLAG_ACCURATEDCT);
+    status = status < 0 ? kd_fail(err, "cannot make a JPEG file: %s", tjGetErrorStr2(tj))
+                        : kd_bytes_add(out, file, size, err);
+    tjFree(file);
+    tjDestroy(tj);
+    return status;
+}
+
 #else
+
+int kd_picture_encode_jpeg(const struct kd_picture *p, int quality, struct kd_bytes *out,
+                           struct kd_err *err)
+{
+    (void)p, (void)quality, (void)out;
+    return kd_fail(err, "this kd was built without libjpeg-turbo (libturbojpeg0-dev): no JPEG; "
+                        "install it and build anew, or write PNG");
+}
 
 int kd_jpeg_decode(const void *bytes, size_t size, const char *name,
                    const struct kd_picture_options *options, struct kd_picture *out,

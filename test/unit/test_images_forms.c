@@ -9,6 +9,7 @@
 
 /* ---- tensors ---- */
 
+static const struct kd_picture_folder png = {0};
 static void put_npy(const char *path, enum kd_dtype dtype, unsigned dims, const size_t *shape,
                     void *data)
 {
@@ -104,7 +105,7 @@ static void test_round_trip(void **state)
     idx_set("round");
     assert_int_equal(kd_images_load(spec("idx", "round"), NULL, &from, &err), 0);
     const char *p = from.pixels_fingerprint, *l = from.labels_fingerprint;
-    assert_int_equal(kd_images_write_png(&from, in("round-png"), false, &err), 0);
+    assert_int_equal(kd_images_write_pictures(&from, in("round-png"), &png, &err), 0);
     same_as(spec("png", "round-png"), p, l);
     assert_int_equal(kd_images_write_tensors(&from, in("r/round.safetensors"), "kd", &err), 0);
     same_as(spec("tensors", "r/round.safetensors"), p, l);
@@ -144,14 +145,14 @@ static void test_round_trip_colour(void **state)
     set.split = (char[]){"train"};
     for (unsigned i = 0; i < sizeof pixels; i++) pixels[i] = pixel(i);
     assert_int_equal(kd_images_fingerprint(&set, &err), 0);
-    assert_int_equal(kd_images_write_png(&set, in("colour"), false, &err), 0);
+    assert_int_equal(kd_images_write_pictures(&set, in("colour"), &png, &err), 0);
     load(spec("png", "colour"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
     assert_string_equal(images.class_names[1], "1-a_b_c"); /* no name for a folder */
     kd_images_release(&images);
     static char plain[] = "a";
     names[1] = plain; /* would sort before the "b" of class 0 */
-    assert_int_equal(kd_images_write_png(&set, in("colour2"), false, &err), 0);
+    assert_int_equal(kd_images_write_pictures(&set, in("colour2"), &png, &err), 0);
     load(spec("png", "colour2"));
     assert_string_equal(images.pixels_fingerprint, set.pixels_fingerprint);
     assert_string_equal(images.class_names[1], "1-a");
@@ -186,7 +187,7 @@ static void test_write_refused(void **state)
                             .labels = labels};
     (void)state;
     set.source = set.split = (char[]){"train"};
-    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), -1);
+    assert_int_equal(kd_images_write_pictures(&set, in("gap"), &png, &err), -1);
     assert_non_null(strstr(err.text, "class 1"));
     labels[1] = -1;
     assert_int_equal(kd_images_write_idx(&set, in("gap"), false, &err), -1);
@@ -194,15 +195,15 @@ static void test_write_refused(void **state)
     labels[1] = 1;
     set.classes = 2;
     set.dtype = KD_F32;
-    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), -1);
+    assert_int_equal(kd_images_write_pictures(&set, in("gap"), &png, &err), -1);
     assert_int_equal(kd_images_write_idx(&set, in("gap"), false, &err), -1);
     set.dtype = KD_U8;
     assert_false(kd_path_exists(in("gap")));
-    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), 0);
-    assert_int_equal(kd_images_write_png(&set, in("gap"), false, &err), -1);
+    assert_int_equal(kd_images_write_pictures(&set, in("gap"), &png, &err), 0);
+    assert_int_equal(kd_images_write_pictures(&set, in("gap"), &png, &err), -1);
     assert_non_null(strstr(err.text, "is there already"));
     put_file(in("full"), "", 0);
-    assert_int_equal(kd_images_write_png(&set, in("full/x"), false, &err), -1);
+    assert_int_equal(kd_images_write_pictures(&set, in("full/x"), &png, &err), -1);
     assert_int_equal(kd_images_write_idx(&set, in("full/x"), false, &err), -1);
 }
 

@@ -91,8 +91,15 @@ char *kd_spec_find(const char *spec, const char *beside, struct kd_err *err);
  * that are there already stay, and are an error (of tensors: kd_tensorfile_spare). */
 int kd_images_write_idx(const struct kd_images *images, const char *folder, bool overwrite,
                         struct kd_err *err);
-int kd_images_write_png(const struct kd_images *images, const char *folder, bool overwrite,
-                        struct kd_err *err);
+struct kd_picture_folder {
+    bool jpeg;       /* else PNG, which loses nothing */
+    int64_t quality; /* of JPEG, 1 to 100 */
+    double vary;   /* each picture's sides are by up to this share longer or shorter; 0: none is */
+    uint64_t seed; /* of the sizes */
+    bool overwrite;
+};
+int kd_images_write_pictures(const struct kd_images *images, const char *folder,
+                             const struct kd_picture_folder *how, struct kd_err *err);
 int kd_images_write_tensors(const struct kd_images *images, const char *path, const char *command,
                             struct kd_err *err);
 #endif

@@ -1,4 +1,4 @@
-/* One picture, from PNG or JPEG and to PNG in memory.
+/* One picture, from PNG or JPEG and to PNG or JPEG in memory.
  *
  *     struct kd_picture p;
  *     if (kd_picture_decode(bytes.data, bytes.size, "cat/7.png", kd_read_limit(), &p, &err) < 0)
@@ -52,4 +52,7 @@ static inline uint8_t kd_gray(unsigned r, unsigned g, unsigned b)
 }
 /* Appends the PNG file to out. */
 int kd_picture_encode(const struct kd_picture *p, struct kd_bytes *out, struct kd_err *err);
+/* The JPEG file, with colour at full resolution (4:4:4); quality is 1 to 100. */
+int kd_picture_encode_jpeg(const struct kd_picture *p, int quality, struct kd_bytes *out,
+                           struct kd_err *err);
 #endif
