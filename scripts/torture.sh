@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What `make torture` does: every call of the programs fails in turn, under LeakSanitizer
 # (test/cli/torture.bats), every call of the readers and writers (test_torture), and trainings are
-# killed and resumed (test/torture/kill.sh), also in company (company.sh), and all programs get all
-# signals (signals.sh). Ends with the figures.
+# killed and resumed (test/torture/kill.sh), also in company (company.sh) and by a loss of power
+# (power.sh), and all programs get all signals (signals.sh). Ends with the figures.
 #
 # usage: scripts/torture.sh [KILLS]
 #   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the
@@ -42,6 +42,10 @@ sed -n 's/^@test "\(.*\)" {$/\1/p' test/cli/torture.bats | tr '\n' '\0' |
 
 say "trainings are killed and resumed"
 PATH="$BIN:$PATH" test/torture/kill.sh "${1:-200}" | tee "$work/kills"
+
+say "power is lost at each moment of a training"
+PATH="$BIN:$PATH" RECORD="$UNIT_DIR/../torture/record.so" POWER="$UNIT_DIR/../torture/power" \
+    test/torture/power.sh
 
 say "four at once work off an experiment, one of them is killed"
 test/torture/company.sh

@@ -290,7 +290,8 @@ int kd_outfile_check(const char *path, struct kd_err *err)
         p += n + (p[n] == '/');
     }
     errno = why;
-    return why == ENAMETOOLONG ? kd_fail_errno(err, "%s: cannot make this file", path) : 0;
+    if (why == ENAMETOOLONG) return kd_fail_errno(err, "%s: cannot make this file", path);
+    return kd_folder_check(path, err);
 }
 
 /* Where path exists: what it really is. Links are followed, so a link to a file stays a link. */
@@ -386,9 +387,7 @@ int kd_file_write_part(const char *path, const void *data, size_t size, struct k
     return -1;
 }
 
-/* After the rename the file is there; whether the folder's entry has reached the disk is best
- * effort, since failing now could not bring the old file back. */
-static void folder_sync(const char *path)
+void kd_entry_sync(const char *path)
 {
     struct kd_err ignored;
     char *folder = folder_of(path, &ignored);
@@ -435,7 +434,7 @@ static int put_in_place(struct kd_outfile *f, struct kd_err *err)
     if (status < 0) return -1;
     kd_temporary_forget(f->temporary);
     f->temporary = NULL;
-    folder_sync(f->path);
+    kd_entry_sync(f->path);
     return 0;
 }
 

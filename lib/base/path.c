@@ -1,5 +1,6 @@
 /* Names of files and folders: joining, making, finding them. */
 #include "kd/base/file.h"
+#include "temporary.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -22,7 +23,10 @@ char *kd_path_join(struct kd_err *err, const char *folder, const char *name)
 static int folder_make(const char *path, struct kd_err *err)
 {
     struct stat st;
-    if (mkdir(path, 0777) == 0) return 0;
+    if (mkdir(path, 0777) == 0) {
+        kd_entry_sync(path);
+        return 0;
+    }
     int why = errno; /* EEXIST, but also EROFS or EACCES for a folder that exists */
     if (stat(path, &st) == 0) {
         if (S_ISDIR(st.st_mode)) return 0;

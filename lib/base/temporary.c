@@ -207,6 +207,7 @@ int kd_folder_commit(const char *temporary, const char *path, struct kd_err *err
     int status = sync_all(temporary, err);
     if (status == 0 && rename(temporary, path) < 0)
         status = kd_fail_errno(err, "%s: cannot put the new folder in place", path);
+    if (status == 0) kd_entry_sync(path);
     if (status < 0) kd_folder_discard(temporary);
     folder_unlock(temporary);
     return status;

@@ -22,6 +22,9 @@ bool kd_temporary_is_there(int fd, const char *path);
 /* The lock of a temporary just made; false where another process, which saw it unlocked, took it
  * for a leaving: make another. */
 bool kd_temporary_claim(int fd, const char *path);
+/* What was just made or renamed as `path` keeps its name when power is lost. Best effort: failing
+ * now could not bring back what was there before. */
+void kd_entry_sync(const char *path);
 /* Before a file is made in a folder: what killed processes left there goes. */
 void kd_leftovers_sweep(const char *folder);
 #endif

@@ -249,3 +249,33 @@ one() {
     [ "$version" -ge 13 ] || skip "Pillow $version resizes in another order"
     python3 "$BATS_TEST_DIRNAME/../torch/check_pillow.py" "$BATS_TEST_TMPDIR" | tail -n 1
 }
+
+@test "digits become JPEG photos of sizes that differ, which read as any folder does" {
+    jpeg
+    kd-data convert digits:train --fraction 0.01 --to jpeg --vary 0.4 -o a --quiet
+    kd-data convert digits:train --fraction 0.01 --to jpeg --vary 0.4 -o b --quiet
+    diff -r a b
+    kd-data convert digits:train --fraction 0.01 --to jpeg --vary 0.4 --seed 2 -o c --quiet
+    run diff -rq a c
+    [ "$status" -eq 1 ]
+    kd-data convert digits:train --fraction 0.01 --to jpeg --vary 0.4 --quality 20 -o d --quiet
+    bytes() { cat $(find "$1" -name '*.jpg') | wc -c; }
+    [ "$(bytes d)" -lt "$(bytes a)" ]
+    # behind the marker of a frame (255 192), its length (0 11) and 8 bits: height and width
+    sides=$(for f in $(find a -name '*.jpg'); do
+        od -An -v -tu1 -w2048 "$f" | grep -o '255 192 *0 *11 *8 *[0-9]* *[0-9]* *[0-9]* *[0-9]*'
+    done | tr -s ' ' | cut -d' ' -f6-9 | sort -u | wc -l)
+    [ "$sides" -gt 60 ] # of 120
+    run kd-data inspect images:a
+    [[ $output == *"all pictures must have one size"* ]]
+    kd-data inspect images:a --size 28 --json | jq -e '.n == 120 and .shape == [1, 28, 28]'
+    # without --vary and at full quality nothing but JPEG's own loss
+    kd-data convert digits:train --fraction 0.01 --to jpeg --quality 100 -o e --quiet
+    kd-data convert images:e:train --to tensors -o e.safetensors --quiet
+    kd-data convert digits:train --fraction 0.01 --by-class --to tensors -o f.safetensors --quiet
+    pixels() { kd-data inspect "tensors:$1" --json | jq '.mean[0] * 255'; }
+    awk -v a="$(pixels e.safetensors)" -v b="$(pixels f.safetensors)" \
+        'BEGIN {exit !(a - b < 0.5 && b - a < 0.5)}'
+    refused 2 "vary is for pictures" -- kd-data convert digits:train --vary 0.2 -o x
+    refused 2 "quality is of JPEG files" -- kd-data convert digits:train --to png --quality 20 -o x
+}

@@ -10,7 +10,6 @@
 #include "kd/base/mem.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <time.h>
 
 /* Bytes that a single input may have, packed and unpacked, where nothing else is said: 16 GiB,
  * until a program says otherwise at its start (--read-limit). The remedy is for the end of a
@@ -52,8 +51,10 @@ int kd_outfile_write(struct kd_outfile *f, const void *data, size_t size, struct
 int kd_outfile_commit(struct kd_outfile *f, struct kd_err *err);
 void kd_outfile_discard(struct kd_outfile *f); /* harmless after commit */
 /* Before long work: can a file be made there? An error where a folder has the name, what is there
- * may not be replaced, or a name is too long; else 0. Nothing is made. */
+ * may not be replaced, a name is too long, or the folder above (the nearest that is there) is none
+ * or takes no files; else 0. Nothing is made. */
 int kd_outfile_check(const char *path, struct kd_err *err);
+int kd_folder_check(const char *path, struct kd_err *err); /* the last of these alone */
 /* From now on files are written nowhere: they go to /dev/null, and standard output stays. For a
  * process of several that do the same, of which one writes. */
 void kd_outfiles_mute(void);

@@ -21,7 +21,6 @@ enum kd_purpose { /* what a draw is for; files depend on these numbers, so only 
                   KD_FOR_CUTOUT = 9,
                   KD_FOR_TURN = 10, /* angle and size */
                   KD_FOR_BRIGHTNESS = 11,
-                  KD_FOR_BRIGHTNESS = 11,
                   KD_FOR_MIX = 12,
                   KD_FOR_SIZES = 13 /* of pictures that are written */
 };
