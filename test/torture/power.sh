@@ -18,7 +18,10 @@ fail() { echo "$*" >&2; exit 1; }
 
 mkdir whole record states
 (cd whole && train >/dev/null)
-(cd record && KD_RECORD=$work/calls KD_RECORD_FOLDER=$work/record LD_PRELOAD=$RECORD train >/dev/null)
+(
+    cd record
+    KD_RECORD=$work/calls KD_RECORD_FOLDER=$work/record LD_PRELOAD=$RECORD train >/dev/null
+)
 diff -r whole record >&2 || fail "the record is not that of the same training"
 "$POWER" calls states >list
 grep -q 'out/model.safetensors,' list || fail "the model itself is never surely on the disk"
