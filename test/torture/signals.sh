@@ -197,7 +197,7 @@ occupy() {
     kd-train-teacher x.json --set teacher.train.epochs=1000000 --runs runs-busy --seed 1 --quiet \
         --overwrite >/dev/null &
     holder=$!
-    trap 'kill -KILL $holder 2>/dev/null' EXIT
+    trap 'kill -KILL $holder 2>/dev/null || true' EXIT
     while ! [ -e runs-busy/x/teacher/s1/checkpoint.safetensors ]; do sleep 0.05; done
     mkdir -p runs-busy/x/students/plain/s1
     cp -r ../T T-busy
