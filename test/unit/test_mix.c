@@ -176,7 +176,7 @@ static const void *part(const struct kd_tensorfile *f, const char *of, const cha
     snprintf(key, sizeof key, "%s.%s", of, what);
     const struct kd_tensor *t = kd_tensorfile_find(f, key);
     if (!t) fail_msg("no %s", key);
-    return t->data;
+    return t ? t->data : NULL; /* the analyser does not know that a test ends there */
 }
 
 static double number(const cJSON *json, const char *key)

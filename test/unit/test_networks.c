@@ -139,7 +139,7 @@ static const float *values(const struct kd_tensorfile *f, const char *name, cons
     snprintf(key, sizeof key, "%s.%s", name, what);
     const struct kd_tensor *t = kd_tensorfile_find(f, key);
     if (!t || t->dtype != KD_F32 || t->count != count) fail_msg("no %s of %zu", key, count);
-    return t->data;
+    return t ? t->data : NULL;
 }
 
 static void fill(struct kd_network *net)
