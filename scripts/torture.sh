@@ -49,6 +49,8 @@ PATH="$BIN:$PATH" RECORD="$UNIT_DIR/../torture/record.so" POWER="$UNIT_DIR/../to
 
 say "four at once work off an experiment, one of them is killed"
 test/torture/company.sh
+say "ranks of one training are killed"
+PATH="$BIN:$PATH" test/torture/ranks.sh
 say "each program gets each signal at many moments"
 PATH="$BIN:$PATH" test/torture/signals.sh | tee "$work/signals"
 cat "$work"/*.figures | awk -v kills="$(tail -n 1 "$work/kills")" \

@@ -1,4 +1,5 @@
 #include "kd/base/file.h"
+#include "kd/base/team.h"
 #include "temporary.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -173,6 +174,11 @@ static int open_input(const char *path, struct kd_err *err)
 {
     static atomic_bool standard_input_taken;
     if (strcmp(path, "-") == 0) {
+        if (kd_team_ranks() > 1)
+            return kd_fail_usage(err,
+                                 "standard input (-) cannot be read by each of %u ranks; write "
+                                 "it to a file and name that",
+                                 kd_team_ranks());
         if (atomic_exchange(&standard_input_taken, true))
             return kd_fail_usage(err, "standard input can be read only once, but - is named twice; "
                                       "use a file for one of them");

@@ -44,6 +44,11 @@ size_t kd_conv_winograd_scratch(const struct kd_conv_shape *s, size_t batch, boo
 void kd_conv_winograd_forward(const struct kd_conv *c);
 void kd_conv_winograd_input(const struct kd_conv *c);
 void kd_conv_winograd_weight(const struct kd_conv *c);
+/* Of all shards of the pass, added up (kd/nn/cuts.h), w the weights. Some channels at a time for
+ * all of them, so that sums that wait for others stay in a core's cache, and no shard goes through
+ * all of the memory. The same bits as shard by shard. False: not done, for want of memory or use.
+ */
+bool kd_conv_winograd_learn(const struct kd_conv *c, const struct kd_param *w);
 
 size_t kd_conv_depthwise_scratch(const struct kd_conv_shape *s, size_t batch, bool training);
 void kd_conv_depthwise_forward(const struct kd_conv *c);
@@ -59,6 +64,7 @@ size_t kd_conv_tiny_scratch(const struct kd_conv_shape *s, size_t batch, bool tr
 void kd_conv_tiny_forward(const struct kd_conv *c);
 void kd_conv_tiny_input(const struct kd_conv *c);
 void kd_conv_tiny_weight(const struct kd_conv *c);
+bool kd_conv_tiny_learn(const struct kd_conv *c, const struct kd_param *w); /* as Winograd's */
 
 /* The first image of part `part` of `parts`. */
 static inline size_t kd_conv_from(size_t images, unsigned parts, unsigned part)

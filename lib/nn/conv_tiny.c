@@ -188,3 +188,98 @@ void kd_conv_tiny_weight(const struct kd_conv *c)
     struct tiny t = tiny_of(c, false);
     kd_pool_run(c->call->pool, (unsigned)t.panels, weight_part, &t);
 }
+
+/* ---- gradients of the weights, of shards: a panel of outputs by BLOCK inputs at a time ---- */
+
+enum { BLOCK = 64, WORKERS = 8 };
+
+struct block {
+    size_t o0, width, i0, depth; /* outputs, inputs */
+    float *sums;                 /* [taps][depth][width] */
+};
+
+/* As weight_part sums, for images [image, image + images). */
+static void sum_block(const struct tiny *t, const struct block *b, size_t image, size_t images)
+{
+    const float *x = t->c->x + image * t->h * t->w * t->in + b->i0;
+    const float *dy = t->c->dy + image * t->oh * t->ow * t->out + b->o0;
+    memset(b->sums, 0, t->taps * b->depth * b->width * sizeof *b->sums);
+    for (size_t o = 0; o < t->oh * t->ow; o++) {
+        struct span down = span_of(o / t->ow, t->k, t->padding, t->h),
+                    across = span_of(o % t->ow, t->k, t->padding, t->w);
+        for (size_t a = 0; a < across.n; a++) {
+            const size_t tap = down.first * t->k + across.first + a;
+            struct kd_outer p = {.lines = 1,
+                                 .pixels = images,
+                                 .cols = b->width,
+                                 .runs = down.n,
+                                 .depth = b->depth,
+                                 .x = x + (down.from * t->w + across.from + a) * t->in,
+                                 .x_run = t->w * t->in,
+                                 .x_pixel = t->h * t->w * t->in,
+                                 .d = dy + o * t->out,
+                                 .d_pixel = t->oh * t->ow * t->out,
+                                 .w = b->sums + tap * b->depth * b->width,
+                                 .w_run = t->k * b->depth};
+            kd_kernels()->outer(&p);
+        }
+    }
+}
+
+static void unpack_block(const struct tiny *t, const struct block *b, float *to, size_t stride)
+{
+    const size_t step = b->depth * b->width;
+    for (size_t o = 0; o < b->width; o++)
+        for (size_t i = 0; i < b->depth; i++)
+            for (size_t k = 0; k < t->taps; k++)
+                to[o * stride + i * t->taps + k] = b->sums[k * step + i * b->width + o];
+}
+
+struct shards {
+    struct tiny t;
+    const struct kd_cuts *cuts;
+    const struct kd_param *w;
+    size_t blocks; /* of inputs */
+};
+
+static void learn_block(const struct shards *s, const struct block *b, float *room)
+{
+    const struct tiny *t = &s->t;
+    struct kd_piece piece = {
+        s->w, (b->o0 * t->in + b->i0) * t->taps, b->width, b->depth * t->taps, t->in * t->taps,
+        room};
+    struct kd_folding f = kd_fold(s->cuts, piece);
+    for (; f.shard < s->cuts->n; kd_fold_add(&f, NULL)) {
+        const size_t image = s->cuts->from[f.shard];
+        size_t stride;
+        float *to = kd_fold_to(&f, &stride);
+        sum_block(t, b, image, s->cuts->from[f.shard + 1] - image);
+        unpack_block(t, b, to, stride);
+    }
+}
+
+/* A worker takes every WORKERS-th block, and has room for one. */
+static void learn_part(void *arg, unsigned worker)
+{
+    const struct shards *s = arg;
+    const struct tiny *t = &s->t;
+    const size_t numbers = BLOCK * KD_PANEL * t->taps;
+    for (size_t at = worker; at < t->panels * s->blocks; at += WORKERS) {
+        struct block b = {.o0 = at / s->blocks * KD_PANEL,
+                          .i0 = at % s->blocks * BLOCK,
+                          .sums = t->weight + worker * numbers};
+        b.width = panel_width(t, b.o0);
+        b.depth = t->in - b.i0 < BLOCK ? t->in - b.i0 : BLOCK;
+        learn_block(s, &b, s->cuts->room + worker * s->cuts->levels * numbers);
+    }
+}
+
+bool kd_conv_tiny_learn(const struct kd_conv *c, const struct kd_param *w)
+{
+    struct shards s = {.t = tiny_of(c, false), .cuts = c->call->pass->cuts, .w = w};
+    const size_t needed = (size_t)WORKERS * BLOCK * KD_PANEL * s.t.taps;
+    if (needed > s.t.taps * s.t.in * s.t.out || needed > s.cuts->room_each) return false;
+    s.blocks = (s.t.in + BLOCK - 1) / BLOCK;
+    kd_pool_run(c->call->pool, WORKERS, learn_part, &s);
+    return true;
+}

@@ -31,6 +31,7 @@ struct flow {
     const float *bias;
     size_t group;        /* of output channels; all where near */
     size_t o0, width;    /* the group under way */
+    size_t i0, depth;    /* and the input channels: all, but where shards learn */
     bool started, ready; /* V of the only block is there from the group before */
     float *u; /* [36], each in panels of KD_PANEL of the group; in the flow of weights [PARTS] of
                  them where near */
@@ -89,6 +90,7 @@ static struct flow flow_of(const struct kd_conv_shape *s, size_t images, bool ba
                           .ow = s->w,
                           .padding = 2 - s->padding,
                           .rotated = true};
+    f.depth = f.in;
     f.th = (f.oh + 3) / 4;
     f.tw = (f.ow + 3) / 4;
     f.near = POINTS * f.in * f.out * sizeof(float) <= near_filters;
@@ -157,7 +159,7 @@ static void input_row(const struct block *b, size_t row)
 {
     const struct flow *f = b->f;
     size_t image = (b->row0 + row) / f->th, ty = (b->row0 + row) % f->th;
-    const float *maps = f->x + image * f->h * f->w * f->in;
+    const float *maps = f->x + image * f->h * f->w * f->in + f->i0;
     for (size_t tx = 0; tx < f->tw; tx++) {
         const float *px[POINTS];
         for (size_t i = 0; i < 6; i++)
@@ -165,7 +167,7 @@ static void input_row(const struct block *b, size_t row)
                 size_t y = ty * 4 + i - f->padding, x = tx * 4 + j - f->padding; /* wraps below 0 */
                 px[i * 6 + j] = y < f->h && x < f->w ? maps + (y * f->w + x) * f->in : zeros;
             }
-        kd_kernels()->winograd_input(b->v + (row * f->tw + tx) * f->in, b->v_step, px, f->in);
+        kd_kernels()->winograd_input(b->v + (row * f->tw + tx) * f->depth, b->v_step, px, f->depth);
     }
 }
 
@@ -462,4 +464,112 @@ void kd_conv_winograd_weight(const struct kd_conv *c)
             each_far(&f, far_learn);
         kd_pool_run(pool, PARTS, taps_part, &f);
     }
+}
+
+/* ---- weights, of shards ----
+ *
+ * Where dU is too large for a core's cache, it would go through memory for each shard. So BLOCK of
+ * the input channels and GROUP of the output channels are transformed for all images; then a part
+ * takes STEP of these by a panel of those, and has dU of one shard after another, back to taps, and
+ * added up. */
+
+enum { BLOCK = 64, GROUP = 128, STEP = 32, PANELS = GROUP / KD_PANEL, STEPS = BLOCK / STEP };
+enum { PIECE = STEP * KD_PANEL }; /* channels by channels */
+
+struct shards {
+    struct flow f;
+    struct block all; /* V and D of all images */
+    const struct kd_cuts *cuts;
+    const struct kd_param *w;
+    float *u; /* [PANELS * STEPS][36][PIECE] */
+};
+
+static void transform_part(void *arg, unsigned part)
+{
+    const struct shards *s = arg;
+    const struct block *b = &s->all;
+    for (size_t r = b->rows * part / PARTS; r < b->rows * (part + 1) / PARTS; r++) {
+        if (s->f.o0 == 0) input_row(b, r);
+        gradient_row(b, r);
+    }
+}
+
+/* dU of one shard, `depth` input channels from `i` of the block on by `cols` outputs from `o`. */
+static void learn_shard(const struct shards *s, unsigned shard, struct kd_tile at, float *u)
+{
+    const struct flow *f = &s->f;
+    const size_t tiles = f->th * f->tw, from = s->cuts->from[shard] * tiles;
+    const size_t n = at.rows * at.cols;
+    memset(u, 0, POINTS * n * sizeof *u);
+    for (size_t k = 0; k < POINTS; k++) {
+        struct kd_outer o = {.lines = 1,
+                             .pixels = s->cuts->from[shard + 1] * tiles - from,
+                             .cols = at.cols,
+                             .runs = 1,
+                             .depth = at.rows,
+                             .x = s->all.v + k * s->all.v_step + from * f->depth + at.row0,
+                             .x_pixel = f->depth,
+                             .d = s->all.m + k * s->all.m_step + from * f->width + at.col0,
+                             .d_pixel = f->width,
+                             .w = u + k * n};
+        kd_kernels()->outer(&o);
+    }
+}
+
+/* `part`: a panel of outputs and a step of inputs; rows of the tile are inputs. */
+static void shards_part(void *arg, unsigned part)
+{
+    const struct shards *s = arg;
+    const struct flow *f = &s->f;
+    struct kd_tile at = {.row0 = part % STEPS * STEP, .col0 = part / STEPS * KD_PANEL};
+    if (at.row0 >= f->depth || at.col0 >= f->width) return;
+    at.rows = f->depth - at.row0 < STEP ? f->depth - at.row0 : STEP;
+    at.cols = f->width - at.col0 < KD_PANEL ? f->width - at.col0 : KD_PANEL;
+    float *u = s->u + part * POINTS * PIECE;
+    struct kd_piece piece = {s->w,      ((f->o0 + at.col0) * f->in + f->i0 + at.row0) * 9,
+                             at.cols,   at.rows * 9,
+                             f->in * 9, s->cuts->room + part * s->cuts->levels * PIECE * 9};
+    struct kd_folding fold = kd_fold(s->cuts, piece);
+    for (; fold.shard < s->cuts->n; kd_fold_add(&fold, NULL)) {
+        size_t stride;
+        float *to = kd_fold_to(&fold, &stride);
+        learn_shard(s, fold.shard, at, u);
+        for (size_t o = 0; o < at.cols; o += LANE)
+            for (size_t i = 0; i < at.rows; i++)
+                kd_kernels()->winograd_filter_back(to + o * stride + i * 9, stride,
+                                                   u + i * at.cols + o, at.rows * at.cols);
+    }
+}
+
+/* D lies behind V, dU behind both. False: there is no room for them. */
+static bool lay_shards(struct shards *s, const struct kd_conv *c)
+{
+    const size_t rows = c->images * s->f.th, tiles = rows * s->f.tw;
+    const size_t v = POINTS * (tiles * BLOCK + LANE), d = POINTS * (tiles * GROUP + LANE);
+    const size_t u = (size_t)PANELS * STEPS * PIECE;
+    if (v + d + POINTS * u > kd_conv_winograd_scratch(&c->s, c->images, true)) return false;
+    s->all = (struct block){.f = &s->f, .rows = rows, .v = c->scratch, .m = c->scratch + v};
+    s->u = s->all.m + d;
+    return u * 9 <= s->cuts->room_each;
+}
+
+bool kd_conv_winograd_learn(const struct kd_conv *c, const struct kd_param *w)
+{
+    struct shards s = {.f = flow_of(&c->s, c->images, false), .cuts = c->call->pass->cuts, .w = w};
+    struct flow *f = &s.f;
+    if (f->near || !lay_shards(&s, c)) return false;
+    const size_t tiles = s.all.rows * f->tw;
+    f->x = c->x;
+    f->dy = c->dy;
+    for (f->i0 = 0; f->i0 < f->in; f->i0 += BLOCK) {
+        f->depth = f->in - f->i0 < BLOCK ? f->in - f->i0 : BLOCK;
+        s.all.v_step = tiles * f->depth + LANE;
+        for (f->o0 = 0; f->o0 < f->out; f->o0 += GROUP) {
+            f->width = f->out - f->o0 < GROUP ? f->out - f->o0 : GROUP;
+            s.all.m_step = tiles * f->width + LANE;
+            kd_pool_run(c->call->pool, PARTS, transform_part, &s);
+            kd_pool_run(c->call->pool, PANELS * STEPS, shards_part, &s);
+        }
+    }
+    return true;
 }

@@ -167,17 +167,18 @@ static const struct algorithm {
         const struct kd_conv *c); /* both gradients in one; NULL: first input, then weight */
     void (*input)(const struct kd_conv *c);
     void (*weight)(const struct kd_conv *c);
+    bool (*learn)(const struct kd_conv *c, const struct kd_param *w); /* may be NULL */
 } algorithms[] = {
     [KD_CONV_GEMM] = {kd_conv_gemm_scratch, kd_conv_gemm_forward, NULL, kd_conv_gemm_input,
-                      kd_conv_gemm_weight},
+                      kd_conv_gemm_weight, NULL},
     [KD_CONV_WINOGRAD] = {kd_conv_winograd_scratch, kd_conv_winograd_forward, NULL,
-                          kd_conv_winograd_input, kd_conv_winograd_weight},
+                          kd_conv_winograd_input, kd_conv_winograd_weight, kd_conv_winograd_learn},
     [KD_CONV_DEPTHWISE] = {kd_conv_depthwise_scratch, kd_conv_depthwise_forward, NULL,
-                           kd_conv_depthwise_input, kd_conv_depthwise_weight},
+                           kd_conv_depthwise_input, kd_conv_depthwise_weight, NULL},
     [KD_CONV_TINY] = {kd_conv_tiny_scratch, kd_conv_tiny_forward, NULL, kd_conv_tiny_input,
-                      kd_conv_tiny_weight},
+                      kd_conv_tiny_weight, kd_conv_tiny_learn},
     [KD_CONV_DIRECT] = {kd_conv_direct_scratch, kd_conv_direct_forward, kd_conv_direct_back, NULL,
-                        kd_conv_direct_weight},
+                        kd_conv_direct_weight, NULL},
 };
 
 static const struct algorithm *algorithm_of(const struct kd_layer *l)
@@ -532,15 +533,22 @@ static void tell_part(void *arg, unsigned part)
     }
 }
 
+static void learn_weights(struct kd_layer *l, const struct kd_layer_call *call,
+                          const struct kd_conv *c)
+{
+    const struct algorithm *a = algorithm_of(l);
+    if (!call->pass->cuts)
+        a->weight(c);
+    else if (!a->back && !(a->learn && a->learn(c, &l->param[0])))
+        learn_shards(l, call, NULL);
+}
+
 static void conv_run_gradient(struct kd_layer *l, const struct kd_layer_call *call)
 {
     struct kd_conv c = call_of(l, call, 0);
     struct learning s = {l, call};
     const struct kd_cuts *cuts = call->pass->cuts;
-    if (c.dweight && !cuts)
-        algorithm_of(l)->weight(&c);
-    else if (c.dweight && !algorithm_of(l)->back)
-        learn_shards(l, call, NULL);
+    if (c.dweight) learn_weights(l, call, &c);
     if (c.dbias && cuts)
         kd_pool_run(call->pool, (unsigned)((l->cols + BIAS_COLUMNS - 1) / BIAS_COLUMNS),
                     shards_bias_part, &s);

@@ -113,6 +113,10 @@ JSON
     refused 2 "2 ranks" "--shards" -- ranks 2 kd-train-teacher --data idx:set --layers 4 -q
     refused 2 "--bad" -- ranks 3 kd-train-teacher --data idx:set --bad
     refused 2 "one process" -- ranks 2 kd-show T
+    refused 2 "standard input" "file" -- \
+        ranks 2 kd-train-student --data idx:set --layers 4 --shards 2 -S - -q </dev/null
+    refused 2 "train.quantize" -- ranks 2 $(teacher --layers 16 --init T --quantize int8 \
+        -o kept/m)
 }
 
 @test "one message: a rank with other images, another file, another kernel, a full disk" {
@@ -132,6 +136,10 @@ SH
         "${here[@]}"
     refused 1 "rank 1" "KD_CPU" -- ranks 2 sh -c \
         '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || export KD_CPU=plain; exec "$@"' sh "${here[@]}"
+    cp -r "$BIN/kd-train-teacher" "$BIN/libkdmpi.so" b/
+    printf ' ' >>b/kd-train-teacher
+    refused 1 "rank 1" "another kd" -- ranks 2 sh -c \
+        '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || PATH=$PWD/b:$PATH; exec "$@"' sh "${here[@]}"
     # The limit lies between what MPI shares in files and the model.
     refused 1 "rank 0" "full/m" -- ranks 2 sh -c \
         '[ "$OMPI_COMM_WORLD_RANK" = 1 ] || ulimit -f 32768; exec "$@"' sh \
