@@ -2,7 +2,8 @@
 # What `make torture` does: every call of the programs fails in turn, under LeakSanitizer
 # (test/cli/torture.bats), every call of the readers and writers (test_torture), and trainings are
 # killed and resumed (test/torture/kill.sh), also in company (company.sh) and by a loss of power
-# (power.sh), and all programs get all signals (signals.sh). Ends with the figures.
+# (power.sh); all programs run with descriptors closed (descriptors.sh), and get all signals
+# (signals.sh). Ends with the figures.
 #
 # usage: scripts/torture.sh [KILLS]
 #   BIN, UNIT_DIR             programs, unit tests; ../torture/fail.so beside the latter is the
@@ -51,15 +52,22 @@ say "four at once work off an experiment, one of them is killed"
 test/torture/company.sh
 say "ranks of one training are killed"
 PATH="$BIN:$PATH" test/torture/ranks.sh
+
+say "each program with every subset of descriptors 0 to 2 closed"
+PATH="$BIN:$PATH" test/torture/descriptors.sh | tee "$work/descriptors"
+
 say "each program gets each signal at many moments"
 PATH="$BIN:$PATH" test/torture/signals.sh | tee "$work/signals"
 cat "$work"/*.figures | awk -v kills="$(tail -n 1 "$work/kills")" \
-    -v signals="$(tail -n 1 "$work/signals")" '
+    -v signals="$(tail -n 1 "$work/signals")" \
+    -v descriptors="$(tail -n 1 "$work/descriptors")" '
     { fired[$2]++ }
     END {
         printf "calls failed: %d allocations, %d writes, %d opens, ",
             fired["alloc"], fired["write"], fired["open"]
-        printf "%d reads, %d syncs, %d renames, %d closes; leaks: 0\n",
-            fired["read"], fired["fsync"], fired["rename"], fired["close"]
-        print kills; print signals; print "crashes: 0"
+        printf "%d reads, %d syncs, %d renames, %d closes, ",
+            fired["read"], fired["fsync"] + fired["syncfs"], fired["rename"], fired["close"]
+        printf "%d links, %d unlinks, %d folders made, %d fcntls; leaks: 0\n",
+            fired["link"], fired["unlink"], fired["mkdir"], fired["fcntl"]
+        print kills; print descriptors; print signals; print "crashes: 0"
     }'

@@ -7,8 +7,9 @@
  *                         FILE is there while it does
  *     KD_FAIL_LOG=FILE    at exit writes a line "kind calls" for each kind, and "fired 0|1"
  *
- * Kinds: alloc (malloc, calloc, realloc, aligned_alloc, posix_memalign), open, read, write, fsync,
- * rename, close. Counting starts when main is near; calls that OpenBLAS or libc's own streams make
+ * Kinds: alloc (malloc, calloc, realloc, aligned_alloc, posix_memalign), open, openat, read, write,
+ * fsync, syncfs, rename, link (and linkat), unlink (and unlinkat, rmdir), mkdir, fcntl, close.
+ * Counting starts when main is near; calls that OpenBLAS or libc's own streams make
  * are not counted. A program under test may look up (dlsym) `kd_fail_fired` and `kd_fail_live`, the
  * allocations not yet freed. Allocations go on to whatever allocator comes next, so that with
  * programs built by `make MODE=leak` LeakSanitizer sees them.
@@ -27,19 +28,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum kind { ALLOC, OPEN, READ, WRITE, FSYNC, RENAME, CLOSE, KINDS };
+enum kind {
+    ALLOC,
+    OPEN,
+    OPENAT,
+    READ,
+    WRITE,
+    FSYNC,
+    SYNCFS,
+    RENAME,
+    LINK,
+    UNLINK,
+    MKDIR,
+    FCNTL,
+    CLOSE,
+    KINDS
+};
 enum how { PASS, FAIL, SHORT, INTERRUPT };
 
 static const struct {
     const char *name;
     int code;
 } kinds[KINDS] = {
-    [ALLOC] = {"alloc", ENOMEM}, [OPEN] = {"open", EMFILE}, [READ] = {"read", EIO},
-    [WRITE] = {"write", ENOSPC}, [FSYNC] = {"fsync", EIO},  [RENAME] = {"rename", EACCES},
+    [ALLOC] = {"alloc", ENOMEM},   [OPEN] = {"open", EMFILE},     [OPENAT] = {"openat", EMFILE},
+    [READ] = {"read", EIO},        [WRITE] = {"write", ENOSPC},   [FSYNC] = {"fsync", EIO},
+    [SYNCFS] = {"syncfs", EIO},    [RENAME] = {"rename", EACCES}, [LINK] = {"link", EPERM},
+    [UNLINK] = {"unlink", EACCES}, [MKDIR] = {"mkdir", ENOSPC},   [FCNTL] = {"fcntl", EMFILE},
     [CLOSE] = {"close", EIO},
 };
 
@@ -253,6 +272,69 @@ int rename(const char *from, const char *to)
     NEXT(rename)
     if (strstr(to, "checkpoint.safetensors")) slow(-1, NULL, 0);
     return REFUSED(RENAME) ? -1 : real(from, to);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+    NEXT(openat)
+    va_list args;
+    va_start(args, flags);
+    int mode = flags & O_CREAT ? va_arg(args, int) : 0;
+    va_end(args);
+    return REFUSED(OPENAT) ? -1 : real(folder, path, flags, mode);
+}
+
+int syncfs(int fd)
+{
+    NEXT(syncfs)
+    return REFUSED(SYNCFS) ? -1 : real(fd);
+}
+
+int link(const char *from, const char *to)
+{
+    NEXT(link)
+    return REFUSED(LINK) ? -1 : real(from, to);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    NEXT(linkat)
+    return REFUSED(LINK) ? -1 : real(from_folder, from, to_folder, to, flags);
+}
+
+int unlink(const char *path)
+{
+    NEXT(unlink)
+    return REFUSED(UNLINK) ? -1 : real(path);
+}
+
+int unlinkat(int folder, const char *path, int flags)
+{
+    NEXT(unlinkat)
+    return REFUSED(UNLINK) ? -1 : real(folder, path, flags);
+}
+
+int rmdir(const char *path)
+{
+    NEXT(rmdir)
+    return REFUSED(UNLINK) ? -1 : real(path);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    NEXT(mkdir)
+    return REFUSED(MKDIR) ? -1 : real(path, mode);
+}
+
+/* What follows is a number or an address, or nothing; it is passed on as it came. */
+int fcntl(int fd, int what, ...)
+{
+    NEXT(fcntl)
+    va_list args;
+    va_start(args, what);
+    void *more = va_arg(args, void *);
+    va_end(args);
+    return REFUSED(FCNTL) ? -1 : real(fd, what, more);
 }
 
 /* As on a real disk: the descriptor is gone, and so may be what was written to it. */
