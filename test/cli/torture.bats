@@ -77,7 +77,7 @@ once() {
     fi
     while read -r file sum; do
         # what could not be removed is there still
-        [[ $spec == unlink:* ]] && [[ $file == *.kd-* ]] && continue
+        case $spec:$file in unlink:*.kd-*) continue ;; esac
         [[ $'\n'$base$'\n'$good$'\n' == *$'\n'"$file $sum"$'\n'* ]] || on_the_way "$file" ||
             wrong="$file is neither the earlier file nor the new one"
     done <<<"$now"
