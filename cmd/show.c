@@ -161,73 +161,62 @@ static bool load_labels(const struct kd_tensorfile *f, const struct showing *how
     return same;
 }
 
-struct sure {
-    double confidence, entropy, right;
+/* Answers, one row an image: all of them, or sparse ones that are filled in one by one. */
+struct rows {
+    size_t n, classes;
+    float *all;               /* [n][classes] */
+    bool soft;                /* they are probabilities */
+    const struct kd_top *top; /* NULL: there are all */
 };
 
-/* Means over the rows: of the largest probability, of the entropy in nats, of the largest being the
- * label's. `soft`: the rows are probabilities. */
-static struct sure look(float *rows, size_t n, size_t classes, const int32_t *labels, bool soft)
+/* Adds how sure an answer is: the largest probability, the entropy in nats, whether the largest is
+ * the label's. */
+static void look(float *q, const struct rows *of, const int32_t *label, double sum[3])
 {
-    struct sure s = {0};
-    for (size_t i = 0; i < n; i++) {
-        float *q = rows + i * classes;
-        size_t best = 0;
-        if (!soft) kd_softmax(q, classes, 1, q);
-        for (size_t c = 0; c < classes; c++) {
-            if (q[c] > q[best]) best = c;
-            if (q[c] > 0) s.entropy -= (double)q[c] * log((double)q[c]);
-        }
-        s.confidence += (double)q[best];
-        s.right += labels && labels[i] == (int32_t)best;
+    size_t best = 0;
+    if (!of->soft) kd_softmax(q, of->classes, 1, q);
+    for (size_t c = 0; c < of->classes; c++) {
+        if (q[c] > q[best]) best = c;
+        if (q[c] > 0) sum[1] -= (double)q[c] * log((double)q[c]);
     }
-    return (struct sure){s.confidence / (double)n, s.entropy / (double)n, s.right / (double)n};
+    sum[0] += (double)q[best];
+    sum[2] += label && *label == (int32_t)best;
 }
 
-static int put_sure(struct kd_maker *b, const struct kd_tensorfile *f, const struct kd_tensor *t,
+/* The means over the rows; sparse ones of the first view. */
+static int put_sure(struct kd_maker *b, const struct kd_tensorfile *f, const struct rows *of,
                     const struct showing *how, struct kd_err *err)
 {
-    const size_t n = t->shape[t->dims - 2], classes = t->shape[t->dims - 1];
-    float *rows = kd_alloc(t->count, sizeof *rows, "answers", err);
+    float *room = of->top ? kd_alloc(of->classes, sizeof *room, "answers", err) : of->all;
     struct kd_images images = {0};
-    if (!rows || kd_tensor_to_float(t, rows, err) < 0) {
-        kd_free(rows);
-        return -1;
+    double sum[3] = {0};
+    if (!room) return -1;
+    const bool labelled = load_labels(f, how, of->n, &images);
+    for (size_t i = 0; i < of->n; i++) {
+        if (of->top) kd_top_row(of->top, i, 1, room);
+        look(of->top ? room : of->all + i * of->classes, of, labelled ? images.labels + i : NULL,
+             sum);
     }
-    const bool labelled = load_labels(f, how, n, &images);
-    const struct sure s =
-        look(rows, n, classes, labelled ? images.labels : NULL, strcmp(t->name, "logits") != 0);
-    kd_put_number(b, "mean_confidence", s.confidence);
-    kd_put_number(b, "mean_entropy", s.entropy);
-    if (labelled) kd_put_number(b, "top1", s.right);
+    kd_put_number(b, "mean_confidence", sum[0] / (double)of->n);
+    kd_put_number(b, "mean_entropy", sum[1] / (double)of->n);
+    if (labelled) kd_put_number(b, "top1", sum[2] / (double)of->n);
     kd_images_release(&images);
-    kd_free(rows);
+    if (of->top) kd_free(room);
     return 0;
 }
 
-/* Of sparse soft targets; a row at a time, of the first view. */
-static int put_top_sure(struct kd_maker *b, const struct kd_tensorfile *f, const struct kd_top *top,
-                        const struct showing *how, struct kd_err *err)
+/* Of the rows of a tensor; of several views or temperatures the first. */
+static int put_sure_of(struct kd_maker *b, const struct kd_tensorfile *f, const struct kd_tensor *t,
+                       const struct showing *how, struct kd_err *err)
 {
-    float *row = kd_alloc(top->classes, sizeof *row, "answers", err);
-    struct kd_images images = {0};
-    struct sure s = {0};
-    if (!row) return -1;
-    const bool labelled = load_labels(f, how, top->n, &images);
-    for (size_t i = 0; i < top->n; i++) {
-        kd_top_row(top, i, 1, row);
-        const struct sure one =
-            look(row, 1, top->classes, labelled ? images.labels + i : NULL, false);
-        s.confidence += one.confidence / (double)top->n;
-        s.entropy += one.entropy / (double)top->n;
-        s.right += one.right / (double)top->n;
-    }
-    kd_put_number(b, "mean_confidence", s.confidence);
-    kd_put_number(b, "mean_entropy", s.entropy);
-    if (labelled) kd_put_number(b, "top1", s.right);
-    kd_images_release(&images);
-    kd_free(row);
-    return 0;
+    struct rows rows = {.n = t->shape[t->dims - 2],
+                        .classes = t->shape[t->dims - 1],
+                        .all = kd_alloc(t->count, sizeof *rows.all, "answers", err),
+                        .soft = strcmp(t->name, "logits") != 0};
+    int status = rows.all ? kd_tensor_to_float(t, rows.all, err) : -1;
+    if (status == 0) status = put_sure(b, f, &rows, how, err);
+    kd_free(rows.all);
+    return status;
 }
 
 cJSON *show_top(const char *path, const struct kd_tensorfile *f, const struct showing *how,
@@ -247,7 +236,8 @@ cJSON *show_top(const char *path, const struct kd_tensorfile *f, const struct sh
     put_meta(&b, "class_names", f, "kd.class_names");
     put_meta(&b, "augmented", f, "kd.views");
     put_meta(&b, "average", f, "kd.average");
-    int status = put_top_sure(&b, f, &top, how, err);
+    const struct rows rows = {.n = top.n, .classes = top.classes, .top = &top};
+    int status = put_sure(&b, f, &rows, how, err);
     put_origin(&b, f);
     put_tensors(&b, f, err);
     cJSON *json = kd_make_end(&b);
@@ -276,7 +266,7 @@ cJSON *show_answers(const char *path, const struct kd_tensorfile *f, const struc
     put_meta(&b, "temperature", f, "kd.temperature");
     put_meta(&b, "augmented", f, "kd.views");
     put_meta(&b, "average", f, "kd.average");
-    int status = put_sure(&b, f, t, how, err);
+    int status = put_sure_of(&b, f, t, how, err);
     put_origin(&b, f);
     put_tensors(&b, f, err);
     cJSON *json = kd_make_end(&b);

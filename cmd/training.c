@@ -79,7 +79,8 @@ struct training { /* one invocation */
     bool student; /* kd-train-student */
     struct kd_experiment *x;
     struct kd_tasks *tasks;
-    struct kd_picked picked; /* what is asked for */
+    struct kd_picked picked;        /* what is asked for */
+    struct kd_progress_piece piece; /* of its progress */
     struct kd_image_cache cache;
     struct kd_targets targets;
     const struct kd_task *task; /* the one being worked on */
@@ -192,9 +193,21 @@ static int tell_result(struct training *w, const struct kd_training *t, struct k
 
 /* ---- trainings ---- */
 
+/* Which of those asked for it is. */
+static size_t place_of(const struct training *w, const struct kd_task *task)
+{
+    size_t i = 0;
+    while (i + 1 < w->picked.n && w->picked.v[i] != task) i++;
+    return i;
+}
+
 static struct kd_training begin(struct training *w, const struct kd_task *task)
 {
     w->task = task;
+    w->piece = (struct kd_progress_piece){.whole = &w->inv->progress,
+                                          .what = w->student ? "student" : "teacher",
+                                          .i = place_of(w, task),
+                                          .n = w->picked.n};
     return (struct kd_training){.output = w->inv->common.output,
                                 .targets = &w->targets,
                                 .command = w->inv->command,
@@ -204,7 +217,7 @@ static struct kd_training begin(struct training *w, const struct kd_task *task)
                                 .pool = w->inv->pool,
                                 .team = w->inv->team,
                                 .stop = &kd_stopping,
-                                .progress = &w->inv->progress,
+                                .progress = kd_progress_of(&w->piece),
                                 .on_start = say_start,
                                 .on_epoch = say_epoch,
                                 .on_note = say_note,

@@ -61,10 +61,62 @@ train() {
     [ -n "$list" ] || return 1
     say "$program: $(printf '%s\n' "$list" | wc -l) to train, $jobs at once"
     printf '%s\n' "$list" >"$todo"
+    : >"$trained"
+    follow "$program" "$(printf '%s\n' "$list" | wc -l)" 3>&- &
+    follower=$!
     run xargs -L 1 -P "$jobs" "$program" "$experiment" --runs "$runs" "$@" --update --resume \
-        --quiet --threads "$threads" <"$todo" >&2 || {
+        --quiet --threads "$threads" <"$todo" >"$trained" || failed=yes
+    leave
+    cat "$trained" >&2
+    [ -z "$failed" ] || {
         say "$program failed; once that is mended the same command goes on from here"; exit 1
     }
+}
+# How far the trainings of PROGRAM are, of which each writes a line to $trained when it is done: a
+# bar on a terminal, elsewhere a line now and then.
+follow() {
+    began=$(date +%s) told=$began before=0 bar=
+    if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then bar=yes; fi
+    while sleep 1 >/dev/null 2>&1; do
+        ended=$(wc -l <"$trained")
+        now=$(date +%s)
+        if [ -n "$bar" ]; then
+            columns=$(stty size 2>/dev/null </dev/tty | cut -d ' ' -f 2)
+        elif [ "$ended" -eq "$before" ] || [ $((now - told)) -lt 10 ]; then
+            continue
+        fi
+        before=$ended told=$now
+        line=$(awk -v program="$1" -v n="$2" -v done="$ended" -v spent=$((now - began)) \
+            -v columns="${columns:-80}" -v bar="$bar" "$progress")
+        if [ -n "$bar" ]; then printf '\r%s\033[K' "$line" >&2; else say "$line"; fi
+    done
+}
+# "kd-train-student [####----]  40% student 5/10, about 40 s left", without the bar in a log
+progress='
+function clock(s) {
+    if (s < 60) return sprintf("%d s", s)
+    if (s < 3600) return sprintf("%d:%02d", s / 60, s % 60)
+    return sprintf("%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60)
+}
+BEGIN {
+    sub(/.*-/, "", program)
+    words = sprintf("%s %d/%d, ", program, done < n ? done + 1 : n, n)
+    left = done ? "about " clock(spent * (n - done) / done) " left" : ""
+    words = words (done ? left : clock(spent) " so far")
+    if (!bar) { print words; exit }
+    words = sprintf("] %3d%% %s", 100 * done / n, words)
+    cells = columns - 1 - length("kd-train-" program " [" words)
+    cells = cells > 40 ? 40 : cells < 5 ? 5 : cells
+    for (i = 0; i < cells; i++) line = line (i < int(cells * done / n) ? "#" : "-")
+    print substr("kd-train-" program " [" line words, 1, columns - 1)
+}'
+# Nothing is followed any longer.
+leave() {
+    [ -n "$follower" ] || return 0
+    kill "$follower" 2>/dev/null || true
+    wait "$follower" 2>/dev/null || true
+    follower=
+    if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then printf '\r\033[K' >&2; fi
 }
 # Runs a command; a signal need not wait for its end. What stands in the background reads nothing
 # unless it is told to.
@@ -79,6 +131,7 @@ run() {
 # Asked to stop: the trainings are asked too; they leave checkpoints, and the next call goes on from
 # there.
 stop() {
+    leave
     if [ -n "$running" ]; then
         trainings=$(cat "/proc/$running/task/$running/children" 2>/dev/null ||
             pgrep -P "$running" || true)
@@ -89,9 +142,9 @@ stop() {
     say "stopped; the same command goes on from here"
     exit "$1"
 }
-running=
-todo=$(mktemp)
-trap 'rm -f "$todo"' EXIT
+running='' follower='' failed=''
+todo=$(mktemp) trained=$(mktemp)
+trap 'leave; rm -f "$todo" "$trained"' EXIT
 trap 'stop 129' HUP
 trap 'stop 130' INT
 trap 'stop 131' QUIT

@@ -8,18 +8,19 @@
 
 enum { WIDEST = 200, BAR_MOST = 40, BAR_LEAST = 5 };
 
-void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note)
+void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *unit,
+                      const char *note)
 {
-    if (p && p->tick) p->tick(p->ctx, done, total, note);
+    if (p && p->tick) p->tick(p->ctx, done, total, unit, note);
 }
 
-static void piece_tick(void *ctx, uint64_t done, uint64_t total, const char *note)
+static void piece_tick(void *ctx, uint64_t done, uint64_t total, const char *unit, const char *note)
 {
     const struct kd_progress_piece *p = ctx;
     char text[96];
     snprintf(text, sizeof text, "%.20s %zu/%zu%s%.40s", p->what, p->i + 1, p->n,
              note && *note ? ", " : "", note ? note : "");
-    kd_progress_tick(p->whole, p->i * total + done, p->n * total, text);
+    kd_progress_tick(p->whole, p->i * total + done, p->n * total, unit, text);
 }
 
 const struct kd_progress *kd_progress_of(struct kd_progress_piece *piece)
@@ -59,45 +60,50 @@ static int terminal_width(FILE *to)
     return size.ws_col < WIDEST ? size.ws_col : WIDEST;
 }
 
-/* "45s", "12:05", "3:04:05" */
+struct work { /* how far it is */
+    double now;
+    uint64_t done, total;
+    const char *unit, *note; /* unit: or NULL */
+};
+
+/* "45 s", "12:05", "3:04:05" */
 static void time_text(double seconds, char *out, size_t room)
 {
     unsigned long s = seconds < 0 ? 0 : seconds > 3.6e6 ? 3600000 : (unsigned long)(seconds + 0.5);
     if (s < 60)
-        snprintf(out, room, "%lus", s);
+        snprintf(out, room, "%lu s", s);
     else if (s < 3600)
         snprintf(out, room, "%lu:%02lu", s / 60, s % 60);
     else
         snprintf(out, room, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
 
-/* Percent, rate and time left, from the work seen since the bar's start. */
-static void figures_text(const struct kd_bar *bar, double now, uint64_t done, uint64_t total,
-                         char *out, size_t room)
+/* Percent, rate, note and time left, from the work seen since the bar's start. */
+static void figures_text(const struct kd_bar *bar, const struct work *w, char *out, size_t room)
 {
     char left[32] = "";
-    double share = total ? (double)done / (double)total : 0, spent = now - bar->started;
-    double rate = spent > 0 ? (double)(done - bar->first) / spent : 0;
-    if (rate > 0) time_text((double)(total - done) / rate, left, sizeof left);
-    snprintf(out, room, "%3.0f%% %.*f/s%s%s%s", 100 * share, rate < 10 ? 1 : 0, rate,
-             *left ? " " : "", left, *left ? " left" : "");
+    double share = w->total ? (double)w->done / (double)w->total : 0, spent = w->now - bar->started;
+    double rate = spent > 0 ? (double)(w->done - bar->first) / spent : 0;
+    if (rate > 0) time_text((double)(w->total - w->done) / rate, left, sizeof left);
+    snprintf(out, room, "%3.0f%% %.*f%s%s/s%s%s%s%s%s", 100 * share, rate < 10 ? 1 : 0, rate,
+             w->unit ? " " : "", w->unit ? w->unit : "", *w->note ? " " : "", w->note,
+             *left ? *w->note ? ", about " : " about " : "", left, *left ? " left" : "");
 }
 
-static void draw(struct kd_bar *bar, double now, uint64_t done, uint64_t total, const char *note)
+static void draw(struct kd_bar *bar, const struct work *w)
 {
-    char figures[128], line[512];
-    figures_text(bar, now, done, total, figures, sizeof figures);
+    char figures[256], line[512];
+    figures_text(bar, w, figures, sizeof figures);
     int width = terminal_width(bar->to) - 1; /* the last column would wrap on some terminals */
     int fixed = (int)(strlen(bar->label) + strlen(figures)) + 4;
-    int cells = width - fixed - (note && *note ? (int)strlen(note) + 1 : 0);
+    int cells = width - fixed;
     cells = cells > BAR_MOST ? BAR_MOST : cells < BAR_LEAST ? BAR_LEAST : cells;
-    int full = total ? (int)((double)cells * (double)done / (double)total) : 0;
+    int full = w->total ? (int)((double)cells * (double)w->done / (double)w->total) : 0;
     char cell[BAR_MOST + 1];
     memset(cell, '-', (size_t)cells);
     memset(cell, '#', (size_t)full);
     cell[cells] = '\0';
-    snprintf(line, sizeof line, "%s%s[%s] %s%s%s", bar->label, *bar->label ? " " : "", cell,
-             figures, note && *note ? " " : "", note ? note : "");
+    snprintf(line, sizeof line, "%s%s[%s] %s", bar->label, *bar->label ? " " : "", cell, figures);
     line[width] = '\0';
     for (char *p = line; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
@@ -105,12 +111,24 @@ static void draw(struct kd_bar *bar, double now, uint64_t done, uint64_t total, 
     fflush(bar->to);
 }
 
-void kd_bar_tick(void *ctx, uint64_t done, uint64_t total, const char *note)
+/* The next piece counts in other steps: what was done stays the share of the whole that it was. */
+static void rescale(struct kd_bar *bar, uint64_t total)
+{
+    if (bar->total && total != bar->total) {
+        const double by = (double)total / (double)bar->total;
+        bar->first = (uint64_t)((double)bar->first * by);
+        bar->last = (uint64_t)((double)bar->last * by);
+    }
+    bar->total = total;
+}
+
+void kd_bar_tick(void *ctx, uint64_t done, uint64_t total, const char *unit, const char *note)
 {
     struct kd_bar *bar = ctx;
     double now = kd_seconds();
     if (!bar->on) return;
     if (done > total) done = total;
+    rescale(bar, total);
     if (bar->started == 0 || done < bar->last) { /* the first piece of work, or of the next */
         bar->started = now;
         bar->first = done;
@@ -119,7 +137,7 @@ void kd_bar_tick(void *ctx, uint64_t done, uint64_t total, const char *note)
     if (bar->drawn != 0 && now - bar->drawn < 0.1) return;
     bar->drawn = now;
     bar->visible = true;
-    draw(bar, now, done, total, note);
+    draw(bar, &(struct work){now, done, total, unit, note ? note : ""});
 }
 
 void kd_bar_clear(struct kd_bar *bar)

@@ -75,7 +75,7 @@ static int files_read(const struct layout *layout, const struct kd_load *load, c
         if (status == 0) status = kd_cifar_parse(&file, paths[f], layout->skip, out, at, err);
         at += file.size / record;
         kd_bytes_release(&file);
-        kd_progress_tick(load->progress, at, out->n, load->place);
+        kd_progress_tick(load->progress, at, out->n, "images", load->place);
     }
     if (status == 0 && at != out->n)
         return kd_fail(err, "%s: the files have shrunk while they were read", load->place);

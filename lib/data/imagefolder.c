@@ -51,7 +51,7 @@ static void run_parts(struct work *w, void (*part)(void *, unsigned), struct kd_
         if (w->kept)
             kd_progress_tick(w->load->progress,
                              w->from + (left < AT_ONCE * PARTS ? left : AT_ONCE * PARTS), w->n,
-                             w->load->place);
+                             "images", w->load->place);
         *status = kd_progress_go_on(w->load->progress, err);
     }
 }

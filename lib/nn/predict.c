@@ -179,7 +179,7 @@ static int answer_part(const struct kd_model *model, const struct kd_view *view,
             kd_copies_answer(&copies, rows, to);
         } else
             answer_batch(model, view, from, rows, how, to);
-        kd_progress_tick(how->progress, done + rows, part.n, NULL);
+        kd_progress_tick(how->progress, done + rows, part.n, "images", NULL);
     }
     kd_copies_close(&copies);
     return status == 0 ? kd_views_check(err) : status;

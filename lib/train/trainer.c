@@ -571,7 +571,7 @@ int kd_trainer_run(struct kd_trainer *t, struct kd_err *err)
             if (stop_asked(t)) return checkpoint(t, err) < 0 ? -1 : 1;
             if (step(t, err) < 0) return -1;
             kd_progress_tick(t->progress, (uint64_t)t->epoch * steps + t->step,
-                             (uint64_t)epochs * steps, NULL);
+                             (uint64_t)epochs * steps, "steps", NULL);
             if (t->step < steps && checkpoint_if_due(t, &every, err) < 0) return -1;
         }
         if (finish_epoch(t, err) < 0 || checkpoint_if_due(t, &every, err) < 0) return -1;

@@ -166,3 +166,23 @@ between_writes() { # $pid is stopped where it writes nothing to ./place
         [ "$(cat left)" = runs/x/.kd-own.tmp ]
     done
 }
+
+@test "run_all.sh shows how far its trainings are: a bar on a terminal, none in a log" {
+    sed -i 's/"epochs": 20/"epochs": 1200/' x.json
+    export JOBS=1 KD_SETUP=no
+    on 90 "'$BATS_TEST_DIRNAME/../../scripts/run_all.sh' x.json" >out
+    grep -qE 'kd-train-teacher \[[#-]{5,40}\] +[0-9]+% teacher [0-9]/[0-9]+, .*[0-9] s' out
+    [ -s runs/x/report/report.html ]
+    rm -rf runs
+    sed -i 's/"epochs": 1200/"epochs": 20/' x.json
+    "$BATS_TEST_DIRNAME/../../scripts/run_all.sh" x.json >/dev/null 2>said 3>&-
+    [ "$(grep -c '\[[#-]' said)" -eq 0 ]
+    grep -q '^runs/x/teacher/s1/model.safetensors$' said
+}
+
+@test "several trainings of one program have one bar" {
+    on 90 "kd-train-teacher x.json" >out
+    grep -qE '\] +[0-9]+% [0-9.]+ steps/s teacher 1/[0-9]+' out
+    on 90 "kd-eval runs/x/teacher/s1 --data idx:set" >evaluated
+    [ "$(grep -c 'steps/s' evaluated)" -eq 0 ]
+}

@@ -108,10 +108,11 @@ struct watch { /* stops the training when it has done `at` steps in all */
     unsigned epochs;
 };
 
-static void tick(void *ctx, uint64_t done, uint64_t total, const char *note)
+static void tick(void *ctx, uint64_t done, uint64_t total, const char *unit, const char *note)
 {
     struct watch *w = ctx;
     (void)total;
+    (void)unit;
     (void)note;
     if (done >= w->at) w->stop = 15;
 }

@@ -64,16 +64,16 @@ static void draws_and_wipes(void **state)
     terminal_open(&t, 80);
     kd_bar_init(&bar, t.slave, true, "train");
     assert_true(bar.on);
-    kd_bar_tick(&bar, 0, 1000, "epoch 1/3");
+    kd_bar_tick(&bar, 0, 1000, "steps", "epoch 1/3");
     assert_non_null(strstr(terminal_seen(&t), "train [----"));
-    kd_bar_tick(&bar, 500, 1000, "epoch 1/3"); /* too soon */
+    kd_bar_tick(&bar, 500, 1000, "steps", "epoch 1/3"); /* too soon */
     assert_string_equal(terminal_seen(&t), "");
     later(&bar, 10);
-    kd_bar_tick(&bar, 500, 1000, "epoch 1/3");
+    kd_bar_tick(&bar, 500, 1000, "steps", "epoch 1/3");
     const char *seen = terminal_seen(&t);
     assert_int_equal(seen[0], '\r');
     assert_non_null(strstr(seen, "#---"));
-    assert_non_null(strstr(seen, " 50% 50/s 10s left epoch 1/3\033[K"));
+    assert_non_null(strstr(seen, " 50% 50 steps/s epoch 1/3, about 10 s left\033[K"));
     kd_bar_clear(&bar);
     assert_string_equal(terminal_seen(&t), "\r\033[K");
     kd_bar_clear(&bar);
@@ -88,18 +88,40 @@ static void starts_anew(void **state)
     struct kd_bar bar;
     terminal_open(&t, 80);
     kd_bar_init(&bar, t.slave, true, "");
-    kd_bar_tick(&bar, 900, 1000, NULL); /* resumed work: what was done before has no rate */
+    kd_bar_tick(&bar, 900, 1000, "steps",
+                NULL); /* resumed work: what was done before has no rate */
     later(&bar, 10);
-    kd_bar_tick(&bar, 950, 1000, NULL);
+    kd_bar_tick(&bar, 950, 1000, "steps", NULL);
     terminal_seen(&t);
     later(&bar, 10);
-    kd_bar_tick(&bar, 950, 1000, NULL);
-    assert_non_null(strstr(terminal_seen(&t), " 95% 2.5/s 20s left\033[K"));
+    kd_bar_tick(&bar, 950, 1000, "steps", NULL);
+    assert_non_null(strstr(terminal_seen(&t), " 95% 2.5 steps/s about 20 s left\033[K"));
     later(&bar, 1000);
-    kd_bar_tick(&bar, 0, 10, NULL);
+    kd_bar_tick(&bar, 0, 10, "steps", NULL);
     later(&bar, 1);
-    kd_bar_tick(&bar, 1, 10, NULL);
-    assert_non_null(strstr(terminal_seen(&t), " 10% 1.0/s 9s left\033[K"));
+    kd_bar_tick(&bar, 1, 10, "steps", NULL);
+    assert_non_null(strstr(terminal_seen(&t), " 10% 1.0 steps/s about 9 s left\033[K"));
+    terminal_close(&t);
+}
+
+/* Of a second student with ten times the steps half of the whole is still to do. */
+static void pieces_of_several_sizes(void **state)
+{
+    (void)state;
+    struct terminal t;
+    struct kd_bar bar;
+    terminal_open(&t, 80);
+    kd_bar_init(&bar, t.slave, true, "");
+    kd_bar_tick(&bar, 0, 200, "steps", "student 1/2");
+    later(&bar, 10);
+    kd_bar_tick(&bar, 100, 200, "steps", "student 1/2");
+    terminal_seen(&t);
+    later(&bar, 10);
+    kd_bar_tick(&bar, 1000, 2000, "steps", "student 2/2");
+    assert_non_null(strstr(terminal_seen(&t), " 50% 50 steps/s student 2/2, about 20 s left"));
+    later(&bar, 10);
+    kd_bar_tick(&bar, 150, 200, "steps", "student 3/4"); /* and back */
+    assert_non_null(strstr(terminal_seen(&t), " 75% 5.0 steps/s student 3/4, about 10 s left"));
     terminal_close(&t);
 }
 
@@ -117,7 +139,7 @@ static void fits_any_width(void **state)
         note[0] = '\n';
         terminal_open(&t, widths[i]);
         kd_bar_init(&bar, t.slave, true, "a label");
-        kd_bar_tick(&bar, 5, 3, note);
+        kd_bar_tick(&bar, 5, 3, "steps", note);
         const char *seen = terminal_seen(&t);
         assert_int_equal(seen[0], '\r');
         assert_null(strchr(seen, '\n'));
@@ -137,7 +159,7 @@ static void silent(void **state)
     assert_non_null(file);
     kd_bar_init(&bar, file, true, "x");
     assert_false(bar.on);
-    kd_bar_tick(&bar, 1, 2, "n");
+    kd_bar_tick(&bar, 1, 2, "steps", "n");
     kd_bar_clear(&bar);
     assert_int_equal(ftell(file), 0);
     fclose(file);
@@ -148,17 +170,18 @@ static void silent(void **state)
     free(text);
     terminal_open(&t, 80);
     kd_bar_init(&bar, t.slave, false, "x");
-    kd_bar_tick(&bar, 1, 2, "n");
+    kd_bar_tick(&bar, 1, 2, "steps", "n");
     setenv("TERM", "dumb", 1);
     kd_bar_init(&bar, t.slave, true, "x");
-    kd_bar_tick(&bar, 1, 2, "n");
+    kd_bar_tick(&bar, 1, 2, "steps", "n");
     assert_string_equal(terminal_seen(&t), "");
     terminal_close(&t);
 }
 
-static void count(void *ctx, uint64_t done, uint64_t total, const char *note)
+static void count(void *ctx, uint64_t done, uint64_t total, const char *unit, const char *note)
 {
     (void)total;
+    (void)unit;
     (void)note;
     *(uint64_t *)ctx += done;
 }
@@ -168,10 +191,10 @@ static void callback(void **state)
     (void)state;
     uint64_t sum = 0;
     struct kd_progress p = {.tick = count, .ctx = &sum}, none = {.tick = NULL};
-    kd_progress_tick(NULL, 1, 2, NULL);
-    kd_progress_tick(&none, 1, 2, NULL);
-    kd_progress_tick(&p, 1, 2, NULL);
-    kd_progress_tick(&p, 2, 2, NULL);
+    kd_progress_tick(NULL, 1, 2, "images", NULL);
+    kd_progress_tick(&none, 1, 2, "images", NULL);
+    kd_progress_tick(&p, 1, 2, "images", NULL);
+    kd_progress_tick(&p, 2, 2, "images", NULL);
     assert_int_equal(sum, 3);
 }
 
@@ -189,9 +212,10 @@ struct heard {
     char note[96];
 };
 
-static void hear(void *ctx, uint64_t done, uint64_t total, const char *note)
+static void hear(void *ctx, uint64_t done, uint64_t total, const char *unit, const char *note)
 {
     struct heard *h = ctx;
+    assert_string_equal(unit, "images");
     h->done = done;
     h->total = total;
     snprintf(h->note, sizeof h->note, "%s", note ? note : "");
@@ -207,11 +231,11 @@ static void pieces_are_one_whole(void **state)
                              alone = {&whole, "view", 0, 1, {0}};
     const struct kd_progress *p = kd_progress_of(&piece);
     struct kd_err err;
-    kd_progress_tick(p, 25, 100, NULL);
+    kd_progress_tick(p, 25, 100, "images", NULL);
     assert_int_equal(h.done, 625);
     assert_int_equal(h.total, 4000);
     assert_string_equal(h.note, "view 7/40");
-    kd_progress_tick(p, 100, 100, "teacher 2");
+    kd_progress_tick(p, 100, 100, "images", "teacher 2");
     assert_int_equal(h.done, 700);
     assert_string_equal(h.note, "view 7/40, teacher 2");
     assert_int_equal(kd_progress_go_on(p, &err), -1);
@@ -225,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(draws_and_wipes, setup),
         cmocka_unit_test_setup(starts_anew, setup),
+        cmocka_unit_test_setup(pieces_of_several_sizes, setup),
         cmocka_unit_test_setup(fits_any_width, setup),
         cmocka_unit_test_setup(silent, setup),
         cmocka_unit_test(callback),

@@ -13,14 +13,16 @@
 #include <stdio.h>
 
 struct kd_progress {
-    void (*tick)(void *ctx, uint64_t done, uint64_t total, const char *note);
+    /* unit: what is counted, as "images", or NULL */
+    void (*tick)(void *ctx, uint64_t done, uint64_t total, const char *unit, const char *note);
     void *ctx;
     const volatile int *stop; /* may be NULL */
     /* One line that a person should know and that is no error; may be NULL. */
     void (*say)(void *ctx, const char *text);
     void *say_ctx;
 };
-void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *note);
+void kd_progress_tick(const struct kd_progress *p, uint64_t done, uint64_t total, const char *unit,
+                      const char *note);
 void kd_progress_say(const struct kd_progress *p, const char *format, ...) KD_PRINTF(2, 3);
 int kd_progress_go_on(const struct kd_progress *p,
                       struct kd_err *err); /* 0, or -1 where work is to stop */
@@ -36,7 +38,8 @@ struct kd_progress_piece {
 /* The progress to hand on; as long as the piece and the whole. */
 const struct kd_progress *kd_progress_of(struct kd_progress_piece *piece);
 
-/* A one-line bar for a terminal: label, bar, percent, rate, time left, note. Draws at most ten
+/* A one-line bar for a terminal: label, bar, percent, rate, note, time
+ * left: "[####----]  50% 50 steps/s student 3/10, about 40 s left". Draws at most ten
  * times a second, fits the terminal's width, and wipes itself with kd_bar_clear. Off a terminal it
  * draws nothing. */
 struct kd_bar {
@@ -44,11 +47,12 @@ struct kd_bar {
     bool on;
     char label[64];
     double started, drawn; /* seconds */
+    uint64_t total;        /* of late; pieces of one whole may be of several sizes */
     uint64_t first, last; /* `done` when it started (a fall of `done` starts it anew) and of late */
     bool visible;
 };
 void kd_bar_init(struct kd_bar *bar, FILE *to, bool wanted, const char *label);
-void kd_bar_tick(void *bar, uint64_t done, uint64_t total,
+void kd_bar_tick(void *bar, uint64_t done, uint64_t total, const char *unit,
                  const char *note); /* fits kd_progress.tick */
 void kd_bar_clear(struct kd_bar *bar);
 

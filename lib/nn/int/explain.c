@@ -129,7 +129,7 @@ int kd_explain(struct kd_quantizing *q, struct kd_quantize_report *report, struc
     for (unsigned i = 0; i < g->n_ops; i++) {
         const struct kd_op *op = &g->ops[i];
         if (op->kind == KD_OP_MAXPOOL || op->kind == KD_OP_REORDER) continue;
-        kd_progress_tick(q->calibration->progress, i, g->n_ops, "layers");
+        kd_progress_tick(q->calibration->progress, i, g->n_ops, "layers", NULL);
         if (explain_layer(q, i, n, &report->layers[report->n++], err) < 0) return -1;
     }
     return 0;

@@ -159,7 +159,7 @@ static int error_ranges(struct kd_quantizing *q, struct kd_err *err)
     kd_sim_input(&q->sim, q->calibration->in, q->first);
     int status = 0;
     for (unsigned i = 0; i < g->n_ops && status == 0; i++) {
-        kd_progress_tick(q->calibration->progress, i, g->n_ops, "ranges");
+        kd_progress_tick(q->calibration->progress, i, g->n_ops, "layers", "ranges");
         status = kd_progress_go_on(q->calibration->progress, err);
         kd_sim_op(&q->sim, i, q->first);
         if (kd_tensor_is_chosen(q->ints, g->ops[i].out)) try_parts(q, g->ops[i].out, saved);
