@@ -1,5 +1,6 @@
 /* kd-show: what a file is, what is in it, where it comes from. */
 #include "kd/base/file.h"
+#include "kd/base/terminal.h"
 #include "kd/base/text.h"
 #include "kd/nn/top.h"
 #include "show.h"
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct options {
     char *data_dir;
@@ -91,14 +93,27 @@ static cJSON *show_one(const char *path, const struct showing *how, struct kd_by
 
 /* ---- telling ---- */
 
-static int print_value(const cJSON *v, struct kd_err *err)
+/* On a terminal a long value goes over several lines, each behind its name's place. */
+static int print_folded(const char *name, const char *value, struct kd_err *err)
+{
+    const size_t columns = kd_terminal_columns(STDOUT_FILENO);
+    struct kd_bytes lines = {0};
+    if (kd_print(err, "%-24s ", name) < 0) return -1;
+    if (columns < 40 || 25 + kd_text_width(value) <= columns) return kd_print(err, "%s\n", value);
+    int status = kd_text_wrap(&lines, value, 25, columns, err);
+    if (status == 0) status = kd_print(err, "%s", lines.data + 25);
+    kd_bytes_release(&lines);
+    return status;
+}
+
+static int print_value(const char *name, const cJSON *v, struct kd_err *err)
 {
     struct kd_bytes line = {0};
     char *text = cJSON_IsString(v) ? NULL : kd_json_text(v, false, err);
     int status = cJSON_IsString(v) ? kd_text_plain(&line, v->valuestring, err)
                  : text            ? kd_text_plain(&line, text, err)
                                    : -1;
-    if (status == 0) status = kd_print(err, "%s\n", line.data ? line.data : "");
+    if (status == 0) status = print_folded(name, line.data ? line.data : "", err);
     kd_bytes_release(&line);
     kd_free(text);
     return status;
@@ -117,8 +132,8 @@ static int print_facts(const cJSON *facts, const char *above, struct kd_err *err
             continue; /* the table below has them */
         if (cJSON_IsObject(item) && !*above)
             status = print_facts(item, item->string, err);
-        else if ((status = kd_print(err, "%-24s ", name)) == 0)
-            status = print_value(item, err);
+        else
+            status = print_value(name, item, err);
         if (status < 0) return -1;
     }
     return 0;

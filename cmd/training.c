@@ -2,6 +2,8 @@
 #include "correction.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/terminal.h"
+#include "kd/base/text.h"
 #include "kd/train/tasks.h"
 
 #include <string.h>
@@ -549,11 +551,36 @@ static int asked_for_losses(const struct kd_invocation *inv, bool *asked, struct
     return status;
 }
 
+enum { NAMES = 6 }; /* columns of a loss's name */
+
+/* On a terminal lines that are too long for it are folded, behind the spaces that they begin with
+ * or the name. */
+static int print_lines(const char *text, struct kd_err *err)
+{
+    const size_t columns = kd_terminal_columns(STDOUT_FILENO);
+    struct kd_bytes out = {0};
+    int status = 0;
+    if (columns < 40) return kd_print(err, "%s", text);
+    while (*text && status == 0) {
+        const size_t length = strcspn(text, "\n"), own = strspn(text, " "),
+                     indent = own ? own : NAMES;
+        const size_t start = length < indent ? length : indent, at = out.size;
+        char *line = kd_format(err, "%.*s", (int)(length - start), text + start);
+        status = line ? kd_text_wrap(&out, line, indent, columns, err) : -1;
+        if (status == 0 && out.size > at) memcpy(out.data + at, text, start);
+        kd_free(line);
+        text += length + (text[length] == '\n');
+    }
+    if (status == 0) status = kd_print(err, "%s", out.data ? out.data : "");
+    kd_bytes_release(&out);
+    return status;
+}
+
 static int print_losses(struct kd_err *err)
 {
     struct kd_bytes text = {0};
     int status = kd_loss_list(&text, err);
-    if (status == 0) status = kd_print(err, "%s", text.data);
+    if (status == 0) status = print_lines(text.data, err);
     kd_bytes_release(&text);
     return status;
 }

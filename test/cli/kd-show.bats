@@ -79,3 +79,16 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     refused 1 "cut.safetensors" "cut short" -- kd-show cut.safetensors
     refused 2 "--output" -- kd-show set -o out
 }
+
+@test "long values are folded on a terminal, and are one line each in a pipe" {
+    kd-train-teacher --data digits --fraction 0.02 --layers 8 --epochs 1 -q -o T >/dev/null
+    for columns in 60 80; do
+        on $columns "kd-show T" >out
+        [ "$(sed '/^layer/,$d' out | widest)" -le $columns ]
+    done
+    [ "$(grep -c '^ \{25\}' out)" -ge 1 ]
+    [ "$(kd-show T | grep -c '^ \{25\}')" -eq 0 ]
+    on 60 "kd-train-student --loss '?'" >out
+    [ "$(widest <out)" -le 60 ]
+    grep -q '^kl    divergence' out
+}
