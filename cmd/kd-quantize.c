@@ -79,8 +79,10 @@ static int load(struct kd_invocation *inv, const struct kd_model *model, struct 
     struct kd_data_config own = {0};
     const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
     const struct options *options = inv->options;
-    struct kd_images_options o = {
-        .data_dir = options->data_dir, .default_split = "train", .pool = inv->pool};
+    struct kd_images_options o = {.data_dir = options->data_dir,
+                                  .default_split = "train",
+                                  .input = &own.input,
+                                  .pool = inv->pool};
     int status = kd_model_data(model, &own, err);
     const char *source = options->calibrate ? options->calibrate : own.source;
     if (status == 0 && !source)

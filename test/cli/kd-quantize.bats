@@ -177,3 +177,11 @@ J
 @test "the manual page has the options of --help" {
     "$BATS_TEST_DIRNAME/check_manual.sh" kd-quantize "$BATS_TEST_DIRNAME/../../cmd/kd-quantize.1"
 }
+
+@test "pictures for calibration are made the model's input as its training made them" {
+    kd-data convert digits:train --fraction 0.01 --to png -o photos -q >/dev/null
+    kd-train-teacher --data images:photos --size 20 --layers 16 --epochs 2 -q -o sized >/dev/null
+    kd-quantize sized --calibrate images:photos -o small.safetensors -q >/dev/null
+    kd-eval small.safetensors --data images:photos --split train -q >/dev/null
+    kd-export small.safetensors --to c -o chip -q >/dev/null
+}
