@@ -280,7 +280,8 @@ static int temporary_make(struct kd_outfile *f, const char *folder, struct kd_er
 static int refuse_kept(const char *path, const struct stat *st, struct kd_err *err)
 {
     if (S_ISDIR(st->st_mode)) return kd_fail(err, "%s: is a folder; name a file to write", path);
-    if (access(path, W_OK) < 0) return kd_fail_errno(err, "%s: cannot replace this file", path);
+    if (access(path, W_OK) < 0 && errno != ENOENT) /* gone meanwhile: nothing is in the way */
+        return kd_fail_errno(err, "%s: cannot replace this file", path);
     return 0;
 }
 

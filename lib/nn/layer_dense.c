@@ -170,9 +170,9 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
 static void dense_backward(struct kd_layer *l, const struct kd_pass *p, struct kd_tile t)
 {
     size_t in = kd_shape_size(l->in), out = kd_shape_size(l->out);
+    if (!l->dx) return;
     const float *w = l->param[0].value + t.col0, *dy = l->dy + t.row0 * out;
     float *dx = l->dx + t.row0 * in + t.col0;
-    if (!l->dx) return;
     if (p->cuts && !kd_kernels()->wide) {
         each_shard(l, p, t, dense_backward);
         return;
@@ -222,8 +222,16 @@ static void gradient_of_shards(struct kd_layer *l, const struct kd_cuts *cuts, s
     float room[ROOM];
     const size_t in = kd_shape_size(l->in);
     const size_t most = ROOM / (cuts->levels * t.cols) / STEP * STEP;
+    if (!most) { /* many shards and a wide tile */
+        gradient_of_shards(l, cuts, (struct kd_tile){t.row0, t.rows, t.col0, t.cols / 2});
+        t.col0 += t.cols / 2;
+        t.cols -= t.cols / 2;
+        gradient_of_shards(l, cuts, t);
+        return;
+    }
     for (size_t from = 0; l->param[0].grad && from < in; from += most) {
         const size_t w = in - from < most ? in - from : most;
+        /* cppcheck-suppress legacyUninitvar; it is written to before it is read */
         struct kd_piece piece = {&l->param[0], t.col0 * in + from, t.cols, w, in, room};
         for (struct kd_folding f = kd_fold(cuts, piece); f.shard < cuts->n; kd_fold_add(&f, NULL)) {
             size_t stride, row0 = cuts->from[f.shard], n = cuts->from[f.shard + 1] - row0;

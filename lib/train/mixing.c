@@ -7,7 +7,7 @@ static double log_sum(const float *z, size_t classes, double temperature)
     double most = -HUGE_VAL, sum = 0;
     for (size_t c = 0; c < classes; c++) most = fmax(most, (double)z[c] / temperature);
     for (size_t c = 0; c < classes; c++) sum += exp((double)z[c] / temperature - most);
-    return most + log(sum);
+    return most + log(fmax(sum, 1)); /* the largest is exp(0) */
 }
 
 static void mix_softmaxes(float *a, const float *b, size_t classes, double share, double T)
