@@ -17,11 +17,12 @@ int kd_network_fingerprint(const struct kd_network *net, const char *extra, char
     int status = -1;
     struct kd_hash *h = NULL;
     char *text = kd_json_text(net->json, false, err);
-    struct kd_param **sorted = kd_alloc(net->n_params, sizeof *sorted, "a sorted list", err);
+    const unsigned n = net->n_params - net->n_attached;
+    struct kd_param **sorted = kd_alloc(n, sizeof *sorted, "a sorted list", err);
     if (!text || !sorted || !(h = kd_hash_new(err))) goto done;
-    memcpy(sorted, net->params, net->n_params * sizeof *sorted);
-    qsort(sorted, net->n_params, sizeof *sorted, by_name);
-    for (unsigned i = 0; i < net->n_params; i++) {
+    memcpy(sorted, net->params, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_name);
+    for (unsigned i = 0; i < n; i++) {
         const struct kd_param *p = sorted[i];
         kd_hash_add(h, p->name, strlen(p->name) + 1);
         kd_hash_add_u32(h, p->dims);

@@ -222,7 +222,7 @@ int kd_model_to_file(const struct kd_network *net, const struct kd_normalize *no
         kd_tensorfile_set(file, "kd.version", KD_VERSION, err) < 0)
         return -1;
     if (net->integers) return kd_int_to_file(net->integers, file, err);
-    for (unsigned i = 0; i < net->n_params; i++) {
+    for (unsigned i = 0; i < net->n_params - net->n_attached; i++) {
         const struct kd_param *p = net->params[i];
         if (kd_tensorfile_add(file, p->name, (struct kd_array){KD_F32, p->dims, p->shape, p->value},
                               err) < 0)

@@ -129,6 +129,25 @@ struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err)
     return kd_network_from_file(json, SIZE_MAX, err);
 }
 
+int kd_network_attach(struct kd_network *net, struct kd_param *p, struct kd_err *err)
+{
+    struct kd_param **all = kd_alloc(net->n_params + 1, sizeof *all, "a list of parameters", err);
+    if (!all) return -1;
+    memcpy(all, net->params, net->n_params * sizeof *all);
+    p->index = net->n_params;
+    all[net->n_params++] = p;
+    net->n_attached++;
+    kd_free(net->params);
+    net->params = all;
+    return 0;
+}
+
+void kd_network_detach(struct kd_network *net)
+{
+    net->n_params -= net->n_attached;
+    net->n_attached = 0;
+}
+
 struct seeding {
     uint64_t seed;
     uint32_t param;
@@ -183,7 +202,7 @@ static int plan_gradients(struct kd_network *net, bool training, struct kd_err *
 {
     struct laying s = {.net = net};
     kd_slab_release(&net->gradients);
-    for (unsigned i = 0; i < net->n_params; i++) net->params[i]->grad = NULL;
+    for (unsigned i = 0; i < net->n_params - net->n_attached; i++) net->params[i]->grad = NULL;
     if (!training) return 0;
     kd_chain_each(&net->chain, lay_gradients, &s);
     kd_slab_plan(&net->gradients, s.brief * sizeof(float));

@@ -178,6 +178,9 @@ static int each_tensor(const struct kd_trainer *t, visit_fn *visit, void *ctx, s
     char name[128];
     for (unsigned i = 0; i < t->net->n_params; i++) {
         const struct kd_param *p = t->net->params[i];
+        snprintf(name, sizeof name, "kd.state.%s", p->name); /* of no model */
+        const bool attached = i >= t->net->n_params - t->net->n_attached;
+        if (attached && visit(ctx, name, p, p->value, err) < 0) return -1;
         for (unsigned s = 0; s < t->optimizer.states && p->trained; s++) {
             snprintf(name, sizeof name, "kd.state.%s.%s", kd_optimizer_state_name(&t->optimizer, s),
                      p->name);
@@ -223,7 +226,7 @@ int kd_checkpoint_add(struct kd_tensorfile *file, const struct kd_trainer *t, co
 static int restore_parameters(const struct kd_tensorfile *file, const struct kd_trainer *t,
                               struct kd_err *err)
 {
-    for (unsigned i = 0; i < t->net->n_params; i++) {
+    for (unsigned i = 0; i < t->net->n_params - t->net->n_attached; i++) {
         const struct kd_param *p = t->net->params[i];
         if (take_tensor((void *)(uintptr_t)file, p->name, p, p->value, err) < 0) return -1;
     }

@@ -399,8 +399,14 @@ int kd_targets_from_teachers(struct kd_teachers *teachers, const struct kd_image
                                                                    (uint32_t)out->classes, err)))
         goto fail;
     struct kd_view plain = {.images = images, .n = out->n};
+    const bool features = kd_distill_wants_features(&job->distill);
     const bool changing = kd_augment_active(&job->augment) || job->train.mix.kind != KD_MIX_NONE;
-    if (changing && !job->distill.fixed_teacher) {
+    if (features && changing && job->distill.fixed_teacher) {
+        kd_fail_usage(err, "distill.fixed_teacher: a loss that compares layers asks the teacher "
+                           "about the images that the student sees; leave it out");
+        goto fail;
+    }
+    if (features || (changing && !job->distill.fixed_teacher)) {
         if (kd_teachers_plan(t, (size_t)job->train.batch, err) == 0) return 0;
     } else {
         out->values = kd_alloc(out->n * out->classes, sizeof(float), "soft targets", err);

@@ -159,10 +159,12 @@ static int find_sources(const struct expansion *e, struct kd_task *task, size_t 
 }
 
 /* Will the soft targets that the experiment writes serve this student: plain images for plain
- * images, recorded views for the same augmentation? Else its teacher is asked at each step. */
+ * images, recorded views for the same augmentation, logits alone? Else its teacher is asked at each
+ * step. */
 static bool soft_serve(const struct kd_tasks *t, const struct kd_job *job)
 {
     const bool moves = kd_augment_active(&job->augment) && !job->distill.fixed_teacher;
+    if (kd_distill_wants_features(&job->distill)) return false;
     return moves ? t->soften.views > 0 && kd_augment_same(&t->views, &job->augment)
                  : t->soften.views == 0;
 }

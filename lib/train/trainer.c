@@ -122,12 +122,26 @@ static int open_fellow(struct kd_trainer *t, struct kd_err *err)
     return kd_fellow_open(&t->fellow, &of, err);
 }
 
+static int open_taps(struct kd_trainer *t, struct kd_err *err)
+{
+    const struct kd_taps_source source = {t->targets, t->seed};
+    if (kd_taps_open(&t->taps, &t->loss, t->net, &source, err) < 0) return -1;
+    if (t->taps.n && t->aware)
+        return kd_fail_usage(err, "train.quantize: a loss on features (%s) is for float networks",
+                             t->loss.term[0].name);
+    if (t->taps.n && t->job->train.shards > 1)
+        return kd_fail_usage(err, "train.shards: a loss on features needs whole batches; leave it "
+                                  "out, or choose a loss on logits, as kl");
+    return 0;
+}
+
 int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
 {
     const struct kd_train_config *c = &t->job->train;
     if (check(t, err) < 0 ||
         kd_loss_init(&t->loss, t->targets ? &t->job->distill : NULL, c->label_smoothing, err) < 0 ||
-        kd_loss_weigh_classes(&t->loss, c->class_weights, t->net->classes, t->train, err) < 0)
+        kd_loss_weigh_classes(&t->loss, c->class_weights, t->net->classes, t->train, err) < 0 ||
+        open_taps(t, err) < 0)
         return -1;
     t->n_train_eval = t->train->n < c->train_eval ? t->train->n : (uint32_t)c->train_eval;
     if (c->keep == KD_BEST && t->valid->n) {
@@ -139,7 +153,7 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
     t->shard = c->shards > 1 ? kd_shards_rows(&learnt, (unsigned)c->shards) : 0;
     t->net->shards = c->shards > 1 ? shards_each(t) : 0;
     t->net->brief_gradients = !(c->clip_norm > 0 || t->team); /* which want them all at once */
-    if (kd_network_plan(t->net, rows, true, err) < 0 ||
+    if (kd_network_plan(t->net, rows, true, err) < 0 || kd_taps_plan(&t->taps, rows, err) < 0 ||
         kd_shards_init(&t->shards, t->net, c->shards, t->team, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0 || open_fellow(t, err) < 0)
@@ -164,7 +178,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
         .optimizer = t->optimizer.slab.planned + t->average.slab.planned,
         .images = im->n * (pixels + (im->labels ? sizeof *im->labels : 0)) +
                   ((size_t)t->train->n + t->valid->n) * sizeof *t->train->index,
-        .loop = t->slab.planned,
+        .loop = t->slab.planned + kd_taps_bytes(&t->taps),
     };
     if (s) out->images += kd_targets_bytes(s);
     for (size_t i = 0; s && !kd_targets_stored(s) && i < s->teachers.n; i++)
@@ -175,6 +189,7 @@ void kd_trainer_memory(const struct kd_trainer *t, struct kd_memory *out)
 
 void kd_trainer_close(struct kd_trainer *t)
 {
+    kd_taps_release(&t->taps);
     kd_loss_release(&t->loss);
     kd_shards_release(&t->shards);
     kd_optimizer_release(&t->optimizer);
@@ -314,6 +329,7 @@ static struct kd_loss_batch batch_of(const struct kd_trainer *t, const struct kd
                                   .teacher_is_probabilities =
                                       t->targets && t->targets->probabilities,
                                   .epoch = t->epoch + (double)t->step / kd_trainer_steps(t),
+                                  .pairs = t->taps.pairs,
                                   .whole = whole};
 }
 
@@ -364,12 +380,15 @@ static int learn(struct kd_trainer *t, size_t whole, const struct kd_gradient_si
                            .rows = s->rows,
                            .cuts = kd_shards_cuts(s)};
     kd_network_forward(t->net, t->pool, &pass);
+    const struct kd_gradient_sink *sink = kd_shards_sink(s, then);
     for (unsigned i = s->first; i < s->last; i++) {
         const struct kd_shard shard = kd_shard_at(whole, s->of, i);
         if (t->targets && gather_targets(t, &shard, err) < 0) return -1;
+        kd_taps_forward(&t->taps, t->pool, shard.rows); /* which are all: open_taps */
         if (learn_logits(t, &shard, whole, err) < 0) return -1;
+        kd_taps_backward(&t->taps, t->pool, shard.rows, sink);
     }
-    kd_network_backward(t->net, t->pool, &pass, kd_shards_sink(s, then));
+    kd_network_backward(t->net, t->pool, &pass, sink);
     return 0;
 }
 

@@ -20,7 +20,8 @@ table() { awk -v paces=pace -f "$top/scripts/stats.awk" -f "$top/scripts/methods
         # what methods.sh reads of the sweeps by its own means is all there is
         [ "$(sed -n 's/^ *"\([^"]*\)": {"sweep": {"\([^"]*\)":.*/\1/p' "$search" | sort)" = \
             "$(sort methods)" ]
-        kd-train-student --loss '?' | grep -o '^[a-z]*' | while read -r loss; do
+        kd-train-student --loss '?' | awk '/^[a-z]/ { if (name) print name; name = $1 }
+            /^ +student: layer/ { name = "" } END { if (name) print name }' | while read -r loss; do
             jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' "$final"
         done
     done

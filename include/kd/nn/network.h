@@ -25,6 +25,7 @@ struct kd_network {
     struct kd_chain chain;    /* the layers */
     struct kd_param **params; /* all, in layer order; trained and running ones */
     unsigned n_params;
+    unsigned n_attached;   /* the last of them: no part of the model (kd_network_attach) */
     size_t parameters;     /* numbers in all, frozen ones too, without running statistics */
     uint64_t macs;         /* multiply-adds an image */
     struct kd_slab values; /* of the parameters */
@@ -63,6 +64,11 @@ struct kd_network *kd_network_from_json(const cJSON *json, struct kd_err *err);
 struct kd_network *kd_network_from_file(const cJSON *json, size_t numbers, struct kd_err *err);
 void kd_network_free(struct kd_network *net);
 void kd_network_init(struct kd_network *net, uint64_t seed);
+/* A parameter of something beside the network, which learns with its own: it is listed behind them,
+ * and is neither written with the model nor part of its fingerprint. Borrowed. Before a plan, which
+ * leaves its gradient to its owner. */
+int kd_network_attach(struct kd_network *net, struct kd_param *p, struct kd_err *err);
+void kd_network_detach(struct kd_network *net); /* all that were attached */
 
 /* Lays out memory for batches up to `batch`; training keeps what backward needs. May be called
  * again. */

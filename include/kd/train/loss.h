@@ -23,14 +23,17 @@
 enum { KD_LOSS_TERMS = KD_MOST_TERMS }; /* most in one loss */
 
 struct kd_loss_kind;
+struct kd_loss_places;
 struct kd_loss_term {
     const struct kd_loss_kind *kind;
-    char name[24];      /* in logs: its kind, and a number from the second of a kind on */
-    void *params;       /* the kind's own; owned */
-    double temperature; /* NAN: the kind has none */
-    double weight;      /* once the ramp is over */
-    double ramp;        /* epochs over which the weight rises linearly from 0; 0: none */
-    unsigned needs;     /* lib/train/loss/kind.h */
+    char name[24];                /* in logs: its kind, and a number from the second of a kind on */
+    void *params;                 /* the kind's own; owned */
+    double temperature;           /* NAN: the kind has none */
+    double weight;                /* once the ramp is over */
+    double ramp;                  /* epochs over which the weight rises linearly from 0; 0: none */
+    unsigned needs;               /* lib/train/loss/kind.h */
+    unsigned first_pair, n_pairs; /* of a batch's pairs: what it compares in place of logits */
+    size_t pixels;                /* of the largest of these */
 };
 struct kd_loss {
     double smoothing, label_weight;
@@ -48,6 +51,19 @@ void kd_loss_release(struct kd_loss *loss);
 int kd_loss_weigh_classes(struct kd_loss *loss, const cJSON *weights, size_t classes,
                           const struct kd_subset *train, struct kd_err *err);
 
+/* What a layer of the student, or of the teacher, says of n images: [n][pixels][cols], channels
+ * last. pixels is 1 for flat features. */
+struct kd_loss_side {
+    size_t pixels, cols;
+    const float *value;
+};
+struct kd_loss_pair { /* that a term compares */
+    struct kd_loss_side student, teacher;
+    float *gradient; /* as the student's, to be written: of the batch's mean, weighted */
+};
+/* The parameters of a term that compares features, which say of which layers; NULL: it does not. */
+const struct kd_loss_places *kd_loss_places_of(const struct kd_loss_term *term);
+
 struct kd_loss_batch {
     size_t n, classes;
     const float *logits;   /* [n][classes] */
@@ -57,6 +73,7 @@ struct kd_loss_batch {
     const float *teacher; /* [n][classes] logits, or probabilities at the temperature; NULL: none */
     bool teacher_is_probabilities;
     double epoch; /* epochs done, with the share of the one under way: for the ramp */
+    const struct kd_loss_pair *pairs; /* of all terms, those of a term in a row; NULL: none */
     size_t whole; /* rows of the batch that these are a shard of; 0: they are all of it */
 };
 struct kd_loss_sums {           /* over rows, not yet divided */

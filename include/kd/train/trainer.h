@@ -19,6 +19,7 @@
 #include "kd/train/loss.h"
 #include "kd/train/optimizer.h"
 #include "kd/train/shards.h"
+#include "kd/train/taps.h"
 #include "kd/train/targets.h"
 
 struct kd_epoch_log { /* what log.jsonl has a line of */
@@ -53,6 +54,7 @@ struct kd_trainer {
 
     /* state: what a checkpoint holds */
     struct kd_loss loss;
+    struct kd_taps taps; /* of a loss that compares features: with parameters that learn */
     struct kd_shards shards;
     struct kd_optimizer optimizer;
     struct kd_fellow fellow;   /* a teacher of the training itself; a peer's network is given */

@@ -250,6 +250,11 @@ int kd_loss_init(struct kd_loss *loss, const struct kd_distill_config *distill, 
     return -1;
 }
 
+const struct kd_loss_places *kd_loss_places_of(const struct kd_loss_term *term)
+{
+    return term->kind->features ? term->params : NULL;
+}
+
 void kd_loss_release(struct kd_loss *loss)
 {
     for (unsigned i = 0; i < loss->n; i++) {
@@ -396,6 +401,17 @@ int kd_distill_check_mixed(const struct kd_distill_config *d, struct kd_err *err
                                     "mixed image has two; choose top");
     kd_loss_release(&loss);
     return status;
+}
+
+bool kd_distill_wants_features(const struct kd_distill_config *d)
+{
+    struct kd_loss loss;
+    struct kd_err ignored; /* a mistake is told where the loss is read to be used */
+    bool wants = false;
+    if (kd_loss_init(&loss, d, 0, &ignored) < 0) return false;
+    for (unsigned i = 0; i < loss.n; i++) wants = wants || loss.term[i].kind->features;
+    kd_loss_release(&loss);
+    return wants;
 }
 
 int kd_distill_check_probabilities(const struct kd_distill_config *d, struct kd_err *err)

@@ -6,7 +6,12 @@
  *
  * z are logits [n][classes], u = z / T, q = softmax(u); s the student's, t the teacher's. The value
  * of a row is not weighted and not divided by the batch size; loss.c divides the whole gradient
- * once. Everything is computed in double. No gradient flows into the teacher. */
+ * once. Everything is computed in double. No gradient flows into the teacher.
+ *
+ * A kind with `features` compares places inside teacher and student (kd/train/taps.h) in place of
+ * logits. The struct of its parameters begins with a struct kd_loss_places, and its rows with
+ * KD_LOSS_PLACES. What it asks for in `features` is done before it is called and undone behind it:
+ * it sees a list of pairs, and writes the gradient by the student's side of each. */
 #ifndef KD_TRAIN_LOSS_KIND_H
 #define KD_TRAIN_LOSS_KIND_H
 #include "kd/train/loss.h"
@@ -28,6 +33,35 @@ struct kd_loss_call { /* one term over one batch */
     double *value;           /* [n], to be written: unweighted; 0 where the row has nothing */
     double *gradient;        /* [n][classes], to be added to: weight times d value / d student */
     double *scratch;         /* doubles, as many as the kind's scratch says */
+    /* Of a kind with features, which leaves `gradient` alone: what is compared. It writes
+     * pair->gradient: weight times d value / d student, times `share`. */
+    const struct kd_loss_pair *pairs;
+    size_t n_pairs;
+    double share; /* 1 / images of the batch */
+};
+
+/* Which layers, of the student and of the teacher: kd/nn/blocks.h; or lists of as many. */
+struct kd_loss_places {
+    cJSON *student, *teacher;
+};
+#define KD_LOSS_PLACES(s, t)                                                                       \
+    {NULL,                                                                                         \
+     0,                                                                                            \
+     "student",                                                                                    \
+     KD_OPT_JSON,                                                                                  \
+     offsetof(struct kd_loss_places, student),                                                     \
+     .preset = (s),                                                                                \
+     .help = "layer of the student: a name, a share of the depth, or \"features\"; or a list"},    \
+    {                                                                                              \
+        NULL, 0, "teacher", KD_OPT_JSON, offsetof(struct kd_loss_places, teacher),                 \
+            .preset = (t), .help = "the same of the teacher"                                       \
+    }
+
+struct kd_loss_features {
+    bool maps;     /* with a height and a width: no flat features */
+    bool pools;    /* the larger of two maps is averaged to the size of the smaller */
+    bool projects; /* a linear layer gives the student as many columns as the teacher has */
+    size_t (*scratch)(size_t n, size_t pixels); /* in place of the kind's; may be NULL: none */
 };
 
 enum {                           /* what a kind needs and takes */
@@ -50,8 +84,9 @@ struct kd_loss_kind {
     const char *paper; /* who, when, where */
     const char *about; /* one line for --loss ? */
     struct kd_loss_usual usual;
-    const struct kd_option *rows; /* of `params`, without flags; NULL: it has none */
-    size_t size;                  /* of the struct that the rows' offsets refer to */
+    const struct kd_option *rows;            /* of `params`, without flags; NULL: it has none */
+    size_t size;                             /* of the struct that the rows' offsets refer to */
+    const struct kd_loss_features *features; /* NULL: it compares logits */
     /* May be NULL. Where a parameter makes a variant with settings of its own: fills parameters
      * that were not given, and changes `usual`. */
     void (*variant)(void *params, struct kd_loss_usual *usual);
@@ -84,6 +119,12 @@ void kd_masked_teacher(const struct kd_masked *m, const struct kd_loss_call *cal
 void kd_masked_run(const struct kd_masked *m, const struct kd_loss_call *call, double temperature);
 /* KL of two-way distributions (p, 1 - p) with p = 1 / (1 + exp(-d)), and its slope by d_s. */
 double kd_binary_kl(double d_t, double d_s, double *slope);
+/* Rows of features, [n][numbers]: all products x_i . x_j, and all squared distances, [n][n]; and
+ * out_i = factor times the sum of m[i][j] x_j, [n][numbers]. */
+void kd_rows_products(const struct kd_loss_side *side, size_t n, double *out);
+void kd_rows_distances(const struct kd_loss_side *side, size_t n, double *out);
+void kd_rows_combine(const struct kd_loss_side *side, size_t n, const double *m, double factor,
+                     float *out);
 /* Probabilities that a file brought: log 0 counts for nothing, since 0 log 0 = 0. */
 void kd_softmax_given(struct kd_softmax s, const float *p, size_t n, size_t classes);
 #endif

@@ -9,7 +9,11 @@
     X(dist) \
     X(nkd) \
     X(ttm) \
-    X(rld)
+    X(rld) \
+    X(fitnet) \
+    X(at) \
+    X(sp) \
+    X(rkd)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct kd_loss_kind kd_loss_##name;

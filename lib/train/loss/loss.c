@@ -11,6 +11,8 @@ static size_t terms_scratch(const struct kd_loss *loss, size_t n, size_t classes
     for (unsigned i = 0; i < loss->n; i++) {
         const struct kd_loss_kind *kind = loss->term[i].kind;
         size_t own = kind->scratch ? kind->scratch(n, classes) : 0;
+        if (kind->features && kind->features->scratch)
+            own = kind->features->scratch(n, loss->term[i].pixels);
         if (own > most) most = own;
     }
     return most;
@@ -61,8 +63,8 @@ static void weigh(const struct kd_loss *loss, const struct kd_loss_batch *b, dou
 }
 
 /* Each term adds to the gradient and leaves its values, [terms][n]. */
-static void run_terms(const struct kd_loss *loss, struct kd_loss_call *call, const double *weights,
-                      double *values)
+static void run_terms(const struct kd_loss *loss, const struct kd_loss_batch *b,
+                      struct kd_loss_call *call, const double *weights, double *values)
 {
     for (unsigned i = 0; i < loss->n; i++) {
         const struct kd_loss_term *term = &loss->term[i];
@@ -70,6 +72,8 @@ static void run_terms(const struct kd_loss *loss, struct kd_loss_call *call, con
         call->temperature = term->temperature;
         call->weight = weights + i * call->n;
         call->value = values + i * call->n;
+        call->pairs = b->pairs ? b->pairs + term->first_pair : NULL;
+        call->n_pairs = term->n_pairs;
         term->kind->run(call);
     }
 }
@@ -142,6 +146,7 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
     kd_softmax_rows(plain, b->logits, n, classes, 1);
     memset(gradient, 0, size * sizeof *gradient);
     for (size_t r = 0; r < n; r++) hard[r] = hard_row(loss, b, r, plain, gradient, &hard[n + r]);
+    const double divisor = (double)(b->whole ? b->whole : n);
     if (terms) {
         double *values = weights + terms * n;
         struct kd_loss_call call = {.n = n,
@@ -152,12 +157,12 @@ void kd_loss_run(const struct kd_loss *loss, const struct kd_loss_batch *b, floa
                                     .labels = b->labels,
                                     .plain = plain,
                                     .gradient = gradient,
+                                    .share = 1 / divisor,
                                     .scratch = values + terms * n};
         weigh(loss, b, weights, call.scratch);
-        run_terms(loss, &call, weights, values);
+        run_terms(loss, b, &call, weights, values);
     }
     add_sums(b, terms, hard, weights, sums);
-    const double divisor = (double)(b->whole ? b->whole : n);
     for (size_t i = 0; dlogits && i < size; i++) dlogits[i] = (float)(gradient[i] / divisor);
 }
 

@@ -1,0 +1,56 @@
+/* What losses on features compare: layers of the student and of its teacher, pair by pair. For each
+ * term of such a kind (lib/train/loss/kind.h) the layers are found, tapped, brought to one size as
+ * far as the kind asks for that, and given a linear layer that learns along.
+ *
+ *     kd_taps_open(&taps, &loss, net, &source, &err);  // taps, parameters: before net's plan
+ *     kd_network_plan(net, rows, true, &err);
+ *     kd_taps_plan(&taps, rows, &err);                 // the rest of the memory
+ *     ... forward passes of teacher and student, then
+ *     kd_taps_forward(&taps, pool, n);                 // taps.pairs are ready for kd_loss_run
+ *     ... kd_loss_run, then
+ *     kd_taps_backward(&taps, pool, n, sink);          // the student's taps have their gradients
+ *     kd_network_backward(net, ...);
+ *
+ * The linear layers' parameters are attached to the network (kd_network_attach): optimizers,
+ * shards, averages and checkpoints treat them as its own, and the model is written without. */
+#ifndef KD_TRAIN_TAPS_H
+#define KD_TRAIN_TAPS_H
+#include "kd/nn/projector.h"
+#include "kd/nn/tap.h"
+#include "kd/train/loss.h"
+#include "kd/train/targets.h"
+
+struct kd_taps_side {   /* of a pair */
+    char name[64];      /* of the layer */
+    struct kd_tap *tap; /* NULL: of a teacher whose features are stored */
+    struct kd_shape shape;
+    size_t h, w; /* what its maps are averaged to */
+    bool pooled;
+    float *pooled_value; /* [rows][h w][c], where pooled */
+};
+struct kd_tapped {
+    struct kd_taps_side student, teacher;
+    struct kd_projector projector; /* net NULL: none */
+};
+struct kd_taps {
+    struct kd_network *net;   /* the student; borrowed */
+    struct kd_tapped *tapped; /* [n] */
+    struct kd_loss_pair *pairs;
+    size_t n, room_tapped, room_pairs;
+    struct kd_slab slab;
+};
+struct kd_taps_source { /* of the teacher's side, and of what is drawn */
+    struct kd_targets *targets;
+    uint64_t seed;
+};
+/* Tells the terms of the loss which pairs are theirs. Nothing where no term compares features.
+ * Release also after a failure, before the network. */
+int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net,
+                 const struct kd_taps_source *source, struct kd_err *err);
+int kd_taps_plan(struct kd_taps *t, size_t rows, struct kd_err *err);
+size_t kd_taps_bytes(const struct kd_taps *t);
+void kd_taps_forward(struct kd_taps *t, struct kd_pool *pool, size_t n);
+void kd_taps_backward(struct kd_taps *t, struct kd_pool *pool, size_t n,
+                      const struct kd_gradient_sink *sink);
+void kd_taps_release(struct kd_taps *t);
+#endif

@@ -1,0 +1,314 @@
+#include "kd/train/taps.h"
+#include "kd/nn/blocks.h"
+#include "kd/nn/kernels.h"
+#include "kd/nn/maps.h"
+#include "loss/kind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- which layers ---- */
+
+struct opening {
+    struct kd_taps *taps;
+    struct kd_loss_term *term;
+    struct kd_network *net;
+    const struct kd_taps_source *source;
+    struct kd_blocks students, teachers;
+};
+
+static struct kd_model *teacher_of(const struct kd_taps_source *source)
+{
+    return &source->targets->teachers.models[0];
+}
+
+static int check_teacher(const struct kd_loss_term *term, const struct kd_taps_source *source,
+                         struct kd_err *err)
+{
+    const struct kd_targets *t = source->targets;
+    const char *kind = term->kind->name;
+    if (!t || t->teachers.n == 0)
+        return kd_fail_usage(
+            err,
+            "loss %s compares layers inside the networks, which soft targets alone do not "
+            "have; give the teacher itself (--teacher MODEL)",
+            kind);
+    if (t->teachers.n > 1)
+        return kd_fail_usage(err, "loss %s compares layers with those of one teacher, not of %zu",
+                             kind, t->teachers.n);
+    if (teacher_of(source)->net->integers)
+        return kd_fail_usage(err, "loss %s: %s is in integers; give the float model that it was",
+                             kind, teacher_of(source)->path);
+    return 0;
+}
+
+static int find_side(struct opening *o, bool student, const cJSON *place, struct kd_taps_side *side,
+                     struct kd_err *err)
+{
+    const bool maps = o->term->kind->features->maps;
+    const struct kd_blocks *blocks = student ? &o->students : &o->teachers;
+    struct kd_network *net = student ? o->net : teacher_of(o->source)->net;
+    if (kd_blocks_find(blocks, place, maps, side->name, err) < 0 ||
+        !(side->tap = kd_network_tap(net, side->name, student, err)))
+        return kd_err_context(err, "distill.loss %s, layer of the %s", o->term->kind->name,
+                              student ? "student" : "teacher");
+    side->shape = side->tap->shape;
+    side->h = side->shape.h;
+    side->w = side->shape.w;
+    if (maps && side->shape.flat)
+        return kd_fail_usage(err,
+                             "distill.loss %s compares maps, and layer %s of the %s is flat; name "
+                             "one before \"flatten\"",
+                             o->term->kind->name, side->name, student ? "student" : "teacher");
+    return 0;
+}
+
+/* Maps of two sizes: the larger is averaged to the smaller. */
+static int fit(const struct opening *o, struct kd_tapped *p, struct kd_err *err)
+{
+    struct kd_taps_side *s = &p->student, *t = &p->teacher;
+    if (!o->term->kind->features->pools) return 0;
+    if (s->shape.flat != t->shape.flat)
+        return kd_fail_usage(err,
+                             "distill.loss %s: layer %s of the student is %s, layer %s of the "
+                             "teacher is %s; choose two of a kind",
+                             o->term->kind->name, s->name, s->shape.flat ? "flat" : "maps", t->name,
+                             t->shape.flat ? "flat" : "maps");
+    s->h = t->h = s->h < t->h ? s->h : t->h;
+    s->w = t->w = s->w < t->w ? s->w : t->w;
+    s->pooled = s->h != s->shape.h || s->w != s->shape.w;
+    t->pooled = t->h != t->shape.h || t->w != t->shape.w;
+    return 0;
+}
+
+/* ---- linear layers ---- */
+
+static int project(const struct opening *o, struct kd_tapped *p, struct kd_err *err)
+{
+    const uint32_t number = (uint32_t)(o->taps->n - 1);
+    char prefix[48], count[16] = "";
+    if (!o->term->kind->features->projects) return 0;
+    if (o->term->n_pairs > 1) snprintf(count, sizeof count, ".%u", o->term->n_pairs);
+    snprintf(prefix, sizeof prefix, "taps.%.24s%s", o->term->name, count);
+    if (kd_projector_open(&p->projector, p->student.shape.c, p->teacher.shape.c, prefix, err) < 0)
+        return -1;
+    kd_projector_init(&p->projector, o->source->seed, number);
+    for (unsigned i = 0; i < p->projector.net->n_params; i++)
+        if (kd_network_attach(o->net, p->projector.net->params[i], err) < 0) return -1;
+    return 0;
+}
+
+static bool known(const struct opening *o, const struct kd_tapped *pair)
+{
+    for (unsigned i = 0; i < o->term->n_pairs; i++) {
+        const struct kd_tapped *p = &o->taps->tapped[o->term->first_pair + i];
+        if (p->student.tap == pair->student.tap && p->teacher.tap == pair->teacher.tap) return true;
+    }
+    return false;
+}
+
+static int add_pair(struct opening *o, const cJSON *student, const cJSON *teacher,
+                    struct kd_err *err)
+{
+    struct kd_taps *t = o->taps;
+    struct kd_tapped pair = {0}, *kept;
+    size_t n = t->n;
+    if (find_side(o, true, student, &pair.student, err) < 0 ||
+        find_side(o, false, teacher, &pair.teacher, err) < 0 || fit(o, &pair, err) < 0)
+        return -1;
+    if (known(o, &pair)) return 0; /* two shares of the depth that are one layer */
+    if (!kd_grow(&t->pairs, &n, &t->room_pairs, sizeof *t->pairs, "pairs of layers", err) ||
+        !(kept = kd_grow(&t->tapped, &t->n, &t->room_tapped, sizeof *kept, "pairs of layers", err)))
+        return -1;
+    *kept = pair;
+    o->term->n_pairs++;
+    return project(o, kept, err);
+}
+
+static int open_term(struct opening *o, struct kd_err *err)
+{
+    const struct kd_loss_places *places = kd_loss_places_of(o->term);
+    const bool list = cJSON_IsArray(places->student) || cJSON_IsArray(places->teacher);
+    const int n = list ? cJSON_GetArraySize(places->student) : 1;
+    if (check_teacher(o->term, o->source, err) < 0) return -1;
+    if (list && (!n || !cJSON_IsArray(places->student) || !cJSON_IsArray(places->teacher) ||
+                 cJSON_GetArraySize(places->teacher) != n))
+        return kd_fail_usage(err,
+                             "distill.loss %s: student and teacher are compared layer by layer; "
+                             "give two lists of as many layers",
+                             o->term->kind->name);
+    kd_blocks_of(teacher_of(o->source)->net, &o->teachers);
+    o->term->first_pair = (unsigned)o->taps->n;
+    for (int i = 0; i < n; i++)
+        if (add_pair(o, list ? cJSON_GetArrayItem(places->student, i) : places->student,
+                     list ? cJSON_GetArrayItem(places->teacher, i) : places->teacher, err) < 0)
+            return -1;
+    return 0;
+}
+
+int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net,
+                 const struct kd_taps_source *source, struct kd_err *err)
+{
+    struct opening o = {.taps = t, .net = net, .source = source};
+    *t = (struct kd_taps){.net = net};
+    kd_blocks_of(net, &o.students);
+    for (unsigned i = 0; i < loss->n; i++) {
+        o.term = &loss->term[i];
+        if (!kd_loss_places_of(o.term)) continue;
+        if (open_term(&o, err) < 0) return -1;
+    }
+    if (!t->n) return 0;
+    for (unsigned i = 0; i < loss->n; i++) {
+        struct kd_loss_term *term = &loss->term[i];
+        for (unsigned k = 0; k < term->n_pairs; k++) {
+            const struct kd_tapped *p = &t->tapped[term->first_pair + k];
+            if (p->student.h * p->student.w > term->pixels)
+                term->pixels = p->student.h * p->student.w;
+            if (p->teacher.h * p->teacher.w > term->pixels)
+                term->pixels = p->teacher.h * p->teacher.w;
+        }
+    }
+    return kd_teachers_plan(&source->targets->teachers, source->targets->teachers.rows, err);
+}
+
+/* ---- memory ---- */
+
+static size_t numbers(const struct kd_taps_side *s) /* of an image, as compared */
+{
+    return s->h * s->w * s->shape.c;
+}
+
+static float *piece(struct kd_taps *t, bool taking, size_t floats)
+{
+    if (taking) return kd_slab_take(&t->slab, floats * sizeof(float));
+    kd_slab_plan(&t->slab, floats * sizeof(float));
+    return NULL;
+}
+
+static void lay(struct kd_taps *t, bool taking, size_t rows)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct kd_tapped *p = &t->tapped[i];
+        struct kd_loss_pair *pair = &t->pairs[i];
+        if (p->student.pooled)
+            p->student.pooled_value = piece(t, taking, rows * numbers(&p->student));
+        if (p->teacher.pooled)
+            p->teacher.pooled_value = piece(t, taking, rows * numbers(&p->teacher));
+        if (p->projector.net)
+            pair->gradient = p->projector.dout;
+        else
+            pair->gradient = piece(t, taking, rows * numbers(&p->student));
+    }
+}
+
+/* What stands before any layer that computes is the images themselves, in another order. */
+static int check_layout(const struct kd_taps_side *s, struct kd_err *err)
+{
+    if (s->tap->pixels == (s->shape.flat ? 1 : kd_shape_pixels(s->shape))) return 0;
+    return kd_fail_usage(err, "distill.loss: layer %s is the images themselves; name a later one",
+                         s->name);
+}
+
+static struct kd_loss_side side_of(const struct kd_taps_side *s)
+{
+    return (struct kd_loss_side){s->h * s->w, s->shape.c,
+                                 s->pooled ? s->pooled_value : s->tap->value};
+}
+
+int kd_taps_plan(struct kd_taps *t, size_t rows, struct kd_err *err)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct kd_tapped *p = &t->tapped[i];
+        const size_t pixels = p->student.h * p->student.w;
+        if (check_layout(&p->student, err) < 0 || check_layout(&p->teacher, err) < 0 ||
+            (p->projector.net && kd_projector_plan(&p->projector, rows * pixels, err) < 0))
+            return -1;
+    }
+    lay(t, false, rows);
+    if (kd_slab_open(&t->slab, "features", err) < 0) return -1;
+    lay(t, true, rows);
+    for (size_t i = 0; i < t->n; i++) {
+        struct kd_tapped *p = &t->tapped[i];
+        t->pairs[i].teacher = side_of(&p->teacher);
+        t->pairs[i].student = side_of(&p->student);
+        if (p->projector.net) {
+            t->pairs[i].student.cols = p->teacher.shape.c;
+            t->pairs[i].student.value = p->projector.out;
+        }
+    }
+    return 0;
+}
+
+size_t kd_taps_bytes(const struct kd_taps *t)
+{
+    size_t bytes = t->slab.planned;
+    for (size_t i = 0; i < t->n; i++) bytes += kd_projector_bytes(&t->tapped[i].projector);
+    return bytes;
+}
+
+void kd_taps_release(struct kd_taps *t)
+{
+    if (t->net) kd_network_detach(t->net);
+    for (size_t i = 0; i < t->n; i++) kd_projector_release(&t->tapped[i].projector);
+    kd_free(t->tapped);
+    kd_free(t->pairs);
+    kd_slab_release(&t->slab);
+    *t = (struct kd_taps){0};
+}
+
+/* ---- a step ---- */
+
+static struct kd_map_sizes sizes_of(const struct kd_taps_side *s)
+{
+    return (struct kd_map_sizes){s->shape.h, s->shape.w, s->h, s->w, s->shape.c};
+}
+
+static const float *average(const struct kd_taps_side *s, size_t n)
+{
+    const struct kd_map_sizes sizes = sizes_of(s);
+    if (!s->pooled) return s->tap->value;
+    kd_maps_average(&sizes, n, s->tap->value, s->pooled_value);
+    return s->pooled_value;
+}
+
+void kd_taps_forward(struct kd_taps *t, struct kd_pool *pool, size_t n)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct kd_tapped *p = &t->tapped[i];
+        const size_t rows = n * p->student.h * p->student.w;
+        const float *x = average(&p->student, n);
+        average(&p->teacher, n);
+        if (!p->projector.net) continue;
+        memcpy(p->projector.in, x, n * numbers(&p->student) * sizeof *x);
+        kd_projector_forward(&p->projector, pool, rows);
+    }
+}
+
+/* Several pairs may have one layer. */
+static void clear(const struct kd_taps *t, size_t n)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct kd_tap *tap = t->tapped[i].student.tap;
+        memset(tap->grad, 0, n * tap->pixels * tap->cols * sizeof *tap->grad);
+    }
+}
+
+void kd_taps_backward(struct kd_taps *t, struct kd_pool *pool, size_t n,
+                      const struct kd_gradient_sink *sink)
+{
+    clear(t, n);
+    for (size_t i = 0; i < t->n; i++) {
+        struct kd_tapped *p = &t->tapped[i];
+        const struct kd_taps_side *s = &p->student;
+        const struct kd_map_sizes sizes = sizes_of(s);
+        const float *d = t->pairs[i].gradient;
+        if (p->projector.net) {
+            kd_projector_backward(&p->projector, pool, n * s->h * s->w, sink);
+            d = p->projector.din;
+        }
+        if (s->pooled)
+            kd_maps_spread(&sizes, n, d, s->tap->grad);
+        else
+            kd_kernels()->add(s->tap->grad, d, n * numbers(s), 1);
+    }
+}
