@@ -219,13 +219,13 @@ int kd_job_resolve(struct kd_job *job, struct kd_err *err)
 }
 
 /* A network in a file stands there as its layers. */
-static cJSON *network_json(const cJSON *network, struct kd_err *err)
+static void put_network(struct kd_maker *to, const char *key, const cJSON *network,
+                        struct kd_err *err)
 {
     if (cJSON_IsString(network) && strstr(network->valuestring, ".json"))
-        return kd_network_layers(network, err);
-    cJSON *copy = cJSON_Duplicate(network, true);
-    if (!copy) kd_fail_memory(err, "not enough memory for a network");
-    return copy;
+        kd_put_json(to, key, kd_network_layers(network, err));
+    else
+        kd_put_copy(to, key, network);
 }
 
 static cJSON *distill_json(const struct kd_job *job, const struct kd_opt_section *s,
@@ -235,7 +235,7 @@ static cJSON *distill_json(const struct kd_job *job, const struct kd_opt_section
     if (!json || !job->distill.peer) return json;
     cJSON_DeleteItemFromObjectCaseSensitive(json, "peer");
     struct kd_maker b = kd_make_on(json, err);
-    kd_put_json(&b, "peer", network_json(job->distill.peer, err));
+    put_network(&b, "peer", job->distill.peer, err);
     return kd_make_end(&b);
 }
 
@@ -248,7 +248,7 @@ cJSON *kd_job_to_json(const struct kd_job *job, struct kd_err *err)
     kd_put_json(&train, "augment", section_json(s, "augment", err));
     struct kd_maker all = kd_make_object(err);
     kd_put_text(&all, "name", job->name);
-    kd_put_json(&all, "network", network_json(job->network, err));
+    put_network(&all, "network", job->network, err);
     kd_put_json(&all, "data", section_json(s, "data", err));
     kd_put_json(&all, "train", kd_make_end(&train));
     if (job->distilled) kd_put_json(&all, "distill", distill_json(job, s, err));

@@ -1,5 +1,5 @@
 /* MixUp and CutMix: what is drawn, the pixels, the labels and the soft targets; the losses against
- * PyTorch (test/fixtures/make_mixed.py). */
+ * PyTorch (test/fixtures/make_mixup.py). */
 #include "kd/base/mem.h"
 #include "kd/base/rng.h"
 #include "kd/data/batch.h"
@@ -235,7 +235,7 @@ static void as_pytorch(void **state)
     const cJSON *item;
     unsigned cases = 0;
     (void)state;
-    if (kd_tensorfile_read("test/fixtures/torch/mixed.safetensors", NULL, &f, &err) < 0)
+    if (kd_tensorfile_read("test/fixtures/torch/mixup.safetensors", NULL, &f, &err) < 0)
         fail_msg("%s", err.text);
     cJSON_ArrayForEach(item, f.metadata)
     {
