@@ -52,8 +52,9 @@ static const struct {
     {"Read the student's log", "kd report --log runs/digits/students/kd/s1"},
     {"Read the teacher's log", "kd report --log runs/digits/teacher/s1"},
     {"Make a student on the spot and test it",
-     "kd train-student --data digits --layers 32 --epochs 5 "
-     "--soft-targets runs/digits/soft/s1/teacher.safetensors && kd eval runs/latest"},
+     "kd train-student --data digits --layers 32 --epochs 5 \\\n"
+     "           --soft-targets runs/digits/soft/s1/teacher.safetensors &&\n"
+     "           kd eval runs/latest"},
     {"Read its log", "kd report --log runs/latest"},
     {"Make a spreadsheet with analysis", "kd report runs/digits --csv -o digits.csv"},
 };

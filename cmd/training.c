@@ -551,11 +551,11 @@ static int asked_for_losses(const struct kd_invocation *inv, bool *asked, struct
     return status;
 }
 
-enum { NAMES = 6 }; /* columns of a loss's name */
+enum { LOSS = 6, NETWORK = 47 }; /* columns of what stands before a description */
 
 /* On a terminal lines that are too long for it are folded, behind the spaces that they begin with
- * or the name. */
-static int print_lines(const char *text, struct kd_err *err)
+ * or `names` columns. */
+static int print_lines(const char *text, size_t names, struct kd_err *err)
 {
     const size_t columns = kd_terminal_columns(STDOUT_FILENO);
     struct kd_bytes out = {0};
@@ -563,7 +563,7 @@ static int print_lines(const char *text, struct kd_err *err)
     if (columns < 40) return kd_print(err, "%s", text);
     while (*text && status == 0) {
         const size_t length = strcspn(text, "\n"), own = strspn(text, " "),
-                     indent = own ? own : NAMES;
+                     indent = own ? own : names;
         const size_t start = length < indent ? length : indent, at = out.size;
         char *line = kd_format(err, "%.*s", (int)(length - start), text + start);
         status = line ? kd_text_wrap(&out, line, indent, columns, err) : -1;
@@ -580,7 +580,7 @@ static int print_losses(struct kd_err *err)
 {
     struct kd_bytes text = {0};
     int status = kd_loss_list(&text, err);
-    if (status == 0) status = print_lines(text.data, err);
+    if (status == 0) status = print_lines(text.data, LOSS, err);
     kd_bytes_release(&text);
     return status;
 }
@@ -595,7 +595,7 @@ static int print_names(struct kd_err *err)
 {
     struct kd_bytes table = {0};
     int status = kd_network_list(&table, err);
-    if (status == 0) status = kd_print(err, "%s", table.data);
+    if (status == 0) status = print_lines(table.data, NETWORK, err);
     kd_bytes_release(&table);
     return status;
 }

@@ -30,7 +30,7 @@ static void shape_text(struct kd_shape s, char *out, size_t size)
 static int line(struct kd_bytes *out, const char *a, const char *b, const char *c, const char *d,
                 struct kd_err *err)
 {
-    return kd_bytes_format(out, err, "%-24s %-16s %14s %16s\n", a, b, c, d);
+    return kd_bytes_format(out, err, "%-17s %-14s %12s %14s\n", a, b, c, d);
 }
 
 /* Of a block: of all that it holds. */

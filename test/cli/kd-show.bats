@@ -84,11 +84,16 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     kd-train-teacher --data digits --fraction 0.02 --layers 8 --epochs 1 -q -o T >/dev/null
     for columns in 60 80; do
         on $columns "kd-show T" >out
-        [ "$(sed '/^layer/,$d' out | widest)" -le $columns ]
+        [ "$(widest <out)" -le $columns ]
     done
     [ "$(grep -c '^ \{25\}' out)" -ge 1 ]
     [ "$(kd-show T | grep -c '^ \{25\}')" -eq 0 ]
     on 60 "kd-train-student --loss '?'" >out
     [ "$(widest <out)" -le 60 ]
     grep -q '^kl    divergence' out
+    on 80 "kd-train-student --network '?'" >out
+    [ "$(widest <out)" -le 80 ]
+    on 60 kd >out
+    grep -q "soft-targets" out
+    [ "$(grep -A3 'on the spot' out | widest)" -le 80 ]
 }
