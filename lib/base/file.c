@@ -394,18 +394,6 @@ int kd_file_write_part(const char *path, const void *data, size_t size, struct k
     return -1;
 }
 
-void kd_entry_sync(const char *path)
-{
-    struct kd_err ignored;
-    char *folder = folder_of(path, &ignored);
-    int fd = folder ? open(*folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        if (fsync(fd) < 0) errno = 0;
-        close(fd);
-    }
-    kd_free(folder);
-}
-
 static int file_sync(int fd)
 {
     int status;

@@ -2,6 +2,7 @@
 #include "kd/base/file.h"
 #include "temporary.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,20 @@ char *kd_path_join(struct kd_err *err, const char *folder, const char *name)
 {
     size_t n = strlen(folder);
     return kd_format(err, "%s%s%s", folder, n == 0 || folder[n - 1] == '/' ? "" : "/", name);
+}
+
+void kd_entry_sync(const char *path)
+{
+    struct kd_err ignored;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? kd_format(&ignored, "%.*s", (int)(slash - path + 1), path)
+                         : kd_strdup(".", &ignored);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        if (fsync(fd) < 0) errno = 0;
+        close(fd);
+    }
+    kd_free(folder);
 }
 
 static int folder_make(const char *path, struct kd_err *err)
