@@ -101,7 +101,8 @@ static const struct kd_option form[] = {
      .choices = KD_CHOICES(TABLES), .metavar = "TABLE",
      .help = "the table that --csv, --markdown, --latex and the terminal show",
      .more =
-         "`models` has a row per model, `seeds` a row per trained model with the command that "
+         "`models` has a row per model; except in CSV the terminal's other two tables follow it. "
+         "`seeds` has a row per trained model with the command that "
          "made it, `logs` a row per epoch. `classes` has a row per model and class: errors "
          "over its seeds, and what the class is mostly taken for; those that the training left "
          "out are marked. `class-seeds` has the same of each seed; in CSV its columns are run, "

@@ -80,6 +80,7 @@ static void put_training(struct kd_maker *b, const struct kd_tensorfile *f, stru
                  {"schedule", "train.schedule.kind"},
                  {"validation", "data.validation"},
                  {"from", "distill.from"},
+                 {"loss", "distill.loss"},
                  {"temperature", "distill.temperature"},
                  {"alpha", "distill.alpha"},
                  {"corrected", "correct.of"}};

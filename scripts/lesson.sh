@@ -48,8 +48,10 @@ kd draws small images of digits by itself: 10,000 to learn from, 2,000 to choose
 5,000 for the test at the end.
 A program that tells the ten digits apart answers with ten numbers for an image, one a class.
 This makes a sheet of some of them: $run/images.png
+and one of the first ten, numbers 0 to 9: $run/first.png
 TEXT
 try kd-data sheet digits:train -o "$run/images.png"
+try kd-data sheet digits:train --no-group --count 10 --labels -o "$run/first.png"
 
 step "2 of 7: a teacher" <<TEXT
 The teacher is a network with two hidden layers of 400 units, 478,410 numbers in all. It sees the
@@ -64,10 +66,11 @@ A label says "this is a 4" and nothing else. The teacher says more: how alike th
 class. Those are its soft targets. At temperature T = 1 it is so sure that the rest is close to
 nothing. A higher temperature makes its answer softer, so that the rest can be seen: first which
 digit comes second, and at T = 20 almost only that there is an order.
-Before you go on: which digit would you mistake a 4 for?
+Before you go on: which digit would you mistake a 4 for? Image 6 is one, 7 is a 3: both are in
+$run/first.png
 TEXT
 try kd-soften "$lesson" --runs "$runs" --update
-for image in 2 7; do
+for image in 6 7; do # a 4 and a 3
     try kd-soften "$lesson" --runs "$runs" --seed 1 --show "$image" --temperature 1,4,20
 done
 

@@ -83,7 +83,7 @@ cJSON *kd_network_layers(const cJSON *spec, struct kd_err *err)
         return from_file(name, err);
     const char *near = kd_network_near(name);
     kd_fail_usage(err,
-                  "unknown network \"%s\"; %s%s%sexpected a name (--network ? lists them), "
+                  "unknown network \"%s\"; %s%s%sexpected a name (--network '?' lists them), "
                   "mlp-WIDTH-WIDTH..., a .json file, or a list of layers",
                   name, near ? "did you mean " : "", near ? near : "", near ? "? Otherwise " : "");
     return NULL;

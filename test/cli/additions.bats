@@ -51,10 +51,6 @@ setup_file() {
     line lib/report/charts/chart.h '^#define KD_CHART_KINDS(X)' '    X(tally) \'
     manual cmd/kd-report.1 '^.B misclassified$' "$HERE/chart/manual"
 
-    cp "$HERE/loss/huber.c" lib/train/loss/
-    line lib/train/loss/list.c '^    X(kl) ' '    X(huber) \'
-    manual cmd/kd-formats.5 '^.B mse$' "$HERE/loss/manual"
-
     # an option: the field, the row, the use
     line cmd/kd-eval.c '^struct options {' '    char *motto;'
     line cmd/kd-eval.c '^static const struct kd_option rows' \

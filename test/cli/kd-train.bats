@@ -483,7 +483,7 @@ JSON
     grep -Eq '^network +parameters +multiply-adds' <<<"$output"
     run --separate-stderr kd-train-student --network resnet21 --data digits -q -o x
     [ "$status" -eq 2 ]
-    [[ "$stderr" == *'unknown network "resnet21"; did you mean resnet20?'*"--network ?"* ]]
+    [[ "$stderr" == *'unknown network "resnet21"; did you mean resnet20?'*"--network '?'"* ]]
     kd-train-teacher -q --data digits --network mobilenet_v2-0.1 --epochs 1 --fraction 0.02 -o m
     kd-eval m/model.safetensors --data digits:test -q >/dev/null
 }

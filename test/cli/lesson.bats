@@ -46,7 +46,7 @@ setup() {
 @test "every command of kd-tutorial(7) runs" {
     sed -n '/^\.nf/,/^\.fi/s/\\-/-/gp' "$BATS_TEST_DIRNAME/../../cmd/kd-tutorial.7" |
         grep '^kd ' >commands
-    [ "$(wc -l <commands)" -eq 7 ]
+    [ "$(wc -l <commands)" -eq 8 ]
     mkdir tutorial
     ln -s ../configs tutorial/
     cd tutorial

@@ -282,7 +282,7 @@ static void wrong_names(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"resnet21", "did you mean resnet20?"},    {"wrn-40-2", "did you mean wrn_40_2?"},
-        {"quite-another", "--network ?"},          {"mobilenet_v2-", "mobilenet_v2-0.5"},
+        {"quite-another", "--network '?'"},        {"mobilenet_v2-", "mobilenet_v2-0.5"},
         {"mobilenet_v2-0", "mobilenet_v2-0.5"},    {"mobilenet_v2-11", "mobilenet_v2-0.5"},
         {"mobilenet_v2-0.5x", "mobilenet_v2-0.5"}, {"mobilenet_v2-nan", "mobilenet_v2-0.5"},
         {"resnet20-0.5", "unknown network"},

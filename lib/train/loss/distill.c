@@ -85,7 +85,7 @@ static const struct kd_loss_kind *find(const char *name, const char *where, stru
     }
     const char *near = kd_nearest(name, names, n);
     kd_fail_usage(err, "%s: there is no loss \"%.60s\"; %s%s%s", where, name,
-                  near ? "did you mean \"" : "--loss ? lists them", near ? near : "",
+                  near ? "did you mean \"" : "--loss '?' lists them", near ? near : "",
                   near ? "\"?" : "");
     return NULL;
 }
