@@ -1,6 +1,7 @@
 #include "training.h"
 #include "correction.h"
 #include "kd/base/file.h"
+#include "kd/base/lock.h"
 #include "kd/base/mem.h"
 #include "kd/base/terminal.h"
 #include "kd/base/text.h"
@@ -276,12 +277,22 @@ static int correct(struct training *w, const struct kd_task *task, bool only_ask
 
 /* ---- what is there already ---- */
 
+/* A process that was killed when all was done has left its lock. */
+static void take_lock_away(const char *path)
+{
+    struct kd_lock lock;
+    struct kd_err ignored;
+    if (path && kd_path_exists(path) && kd_lock_take(&lock, path, &ignored) == 0)
+        kd_lock_release(&lock);
+}
+
 /* A model that was made otherwise stays, unless the command says that it may go. 1: there is
  * nothing to do. */
 static int spare(struct training *w, struct kd_training *t, struct kd_err *err)
 {
     const bool update = w->o->update || w->back;
     int current = kd_training_is_current(t, err);
+    if (current == 1) take_lock_away(t->at.lock);
     if (current < 0 || update || w->o->overwrite) return update ? current : current < 0 ? -1 : 0;
     const bool goes_on = w->o->resume && (current || t->why[0]) && t->at.checkpoint;
     int interrupted = goes_on ? kd_training_is_interrupted(t, err) : 0;

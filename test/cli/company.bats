@@ -186,3 +186,17 @@ between_writes() { # $pid is stopped where it writes nothing to ./place
     on 90 "kd-eval runs/x/teacher/s1 --data idx:set" >evaluated
     [ "$(grep -c 'steps/s' evaluated)" -eq 0 ]
 }
+
+@test "the lock of a process that was killed when all was done goes; one that is held stays" {
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o T >/dev/null
+    touch T/.kd-lock
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o T --resume >/dev/null
+    [ ! -e T/.kd-lock ]
+    kd-train-teacher --data idx:set --layers 4 --epochs 100000 --quiet -o U >/dev/null 3>&- &
+    while ! [ -e U/log.jsonl ]; do sleep 0.05; done
+    cp T/model.safetensors U
+    kd-train-teacher --data idx:set --layers 4 --epochs 1 --quiet -o U --resume >/dev/null || true
+    [ -e U/.kd-lock ]
+    kill %1
+    wait %1 || true
+}

@@ -25,7 +25,8 @@ student() {
     exec kd-train-student $common --layers 16 --epochs $epochs -S soft --temperature 4 --alpha 0.9 \
         "$@"
 }
-fail() { echo "$*" >&2; exit 1; }
+exec 3>&2 # what bash says of killed processes goes elsewhere
+fail() { echo "$*" >&3; exit 1; }
 
 # next_moment: `moment` of the training's length, of a sequence that fills it evenly whatever its
 # number
@@ -78,7 +79,7 @@ one() {
         fi
     done
     ("$what" --resume -o out >/dev/null)
-    diff -r "whole-$what" out >&2 || fail "$what: not the bytes of the training that was not killed"
+    diff -r "whole-$what" out >&3 || fail "$what: not the bytes of the training that was not killed"
 }
 
 total=0 total_within=0
