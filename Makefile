@@ -96,7 +96,7 @@ BIN        := $(if $(filter release,$(MODE)),bin,$(OUT)/bin)
 BINARIES   := $(patsubst cmd/%.c,$(BIN)/%,$(CMD_SRC))
 # MPI is a plugin that programs load when mpirun or srun started them: they link nothing of it.
 MPICC      ?= mpicc
-MPI_PLUGIN := $(if $(shell command -v $(MPICC) 2>/dev/null),$(BIN)/libkdmpi.so)
+MPI_PLUGIN := $(if $(shell $(MPICC) --version 2>/dev/null),$(BIN)/libkdmpi.so)
 
 .PHONY: all units needs setup test test-now test-device bench asan tsan fuzz torture valgrind lint format manual \
     install uninstall clean help FORCE
