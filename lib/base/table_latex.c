@@ -40,7 +40,7 @@ static int put_escaped(struct kd_bytes *out, const char *text, struct kd_err *er
         const char *as = NULL;
         for (size_t i = 0; i < sizeof special / sizeof *special; i++)
             if (special[i].c == *text) as = special[i].as;
-        if (strncmp(text, PLUS_MINUS + 1, 2) == 0) {
+        if (strncmp(text, &PLUS_MINUS[1], 2) == 0) {
             as = "$\\pm$";
             text++;
         }
