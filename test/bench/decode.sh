@@ -22,25 +22,26 @@ pillow() {
     "$python" - "$folder" "$size" "$processes" <<'PYTHON'
 import sys, pathlib, multiprocessing
 from PIL import Image, ImageOps
-size = int(sys.argv[2])
+folder, size = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 def one(path):
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     return ImageOps.fit(image, (size, size), Image.BILINEAR).tobytes()
 if __name__ == "__main__":
-    paths = [p for p in pathlib.Path(sys.argv[1]).rglob("*") if p.suffix in (".jpg", ".png")]
+    train = folder / "train" if (folder / "train").is_dir() else folder
+    paths = [p for p in train.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
     with multiprocessing.Pool(int(sys.argv[3])) as pool:
         print(len(pool.map(one, paths, chunksize=16)))
 PYTHON
 }
-n=$(find "$folder" -name '*.jpg' -o -name '*.png' | wc -l)
-show() {
-    awk -v what="$1" -v s="$2" -v n="$n" \
-        'BEGIN {printf "%-28s %7.2f s %8.0f a second\n", what, s, n / s}'
+show() { # WHAT PICTURES SECONDS
+    awk -v what="$1" -v n="$2" -v s="$3" \
+        'BEGIN {printf "%-28s %7d pictures %7.2f s %8.0f a second\n", what, n, s, n / s}'
 }
 kd() { "$bin/kd-data" inspect "images:$folder:train" --size "$size" --threads "$processes"; }
-show "kd, $processes threads" "$(KD_CACHE=no seconds kd)"
+n=$(KD_CACHE=no kd 2>/dev/null | awk '$1 == "images" {print $2; exit}')
+show "kd, $processes threads" "$n" "$(KD_CACHE=no seconds kd)"
 if "$python" -c 'import PIL' 2>/dev/null; then
-    show "Pillow, $processes processes" "$(seconds pillow)"
+    show "Pillow, $processes processes" "$(pillow)" "$(seconds pillow)"
 fi
 KD_CACHE=$cache kd >/dev/null 2>&1
-show "kd, from the cache" "$(KD_CACHE=$cache seconds kd)"
+show "kd, from the cache" "$n" "$(KD_CACHE=$cache seconds kd)"
