@@ -13,6 +13,7 @@
 #include "kd/run/settings.h"
 #include "kd/train/checkpoint.h"
 #include "kd/train/finetune.h"
+#include "provenance.h"
 
 #include <errno.h>
 #include <math.h>
@@ -33,138 +34,6 @@ static int places_find(struct kd_training *t, struct kd_err *err)
     return kd_outputs_of(t->output, &t->at, err);
 }
 
-/* ---- metadata ---- */
-
-struct texts { /* what model, checkpoint and the question "is it current?" share */
-    char *config, *data, *parents;
-    bool begun;       /* from another model, which is the last of the parents */
-    const char *soft; /* fingerprint of the soft targets; "": none, or of teachers at hand */
-};
-
-static void texts_release(struct texts *x)
-{
-    kd_free(x->config);
-    kd_free(x->data);
-    kd_free(x->parents);
-}
-
-/* kd.config names experiment, model and seed. */
-static cJSON *config_json(const struct kd_training *t, struct kd_err *err)
-{
-    struct kd_maker b = kd_make_on(kd_job_to_json(t->job, err), err);
-    kd_put_text(&b, "experiment", t->experiment);
-    kd_put_text(&b, t->job->student ? "student" : "teacher", t->job->name);
-    kd_put_number(&b, "seed", (double)t->seed);
-    return kd_make_end(&b);
-}
-
-/* Fingerprints of teachers, and then of the model that it starts from. */
-static cJSON *parents_json(const struct kd_training *t, struct kd_err *err)
-{
-    const cJSON *teachers = t->targets ? t->targets->parents : NULL;
-    struct kd_model init;
-    struct kd_maker list =
-        kd_make_on(teachers ? cJSON_Duplicate(teachers, true) : cJSON_CreateArray(), err);
-    if (!t->init) return kd_make_end(&list);
-    if (kd_model_read(t->init, &init, err) < 0) {
-        cJSON_Delete(kd_make_end(&list));
-        return NULL;
-    }
-    kd_put_text(&list, NULL, init.fingerprint);
-    kd_model_release(&init);
-    return kd_make_end(&list);
-}
-
-static int texts_make(const struct kd_training *t, struct texts *x, struct kd_err *err)
-{
-    *x = (struct texts){.begun = t->init, .soft = t->targets ? t->targets->fingerprint : ""};
-    x->config = kd_json_text_of(config_json(t, err), err);
-    x->data = x->config ? kd_json_text_of(kd_images_identity(t->images, err), err) : NULL;
-    if (!x->data) goto fail;
-    x->parents = kd_json_text_of(parents_json(t, err), err);
-    if (x->parents) return 0;
-fail:
-    texts_release(x);
-    *x = (struct texts){0};
-    return -1;
-}
-
-static bool same(const struct kd_tensorfile *f, const char *key, const char *text)
-{
-    const char *there = kd_tensorfile_meta(f, key);
-    return there && strcmp(there, text) == 0;
-}
-
-static int because(char why[KD_TRAINING_WHY], const char *text)
-{
-    snprintf(why, KD_TRAINING_WHY, "%s", text);
-    return 0;
-}
-
-/* The first setting that differs, as "train.epochs is 5 there and 3 here". */
-static int tell_setting(const cJSON *there, const cJSON *here, const char *first,
-                        char why[KD_TRAINING_WHY], struct kd_err *err)
-{
-    const cJSON *a = kd_json_get(there, first), *b = kd_json_get(here, first);
-    char *was = a ? kd_json_text(a, false, err) : kd_strdup("not said", err);
-    char *is = b ? kd_json_text(b, false, err) : kd_strdup("not said", err);
-    if (was && is && strlen(was) < 60 && strlen(is) < 60)
-        snprintf(why, KD_TRAINING_WHY, "%.60s is %s there and %s here", first, was, is);
-    else
-        snprintf(why, KD_TRAINING_WHY, "%.60s is another one there", first);
-    int status = was && is ? 0 : -1;
-    kd_free(was);
-    kd_free(is);
-    return status;
-}
-
-/* 1, 0 with why filled, or -1. */
-static int config_is_ours(const char *there, const char *here, char why[KD_TRAINING_WHY],
-                          struct kd_err *err)
-{
-    struct kd_err unreadable; /* then it is none that kd wrote */
-    char first[KD_SETTING_NAME];
-    if (!there) return because(why, "it does not say what it was made with");
-    cJSON *a = kd_json_parse(there, strlen(there), "kd.config", &unreadable);
-    cJSON *b = kd_json_parse(here, strlen(here), "kd.config", err);
-    int differ = b ? kd_configs_differ(a, b, kd_job_parts, KD_SAME_TRAINING, first, err) : -1;
-    if (differ == 1 && tell_setting(a, b, first, why, err) < 0) differ = -1;
-    cJSON_Delete(a);
-    cJSON_Delete(b);
-    return differ < 0 ? -1 : !differ;
-}
-
-/* Is the file of this training? 1; 0, and why not; or -1. Older files do not say what the soft
- * targets were. */
-static int is_ours(const struct kd_tensorfile *f, const struct texts *x, char why[KD_TRAINING_WHY],
-                   struct kd_err *err)
-{
-    *why = '\0';
-    int status = config_is_ours(kd_tensorfile_meta(f, "kd.config"), x->config, why, err);
-    if (status != 1) return status;
-    if (!same(f, "kd.data", x->data)) return because(why, "its images are others");
-    if (!same(f, "kd.parents", x->parents))
-        return because(why, x->begun ? "its teacher, or the model that it started from, is another"
-                                     : "its teacher is another one");
-    if (*x->soft && kd_tensorfile_meta(f, "kd.soft_targets") &&
-        !same(f, "kd.soft_targets", x->soft))
-        return because(why, "its soft targets are others");
-    return 1;
-}
-
-/* The same for the file at a path; what cannot be read is none of this training. */
-static int file_is_ours(const char *path, const struct texts *x, char why[KD_TRAINING_WHY],
-                        struct kd_err *err)
-{
-    struct kd_tensorfile f;
-    struct kd_err damaged;
-    if (kd_tensorfile_read(path, NULL, &f, &damaged) < 0)
-        return because(why, "it cannot be read as a model");
-    int status = is_ours(&f, x, why, err);
-    kd_tensorfile_release(&f);
-    return status;
-}
-
 /* A device or a pipe holds no result. */
 static bool is_file(const char *path)
 {
@@ -174,19 +43,19 @@ static bool is_file(const char *path)
 
 int kd_training_is_current(struct kd_training *t, struct kd_err *err)
 {
-    struct texts x;
+    struct kd_provenance x;
     t->why[0] = '\0';
     if (places_find(t, err) < 0) return -1;
     if (strcmp(t->at.model, "-") == 0 || !is_file(t->at.model)) return 0;
-    if (texts_make(t, &x, err) < 0) return -1;
-    int current = file_is_ours(t->at.model, &x, t->why, err);
-    texts_release(&x);
+    if (kd_provenance_make(t, &x, err) < 0) return -1;
+    int current = kd_file_is_ours(t->at.model, &x, t->why, err);
+    kd_provenance_release(&x);
     return current;
 }
 
 int kd_training_is_interrupted(struct kd_training *t, struct kd_err *err)
 {
-    struct texts x;
+    struct kd_provenance x;
     char why[KD_TRAINING_WHY];
     if (places_find(t, err) < 0) return -1;
     const char *path = !t->at.checkpoint                  ? NULL
@@ -194,9 +63,9 @@ int kd_training_is_interrupted(struct kd_training *t, struct kd_err *err)
                        : kd_path_exists(t->at.previous)   ? t->at.previous
                                                           : NULL;
     if (!path) return 0;
-    if (texts_make(t, &x, err) < 0) return -1;
-    int ours = file_is_ours(path, &x, why, err);
-    texts_release(&x);
+    if (kd_provenance_make(t, &x, err) < 0) return -1;
+    int ours = kd_file_is_ours(path, &x, why, err);
+    kd_provenance_release(&x);
     return ours;
 }
 
@@ -208,7 +77,7 @@ struct session {
     struct kd_normalize normalize;
     char origin[KD_FINGERPRINT]; /* of the float model that simulated integers start from */
     struct kd_subset train, valid;
-    struct texts texts;
+    struct kd_provenance texts;
     struct kd_bytes log; /* all of it */
     struct kd_growing log_file;
     struct kd_lock lock;
@@ -371,14 +240,15 @@ static int open_checkpoint(struct session *s, const char **path, struct kd_tenso
 }
 
 /* More epochs than the checkpoint's training was to have: what it has done so far is the same where
- * the rate at a step does not depend on how many there will be. */
-static bool only_longer(const struct session *s, const struct kd_tensorfile *f)
+ * the rate at a step does not depend on how many there will be. Where more than that differs, why
+ * says what. */
+static bool only_longer(const struct session *s, const struct kd_tensorfile *f,
+                        char why[KD_TRAINING_WHY])
 {
     const struct kd_train_config *c = &s->t->job->train;
     const char *there = kd_tensorfile_meta(f, "kd.config");
     const bool open = c->schedule.kind == KD_CONSTANT || c->schedule.kind == KD_STEP ||
                       c->schedule.kind == KD_EXPONENTIAL;
-    char why[KD_TRAINING_WHY];
     struct kd_err ignored;
     cJSON *config =
         there && open ? kd_json_parse(there, strlen(there), "kd.config", &ignored) : NULL;
@@ -387,8 +257,7 @@ static bool only_longer(const struct session *s, const struct kd_tensorfile *f)
         cJSON_IsNumber(epochs) && epochs->valuedouble < (double)c->epochs &&
         kd_json_set(config, "train.epochs", cJSON_CreateNumber((double)c->epochs), &ignored) == 0;
     char *text = longer ? kd_json_text(config, false, &ignored) : NULL;
-    longer = text && same(f, "kd.data", s->texts.data) && same(f, "kd.parents", s->texts.parents) &&
-             config_is_ours(text, s->texts.config, why, &ignored) == 1;
+    longer = text && kd_would_be_ours(f, text, &s->texts, why, &ignored) == 1;
     kd_free(text);
     cJSON_Delete(config);
     return longer;
@@ -401,8 +270,8 @@ static int admit(struct session *s, const struct kd_tensorfile *f, const char *p
     struct kd_training *t = s->t;
     char why[KD_TRAINING_WHY], note[KD_TRAINING_WHY + 400];
     if (kd_format_check(f, err) < 0) return kd_err_context(err, "%s", path);
-    int ours = is_ours(f, &s->texts, why, err);
-    if (ours == 0 && only_longer(s, f)) return 1;
+    int ours = kd_is_ours(f, &s->texts, why, err);
+    if (ours == 0 && only_longer(s, f, why)) return 1;
     if (ours != 0) return ours;
     if (!t->replace)
         return kd_fail(err,
@@ -649,7 +518,7 @@ static int made_meanwhile(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
     if (!t->spare || !is_file(t->at.model)) return 0;
-    int made = file_is_ours(t->at.model, &s->texts, t->why, err);
+    int made = kd_file_is_ours(t->at.model, &s->texts, t->why, err);
     t->spared = made == 1;
     return made;
 }
@@ -658,7 +527,7 @@ static int made_meanwhile(struct session *s, struct kd_err *err)
 static int open_session(struct session *s, struct kd_err *err)
 {
     struct kd_training *t = s->t;
-    if (places_find(t, err) < 0 || texts_make(t, &s->texts, err) < 0 ||
+    if (places_find(t, err) < 0 || kd_provenance_make(t, &s->texts, err) < 0 ||
         kd_split_train(t->images, &t->job->data, &s->train, &s->valid, err) < 0 ||
         kd_normalize_init(&s->normalize, t->job->data.normalize, t->images, err) < 0 ||
         build(s, err) < 0)
@@ -746,7 +615,7 @@ int kd_training_run(struct kd_training *t, struct kd_err *err)
     kd_network_free(s.trainer.net);
     kd_subset_release(&s.train);
     kd_subset_release(&s.valid);
-    texts_release(&s.texts);
+    kd_provenance_release(&s.texts);
     kd_bytes_release(&s.log);
     kd_growing_close(&s.log_file);
     kd_lock_release(&s.lock);

@@ -475,6 +475,22 @@ JSON
         kd-train-student $flags --schedule cosine --epochs 200000 --resume -o kept
 }
 
+@test "--resume with more epochs refuses other soft targets of the same teacher" {
+    for views in 1 2; do
+        kd-soften --model T --data idx:set -q --views $views --shift 1 -o soft$views >/dev/null
+    done
+    flags="--data idx:set --layers 8 --shift 1 --quiet --checkpoint-every 1epoch"
+    flags="$flags --schedule constant"
+    set -m
+    kd-train-student $flags -S soft1 --epochs 100000 -o kept &
+    set +m
+    wait_for [ -s kept/checkpoint.safetensors ]
+    kill -TERM $!
+    wait $! || true
+    refused 1 "its soft targets are others" -- \
+        kd-train-student $flags -S soft2 --epochs 200000 --resume -o kept
+}
+
 @test "--network ? lists the networks known by name, with their sizes; a mistyped one is guessed" {
     run --separate-stderr kd-train-teacher --network '?'
     [ "$status" -eq 0 ]
