@@ -2,6 +2,7 @@
 # Runs the tests, or those named, and ends with "N passed, N failed, N skipped".
 # `make test` builds all that they need and calls this.
 # usage: scripts/test.sh [NAME | FILE]...     loss: test_loss of test/unit, or test/cli/loss.bats
+#   JOBS=2        how many test files run at a time; as many as there are processors otherwise
 #   MODE=release  which build is tested; BIN and UNIT_DIR say where it lies if it lies elsewhere
 #   LINT=yes      `make lint` counts as a test too; it is skipped where its tools are missing
 set -eu
@@ -16,9 +17,9 @@ export CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS="allocator_may_return_null=1:${ASA
 export LSAN_OPTIONS="suppressions=$PWD/test/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 unset OPENBLAS_CORETYPE # its warning would be in the way of what is compared
 export PATH="$BIN:$PWD/test/tools:$PATH" KD_BIN="$BIN"
-log=$(mktemp)
-trap 'rm -f "$log" "$log".*' EXIT
-status=0
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+JOBS=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
 # file NAME: the test files of that name
 file() {
     [ ! -f "$1" ] || { echo "$1"; return; }
@@ -37,44 +38,71 @@ fi
 tests=
 for t in "$@"; do case $t in *.d | *.o) ;; *) tests="$tests $(file "$t")" ;; esac; done
 
-for t in $tests; do
-    case $t in
-    *.bats) run="bats --tap $t" ;;
-    *) run=$t ;;
+# one FILE: runs it, keeps its results, and shows what failed or was passed over
+one() {
+    case $1 in
+    *.bats) set -- "$1" bats --tap "$1" ;;
+    *) set -- "$1" "$1" ;;
     esac
-    echo "# $t"
-    $run >"$log.one" 2>"$log.err" || {
-        status=1
-        echo "not ok - $t ended with an error" >>"$log.one.fail"
-    }
+    file=$1 mine=$results/$(basename "$1")
+    shift
+    stoppable "$@" >"$mine.out" 2>"$mine.err" || : >"$mine.failed"
     # cmocka writes a skipped test as "not ok N # SKIP name"
-    sed -E 's/^not ok ([0-9]+) (# SKIP.*)$/ok \1 \2/' "$log.one" >"$log.tap"
-    mv "$log.tap" "$log.one"
-    grep -E '^(not )?ok|^# skip' "$log.one" | grep -v '^ok' || true
-    if [ -e "$log.one.fail" ]; then
-        grep -q '^not ok' "$log.one" || tee -a "$log" <"$log.one.fail"
-        grep '^#' "$log.one" || true
-        tail -n 40 "$log.err"
-    fi
-    cat "$log.one" >>"$log"
-    rm -f "$log.one" "$log.one.fail" "$log.err"
+    sed -i -E 's/^not ok ([0-9]+) (# SKIP.*)$/ok \1 \2/' "$mine.out"
+    {
+        echo "# $file"
+        grep -E '^(not )?ok|^# skip' "$mine.out" | grep -v '^ok' || true
+        if [ -e "$mine.failed" ]; then
+            grep -q '^not ok' "$mine.out" ||
+                echo "not ok - $file ended with an error" | tee -a "$mine.out"
+            grep '^#' "$mine.out" || true
+            tail -n 40 "$mine.err"
+        fi
+    } >"$mine.shown"
+    cat "$mine.shown"
+}
+# worker FILE...: runs those that no other worker has taken
+worker() {
+    . scripts/stoppable.sh
+    for t; do
+        if mkdir "$results/$(basename "$t").taken" 2>/dev/null; then one "$t"; fi
+    done
+}
+# Files with a line "# alone: ..." measure time, or need all processors; they come when the others
+# are through. The longest come first.
+alone=$(grep -l '^# alone:' $tests || true)
+together=$(for t in $tests; do
+    case " $(echo $alone) " in
+    *" $t "*) ;;
+    *) case $t in *.bats) echo "$(wc -l <"$t") $t" ;; *) echo "0 $t" ;; esac ;;
+    esac
+done | sort -rn | cut -d' ' -f2-)
+workers=
+for j in $(seq "$JOBS"); do
+    worker $together &
+    workers="$workers $!"
 done
+trap 'kill $workers 2>/dev/null; wait; exit 143' TERM HUP
+trap 'kill $workers 2>/dev/null; wait; exit 130' INT
+for w in $workers; do wait "$w"; done
+worker $alone
 if [ -n "${LINT:-}" ] && [ -n "$all" ]; then
     echo "# lint"
     if ! scripts/setup.sh --check lint >/dev/null 2>&1; then
-        echo "ok - lint # SKIP a tool of it is missing" | tee -a "$log"
-    elif env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS timeout 600 make lint >"$log.one" 2>&1; then
-        echo "ok - lint" >>"$log"
+        echo "ok - lint # SKIP a tool of it is missing" | tee "$results/lint.out"
+    elif env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS timeout 600 make lint >"$results/lint" 2>&1; then
+        echo "ok - lint" >"$results/lint.out"
     elif [ $? -eq 124 ]; then
-        echo "ok - lint # SKIP not through in ten minutes" | tee -a "$log"
+        echo "ok - lint # SKIP not through in ten minutes" | tee "$results/lint.out"
     else
-        grep -v '^  tidy' "$log.one" || true
-        echo "not ok - lint" | tee -a "$log"
+        grep -v '^  tidy' "$results/lint" || true
+        echo "not ok - lint" | tee "$results/lint.out"
     fi
-    rm -f "$log.one"
 fi
-failed=$(grep -c '^not ok' "$log" || true)
-skipped=$(grep -ciE '^ok.*# skip' "$log" || true)
-passed=$(($(grep -c '^ok' "$log" || true) - skipped))
+# count GREP-OPTIONS REGEX: lines of all results
+count() { cat "$results"/*.out | grep -c "$@" || true; }
+failed=$(count '^not ok')
+skipped=$(count -iE '^ok.*# skip')
+passed=$(($(count '^ok') - skipped))
 echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] && [ "$status" -eq 0 ]
+[ "$failed" -eq 0 ]

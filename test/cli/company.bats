@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# alone: trainings are killed in the middle
 # Several processes at once in one folder: each ends well, and what is there is what one makes.
 bats_require_minimum_version 1.5.0
 load small

@@ -145,6 +145,28 @@ bare() {
     [[ "$stderr" == *"no programs in "*"build/other-cc/bin; \`make test\` builds them"* ]]
 }
 
+@test "several files of tests at once: all counted, failures shown, those that want it alone last" {
+    cd "$BATS_TEST_TMPDIR"
+    for t in a b c d; do
+        printf '%s\n' '#!/bin/sh' "echo $t >>'$PWD/ran'" "echo ok 1 $t" >test_$t
+    done
+    printf '%s\n' '# alone: it comes last' >>test_a
+    printf '%s\n' '#!/bin/sh' 'echo not ok 1 b' 'exit 1' >test_b
+    sed -i '2i sleep 0.5' test_c
+    chmod +x test_?
+    run --separate-stderr env JOBS=3 "$top/scripts/test.sh" "$PWD"/test_[abcd]
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [ "${lines[-1]}" = "3 passed, 1 failed, 0 skipped" ]
+    grep -qx 'not ok 1 b' <<<"$output"
+    [ "$(sort ran | xargs)" = "a c d" ]
+    [ "$(tail -n 1 ran)" = a ]
+    printf '%s\n' '#!/bin/sh' 'kill -SEGV $$' >test_b # without a word
+    run env JOBS=2 "$top/scripts/test.sh" "$PWD"/test_[bc]
+    [ "$status" -eq 1 ]
+    [ "${lines[-1]}" = "1 passed, 1 failed, 0 skipped" ]
+}
+
 @test "release programs are hardened" {
     [ "$KD_BIN" = "$release" ] || skip "the release build alone is hardened"
     [[ "$(uname)" == Linux ]] || skip "as Linux does it"

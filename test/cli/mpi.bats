@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# alone: several ranks share the processors, and must still be running when they are killed
 # One training by several processes that mpirun started: the same bytes as by one, one message where
 # a rank fails, and stops that any other number of ranks goes on from.
 bats_require_minimum_version 1.5.0

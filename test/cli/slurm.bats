@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# alone: Slurm's programs count the processors as theirs
 # run_all.sh --on slurm, on a cluster of one node with two processors: munge, slurmctld and slurmd
 # that this file starts for itself on loopback, with configuration, ports and socket of their own.
 bats_require_minimum_version 1.5.0

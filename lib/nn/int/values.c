@@ -26,7 +26,7 @@ int kd_int_multiplier(double m, int32_t *multiplier, uint8_t *shift, struct kd_e
 int kd_int_multiplier_pair(double a, double b, int32_t multiplier[2], uint8_t *shift,
                            struct kd_err *err)
 {
-    int32_t larger;
+    int32_t larger = 0;
     if (!(a > 0) || !(b > 0)) return kd_fail(err, "a ratio of scales is not above 0");
     if (kd_int_multiplier(a > b ? a : b, &larger, shift, err) < 0) return -1;
     multiplier[0] = a >= b ? larger : (int32_t)floor(ldexp(a, *shift) + 0.5);
