@@ -18,12 +18,12 @@ static bool same(struct kd_shape a, struct kd_shape b)
 static void name_block(struct kd_block *b, const struct kd_layer *l)
 {
     snprintf(b->name, sizeof b->name, "%.63s", l->name);
-    b->flat = l->out.flat;
+    b->shape = l->out;
 }
 
-/* The classifier's place; 0 where nothing computes. */
-static unsigned classifier(const struct kd_chain *chain)
+unsigned kd_blocks_classifier(const struct kd_network *net)
 {
+    const struct kd_chain *chain = &net->chain;
     unsigned last = chain->n_layers;
     while (last > 0 && !computes(&chain->layers[last - 1])) last--;
     return last ? last - 1 : 0;
@@ -32,7 +32,7 @@ static unsigned classifier(const struct kd_chain *chain)
 void kd_blocks_of(const struct kd_network *net, struct kd_blocks *out)
 {
     const struct kd_chain *chain = &net->chain;
-    const unsigned end = classifier(chain);
+    const unsigned end = kd_blocks_classifier(net);
     memset(out, 0, sizeof *out);
     for (unsigned i = 0; i < end && out->n < KD_MOST_BLOCKS; i++) {
         const struct kd_layer *l = &chain->layers[i], *next = l + 1;
@@ -51,7 +51,7 @@ static int by_fraction(const struct kd_blocks *blocks, double fraction, bool map
                        struct kd_err *err)
 {
     unsigned n = 0, wanted;
-    for (unsigned i = 0; i < blocks->n; i++) n += !maps || !blocks->block[i].flat;
+    for (unsigned i = 0; i < blocks->n; i++) n += !maps || !blocks->block[i].shape.flat;
     if (!(fraction > 0 && fraction <= 1))
         return kd_fail_usage(err,
                              "%g is no share of the depth: a number above 0, up to 1; a layer is "
@@ -62,7 +62,7 @@ static int by_fraction(const struct kd_blocks *blocks, double fraction, bool map
                              maps ? "maps (channels of an image)" : "weights");
     wanted = (unsigned)ceil(fraction * n - 1e-9);
     for (unsigned i = 0; i < blocks->n; i++) {
-        if (maps && blocks->block[i].flat) continue;
+        if (maps && blocks->block[i].shape.flat) continue;
         if (--wanted) continue;
         snprintf(name, 64, "%s", blocks->block[i].name);
         break;
@@ -84,25 +84,43 @@ int kd_blocks_find(const struct kd_blocks *blocks, const cJSON *place, bool maps
     return 0;
 }
 
+static cJSON *block_json(const struct kd_block *b, struct kd_err *err)
+{
+    struct kd_maker item = kd_make_list(err);
+    kd_put_text(&item, NULL, b->name);
+    kd_put_number(&item, NULL, b->shape.c);
+    if (!b->shape.flat) kd_put_number(&item, NULL, b->shape.h);
+    if (!b->shape.flat) kd_put_number(&item, NULL, b->shape.w);
+    return kd_make_end(&item);
+}
+
 cJSON *kd_blocks_to_json(const struct kd_blocks *blocks, struct kd_err *err)
 {
     struct kd_maker b = kd_make_object(err), list = kd_make_list(err);
-    for (unsigned i = 0; i < blocks->n; i++) {
-        struct kd_maker item = kd_make_list(err);
-        kd_put_text(&item, NULL, blocks->block[i].name);
-        kd_put_bool(&item, NULL, blocks->block[i].flat);
-        kd_put_json(&list, NULL, kd_make_end(&item));
-    }
+    for (unsigned i = 0; i < blocks->n; i++)
+        kd_put_json(&list, NULL, block_json(&blocks->block[i], err));
     kd_put_json(&b, "blocks", kd_make_end(&list));
-    kd_put_text(&b, "features", blocks->features.name);
-    kd_put_bool(&b, "flat", blocks->features.flat);
+    kd_put_json(&b, "features", block_json(&blocks->features, err));
     return kd_make_end(&b);
 }
 
-static void read_block(struct kd_block *b, const cJSON *name, const cJSON *flat)
+static uint32_t side(const cJSON *block, int at)
 {
+    const cJSON *item = cJSON_GetArrayItem(block, at);
+    const double v = cJSON_IsNumber(item) ? item->valuedouble : 0;
+    return v >= 1 && v <= 1 << 24 ? (uint32_t)v : 0;
+}
+
+static bool read_block(struct kd_block *b, const cJSON *block)
+{
+    const cJSON *name = cJSON_GetArrayItem(block, 0);
+    const bool flat = cJSON_GetArraySize(block) == 2;
     snprintf(b->name, sizeof b->name, "%.63s", cJSON_IsString(name) ? name->valuestring : "");
-    b->flat = cJSON_IsTrue(flat);
+    b->shape = (struct kd_shape){side(block, 1), flat ? 1 : side(block, 2),
+                                 flat ? 1 : side(block, 3), flat};
+    if (b->name[0] && b->shape.c && b->shape.h && b->shape.w) return true;
+    b->name[0] = '\0';
+    return false;
 }
 
 void kd_blocks_from_json(const cJSON *json, struct kd_blocks *out)
@@ -112,9 +130,7 @@ void kd_blocks_from_json(const cJSON *json, struct kd_blocks *out)
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(json, "blocks"))
     {
         if (out->n == KD_MOST_BLOCKS) break;
-        read_block(&out->block[out->n], cJSON_GetArrayItem(item, 0), cJSON_GetArrayItem(item, 1));
-        out->n += out->block[out->n].name[0] != '\0';
+        out->n += read_block(&out->block[out->n], item);
     }
-    read_block(&out->features, cJSON_GetObjectItemCaseSensitive(json, "features"),
-               cJSON_GetObjectItemCaseSensitive(json, "flat"));
+    read_block(&out->features, cJSON_GetObjectItemCaseSensitive(json, "features"));
 }

@@ -1,5 +1,6 @@
 #include "kd/train/taps.h"
 #include "kd/nn/blocks.h"
+#include "kd/nn/head.h"
 #include "kd/nn/kernels.h"
 #include "kd/nn/maps.h"
 #include "loss/kind.h"
@@ -22,10 +23,8 @@ static struct kd_model *teacher_of(const struct kd_taps_source *source)
     return &source->targets->teachers.models[0];
 }
 
-static int check_teacher(const struct kd_loss_term *term, const struct kd_taps_source *source,
-                         struct kd_err *err)
+int kd_taps_check(const struct kd_loss_term *term, const struct kd_targets *t, struct kd_err *err)
 {
-    const struct kd_targets *t = source->targets;
     const char *kind = term->kind->name;
     if (!t || t->teachers.n == 0)
         return kd_fail_usage(
@@ -36,9 +35,9 @@ static int check_teacher(const struct kd_loss_term *term, const struct kd_taps_s
     if (t->teachers.n > 1)
         return kd_fail_usage(err, "loss %s compares layers with those of one teacher, not of %zu",
                              kind, t->teachers.n);
-    if (teacher_of(source)->net->integers)
+    if (t->teachers.models[0].net->integers)
         return kd_fail_usage(err, "loss %s: %s is in integers; give the float model that it was",
-                             kind, teacher_of(source)->path);
+                             kind, t->teachers.models[0].path);
     return 0;
 }
 
@@ -125,25 +124,40 @@ static int add_pair(struct opening *o, const cJSON *student, const cJSON *teache
     return project(o, kept, err);
 }
 
-static int open_term(struct opening *o, struct kd_err *err)
+/* What the two classifiers, which are one, see; of maps that both pool, as they are before. */
+static int open_reused(struct opening *o, struct kd_err *err)
 {
-    const struct kd_loss_places *places = kd_loss_places_of(o->term);
+    char seen[] = KD_FEATURES;
+    const cJSON features = {.type = cJSON_String, .valuestring = seen};
+    const cJSON last = {.type = cJSON_Number, .valuedouble = 1};
+    const bool maps = kd_head_pools(&o->students) && kd_head_pools(&o->teachers);
+    return add_pair(o, maps ? &last : &features, maps ? &last : &features, err);
+}
+
+static int open_places(struct opening *o, const struct kd_loss_places *places, struct kd_err *err)
+{
     const bool list = cJSON_IsArray(places->student) || cJSON_IsArray(places->teacher);
     const int n = list ? cJSON_GetArraySize(places->student) : 1;
-    if (check_teacher(o->term, o->source, err) < 0) return -1;
     if (list && (!n || !cJSON_IsArray(places->student) || !cJSON_IsArray(places->teacher) ||
                  cJSON_GetArraySize(places->teacher) != n))
         return kd_fail_usage(err,
                              "distill.loss %s: student and teacher are compared layer by layer; "
                              "give two lists of as many layers",
                              o->term->kind->name);
-    kd_blocks_of(teacher_of(o->source)->net, &o->teachers);
-    o->term->first_pair = (unsigned)o->taps->n;
     for (int i = 0; i < n; i++)
         if (add_pair(o, list ? cJSON_GetArrayItem(places->student, i) : places->student,
                      list ? cJSON_GetArrayItem(places->teacher, i) : places->teacher, err) < 0)
             return -1;
     return 0;
+}
+
+static int open_term(struct opening *o, struct kd_err *err)
+{
+    if (kd_taps_check(o->term, o->source->targets, err) < 0) return -1;
+    kd_blocks_of(teacher_of(o->source)->net, &o->teachers);
+    o->term->first_pair = (unsigned)o->taps->n;
+    return o->term->kind->features->reuses ? open_reused(o, err)
+                                           : open_places(o, kd_loss_places_of(o->term), err);
 }
 
 int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net,

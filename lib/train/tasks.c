@@ -356,7 +356,9 @@ static int check_network(const struct kd_job *job, const struct kd_image_cache *
     if (status == 0 && im) {
         struct kd_shape input = {im->c, im->h, im->w, false};
         struct kd_network *net = kd_network_build(layers, input, im->classes, err);
-        status = net ? kd_finetune_mark(net, &job->train, err) : -1;
+        const bool whole = !job->distilled || !kd_distill_reuses(&job->distill);
+        status = net ? 0 : -1; /* patterns may be of layers that the teacher will bring */
+        if (net && whole) status = kd_finetune_mark(net, &job->train, err);
         kd_network_free(net);
     }
     cJSON_Delete(layers);

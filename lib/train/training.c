@@ -13,6 +13,7 @@
 #include "kd/run/settings.h"
 #include "kd/train/checkpoint.h"
 #include "kd/train/finetune.h"
+#include "kd/train/reuse.h"
 #include "provenance.h"
 
 #include <errno.h>
@@ -412,9 +413,9 @@ static int build_peer(struct session *s, struct kd_err *err)
     return kd_network_whiten(net, &s->train, &s->normalize, err);
 }
 
-static int build(struct session *s, struct kd_err *err)
+static int check_classes(const struct session *s, uint32_t classes, struct kd_err *err)
 {
-    struct kd_training *t = s->t;
+    const struct kd_training *t = s->t;
     const struct kd_images *im = t->images;
     if (!im->labels) {
         char what[300];
@@ -422,25 +423,48 @@ static int build(struct session *s, struct kd_err *err)
         if (kd_distill_check_unlabelled(t->targets ? &t->job->distill : NULL, what, err) < 0)
             return -1;
     }
-    uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
     if (!t->targets && check_labels(im, err) < 0) return -1;
-    if (kd_classes_suit("the soft targets", classes, im, err) < 0) return -1;
-    cJSON *layers = kd_network_layers(t->job->network, err);
-    if (!layers) return -1;
-    struct kd_shape input = {im->c, im->h, im->w, false};
-    s->trainer.net = kd_network_build(layers, input, classes, err);
-    cJSON_Delete(layers);
-    if (!s->trainer.net) return -1;
+    return kd_classes_suit("the soft targets", classes, im, err);
+}
+
+/* The values that the network starts with. */
+static int begin(struct session *s, const struct kd_reuse *reuse, struct kd_err *err)
+{
+    const struct kd_training *t = s->t;
+    struct kd_network *net = s->trainer.net;
     if (t->job->train.quantize.kind != KD_QUANTIZE_NONE)
         return start_integers(s, t->init, err) < 0
                    ? -1
                    : kd_finetune_mark(s->trainer.net, &t->job->train, err);
-    kd_network_init(s->trainer.net, t->seed);
-    if (kd_finetune_mark(s->trainer.net, &t->job->train, err) < 0 ||
-        kd_network_whiten(s->trainer.net, &s->train, &s->normalize, err) < 0)
+    kd_network_init(net, t->seed);
+    if (kd_finetune_mark(net, &t->job->train, err) < 0 ||
+        kd_network_whiten(net, &s->train, &s->normalize, err) < 0)
         return -1;
     if (t->targets && t->targets->made == KD_TEACHER_PEER && build_peer(s, err) < 0) return -1;
-    return t->init ? begin_from(s, t->init, err) : 0;
+    if (t->init && begin_from(s, t->init, err) < 0) return -1;
+    kd_reuse_copy(reuse, net);
+    return 0;
+}
+
+static int build(struct session *s, struct kd_err *err)
+{
+    const struct kd_training *t = s->t;
+    const struct kd_images *im = t->images;
+    const struct kd_shape input = {im->c, im->h, im->w, false};
+    const uint32_t classes = t->targets ? (uint32_t)t->targets->classes : im->classes;
+    struct kd_reuse reuse = {0};
+    if (check_classes(s, classes, err) < 0) return -1;
+    cJSON *layers = kd_network_layers(t->job->network, err);
+    if (!layers) return -1;
+    s->trainer.net = kd_network_build(layers, input, classes, err);
+    cJSON_Delete(layers);
+    int status = s->trainer.net ? kd_reuse_open(&reuse, &t->job->distill, t->targets, err) : -1;
+    if (status == 0) {
+        s->trainer.net = kd_reuse_graft(&reuse, s->trainer.net, err);
+        status = s->trainer.net ? begin(s, &reuse, err) : -1;
+    }
+    kd_reuse_release(&reuse);
+    return status;
 }
 
 enum {

@@ -113,6 +113,39 @@ bytes() { kd-eval "$1" --data idx:set --json 2>/dev/null | jq -r .fingerprint; }
     done
 }
 
+# The checksums of a dense layer: the same weights have the same.
+classifier() { meta "$1/model.safetensors" kd.checksums | jq -c ".[\"$2.weight\", \"$2.bias\"]"; }
+
+@test "simkd: the teacher's classifier stays in the model, and every program takes it" {
+    deep --loss simkd --learning-rate 0.01 --epochs 4 -o s
+    jq -es 'all(.[]; .train.terms.simkd == .train.loss) and .[3].train.loss < .[0].train.loss' \
+        s/log.jsonl
+    [ "$(classifier s 9)" = "$(classifier C 9)" ]
+    kd-show s --json | jq -e '[.layers[] | .kind? // .] | .[-4:] == ["conv2d", "global_avgpool",
+        "flatten", "dense"]'
+    kd-show s --json | jq -e '.layers[-1].freeze == ["weight", "bias"]'
+    kd-eval s --data idx:set --quiet
+    kd-quantize s --calibrate idx:set -q -o I.safetensors
+    kd-export s -o s.c -q
+    flat --loss '["simkd", {"kind": "kl", "weight": 1}]' --label-weight 1 -o own
+    [ "$(classifier own 6)" = "$(classifier T 5)" ]
+    flat --init own --loss fitnet -o on # a student of its layers
+}
+
+@test "simkd: stopped and resumed is the same" {
+    set -- --loss simkd --epochs 12 --shift 1 --clip-norm 1
+    flat "$@" --threads 1 -o whole
+    "${flat[@]}" "$@" --threads 2 -o part --checkpoint-every 1steps 3>&- &
+    wait_for test -s part/checkpoint.safetensors
+    kill -TERM $!
+    wait $! || true
+    [ -s part/checkpoint.safetensors ]
+    kd-eval part --data idx:set --quiet
+    flat "$@" --threads 2 -o part --checkpoint-every 1steps --resume
+    [ "$(losses whole)" = "$(losses part)" ]
+    [ "$(bytes whole)" = "$(bytes part)" ]
+}
+
 @test "what has no layers to compare is refused" {
     kd-soften --model T --data idx:set --quiet -o soft.safetensors >/dev/null
     student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet "$@"; }

@@ -111,6 +111,8 @@ int kd_distill_check_unlabelled(const struct kd_distill_config *distill, const c
 int kd_distill_check_mixed(const struct kd_distill_config *distill, struct kd_err *err);
 /* Does a term of it compare features of the networks, so that the teacher itself is wanted? */
 bool kd_distill_wants_features(const struct kd_distill_config *distill);
+/* Is the student's network given other layers at its end (kd/train/reuse.h)? */
+bool kd_distill_reuses(const struct kd_distill_config *distill);
 /* Can it be learnt from probabilities in place of logits? */
 int kd_distill_check_probabilities(const struct kd_distill_config *distill, struct kd_err *err);
 

@@ -43,6 +43,10 @@ struct kd_taps_source { /* of the teacher's side, and of what is drawn */
     struct kd_targets *targets;
     uint64_t seed;
 };
+/* Is there one teacher whose layers such a term can be compared with? Usage error that names the
+ * remedy. */
+int kd_taps_check(const struct kd_loss_term *term, const struct kd_targets *targets,
+                  struct kd_err *err);
 /* Tells the terms of the loss which pairs are theirs. Nothing where no term compares features.
  * Release also after a failure, before the network. */
 int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net,

@@ -403,15 +403,30 @@ int kd_distill_check_mixed(const struct kd_distill_config *d, struct kd_err *err
     return status;
 }
 
-bool kd_distill_wants_features(const struct kd_distill_config *d)
+/* Is there a term whose features are compared, or one that has the teacher's head? A mistake is
+ * told where the loss is read to be used. */
+static bool any_features(const struct kd_distill_config *d, bool reusing)
 {
     struct kd_loss loss;
-    struct kd_err ignored; /* a mistake is told where the loss is read to be used */
-    bool wants = false;
+    struct kd_err ignored;
+    bool any = false;
     if (kd_loss_init(&loss, d, 0, &ignored) < 0) return false;
-    for (unsigned i = 0; i < loss.n; i++) wants = wants || loss.term[i].kind->features;
+    for (unsigned i = 0; i < loss.n; i++) {
+        const struct kd_loss_features *features = loss.term[i].kind->features;
+        any = any || (features && (!reusing || features->reuses));
+    }
     kd_loss_release(&loss);
-    return wants;
+    return any;
+}
+
+bool kd_distill_wants_features(const struct kd_distill_config *d)
+{
+    return any_features(d, false);
+}
+
+bool kd_distill_reuses(const struct kd_distill_config *d)
+{
+    return any_features(d, true);
 }
 
 int kd_distill_check_probabilities(const struct kd_distill_config *d, struct kd_err *err)

@@ -7,27 +7,6 @@
 static const struct kd_option rows[] = {KD_LOSS_PLACES("0.5", "0.5"), {0}};
 static const struct kd_loss_features features = {.pools = true, .projects = true};
 
-static void compare(const struct kd_loss_call *k, const struct kd_loss_pair *p)
-{
-    const size_t size = p->student.pixels * p->student.cols;
-    for (size_t r = 0; r < k->n; r++) {
-        const double weight = 2 * k->weight[r] * k->share / (double)size;
-        double sum = 0;
-        for (size_t i = r * size; i < (r + 1) * size; i++) {
-            const double d = (double)p->student.value[i] - (double)p->teacher.value[i];
-            sum += d * d;
-            p->gradient[i] = (float)(weight * d);
-        }
-        k->value[r] += sum / (double)size;
-    }
-}
-
-static void run(const struct kd_loss_call *k)
-{
-    for (size_t r = 0; r < k->n; r++) k->value[r] = 0;
-    for (size_t i = 0; i < k->n_pairs; i++) compare(k, &k->pairs[i]);
-}
-
 const struct kd_loss_kind kd_loss_fitnet = {
     .name = "fitnet",
     .paper = "Romero et al. 2015, \"FitNets: Hints for Thin Deep Nets\"",
@@ -36,5 +15,5 @@ const struct kd_loss_kind kd_loss_fitnet = {
     .rows = rows,
     .size = sizeof(struct kd_loss_places),
     .features = &features,
-    .run = run,
+    .run = kd_pairs_square,
 };

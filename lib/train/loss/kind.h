@@ -10,8 +10,9 @@
  *
  * A kind with `features` compares places inside teacher and student (kd/train/taps.h) in place of
  * logits. The struct of its parameters begins with a struct kd_loss_places, and its rows with
- * KD_LOSS_PLACES. What it asks for in `features` is done before it is called and undone behind it:
- * it sees a list of pairs, and writes the gradient by the student's side of each. */
+ * KD_LOSS_PLACES, unless it reuses the teacher's head. What it asks for in `features` is done
+ * before it is called and undone behind it: it sees a list of pairs, and writes the gradient by the
+ * student's side of each. */
 #ifndef KD_TRAIN_LOSS_KIND_H
 #define KD_TRAIN_LOSS_KIND_H
 #include "kd/train/loss.h"
@@ -44,6 +45,10 @@ struct kd_loss_call { /* one term over one batch */
 struct kd_loss_places {
     cJSON *student, *teacher;
 };
+struct kd_loss_reuse {
+    struct kd_loss_places places; /* not to be chosen */
+    cJSON *projector;             /* a list of layers; NULL: one linear layer */
+};
 #define KD_LOSS_PLACES(s, t)                                                                       \
     {NULL,                                                                                         \
      0,                                                                                            \
@@ -60,6 +65,8 @@ struct kd_loss_places {
 struct kd_loss_features {
     bool maps;     /* with a height and a width: no flat features */
     bool pools;    /* the larger of two maps is averaged to the size of the smaller */
+    bool reuses;   /* the student has the teacher's head (kd/nn/head.h): the features before that;
+                      its parameters are a struct kd_loss_reuse */
     bool projects; /* a linear layer gives the student as many columns as the teacher has */
     size_t (*scratch)(size_t n, size_t pixels); /* in place of the kind's; may be NULL: none */
 };
@@ -125,6 +132,9 @@ void kd_rows_products(const struct kd_loss_side *side, size_t n, double *out);
 void kd_rows_distances(const struct kd_loss_side *side, size_t n, double *out);
 void kd_rows_combine(const struct kd_loss_side *side, size_t n, const double *m, double factor,
                      float *out);
+/* `run` of a kind that compares features of one size: the mean over their numbers of (s - t)^2, for
+ * each pair. */
+void kd_pairs_square(const struct kd_loss_call *call);
 /* Probabilities that a file brought: log 0 counts for nothing, since 0 log 0 = 0. */
 void kd_softmax_given(struct kd_softmax s, const float *p, size_t n, size_t classes);
 #endif

@@ -13,7 +13,8 @@
     X(fitnet) \
     X(at) \
     X(sp) \
-    X(rkd)
+    X(rkd) \
+    X(simkd)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct kd_loss_kind kd_loss_##name;
