@@ -23,7 +23,7 @@ train() {
 distill() { meta "$1" kd.config | jq -c ".distill$2"; }
 # losses on logits; those on features, which need a teacher at hand, are in taps.bats
 names() {
-    awk '/^[a-z]/ { if (name) print name; name = $1 } /^ +student: layer/ { name = "" }
+    awk '/^[a-z]/ { if (name) print name; name = $1 } /^ +compares layers/ { name = "" }
         END { if (name) print name }' list
 }
 every_name() { grep -o '^[a-z]*' list; }

@@ -15,7 +15,7 @@ setup_file() {
     kd-train-teacher --data idx:set --epochs 1 --quiet -o C >/dev/null --network "[\"avgpool\",
         $(conv 6),\"batchnorm\",\"relu\",\"maxpool\",$(conv 8),\"relu\",\"global_avgpool\",
         \"flatten\",\"dense\"]"
-    kd-train-student --loss '?' | awk '/^[a-z]/ { name = $1 } /^ +student: layer/ { print name }' \
+    kd-train-student --loss '?' | awk '/^[a-z]/ { name = $1 } /^ +compares layers/ { print name }' \
         >list
 }
 setup() {

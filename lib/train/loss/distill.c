@@ -459,8 +459,9 @@ static int list_params(const struct kd_loss_kind *kind, struct kd_bytes *out, st
 int kd_loss_list(struct kd_bytes *out, struct kd_err *err)
 {
     for (const struct kd_loss_kind *const *kind = kd_loss_kinds; *kind; kind++)
-        if (kd_bytes_format(out, err, "%-5s %s\n      %s\n", (*kind)->name, (*kind)->about,
-                            (*kind)->paper) < 0 ||
+        if (kd_bytes_format(
+                out, err, "%-5s %s\n      %s\n%s", (*kind)->name, (*kind)->about, (*kind)->paper,
+                (*kind)->features ? "      compares layers inside the networks\n" : "") < 0 ||
             list_params(*kind, out, err) < 0)
             return -1;
     return 0;
