@@ -21,7 +21,8 @@ table() { awk -v paces=pace -f "$top/scripts/stats.awk" -f "$top/scripts/methods
         [ "$(sed -n 's/^ *"\([^"]*\)": {"sweep": {"\([^"]*\)":.*/\1/p' "$search" | sort)" = \
             "$(sort methods)" ]
         kd-train-student --loss '?' | awk '/^[a-z]/ { if (name) print name; name = $1 }
-            /^ +compares layers/ { name = "" } END { if (name) print name }' | while read -r loss; do
+            /^ +compares layers/ { name = "" } END { if (name) print name }' |
+            while read -r loss; do
             jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' "$final"
         done
     done
