@@ -189,7 +189,7 @@ $(BIN)/kd-plan: $(OUT)/cmd/plan_steps.o $(OUT)/cmd/plan_forms.o $(OUT)/cmd/plan_
 $(BIN)/kd-predict: $(OUT)/cmd/predictions.o
 $(BIN)/kd-soften: $(OUT)/cmd/soft_show.o
 $(BIN)/kd-show: $(OUT)/cmd/show.o $(OUT)/cmd/show_run.o
-$(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o
+$(BIN)/kd-train-teacher $(BIN)/kd-train-student: $(OUT)/cmd/training.o $(OUT)/cmd/correction.o $(OUT)/cmd/places.o $(OUT)/cmd/listings.o
 $(BIN)/kd-correct: $(OUT)/cmd/correction.o
 $(BIN)/kd-export $(BIN)/kd-import: $(BIN)/%: $(OUT)/cmd/%.o $(SHARED_OBJ) $(OUT)/libkdexport.a $(OUT)/libkd.a
 	@mkdir -p $(@D)

@@ -1,14 +1,13 @@
 #include "training.h"
 #include "correction.h"
 #include "kd/base/file.h"
-#include "kd/base/lock.h"
 #include "kd/base/mem.h"
-#include "kd/base/terminal.h"
 #include "kd/base/text.h"
 #include "kd/train/tasks.h"
+#include "listings.h"
+#include "places.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define OPTION(field) offsetof(struct training_options, field)
 static const struct kd_option rows[] = {
@@ -275,79 +274,6 @@ static int correct(struct training *w, const struct kd_task *task, bool only_ask
     return kd_task_context(w->tasks, task, status, err);
 }
 
-/* ---- what is there already ---- */
-
-/* A process that was killed when all was done has left its lock. */
-static void take_lock_away(const char *path)
-{
-    struct kd_lock lock;
-    struct kd_err ignored;
-    if (path && kd_path_exists(path) && kd_lock_take(&lock, path, &ignored) == 0)
-        kd_lock_release(&lock);
-}
-
-/* A model that was made otherwise stays, unless the command says that it may go. 1: there is
- * nothing to do. */
-static int spare(struct training *w, struct kd_training *t, struct kd_err *err)
-{
-    const bool update = w->o->update || w->back;
-    int current = kd_training_is_current(t, err);
-    if (current == 1) take_lock_away(t->at.lock);
-    if (current < 0 || update || w->o->overwrite) return update ? current : current < 0 ? -1 : 0;
-    const bool goes_on = w->o->resume && (current || t->why[0]) && t->at.checkpoint;
-    int interrupted = goes_on ? kd_training_is_interrupted(t, err) : 0;
-    if (interrupted) return interrupted < 0 ? -1 : 0;
-    if (current && w->o->resume) {
-        kd_say(w->inv, "%s: its training has ended; --overwrite trains anew", t->at.model);
-        return 1;
-    }
-    if (!t->why[0]) return 0;
-    return kd_fail(err,
-                   "%s: is there and was made otherwise: %s; --resume goes on with a training that "
-                   "was stopped, --update or --overwrite replaces it, another -o keeps both",
-                   t->at.model, t->why);
-}
-
-/* What is made on the spot gets a place of its own: runs/quick, or the first of runs/quick-2 ...
- * that is free, or holds what is asked for. *place is the caller's. */
-static int find_quick(struct training *w, struct kd_training *t, char **place, struct kd_err *err)
-{
-    const char *below = t->output + strlen(w->x->folder); /* "" or "/teacher/s1" */
-    char *at = kd_strdup(t->output, err);
-    for (unsigned n = 2; at; n++) {
-        t->output = at;
-        int mine = kd_training_is_current(t, err);
-        if (mine == 0 && w->o->resume && (mine = kd_training_is_interrupted(t, err)) == 0)
-            mine = !t->why[0] && t->at.checkpoint && !kd_path_exists(t->at.checkpoint);
-        else if (mine == 0)
-            mine = !t->why[0];
-        if (mine) {
-            *place = at;
-            return mine < 0 ? -1 : 0;
-        }
-        kd_free(at);
-        at = kd_format(err, "%s-%u%s", w->x->folder, n, below);
-    }
-    return -1;
-}
-
-/* runs/latest, for whoever goes on with what was just made. A folder without links is no reason to
- * fail. */
-static int name_latest(const struct training *w, const char *place, struct kd_err *err)
-{
-    const size_t head = strlen(w->x->folder) - strlen(w->x->name);
-    const char *run = place + head;
-    char *link_to = kd_format(err, "%.*s", (int)strcspn(run, "/"), run);
-    char *path = link_to ? kd_format(err, "%.*s%s", (int)head, place, KD_RUN_LATEST) : NULL;
-    char *made = path ? kd_format(err, "%s.%ld", path, (long)getpid()) : NULL;
-    if (made && symlink(link_to, made) == 0 && rename(made, path) < 0) unlink(made);
-    int status = made ? 0 : -1;
-    kd_free(link_to);
-    kd_free(path);
-    kd_free(made);
-    return status;
-}
-
 /* ---- a training ---- */
 
 static int run_training(struct training *w, struct kd_training *t, struct kd_err *err)
@@ -379,17 +305,19 @@ static int train(struct training *w, const struct kd_task *task, bool only_ask, 
     if (task->job->corrected) return correct(w, task, only_ask, err);
     struct kd_training t = begin(w, task);
     const bool quick = !w->x->path && !w->inv->common.output;
+    const struct place_wishes wishes = {
+        .resume = w->o->resume, .overwrite = w->o->overwrite, .update = w->o->update || w->back};
     char *place = NULL;
     int status = prepare(w, task, &t, err);
     if (status == 0 && quick && !only_ask && !w->o->overwrite && !w->o->update)
-        status = find_quick(w, &t, &place, err);
+        status = place_find_quick(w->x->folder, w->o->resume, &t, &place, err);
     if (status == 0)
         status = only_ask && w->o->update ? kd_training_is_current(&t, err)
                  : only_ask               ? 0
-                                          : spare(w, &t, err);
+                                          : place_spare(w->inv, &wishes, &t, err);
     if (status == 0 && !only_ask) status = run_training(w, &t, err);
     if (status == 0 && quick && !only_ask && kd_team_leads(w->inv->team))
-        status = name_latest(w, t.output, err);
+        status = place_name_latest(w->x, t.output, err);
     kd_training_release(&t);
     kd_free(place);
     return kd_task_context(w->tasks, task, status, err);
@@ -551,75 +479,13 @@ static int check(struct training *w, struct kd_err *err)
     return status;
 }
 
-/* --loss '?' */
-static int asked_for_losses(const struct kd_invocation *inv, bool *asked, struct kd_err *err)
-{
-    struct kd_distill_config d;
-    const struct kd_opt_section s[] = {{"distill", "", kd_distill_rows, &d, NULL}, {0}};
-    int status = kd_opts_preset(s, err) == 0 ? kd_args_put(&inv->args, s, err) : -1;
-    *asked = status == 0 && cJSON_IsString(d.loss) && strcmp(d.loss->valuestring, "?") == 0;
-    kd_opts_release(s);
-    return status;
-}
-
-enum { LOSS = 6, NETWORK = 47 }; /* columns of what stands before a description */
-
-/* On a terminal lines that are too long for it are folded, behind the spaces that they begin with
- * or `names` columns. */
-static int print_lines(const char *text, size_t names, struct kd_err *err)
-{
-    const size_t columns = kd_terminal_columns(STDOUT_FILENO);
-    struct kd_bytes out = {0};
-    int status = 0;
-    if (columns < 40) return kd_print(err, "%s", text);
-    while (*text && status == 0) {
-        const size_t length = strcspn(text, "\n"), own = strspn(text, " "),
-                     indent = own ? own : names;
-        const size_t start = length < indent ? length : indent, at = out.size;
-        char *line = kd_format(err, "%.*s", (int)(length - start), text + start);
-        status = line ? kd_text_wrap(&out, line, indent, columns, err) : -1;
-        if (status == 0 && out.size > at) memcpy(out.data + at, text, start);
-        kd_free(line);
-        text += length + (text[length] == '\n');
-    }
-    if (status == 0) status = kd_print(err, "%s", out.data ? out.data : "");
-    kd_bytes_release(&out);
-    return status;
-}
-
-static int print_losses(struct kd_err *err)
-{
-    struct kd_bytes text = {0};
-    int status = kd_loss_list(&text, err);
-    if (status == 0) status = print_lines(text.data, LOSS, err);
-    kd_bytes_release(&text);
-    return status;
-}
-
-/* --network ? */
-static bool asks_for_names(const struct training_options *o)
-{
-    return cJSON_IsString(o->network) && strcmp(o->network->valuestring, "?") == 0;
-}
-
-static int print_names(struct kd_err *err)
-{
-    struct kd_bytes table = {0};
-    int status = kd_network_list(&table, err);
-    if (status == 0) status = print_lines(table.data, NETWORK, err);
-    kd_bytes_release(&table);
-    return status;
-}
-
 int training_main(struct kd_invocation *inv, bool student, struct kd_err *err)
 {
-    bool losses = false;
-    if (student && asked_for_losses(inv, &losses, err) < 0) return -1;
-    if (losses) return print_losses(err);
-    struct training w = {
-        .inv = inv, .o = inv->options, .student = student, .cache = {.pool = inv->pool}};
+    const struct training_options *o = inv->options;
+    int listed = listings_print(inv, o->network, student, err);
+    if (listed != 0) return listed < 0 ? -1 : 0;
+    struct training w = {.inv = inv, .o = o, .student = student, .cache = {.pool = inv->pool}};
     const char *named = inv->args.n_operands ? inv->args.operands[0] : NULL;
-    if (asks_for_names(w.o)) return print_names(err);
     if (check_options(&w, named, err) < 0) return -1;
     char *path = named ? kd_experiment_named(inv, named, err) : NULL;
     if (path || !named) w.x = kd_experiment_open(path, w.o->runs, &w.o->set, err);
