@@ -46,6 +46,11 @@ struct kd_maker kd_make_list(struct kd_err *err)
     return start(cJSON_CreateArray(), "a JSON list", err);
 }
 
+struct kd_maker kd_make_copy(const cJSON *of, struct kd_err *err)
+{
+    return start(cJSON_Duplicate(of, true), "a copy of JSON", err);
+}
+
 struct kd_maker kd_make_on(cJSON *made, struct kd_err *err)
 {
     return (struct kd_maker){made, err};

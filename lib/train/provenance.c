@@ -28,8 +28,7 @@ static cJSON *parents_json(const struct kd_training *t, struct kd_err *err)
 {
     const cJSON *teachers = t->targets ? t->targets->parents : NULL;
     struct kd_model init;
-    struct kd_maker list =
-        kd_make_on(teachers ? cJSON_Duplicate(teachers, true) : cJSON_CreateArray(), err);
+    struct kd_maker list = teachers ? kd_make_copy(teachers, err) : kd_make_list(err);
     if (!t->init) return kd_make_end(&list);
     if (kd_model_read(t->init, &init, err) < 0) {
         cJSON_Delete(kd_make_end(&list));

@@ -55,6 +55,7 @@ struct kd_maker {
 };
 struct kd_maker kd_make_object(struct kd_err *err);
 struct kd_maker kd_make_list(struct kd_err *err);
+struct kd_maker kd_make_copy(const cJSON *of, struct kd_err *err);
 /* Go on with a value that was just made by a function that takes err; NULL: making it failed. */
 struct kd_maker kd_make_on(cJSON *made, struct kd_err *err);
 void kd_put_null(struct kd_maker *b, const char *key);
