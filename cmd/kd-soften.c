@@ -154,6 +154,7 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
     struct kd_soften what = {.logits = !w->o->no_logits,
                              .half = c->half,
                              .top = (size_t)c->top,
+                             .features = c->features,
                              .views = (size_t)c->views,
                              .augment = w->o->augment,
                              .seed = (uint64_t)c->views_seed,
@@ -172,7 +173,8 @@ static int soften(struct work *w, const char *path, struct kd_err *err)
         {!kd_augment_fills(&w->o->augment), "fill",
          "says what comes in where images are moved; it goes with --shift, --rotate or --zoom"},
         {!c->views, "views-seed", "goes with --views"},
-        {c->top, "half", "is for all logits; those that --top keeps are in half precision"},
+        {c->top && !c->features, "half",
+         "is for all logits; those that --top keeps are in half precision"},
         {!softened, "temperature",
          "goes with --probabilities; logits serve every temperature, which kd-train-student is "
          "told"}};

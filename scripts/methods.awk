@@ -1,10 +1,11 @@
 # The table of methods.sh, behind stats.awk. Input: name,seed,top1 with a header; `paces`: a file of
-# lines "name images-per-second".
+# lines "name images-per-second". An assistant is a larger network between teacher and student, and is
+# not compared.
 BEGIN {
     FS = ","
     while ((getline line < paces) > 0) { split(line, f, " "); pace[f[1]] = f[2] }
 }
-NR == 1 || $1 == "teacher" || $3 == "" { next }
+NR == 1 || $1 == "teacher" || $1 == "assistant" || $3 == "" { next }
 {
     if (!($1 in seen)) { names[++n] = $1; seen[$1] = 1 }
     k[$1]++

@@ -116,6 +116,15 @@ const struct kd_option kd_soften_rows[] = {
      .help = "the K largest logits of each image alone, and mean and variance of the others",
      .more = "They take about 3K + 4 bytes an image and view, on disk and in a student's memory. A "
              "class left out counts with the logit mean + variance / (2T). 0 records all logits."},
+    {"features", 0, "features", KD_OPT_JSON, S(features), .metavar = "LAYERS",
+     .help = "store what layers of the teacher say too: a name, a share of the depth, "
+             "\"features\", or a list",
+     .more = "For losses that compare layers, as fitnet and simkd, without the teacher. The layer "
+             "half way is 0.5; `features` is what the classifier sees, which simkd compares; where "
+             "both "
+             "networks pool maps at their ends, it compares the last layer before that, 1. A layer "
+             "takes as many numbers an image as its output has. Students are taught as by the "
+             "teacher itself, unless `--half` rounds."},
     {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000,
      .metavar = "N",
      .help = "record logits of N augmented views of each image, which a student replays",

@@ -5,6 +5,13 @@
 static int take_head(struct kd_reuse *r, const struct kd_targets *targets, struct kd_err *err)
 {
     const struct kd_teachers *t = &targets->teachers;
+    if (t->n == 0) {
+        r->blocks = targets->features.blocks;
+        r->head = targets->features.head ? kd_head_of(targets->features.head, NULL, err) : NULL;
+        if (r->head || targets->features.head) return r->head ? 0 : -1;
+        return kd_fail_usage(err, "the soft targets hold no classifier; store \"features\" with "
+                                  "kd-soften, or give the teacher itself (--teacher MODEL)");
+    }
     kd_blocks_of(t->models[0].net, &r->blocks);
     r->head = kd_head_of(t->models[0].net, t->order ? t->order[0] : NULL, err);
     return r->head ? 0 : kd_err_context(err, "%s", t->models[0].path);

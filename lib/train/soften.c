@@ -52,6 +52,11 @@ static int describe(struct kd_tensorfile *f, const struct kd_soften *what,
         kd_tensorfile_set_json(f, "kd.classes",
                                cJSON_CreateNumber(teachers->models[0].net->classes), err) < 0)
         return -1;
+    if (what->features &&
+        kd_tensorfile_set_json(f, "kd.features",
+                               kd_features_about(teachers->models[0].net, what->features, err),
+                               err) < 0)
+        return -1;
     if (what->command[0] && kd_tensorfile_set(f, "kd.command", what->command, err) < 0) return -1;
     if (what->views && kd_tensorfile_set_json(f, "kd.views", kd_soften_views(what, err), err) < 0)
         return -1;
@@ -72,6 +77,10 @@ static bool same_numbers(const struct kd_tensorfile *there, const struct kd_soft
 {
     const struct kd_tensor *logits = kd_tensorfile_find(there, "logits"),
                            *top = kd_tensorfile_find(there, "top.values");
+    for (size_t i = 0; i < there->n; i++)
+        if (strncmp(there->tensors[i].name, "features.", 9) == 0 &&
+            (there->tensors[i].dtype == KD_F16) != what->half)
+            return false;
     const size_t k = top && top->dims ? top->shape[top->dims - 1] : 0;
     if (k != what->top || (asked && !what->top) != (logits != NULL)) return false;
     return !logits || (logits->dtype == KD_F16) == what->half;
@@ -80,9 +89,9 @@ static bool same_numbers(const struct kd_tensorfile *there, const struct kd_soft
 bool kd_soften_is_current(const char *path, const struct kd_soften *what,
                           const struct kd_teachers *teachers, const struct kd_images *images)
 {
-    static const char *const keys[] = {"kd.kind",    "kd.data",        "kd.parents",
-                                       "kd.average", "kd.weights",     "kd.tta",
-                                       "kd.views",   "kd.temperature", "kd.classes"};
+    static const char *const keys[] = {"kd.kind",    "kd.data",    "kd.parents", "kd.average",
+                                       "kd.weights", "kd.tta",     "kd.views",   "kd.temperature",
+                                       "kd.classes", "kd.features"};
     struct kd_tensorfile there, wanted;
     struct kd_err ignored = {0};
     if (kd_tensorfile_read(path, NULL, &there, &ignored) < 0) return false;
@@ -100,6 +109,7 @@ struct arrays { /* owned until the file is written */
     float *logits, *probabilities;
     uint16_t *half;
     struct kd_top top;
+    struct kd_features_made features;
 };
 
 struct asking { /* what is wanted of whom */
@@ -198,8 +208,19 @@ static int add_top(struct kd_tensorfile *f, const struct asking *q, struct array
     return kd_top_add(&a->top, f, err);
 }
 
-static int fill(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
-                struct kd_err *err)
+static int add_features(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
+                        struct kd_err *err)
+{
+    const struct kd_soften *what = q->what;
+    const struct kd_features_asked asked = {what->features, what->half, what->views, &what->augment,
+                                            what->seed};
+    if (!what->features) return 0;
+    return kd_features_add(f, &q->teachers->models[0], q->images, &asked, q->how, &a->features,
+                           err);
+}
+
+static int fill_targets(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
+                        struct kd_err *err)
 {
     const struct kd_soften *what = q->what;
     if (what->top) return add_top(f, q, a, err);
@@ -210,6 +231,22 @@ static int fill(struct kd_tensorfile *f, const struct asking *q, struct arrays *
         if (what->logits && add_logits(f, what, a, shape, err) < 0) return -1;
     }
     return what->temperatures.n ? add_probabilities(f, q, a, err) : 0;
+}
+
+static int fill(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,
+                struct kd_err *err)
+{
+    return fill_targets(f, q, a, err) < 0 ? -1 : add_features(f, q, a, err);
+}
+
+static int check_features(const struct kd_teachers *t, struct kd_err *err)
+{
+    if (t->n > 1)
+        return kd_fail_usage(err, "soften.features: layers are those of one teacher, not of %zu",
+                             t->n);
+    if (!t->tta) return 0;
+    return kd_fail_usage(err, "soften.tta: an average over copies has no layers; leave it out, or "
+                              "--features");
 }
 
 int kd_soften_check_top(size_t top, size_t classes, struct kd_err *err)
@@ -236,6 +273,7 @@ static int check(const struct kd_soften *what, const struct kd_teachers *teacher
     if (!what->logits && !what->temperatures.n)
         return kd_fail_usage(err,
                              "nothing to write: neither logits nor probabilities are asked for");
+    if (what->features && check_features(teachers, err) < 0) return -1;
     if (what->top) return kd_soften_check_top(what->top, teachers->models[0].net->classes, err);
     return 0;
 }
@@ -256,5 +294,6 @@ int kd_soften_write(const char *path, const struct kd_soften *what, struct kd_te
     kd_free(a.probabilities);
     kd_free(a.half);
     kd_top_release(&a.top);
+    kd_features_made_release(&a.features);
     return status;
 }

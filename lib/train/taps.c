@@ -26,11 +26,13 @@ static struct kd_model *teacher_of(const struct kd_taps_source *source)
 int kd_taps_check(const struct kd_loss_term *term, const struct kd_targets *t, struct kd_err *err)
 {
     const char *kind = term->kind->name;
+    if (t && t->features.n_layers) return 0;
     if (!t || t->teachers.n == 0)
         return kd_fail_usage(
             err,
             "loss %s compares layers inside the networks, which soft targets alone do not "
-            "have; give the teacher itself (--teacher MODEL)",
+            "have; give the teacher itself (--teacher MODEL), or store its layers (kd-soften "
+            "--features)",
             kind);
     if (t->teachers.n > 1)
         return kd_fail_usage(err, "loss %s compares layers with those of one teacher, not of %zu",
@@ -41,17 +43,38 @@ int kd_taps_check(const struct kd_loss_term *term, const struct kd_targets *t, s
     return 0;
 }
 
-static int find_side(struct opening *o, bool student, const cJSON *place, struct kd_taps_side *side,
-                     struct kd_err *err)
+/* A layer of either network, to be tapped. */
+static int find_tap(struct opening *o, bool student, const cJSON *place, struct kd_taps_side *side,
+                    struct kd_err *err)
 {
     const bool maps = o->term->kind->features->maps;
     const struct kd_blocks *blocks = student ? &o->students : &o->teachers;
     struct kd_network *net = student ? o->net : teacher_of(o->source)->net;
     if (kd_blocks_find(blocks, place, maps, side->name, err) < 0 ||
         !(side->tap = kd_network_tap(net, side->name, student, err)))
+        return -1;
+    side->shape = side->tap->shape;
+    return 0;
+}
+
+static int find_stored(const struct opening *o, const cJSON *place, struct kd_taps_side *side,
+                       struct kd_err *err)
+{
+    const struct kd_features *features = o->taps->features;
+    const bool maps = o->term->kind->features->maps;
+    if (!(side->stored = kd_features_find(features, place, maps, err))) return -1;
+    snprintf(side->name, sizeof side->name, "%s", side->stored->name);
+    side->shape = side->stored->shape;
+    return 0;
+}
+
+static int find_side(struct opening *o, bool student, const cJSON *place, struct kd_taps_side *side,
+                     struct kd_err *err)
+{
+    const bool maps = o->term->kind->features->maps, stored = !student && o->taps->features;
+    if ((stored ? find_stored(o, place, side, err) : find_tap(o, student, place, side, err)) < 0)
         return kd_err_context(err, "distill.loss %s, layer of the %s", o->term->kind->name,
                               student ? "student" : "teacher");
-    side->shape = side->tap->shape;
     side->h = side->shape.h;
     side->w = side->shape.w;
     if (maps && side->shape.flat)
@@ -101,7 +124,9 @@ static bool known(const struct opening *o, const struct kd_tapped *pair)
 {
     for (unsigned i = 0; i < o->term->n_pairs; i++) {
         const struct kd_tapped *p = &o->taps->tapped[o->term->first_pair + i];
-        if (p->student.tap == pair->student.tap && p->teacher.tap == pair->teacher.tap) return true;
+        if (p->student.tap == pair->student.tap && p->teacher.tap == pair->teacher.tap &&
+            p->teacher.stored == pair->teacher.stored)
+            return true;
     }
     return false;
 }
@@ -154,7 +179,10 @@ static int open_places(struct opening *o, const struct kd_loss_places *places, s
 static int open_term(struct opening *o, struct kd_err *err)
 {
     if (kd_taps_check(o->term, o->source->targets, err) < 0) return -1;
-    kd_blocks_of(teacher_of(o->source)->net, &o->teachers);
+    if (o->taps->features)
+        o->teachers = o->taps->features->blocks;
+    else
+        kd_blocks_of(teacher_of(o->source)->net, &o->teachers);
     o->term->first_pair = (unsigned)o->taps->n;
     return o->term->kind->features->reuses ? open_reused(o, err)
                                            : open_places(o, kd_loss_places_of(o->term), err);
@@ -164,7 +192,9 @@ int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net
                  const struct kd_taps_source *source, struct kd_err *err)
 {
     struct opening o = {.taps = t, .net = net, .source = source};
+    const struct kd_targets *targets = source->targets;
     *t = (struct kd_taps){.net = net};
+    if (targets && targets->features.n_layers) t->features = &targets->features;
     kd_blocks_of(net, &o.students);
     for (unsigned i = 0; i < loss->n; i++) {
         o.term = &loss->term[i];
@@ -182,6 +212,7 @@ int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net
                 term->pixels = p->teacher.h * p->teacher.w;
         }
     }
+    if (t->features) return 0;
     return kd_teachers_plan(&source->targets->teachers, source->targets->teachers.rows, err);
 }
 
@@ -199,11 +230,18 @@ static float *piece(struct kd_taps *t, bool taking, size_t floats)
     return NULL;
 }
 
+static float *values_of(struct kd_taps *t, struct kd_taps_side *s, bool taking, size_t rows)
+{
+    return s->tap ? s->tap->value : piece(t, taking, rows * kd_shape_size(s->shape));
+}
+
 static void lay(struct kd_taps *t, bool taking, size_t rows)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct kd_tapped *p = &t->tapped[i];
         struct kd_loss_pair *pair = &t->pairs[i];
+        p->student.value = values_of(t, &p->student, taking, rows);
+        p->teacher.value = values_of(t, &p->teacher, taking, rows);
         if (p->student.pooled)
             p->student.pooled_value = piece(t, taking, rows * numbers(&p->student));
         if (p->teacher.pooled)
@@ -218,15 +256,14 @@ static void lay(struct kd_taps *t, bool taking, size_t rows)
 /* What stands before any layer that computes is the images themselves, in another order. */
 static int check_layout(const struct kd_taps_side *s, struct kd_err *err)
 {
-    if (s->tap->pixels == (s->shape.flat ? 1 : kd_shape_pixels(s->shape))) return 0;
+    if (!s->tap || s->tap->pixels == (s->shape.flat ? 1 : kd_shape_pixels(s->shape))) return 0;
     return kd_fail_usage(err, "distill.loss: layer %s is the images themselves; name a later one",
                          s->name);
 }
 
 static struct kd_loss_side side_of(const struct kd_taps_side *s)
 {
-    return (struct kd_loss_side){s->h * s->w, s->shape.c,
-                                 s->pooled ? s->pooled_value : s->tap->value};
+    return (struct kd_loss_side){s->h * s->w, s->shape.c, s->pooled ? s->pooled_value : s->value};
 }
 
 int kd_taps_plan(struct kd_taps *t, size_t rows, struct kd_err *err)
@@ -280,9 +317,17 @@ static struct kd_map_sizes sizes_of(const struct kd_taps_side *s)
 static const float *average(const struct kd_taps_side *s, size_t n)
 {
     const struct kd_map_sizes sizes = sizes_of(s);
-    if (!s->pooled) return s->tap->value;
-    kd_maps_average(&sizes, n, s->tap->value, s->pooled_value);
+    if (!s->pooled) return s->value;
+    kd_maps_average(&sizes, n, s->value, s->pooled_value);
     return s->pooled_value;
+}
+
+void kd_taps_gather(struct kd_taps *t, size_t view, const uint32_t *index, size_t n)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct kd_taps_side *s = &t->tapped[i].teacher;
+        if (s->stored) kd_feature_fill(t->features, s->stored, view, index, n, s->value);
+    }
 }
 
 void kd_taps_forward(struct kd_taps *t, struct kd_pool *pool, size_t n)

@@ -224,9 +224,27 @@ static int replace(struct kd_targets *t, const uint32_t *order, struct kd_err *e
     return 0;
 }
 
-/* Columns into the order of the images' classes, by name. */
+/* What the teacher's layers said: of the images as it saw them, and of no others. */
+static int take_features(const struct kd_tensorfile *f, const struct kd_job *job,
+                         const uint32_t *order, struct kd_targets *out, struct kd_err *err)
+{
+    const struct kd_features_of from = {
+        f, out->n, out->views, out->classes, kd_tensorfile_meta(f, "kd.views") != NULL, order};
+    if (kd_features_read(&out->features, &from, err) < 0) return -1;
+    if (!out->features.n_layers) return 0;
+    if (job->train.mix.kind != KD_MIX_NONE)
+        return kd_fail_usage(err, "train.mix: the features stored are of whole images, not of "
+                                  "mixed ones; give the teacher itself (--teacher MODEL)");
+    if (kd_augment_active(&job->augment) && !from.with_views)
+        return kd_fail_usage(err, "distill.fixed_teacher: the features stored are of plain images, "
+                                  "and layers are compared for the images that the student sees; "
+                                  "store views (kd-soften --views), or give the teacher itself");
+    return 0;
+}
+
+/* Columns into the order of the images' classes, by name; features are taken along. */
 static int match_classes(const struct kd_tensorfile *f, const struct kd_images *images,
-                         struct kd_targets *out, struct kd_err *err)
+                         const struct kd_job *job, struct kd_targets *out, struct kd_err *err)
 {
     const uint32_t n = (uint32_t)out->classes;
     char **names;
@@ -241,6 +259,8 @@ static int match_classes(const struct kd_tensorfile *f, const struct kd_images *
     if (status == 0 && known &&
         !(out->class_names = kd_class_names_copy(known, names ? order : NULL, n, err)))
         status = -1;
+    if (status == 0 && kd_distill_wants_features(&job->distill))
+        status = take_features(f, job, order, out, err);
     kd_free(map);
     kd_free(order);
     kd_class_names_free(names, n);
@@ -307,7 +327,7 @@ int kd_targets_take(const struct kd_tensorfile *f, const struct kd_images *image
     const bool sparse = kd_top_in(f) && !kd_tensorfile_find(f, "logits");
     if (check_data(f, images, job, force, err) < 0 ||
         (sparse ? take_top(f, images, out, err) : take_dense(f, images, job, out, err)) < 0 ||
-        check_views(f, job, out, err) < 0 || match_classes(f, images, out, err) < 0)
+        check_views(f, job, out, err) < 0 || match_classes(f, images, job, out, err) < 0)
         return -1;
     const char *parents = kd_tensorfile_meta(f, "kd.parents");
     out->parents =
@@ -335,6 +355,17 @@ static int remember_top(struct kd_targets *t, struct kd_err *err)
     return 0;
 }
 
+/* Together with the logits. */
+static int remember_features(struct kd_targets *t, struct kd_err *err)
+{
+    struct kd_hash *h = kd_hash_new(err);
+    if (!h) return -1;
+    kd_hash_add(h, t->fingerprint, sizeof t->fingerprint);
+    kd_features_hash(&t->features, h);
+    kd_hash_end(h, t->fingerprint);
+    return 0;
+}
+
 bool kd_targets_stored(const struct kd_targets *t)
 {
     return t->values || t->top.k;
@@ -342,8 +373,10 @@ bool kd_targets_stored(const struct kd_targets *t)
 
 size_t kd_targets_bytes(const struct kd_targets *t)
 {
-    if (t->values) return t->views * t->n * t->classes * sizeof *t->values;
-    return t->top.k && !t->file.bytes.mapped ? kd_top_bytes(&t->top) : 0;
+    size_t bytes = t->values ? t->views * t->n * t->classes * sizeof *t->values : 0;
+    if (t->file.bytes.mapped) return bytes;
+    if (t->top.k) bytes += kd_top_bytes(&t->top);
+    return bytes + kd_features_bytes(&t->features);
 }
 
 void kd_targets_fill(const struct kd_targets *t, size_t view, const uint32_t *index, size_t n,
@@ -371,14 +404,14 @@ int kd_targets_read(const char *path, const struct kd_images *images, const stru
         err->kind = KD_ERR_FAILURE;
         kd_targets_release(out);
     }
-    if (status == 0 && out->top.k) {
-        out->file = f; /* which the rows stay in */
-        if (remember_top(out, err) == 0) return 0;
-        kd_targets_release(out);
-        return -1;
-    }
-    if (status == 0) remember(out);
-    kd_tensorfile_release(&f);
+    if (status == 0 && (out->top.k || out->features.n_layers))
+        out->file = f; /* which they stay in */
+    else
+        kd_tensorfile_release(&f);
+    if (status == 0 && out->values) remember(out);
+    if (status == 0 && out->top.k) status = remember_top(out, err);
+    if (status == 0 && out->features.n_layers) status = remember_features(out, err);
+    if (status < 0) kd_targets_release(out);
     return status;
 }
 
@@ -457,6 +490,7 @@ void kd_targets_release(struct kd_targets *t)
 {
     kd_free(t->values);
     kd_free(t->place);
+    kd_features_release(&t->features);
     kd_tensorfile_release(&t->file);
     kd_class_names_free(t->class_names, (uint32_t)t->classes);
     kd_teachers_release(&t->teachers);

@@ -164,7 +164,9 @@ static int find_sources(const struct expansion *e, struct kd_task *task, size_t 
 static bool soft_serve(const struct kd_tasks *t, const struct kd_job *job)
 {
     const bool moves = kd_augment_active(&job->augment) && !job->distill.fixed_teacher;
-    if (kd_distill_wants_features(&job->distill)) return false;
+    if (kd_distill_wants_features(&job->distill) &&
+        (!t->soften.features || job->train.mix.kind != KD_MIX_NONE))
+        return false;
     return moves ? t->soften.views > 0 && kd_augment_same(&t->views, &job->augment)
                  : t->soften.views == 0;
 }

@@ -239,6 +239,7 @@ static int gather_targets(struct kd_trainer *t, const struct kd_shard *shard, st
     const double T = t->job->distill.temperature;
     const size_t view = t->epoch % s->views;
     kd_targets_fill(s, view, t->batch_index + shard->from, shard->rows, T, to);
+    kd_taps_gather(&t->taps, view, t->batch_index + shard->from, shard->rows);
     if (!t->mixed) return 0;
     const struct kd_mixing mixing = {t->mixed + shard->from, shard->rows, s->classes, T,
                                      s->probabilities};

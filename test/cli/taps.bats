@@ -146,6 +146,76 @@ classifier() { meta "$1/model.safetensors" kd.checksums | jq -c ".[\"$2.weight\"
     [ "$(bytes whole)" = "$(bytes part)" ]
 }
 
+soften() { kd-soften --data idx:set --quiet "$@" >/dev/null; }
+
+@test "stored layers teach as the teacher itself does, to the byte" {
+    soften -m T --features '[0.5, 1]' -o T.soft
+    soften -m C --features '[0.3333, 0.6667, 1, "features"]' -o C.soft
+    while read -r loss; do
+        deep --loss "$loss" --epochs 1 -o a </dev/null
+        kd-train-student --data idx:set --network "$maps" --epochs 1 --quiet --loss "$loss" \
+            -S C.soft -o b </dev/null
+        [ "$(bytes a)" = "$(bytes b)" ]
+        [ "$(losses a)" = "$(losses b)" ]
+        rm -r a b
+        if [ "$loss" = at ]; then continue; fi
+        flat --loss "$loss" --epochs 1 -o a </dev/null
+        kd-train-student --data idx:set --layers 12,8 --epochs 1 --quiet --loss "$loss" \
+            -S T.soft -o b </dev/null
+        [ "$(bytes a)" = "$(bytes b)" ]
+        rm -r a b
+    done <list
+    kd-show T.soft --json | jq -e '.tensors["features.2"] == "F32 [240, 20]"'
+}
+
+@test "stored layers in half precision, of views, beside sparse logits; resumed and current" {
+    set -- --data idx:set --layers 12,8 --loss '["simkd", {"kind": "fitnet", "weight": 1}]'
+    soften -m T --features '[0.5, "features"]' --half --views 3 --shift 1 -o v.soft
+    kd-train-student "$@" --shift 1 --epochs 4 -S v.soft -q -o v
+    jq -es 'all(.[]; .train.terms.simkd | isnormal)' v/log.jsonl
+    cp v.soft kept.soft
+    soften -m T --features '[0.5, "features"]' --half --views 3 --shift 1 -o v.soft --update
+    cmp v.soft kept.soft
+    soften -m T --features '["2"]' --half --views 3 --shift 1 -o v.soft --update
+    kd-show v.soft --json | jq -e '.tensors | has("features.2") and (has("features.4") | not)'
+    soften -m T --features '[0.5, "features"]' --half --top 3 -o t.soft
+    kd-train-student "$@" --epochs 12 -S t.soft -q -o whole
+    kd-train-student "$@" --epochs 12 -S t.soft -q -o part --checkpoint-every 1steps 3>&- &
+    wait_for test -s part/checkpoint.safetensors
+    kill -TERM $!
+    wait $! || true
+    kd-train-student "$@" --epochs 12 -S t.soft -q -o part --checkpoint-every 1steps --resume
+    [ "$(bytes whole)" = "$(bytes part)" ]
+    kd-train-student "$@" --epochs 12 --teacher T -q -o hand # which half precision rounds
+    [ "$(bytes whole)" != "$(bytes hand)" ]
+    paste <(jq .train.loss whole/log.jsonl) <(jq .train.loss hand/log.jsonl) |
+        awk '{ if (($1 - $2) ^ 2 > 1e-4 * $1 ^ 2) exit 1 }'
+}
+
+@test "stored layers that do not fit are refused, with the remedy" {
+    student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet "$@"; }
+    soften -m T --features 0.5 -o T.soft
+    refused 2 "layer 4 is not stored, but 2 is" "--features" -- student --loss rkd -S T.soft
+    refused 2 "2 is no share" -- student --loss '{"kind": "fitnet", "teacher": 2}' -S T.soft
+    refused 1 "train.mix" "--teacher" -- student --loss fitnet -S T.soft --mix mixup
+    refused 1 "plain images" "--views" -- student --loss fitnet -S T.soft --shift 1 --fixed-teacher
+    refused 2 "of one teacher, not of 2" -- soften -m T -m C --features 1 -o x.soft
+    refused 2 "soften.tta" -- soften -m T --features 1 --tta mirror -o x.soft
+    refused 2 "2 is no share" -- soften -m T --features 2 -o x.soft
+    refused 2 "no layer 9" "2 (relu 20)" -- soften -m T --features '"9"' -o x.soft
+    head -c 40000 /dev/zero >zeros
+    tensors odd.safetensors '{"logits": {"dtype": "F32", "shape": [240, 10],
+        "data_offsets": [0, 9600]}, "features.x": {"dtype": "F32", "shape": [239, 5],
+        "data_offsets": [9600, 14380]}}' <(head -c 14380 zeros)
+    refused 1 "features.x" "N = 240" -- student --loss fitnet -S odd.safetensors --force
+    # of another program: by name, and no classifier
+    tensors own.safetensors '{"logits": {"dtype": "F32", "shape": [240, 10],
+        "data_offsets": [0, 9600]}, "features.x": {"dtype": "F32", "shape": [240, 5],
+        "data_offsets": [9600, 14400]}}' <(head -c 14400 zeros)
+    student --loss '{"kind": "fitnet", "teacher": "x"}' -S own.safetensors --force -o own
+    refused 2 "hold no classifier" -- student --loss simkd -S own.safetensors --force
+}
+
 @test "what has no layers to compare is refused" {
     kd-soften --model T --data idx:set --quiet -o soft.safetensors >/dev/null
     student() { kd-train-student --data idx:set --layers 8 --epochs 1 --quiet "$@"; }
@@ -170,4 +240,19 @@ JSON
     kd-train-student x.json -q
     [ "$(ls runs/x/students | wc -l)" -eq 3 ]
     for f in runs/x/students/*/s2/log.jsonl; do jq -e '.train.terms.fitnet | isnormal' "$f"; done
+}
+
+@test "an experiment stores the layers that it is told to, and its students need no teacher" {
+    cat >y.json <<'JSON'
+{"name": "y", "data": {"source": "idx:set"}, "seeds": 1,
+ "teacher": {"network": "mlp-16", "train": {"epochs": 1}},
+ "soften": {"split": "train", "features": [0.5, "features"]},
+ "students": {"own": {"network": "mlp-9", "train": {"epochs": 1},
+   "distill": {"from": "teacher", "loss": {"kind": "simkd"}}}}}
+JSON
+    kd-train-teacher y.json -q
+    kd-soften y.json -q
+    rm -r runs/y/teacher
+    kd-train-student y.json -q
+    jq -e '.train.terms.simkd | isnormal' runs/y/students/own/s1/log.jsonl
 }

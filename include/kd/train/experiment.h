@@ -19,6 +19,7 @@ struct kd_soften_config { /* "soften" */
     struct kd_reals temperature; /* of --show and of probabilities */
     bool probabilities, half;
     int64_t top;
+    cJSON *features; /* layers of the teacher, to be stored too; NULL: none */
     int64_t views;
     int64_t views_seed;
     int tta; /* enum kd_tta */

@@ -22,7 +22,9 @@
 
 struct kd_taps_side {   /* of a pair */
     char name[64];      /* of the layer */
-    struct kd_tap *tap; /* NULL: of a teacher whose features are stored */
+    struct kd_tap *tap; /* NULL: of a teacher whose features are stored: */
+    const struct kd_feature *stored;
+    float *value; /* [rows][pixels][c], after a plan: the tap's, or what was stored */
     struct kd_shape shape;
     size_t h, w; /* what its maps are averaged to */
     bool pooled;
@@ -33,7 +35,9 @@ struct kd_tapped {
     struct kd_projector projector; /* net NULL: none */
 };
 struct kd_taps {
-    struct kd_network *net;   /* the student; borrowed */
+    struct kd_network *net; /* the student; borrowed */
+    const struct kd_features
+        *features;            /* stored ones of the teacher; borrowed; NULL: it is asked */
     struct kd_tapped *tapped; /* [n] */
     struct kd_loss_pair *pairs;
     size_t n, room_tapped, room_pairs;
@@ -53,6 +57,9 @@ int kd_taps_open(struct kd_taps *t, struct kd_loss *loss, struct kd_network *net
                  const struct kd_taps_source *source, struct kd_err *err);
 int kd_taps_plan(struct kd_taps *t, size_t rows, struct kd_err *err);
 size_t kd_taps_bytes(const struct kd_taps *t);
+/* Before forward, of the n images at index in a view: what is stored of the teacher. Nothing where
+ * it is asked itself. */
+void kd_taps_gather(struct kd_taps *t, size_t view, const uint32_t *index, size_t n);
 void kd_taps_forward(struct kd_taps *t, struct kd_pool *pool, size_t n);
 void kd_taps_backward(struct kd_taps *t, struct kd_pool *pool, size_t n,
                       const struct kd_gradient_sink *sink);

@@ -9,6 +9,7 @@
 #include "kd/nn/predict.h"
 #include "kd/nn/top.h"
 #include "kd/train/config.h"
+#include "kd/train/features.h"
 
 struct kd_teachers { /* models whose outputs are averaged with weights that sum to 1 */
     struct kd_model *models;
@@ -41,10 +42,11 @@ cJSON *kd_teachers_parents(const struct kd_teachers *t, struct kd_err *err);
 
 struct kd_targets {
     /* At most one of values and top is there; neither: made from teachers batch by batch. */
-    float *values;             /* [views][n][classes], or NULL */
-    struct kd_top top;         /* the same, sparse; top.k 0: none. It points into file */
-    struct kd_tensorfile file; /* as compact in memory as on disk */
-    uint32_t *place;           /* [classes] where top's classes go, or NULL */
+    float *values;               /* [views][n][classes], or NULL */
+    struct kd_top top;           /* the same, sparse; top.k 0: none. It points into file */
+    struct kd_features features; /* stored ones, where the loss compares layers; in file */
+    struct kd_tensorfile file;   /* as compact in memory as on disk */
+    uint32_t *place;             /* [classes] where top's classes go, or NULL */
     size_t views, n, classes;
     bool probabilities; /* at the student's temperature, rather than logits */
     bool augmented;     /* of augmented images: the student replays them */
@@ -97,6 +99,7 @@ void kd_targets_release(struct kd_targets *t);
 
 struct kd_soften { /* what to write */
     bool logits, half;
+    const cJSON *features; /* layers of the one teacher: kd/train/features.h; NULL: none */
     size_t top; /* the K largest logits of a row, and what the others are like; 0: all logits */
     struct kd_reals temperatures; /* of `probabilities`; empty: none */
     size_t views;                 /* 0: plain images */
