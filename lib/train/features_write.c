@@ -64,9 +64,7 @@ cJSON *kd_features_about(const struct kd_network *teacher, const cJSON *places, 
 
 struct recording {
     const struct kd_model *teacher;
-    const struct kd_images *images;
     const struct kd_features_asked *asked;
-    const struct kd_asking *how;
     struct kd_tap **taps; /* [n] */
     void **arrays;        /* [n], borrowed: F32 or F16, [views][images][C,H,W] */
     size_t n;
@@ -93,9 +91,10 @@ static int put_image(const struct recording *r, size_t layer, size_t from, size_
             const float v = x[p * cols + c];
             const uint16_t h = kd_float_to_half(v);
             if (!isfinite(v) || (r->asked->half && !isfinite(kd_half_to_float(h))))
-                return kd_fail(
-                    err, "layer %s says %g of image %zu%s", tap->name, (double)v, at % r->images->n,
-                    isfinite(v) ? ", which half precision cannot hold; leave --half out" : "");
+                return kd_fail(err, "layer %s says %g of image %zu%s", tap->name, (double)v,
+                               at % r->asked->images->n,
+                               isfinite(v) ? ", which half precision cannot hold; leave --half out"
+                                           : "");
             if (r->asked->half)
                 half[c * pixels + p] = h;
             else
@@ -108,31 +107,31 @@ static int record_batch(const struct recording *r, size_t view, size_t from, siz
                         struct kd_err *err)
 {
     const struct kd_features_asked *asked = r->asked;
-    const struct kd_view of = {.images = r->images,
+    const struct kd_view of = {.images = r->asked->images,
                                .index = r->index,
                                .n = rows,
                                .augment = asked->views ? asked->augment : NULL,
                                .seed = asked->seed,
                                .epoch = (uint32_t)view};
-    const struct kd_asking how = {.pool = r->how->pool};
+    const struct kd_asking how = {.pool = r->asked->how->pool};
     for (size_t i = 0; i < rows; i++) r->index[i] = (uint32_t)(from + i);
     if (kd_predict(r->teacher, &of, &how, r->logits, err) < 0) return -1;
     for (size_t k = 0; k < r->n; k++)
         for (size_t i = 0; i < rows; i++)
-            if (put_image(r, k, i, view * r->images->n + from + i, err) < 0) return -1;
+            if (put_image(r, k, i, view * r->asked->images->n + from + i, err) < 0) return -1;
     return 0;
 }
 
 static int record(const struct recording *r, struct kd_err *err)
 {
-    const size_t n = r->images->n, views = views_of(r->asked);
+    const size_t n = r->asked->images->n, views = views_of(r->asked);
     for (size_t v = 0; v < views; v++)
         for (size_t from = 0; from < n; from += KD_PREDICT_BATCH) {
             const size_t rows = n - from < KD_PREDICT_BATCH ? n - from : KD_PREDICT_BATCH;
-            if (kd_progress_go_on(r->how->progress, err) < 0 ||
+            if (kd_progress_go_on(r->asked->how->progress, err) < 0 ||
                 record_batch(r, v, from, rows, err) < 0)
                 return -1;
-            kd_progress_tick(r->how->progress, v * n + from + rows, views * n, "images",
+            kd_progress_tick(r->asked->how->progress, v * n + from + rows, views * n, "images",
                              "features");
         }
     return 0;
@@ -152,7 +151,7 @@ static int add_tensor(struct kd_tensorfile *f, const struct recording *r, size_t
 {
     const struct kd_tap *tap = r->taps[layer];
     const struct kd_shape s = tap->shape;
-    const size_t shape[] = {views_of(r->asked), r->images->n, s.c, s.h, s.w};
+    const size_t shape[] = {views_of(r->asked), r->asked->images->n, s.c, s.h, s.w};
     const unsigned skip = r->asked->views ? 0 : 1, dims = (s.flat ? 3 : 5) - skip;
     const enum kd_dtype dtype = r->asked->half ? KD_F16 : KD_F32;
     char name[100];
@@ -202,7 +201,7 @@ static int prepare(struct recording *r, const struct kd_texts *names, struct kd_
                                  "soften.features: layer %s is the images themselves; name a "
                                  "later one",
                                  t->name);
-        if (!keep(made, views_of(r->asked) * r->images->n * t->pixels * t->cols * each, err))
+        if (!keep(made, views_of(r->asked) * r->asked->images->n * t->pixels * t->cols * each, err))
             return -1;
     }
     r->arrays = made->arrays;
@@ -210,10 +209,10 @@ static int prepare(struct recording *r, const struct kd_texts *names, struct kd_
 }
 
 int kd_features_add(struct kd_tensorfile *f, struct kd_model *teacher,
-                    const struct kd_images *images, const struct kd_features_asked *asked,
-                    const struct kd_asking *how, struct kd_features_made *made, struct kd_err *err)
+                    const struct kd_features_asked *asked, struct kd_features_made *made,
+                    struct kd_err *err)
 {
-    struct recording r = {.teacher = teacher, .images = images, .asked = asked, .how = how};
+    struct recording r = {.teacher = teacher, .asked = asked};
     struct kd_texts names = {0};
     *made = (struct kd_features_made){0};
     if (teacher->net->integers)
@@ -224,7 +223,7 @@ int kd_features_add(struct kd_tensorfile *f, struct kd_model *teacher,
     int status = kd_features_names(teacher->net, asked->places, &names, err);
     if (status == 0) status = prepare(&r, &names, made, err);
     if (status == 0) status = record(&r, err);
-    for (size_t i = 0; i < r.n && status == 0; i++) status = add_tensor(f, &r, i, err);
+    for (size_t i = 0; r.arrays && i < r.n && status == 0; i++) status = add_tensor(f, &r, i, err);
     if (status == 0) status = add_head(f, teacher, made, err);
     names_release(&names);
     kd_free(r.taps);

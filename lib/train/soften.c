@@ -212,11 +212,15 @@ static int add_features(struct kd_tensorfile *f, const struct asking *q, struct 
                         struct kd_err *err)
 {
     const struct kd_soften *what = q->what;
-    const struct kd_features_asked asked = {what->features, what->half, what->views, &what->augment,
-                                            what->seed};
+    const struct kd_features_asked asked = {.images = q->images,
+                                            .places = what->features,
+                                            .half = what->half,
+                                            .views = what->views,
+                                            .augment = &what->augment,
+                                            .seed = what->seed,
+                                            .how = q->how};
     if (!what->features) return 0;
-    return kd_features_add(f, &q->teachers->models[0], q->images, &asked, q->how, &a->features,
-                           err);
+    return kd_features_add(f, &q->teachers->models[0], &asked, &a->features, err);
 }
 
 static int fill_targets(struct kd_tensorfile *f, const struct asking *q, struct arrays *a,

@@ -9,22 +9,47 @@ setup() {
 }
 table() { awk -v paces=pace -f "$top/scripts/stats.awk" -f "$top/scripts/methods.awk" "$@"; }
 
+# The points or trainings of an experiment's students, but for assistants.
+listed() { kd-train-student "$1" --list | grep -v -- "--student assistant"; }
+
 @test "each method has three points of search, and every loss is among them" {
-    for name in cifar10 digits; do
+    kd-train-student --loss '?' | awk '/^[a-z]/ { if (name) print name; name = $1 }
+        /^ +compares layers/ { name = "" } END { if (name) print name }' >losses
+    for name in cifar10 digits mnist mnist-cnn; do
         final=$top/configs/methods-$name.json search=$top/configs/methods-$name-search.json
-        kd-train-student "$search" --list >points
-        jq -r '.students | keys[]' "$final" >methods
+        listed "$search" >points
+        jq -r '.students | keys[] | select(. != "assistant")' "$final" >methods
         while read -r m; do [ "$(grep -c -- "--student $m," points)" -eq 3 ]; done <methods
         [ "$(wc -l <points)" -eq "$((3 * $(wc -l <methods)))" ]
-        [ "$(kd-train-student "$final" --list | wc -l)" -eq "$(wc -l <points)" ] # three seeds
+        [ "$(listed "$final" | wc -l)" -eq "$(wc -l <points)" ] # three seeds
         # what methods.sh reads of the sweeps by its own means is all there is
         [ "$(sed -n 's/^ *"\([^"]*\)": {"sweep": {"\([^"]*\)":.*/\1/p' "$search" | sort)" = \
             "$(sort methods)" ]
-        kd-train-student --loss '?' | awk '/^[a-z]/ { if (name) print name; name = $1 }
-            /^ +compares layers/ { name = "" } END { if (name) print name }' |
-            while read -r loss; do
-            jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' "$final"
+    done
+    for name in cifar10 digits; do
+        while read -r loss; do
+            jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' \
+                "$top/configs/methods-$name.json"
+        done <losses
+    done
+}
+
+@test "losses on layers, assistants, peers and averages are compared on MNIST" {
+    kd-train-student --loss '?' |
+        awk '/^[a-z]/ { name = $1 } /^ +compares layers/ { print name }' >losses
+    [ "$(wc -l <losses)" -ge 5 ]
+    while read -r loss; do
+        jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' \
+            "$top/configs/methods-mnist-cnn.json"
+        if [ "$loss" = at ]; then continue; fi # it needs maps
+        for name in digits mnist; do
+            jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' \
+                "$top/configs/methods-$name.json"
         done
+    done <losses
+    for name in digits mnist mnist-cnn; do
+        jq -e '[.students[].distill.from?] | contains(["peer", "average", "assistant"])' \
+            "$top/configs/methods-$name.json"
     done
 }
 

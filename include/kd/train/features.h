@@ -49,11 +49,13 @@ size_t kd_features_bytes(const struct kd_features *f); /* on disk */
 /* ---- written ---- */
 
 struct kd_features_asked {
+    const struct kd_images *images; /* all of them */
     const cJSON *places; /* a layer, a share of the depth, "features", or a list of these */
     bool half;
     size_t views; /* 0: plain images */
     const struct kd_augment *augment;
     uint64_t seed;
+    const struct kd_asking *how; /* pool and progress */
 };
 struct kd_features_made { /* what lives until the file is written; release also after a failure */
     void **arrays;
@@ -67,7 +69,7 @@ int kd_features_names(const struct kd_network *teacher, const cJSON *places, str
 cJSON *kd_features_about(const struct kd_network *teacher, const cJSON *places, struct kd_err *err);
 /* Asks the teacher, whose plan it changes, about all images, and adds the tensors and kd.head. */
 int kd_features_add(struct kd_tensorfile *f, struct kd_model *teacher,
-                    const struct kd_images *images, const struct kd_features_asked *asked,
-                    const struct kd_asking *how, struct kd_features_made *made, struct kd_err *err);
+                    const struct kd_features_asked *asked, struct kd_features_made *made,
+                    struct kd_err *err);
 void kd_features_made_release(struct kd_features_made *made);
 #endif
