@@ -124,7 +124,8 @@ const struct kd_option kd_soften_rows[] = {
              "both "
              "networks pool maps at their ends, it compares the last layer before that, 1. A layer "
              "takes as many numbers an image as its output has. Students are taught as by the "
-             "teacher itself, unless `--half` rounds."},
+             "teacher itself but for the last bits of sums, which its batches decide on, unless "
+             "`--half` rounds."},
     {"views", 0, "views", KD_OPT_INT, S(views), .preset = "0", .min = 0, .max = 10000,
      .metavar = "N",
      .help = "record logits of N augmented views of each image, which a student replays",

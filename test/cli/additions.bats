@@ -43,6 +43,10 @@ setup_file() {
     line lib/train/loss/list.c '^#define LOSSES(X)' '    X(huber) \'
     manual cmd/kd-formats.5 '^.B ttm$' "$HERE/loss/manual"
 
+    cp "$HERE/features/direction.c" lib/train/loss/
+    line lib/train/loss/list.c '^    X(huber)' '    X(direction) \'
+    manual cmd/kd-formats.5 '^.B simkd$' "$HERE/features/manual"
+
     cp "$HERE/layer/layer_clip.c" lib/nn/
     line lib/nn/layers.h '^#define KD_LAYER_KINDS(X)' '    X(clip) \'
     manual cmd/kd-formats.5 '^scale|by|' "$HERE/layer/manual"
@@ -118,6 +122,24 @@ setup() {
         '["flatten", "dense", {"kind": "scale", "by": 1e6}, {"kind": "clip", "limit": 0.001}]' \
         >/dev/null
     jq -es 'length == 2 and .[0].train_eval.loss == .[1].train_eval.loss' z/log.jsonl
+}
+
+@test "a loss on layers: by name and by depth, with what learns along, from stored ones too" {
+    kd-train-student --loss '?' | grep -A 4 '^direction' | grep -q 'compares layers'
+    student() { kd-train-student --data digits --fraction 0.05 --layers 8 --quiet "$@"; }
+    kd-train-teacher --data digits --fraction 0.05 --layers 16,12 --epochs 4 -q -o t >/dev/null
+    student --teacher t --loss direction --epochs 6 --label-weight 0 -o d
+    jq -es 'all(.[]; .train.terms.direction == .train.loss) and
+        .[5].train.loss < 0.8 * .[0].train.loss' d/log.jsonl
+    student --teacher t --loss '{"kind": "direction", "teacher": "2"}' --epochs 1 -o named
+    student --teacher t --loss '{"kind": "direction", "teacher": 0.5}' --epochs 1 -o half
+    [ "$(jq .train.soft named/log.jsonl)" = "$(jq .train.soft half/log.jsonl)" ]
+    kd-soften -m t --data digits:train --features features -q -o soft >/dev/null
+    student -S soft --loss direction --epochs 6 --label-weight 0 -o stored
+    paste <(jq .train.loss stored/log.jsonl) <(jq .train.loss d/log.jsonl) |
+        awk '{ if (($1 - $2) ^ 2 > 1e-12 * $1 ^ 2) exit 1 }'
+    run --separate-stderr student --teacher t --loss directions -o x
+    [[ "$stderr" == *'did you mean "direction"'* ]]
 }
 
 @test "a loss: listed, learnt by, logged, swept, its parameter checked" {
