@@ -35,7 +35,7 @@ struct options {
     bool best, log, last, csv, bom, markdown, latex, charts, page, workbook, all, wide;
     int format, table;
     struct kd_texts set;
-    char *columns, *sort, *filter, *max_bytes, *max_macs, *runs, *data_dir, *width;
+    char *columns, *sort, *filter, *max_bytes, *max_macs, *runs, *data_dir, *width, *chart;
     double max_ms;
 };
 
@@ -80,10 +80,16 @@ static const struct kd_option form[] = {
     {"latex", 0, NULL, KD_OPT_BOOL, AT(latex), .help = "a LaTeX table", .also = "tex",
      .more =
          "It needs the packages booktabs, siunitx and textcomp. Numbers stand under each other by "
-         "their decimal points, and the best student of each column is bold."},
+         "their decimal points, and the best student of each column is bold. What is too wide for "
+         "a "
+         "page of 345 pt is left out and named in a comment; `--wide`, or columns of your choice "
+         "(`-c`), keep it."},
     {"charts", 0, NULL, KD_OPT_BOOL, AT(charts),
      .help = "write charts as PNG, SVG and PDF to the -o folder or RUN/report",
      .also = "plot plots figures graph graphs", .more = "Their paths are printed."},
+    {"chart", 0, NULL, KD_OPT_TEXT, AT(chart), .metavar = "NAME",
+     .help = "with --charts: only this one, as learning-curves; a shell pattern may match several",
+     .also = "only-chart", .more = "The names are those of the files that `--charts` writes."},
     {"width", 0, NULL, KD_OPT_TEXT, AT(width), .metavar = "LENGTH",
      .help =
          "of charts: that of a column they are printed in, as 3.3in or 84mm; text then has 8 pt",
@@ -101,7 +107,8 @@ static const struct kd_option form[] = {
      .choices = KD_CHOICES(TABLES), .metavar = "TABLE",
      .help = "the table that --csv, --markdown, --latex and the terminal show",
      .more =
-         "`models` has a row per model; except in CSV the terminal's other two tables follow it. "
+         "`models` has a row per model; without `-t` and `-c`, and except in CSV, the heading, two "
+         "more tables and notes stand around it. "
          "`seeds` has a row per trained model with the command that "
          "made it, `logs` a row per epoch. `classes` has a row per model and class: errors "
          "over its seeds, and what the class is mostly taken for; those that the training left "
@@ -111,14 +118,16 @@ static const struct kd_option form[] = {
          "whose answers were saved (`kd-eval -x EXPERIMENT`): the row of the data, from 1, its "
          "class, and what it is taken for."},
     {"wide", 'w', NULL, KD_OPT_BOOL, AT(wide),
-     .help = "the whole table, however narrow the terminal is"},
+     .help = "the whole table, however narrow the terminal, or the page of --latex, is"},
     {"columns", 'c', NULL, KD_OPT_TEXT, AT(columns), .metavar = "KEYS",
      .help = "columns, by their names in CSV, separated by commas; all: every one"},
     {"sort", 0, NULL, KD_OPT_TEXT, AT(sort), .metavar = "KEY",
      .help = "order the models by a column, highest first; with a minus before it, lowest first"},
     {"filter", 0, NULL, KD_OPT_TEXT, AT(filter), .metavar = "PATTERN",
      .help = "only models whose names match a shell pattern",
-     .more = "It holds for tables and for `--best`."},
+     .more =
+         "It holds for tables and for `--best`. With `--charts` those of a single model, as the "
+         "confusion matrix and the misclassified images, show the best of these."},
     {0},
 };
 #undef AT
@@ -298,7 +307,7 @@ static int print_table(const struct options *o, const struct kd_report *report,
                                                    [TABLE_WRONG] = kd_table_wrong};
     struct kd_table t;
     size_t column;
-    if (o->table == 0) return kd_report_render(report, view, out, err);
+    if (o->table == TABLE_MODELS) return kd_report_render(report, view, out, err);
     int status = make[o->table](report, &t, err);
     if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
     const bool up = view->sort && view->sort[0] == '-';
@@ -382,12 +391,15 @@ static int check_options(const struct kd_invocation *inv, enum form chosen, stru
     for (size_t i = 0; i < inv->args.n_operands; i++)
         experiment |= ends_with(inv->args.operands[i], ".json");
     const struct kd_idle rules[] = {
-        {files, "table columns sort filter wide",
+        {files, "table columns sort wide",
          "is for tables as text; charts, page and workbook show all models"},
+        {files && (o->all || chosen != FORM_CHARTS), "filter",
+         "is for tables as text and --charts; page and workbook show all models"},
         {chosen != FORM_CSV, "bom", "is for --csv"},
         {alone, "table columns sort", "is for tables, not for --log and --best"},
         {!o->best || o->log, "max-bytes max-macs max-ms", "goes with --best"},
         {o->log, "filter", "is for tables and --best, not for --log"},
+        {chosen != FORM_CHARTS, "chart", "goes with --charts"},
         {!o->all && chosen != FORM_CHARTS, "width", "is for charts as files (--charts or --all)"},
         {!pictures, "data-dir", "is for pictures of data, which --charts, --page and --all draw"},
         {!experiment, "set", "overrides a key of an experiment, but none is named"},
@@ -404,15 +416,17 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
                                          KD_FORM_JSON, KD_FORM_LATEX};
     struct kd_bytes out = {0};
     if (o->all || chosen >= FORM_CHARTS) return write_files(inv, report, chosen, err);
-    const bool screen = !inv->common.output;
+    const bool screen = !inv->common.output, latex = chosen == FORM_LATEX;
+    const bool table = kd_args_has(&inv->args, "table"), columns = o->columns != NULL;
     const struct kd_table_style style = {.form = forms[chosen],
                                          .bom = o->bom,
                                          .colour = screen && kd_terminal_colours(STDOUT_FILENO),
                                          .ascii = screen && kd_terminal_ascii(),
-                                         .width = o->wide  ? KD_WIDE
+                                         .width = o->wide || (latex && columns) ? KD_WIDE
                                                   : screen ? kd_terminal_columns(STDOUT_FILENO)
                                                            : 0};
-    const struct kd_table_view view = {style, o->columns, o->sort, o->filter};
+    const struct kd_table_view view = {style, o->columns, o->sort, o->filter,
+                                       table || (columns && chosen != FORM_JSON)};
     int status = o->log    ? print_logs(o, report, &style, &out, err)
                  : o->best ? print_best(o, report, &out, err)
                            : print_table(o, report, &view, &out, err);
@@ -468,6 +482,8 @@ static int make_report(struct kd_invocation *inv, struct kd_err *err)
     if (status == 0) {
         report.data_dir = o->data_dir;
         report.chart_width = width;
+        report.chart = o->chart;
+        report.model = chosen == FORM_CHARTS ? o->filter : NULL;
         report.command = inv->command;
         status = machine_check(err) < 0 ? -1 : show(inv, &report, chosen, err);
         if (status == 0) status = machine_check(err);

@@ -249,21 +249,17 @@ static int narrow(const struct kd_table *t, const struct kd_table_style *style, 
     return 0;
 }
 
-static int say_left_out(const struct kd_table *t, const struct kd_table_style *style,
-                        const struct shown *s, struct kd_bytes *out, struct kd_err *err)
+static int say_left_out(const struct kd_table *t, const struct shown *s, struct kd_bytes *words,
+                        struct kd_err *err)
 {
-    struct kd_bytes words = {0};
     if (!s->n_left_out) return 0;
-    int status = put(&words, "no room for ", err);
+    int status = put(words, "no room for ", err);
     for (size_t c = 0; c < t->n_columns && status == 0; c++) /* in the order of the table */
         for (size_t i = 0; i < s->n_left_out && status == 0; i++)
             if (s->left_out[i] == c)
-                status = kd_bytes_format(&words, err, "%s%s", words.size > 12 ? ", " : "",
+                status = kd_bytes_format(words, err, "%s%s", words->size > 12 ? ", " : "",
                                          t->columns[c].title);
-    if (status == 0) status = put(&words, " (--wide shows all)", err);
-    if (status == 0) status = kd_text_wrap(out, words.data, style->bare ? 0 : 2, style->width, err);
-    kd_bytes_release(&words);
-    return status;
+    return status == 0 ? put(words, " (--wide shows all)", err) : -1;
 }
 
 /* One line of a row: what is left of each cell's text. */
@@ -327,7 +323,38 @@ static int render_terminal(const struct kd_table *t, const struct kd_table_style
             if (pad(out, s->width[i] + (i + 1 < s->n ? 2 : 0), rule, err) < 0) return -1;
         if (put(out, "\n", err) < 0) return -1;
     }
-    return say_left_out(t, style, s, out, err);
+    struct kd_bytes words = {0};
+    int status = say_left_out(t, s, &words, err);
+    if (status == 0 && words.size)
+        status = kd_text_wrap(out, words.data, style->bare ? 0 : 2, style->width, err);
+    kd_bytes_release(&words);
+    return status;
+}
+
+/* Points that a table takes in LaTeX's article at 10 pt, and that its page has, with some to spare:
+ * a character is about 5 of them, and a column has 6 on each side. */
+enum { LATEX_CHARACTER = 5, LATEX_GAP = 12, LATEX_PAGE = 345 - 15 };
+static size_t latex_width(const struct shown *s)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < s->n; i++) total += LATEX_CHARACTER * s->width[i] + LATEX_GAP;
+    return total;
+}
+
+static int render_latex(const struct kd_table *t, const struct kd_table_style *style,
+                        struct shown *s, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes words = {0};
+    while (style->width != KD_WIDE && latex_width(s) > LATEX_PAGE) {
+        const size_t which = least_wanted(t, s);
+        if (which == s->n) break;
+        leave_out(t, s, which);
+    }
+    int status = say_left_out(t, s, &words, err);
+    if (status == 0)
+        status = kd_table_latex(t, s->column, s->n, words.size ? words.data : "", out, err);
+    kd_bytes_release(&words);
+    return status;
 }
 
 static int render_markdown(const struct kd_table *t, const struct shown *s, struct kd_bytes *out,
@@ -368,11 +395,11 @@ int kd_table_render(const struct kd_table *t, const struct kd_table_style *style
     if (style->form == KD_FORM_CSV)
         return style->bom && put(out, "\xEF\xBB\xBF", err) < 0 ? -1 : render_csv(t, out, err);
     if (style->form == KD_FORM_JSON) return render_json(t, out, err);
-    if (style->form == KD_FORM_LATEX) return kd_table_latex(t, out, err);
     struct shown s = {.bare = style->bare};
     int status = shown_make(t, style, &s, err);
     if (status == 0)
         status = style->form == KD_FORM_MARKDOWN ? render_markdown(t, &s, out, err)
+                 : style->form == KD_FORM_LATEX  ? render_latex(t, style, &s, out, err)
                                                  : render_terminal(t, style, &s, out, err);
     shown_release(&s);
     return status;

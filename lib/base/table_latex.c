@@ -210,9 +210,17 @@ static int put_cell(const struct kd_table *t, size_t r, size_t c, struct kd_byte
     return status;
 }
 
-static int put_head(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err)
+static int put_title(const struct kd_column *c, struct kd_bytes *out, struct kd_err *err)
 {
-    size_t n = 0;
+    const bool text = c->kind == KD_CELL_TEXT;
+    const char *end = text ? "" : c->kind == KD_CELL_RATIO ? " ($\\times$)}" : "}";
+    if (put(out, text ? "" : "{", err) < 0 || put_escaped(out, c->title, err) < 0) return -1;
+    return put(out, end, err);
+}
+
+static int put_head(const struct kd_table *t, const size_t *column, size_t n, struct kd_bytes *out,
+                    struct kd_err *err)
+{
     if (put(out,
             "% needs \\usepackage{booktabs,siunitx,textcomp}\n{\\sisetup{separate-uncertainty, "
             "detect-weight, retain-explicit-plus,\n  group-digits=integer, group-separator={,}, "
@@ -220,33 +228,24 @@ static int put_head(const struct kd_table *t, struct kd_bytes *out, struct kd_er
             "  table-align-uncertainty=false, table-align-exponent=false}\n\\begin{tabular}{",
             err) < 0)
         return -1;
-    for (size_t c = 0; c < t->n_columns; c++)
-        if (kd_table_column_used(t, c) && put_spec(t, c, out, err) < 0) return -1;
+    for (size_t i = 0; i < n; i++)
+        if (put_spec(t, column[i], out, err) < 0) return -1;
     if (put(out, "}\n\\toprule\n", err) < 0) return -1;
-    for (size_t c = 0; c < t->n_columns; c++) {
-        const bool text = t->columns[c].kind == KD_CELL_TEXT;
-        if (!kd_table_column_used(t, c)) continue;
-        if (put(out, n++ ? " & " : "", err) < 0 || put(out, text ? "" : "{", err) < 0 ||
-            put_escaped(out, t->columns[c].title, err) < 0 ||
-            put(out,
-                text                                  ? ""
-                : t->columns[c].kind == KD_CELL_RATIO ? " ($\\times$)}"
-                                                      : "}",
-                err) < 0)
+    for (size_t i = 0; i < n; i++)
+        if (put(out, i ? " & " : "", err) < 0 || put_title(&t->columns[column[i]], out, err) < 0)
             return -1;
-    }
     return put(out, " \\\\\n\\midrule\n", err);
 }
 
-int kd_table_latex(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err)
+int kd_table_latex(const struct kd_table *t, const size_t *column, size_t n, const char *words,
+                   struct kd_bytes *out, struct kd_err *err)
 {
-    if (put_head(t, out, err) < 0) return -1;
+    if (*words && kd_bytes_format(out, err, "%% %s\n", words) < 0) return -1;
+    if (put_head(t, column, n, out, err) < 0) return -1;
     for (size_t r = 0; r < t->n_rows; r++) {
-        size_t n = 0;
-        for (size_t c = 0; c < t->n_columns; c++) {
-            if (!kd_table_column_used(t, c)) continue;
-            if (put(out, n++ ? " & " : "", err) < 0 || put_cell(t, r, c, out, err) < 0) return -1;
-        }
+        for (size_t i = 0; i < n; i++)
+            if (put(out, i ? " & " : "", err) < 0 || put_cell(t, r, column[i], out, err) < 0)
+                return -1;
         if (put(out, " \\\\\n", err) < 0) return -1;
     }
     return put(out, "\\bottomrule\n\\end{tabular}}\n", err);

@@ -4,5 +4,7 @@
 #define KD_BASE_TABLE_LATEX_H
 #include "kd/base/table.h"
 
-int kd_table_latex(const struct kd_table *t, struct kd_bytes *out, struct kd_err *err);
+/* The columns `column[0..n-1]`; words: a comment, or "". */
+int kd_table_latex(const struct kd_table *t, const size_t *column, size_t n, const char *words,
+                   struct kd_bytes *out, struct kd_err *err);
 #endif

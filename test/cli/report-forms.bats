@@ -253,7 +253,7 @@ evaluated() {
 }
 
 @test "LaTeX: numbers for siunitx, the best student of each column bold, the teacher never" {
-    kd-report x.json --latex >r.tex
+    kd-report x.json --latex --wide >r.tex
     grep -qF '\usepackage{booktabs,siunitx,textcomp}' r.tex
     grep -qE '^\\begin\{tabular\}\{l(S\[table-format=\+?[0-9.]+(\([0-9]+\))?\])+' r.tex
     grep -qE '^model & .*\{top-1 \\%\} & \{errors\}' r.tex
@@ -274,14 +274,67 @@ evaluated() {
     [ "$(grep -c 'bfseries' one.tex)" -eq 0 ] # there is nothing to be better than
     type pdflatex >/dev/null 2>&1 || skip "no pdflatex"
     kpsewhich siunitx.sty booktabs.sty >/dev/null || skip "no siunitx"
-    {
-        printf '%s\n' '\documentclass{article}' '\usepackage{booktabs,siunitx,textcomp}' \
-            '\begin{document}'
-        sed 's/日本//' r.tex
-        printf '%s\n' '\end{document}'
-    } >whole.tex
-    pdflatex -interaction=nonstopmode -halt-on-error whole.tex >tex.log
-    [ -s whole.pdf ]
+    kd-report x.json --latex >page.tex
+    for name in r page; do
+        {
+            printf '%s\n' '\documentclass{article}' '\usepackage{booktabs,siunitx,textcomp}' \
+                '\begin{document}' '\noindent'
+            sed 's/日本//; s/^$/\n\\noindent/' $name.tex
+            printf '%s\n' '\end{document}'
+        } >whole-$name.tex
+        pdflatex -interaction=nonstopmode -halt-on-error whole-$name.tex >$name.log
+        [ -s whole-$name.pdf ]
+    done
+    grep -q Overfull r.log # so that this would be seen
+    run ! grep Overfull page.log
+}
+
+@test "LaTeX: what a page has no room for is left out and named; --wide and -c keep it" {
+    kd-report x.json --latex >r.tex
+    grep -q '^% no room for .*errors.* (--wide shows all)$' r.tex
+    run ! grep -F '{errors}' r.tex
+    kd-report x.json --latex --wide >r.tex
+    grep -F '{errors}' r.tex
+    run ! grep 'no room' r.tex
+    kd-report x.json --latex -c name,temperature,alpha,parameters,top1,errors,valid_top1 >r.tex
+    grep -F '{T} & {alpha} & {parameters} & {top-1 \%} & {errors} & {valid. \%}' r.tex
+    run ! grep 'no room' r.tex
+}
+
+@test "-t and -c: the table that was asked for, and nothing beside it" {
+    for form in --latex --markdown ''; do
+        kd-report x.json $form >whole
+        grep -q 'verdict' whole
+        for choice in '-t models' '-c name,top1'; do
+            kd-report x.json $form $choice >table
+            grep -q 'top-1' table
+            run ! grep -E 'verdict|split|Notes' table
+        done
+    done
+    kd-report x.json --latex -t models | grep -c 'begin{tabular}' | grep -qx 1
+    kd-report x.json --json | jq -e '.models | length > 1'
+    kd-report x.json --json -t models | jq -e 'type == "array" and length > 1 and .[0].top1 > 0'
+}
+
+@test "--chart: one chart alone, or those of a pattern; of one model with --filter" {
+    kd-report x.json --charts --chart confusion -o chosen >paths
+    [ "$(ls chosen | sed 's/\..*//' | sort -u)" = confusion ]
+    [ "$(wc -l <paths)" -eq "$(ls chosen | wc -l)" ]
+    kd-report x.json --charts --chart 'accuracy-*' -o several >paths
+    [ "$(ls several | sed 's/\..*//' | sort -u | xargs)" = "accuracy-models accuracy-parameters" ]
+    kd-report x.json --charts --chart confusion --filter plain -o of-plain >paths
+    grep '>[^<]*, plain' of-plain/confusion.svg
+    wrong() { # wrong WORDS OPTION...: refused with these words
+        run --separate-stderr kd-report x.json "${@:2}"
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *"$1"* ]]
+    }
+    wrong "--chart=nothing: there are " --charts --chart nothing -o none
+    wrong "confusion" --charts --chart nothing -o none
+    wrong "--chart=confusion: there are " --charts --chart confusion --filter kd -o none # none kept
+    wrong "--chart goes with --charts" --chart confusion
+    wrong "page and workbook show all" --page --filter plain -o none.html
+    [ ! -e none.html ]
 }
 
 @test "--width: charts laid out for a column, with text of 8 points, in every form" {

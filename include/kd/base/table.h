@@ -96,12 +96,13 @@ enum kd_form { KD_FORM_TERMINAL, KD_FORM_MARKDOWN, KD_FORM_CSV, KD_FORM_JSON, KD
 struct kd_table_style {
     enum kd_form form;
     bool bom; /* of CSV: it starts with a byte order mark, by which Excel knows UTF-8 */
-    /* of a terminal's form: */
+    /* of a terminal's form, and width of LaTeX's too: */
     bool colour;
     bool ascii;   /* no rules, signs and bars beyond ASCII: the locale has none */
     bool bare;    /* neither rule nor place for marks; "-" where a cell is empty */
     size_t width; /* columns that there are: what does not fit is left out and said in a last line;
-                     0: the whole table, long names shortened beyond 120 columns; KD_WIDE: all */
+                     0: the whole table, long names shortened beyond 120 columns; KD_WIDE: all.
+                     LaTeX leaves out what has no room on a page, unless it is KD_WIDE */
 };
 #define KD_WIDE ((size_t)-1)
 

@@ -88,6 +88,8 @@ struct kd_report {
     size_t n_notes, notes_room;
     const char *
         command; /* that makes this report, as its files will say it; NULL or "": they do not say */
+    const char *model; /* charts of one model show the best of those that this matches; NULL: any */
+    const char *chart; /* charts in files are those whose names match this; NULL: all */
     double chart_width;   /* points that charts in files are wide; 0: as they are drawn best */
     const char *data_dir; /* where named data is found; NULL: as the model says, then $KD_DATA */
     const char *split;    /* the split whose figures are shown: "test" where any model has it */

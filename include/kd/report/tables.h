@@ -45,6 +45,7 @@ struct kd_table_view {
     struct kd_table_style style;
     const char *columns, *sort,
         *filter; /* NULL: the form's own columns, the run's order, every model */
+    bool alone;  /* nothing beside it: no heading, no other table, no notes */
 };
 /* Makes the table of models as a view has it. */
 int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,
@@ -55,7 +56,8 @@ int kd_view_further(const struct kd_report *report, const struct kd_table_view *
                     struct kd_table *t, struct kd_err *err);
 /* The table of differences for people: the run only where there are several. */
 int kd_view_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
-/* The report in a form: heading, models, differences and notes; in CSV the models alone. */
+/* The report in a form: heading, models, differences and notes; in CSV the models alone, as in each
+ * form of a view that wants it so. */
 int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
                      struct kd_bytes *out, struct kd_err *err);
 #endif

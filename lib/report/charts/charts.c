@@ -5,6 +5,7 @@
 #include "kd/report/tables.h"
 #include "plot.h"
 #include "samples.h"
+#include <fnmatch.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -56,13 +57,16 @@ struct kd_chart *kd_chart_add(struct kd_chart_set *set, const char *name, double
     return c;
 }
 
+static void release_one(struct kd_chart *c)
+{
+    kd_free(c->name);
+    kd_free(c->title);
+    kd_canvas_release(&c->canvas);
+}
+
 void kd_charts_release(struct kd_chart_set *set)
 {
-    for (size_t i = 0; i < set->n; i++) {
-        kd_free(set->charts[i].name);
-        kd_free(set->charts[i].title);
-        kd_canvas_release(&set->charts[i].canvas);
-    }
+    for (size_t i = 0; i < set->n; i++) release_one(&set->charts[i]);
     kd_free(set->charts);
     kd_samples_release(set);
     kd_free(set->origin);
@@ -132,12 +136,39 @@ int kd_charts_put(const struct kd_chart_set *set, const struct kd_writer *writer
     return status;
 }
 
+/* Keeps those whose names match a shell pattern; none is an error that names them all. */
+static int keep_named(struct kd_chart_set *set, const char *pattern, struct kd_err *err)
+{
+    struct kd_bytes names = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < set->n; i++) {
+        struct kd_chart *c = &set->charts[i];
+        if (kd_bytes_format(&names, err, "%s%s", i ? ", " : "", c->name) < 0) goto fail;
+        if (fnmatch(pattern, c->name, 0) == 0) {
+            const struct kd_chart swap = set->charts[kept];
+            set->charts[kept++] = *c;
+            *c = swap;
+        }
+    }
+    if (!kept && set->n) {
+        kd_fail_usage(err, "--chart=%s: there are %s", pattern, names.data);
+        goto fail;
+    }
+    while (set->n > kept) release_one(&set->charts[--set->n]);
+    kd_bytes_release(&names);
+    return 0;
+fail:
+    kd_bytes_release(&names);
+    return -1;
+}
+
 int kd_charts_write(const struct kd_report *report, const struct kd_writer *writer,
                     struct kd_err *err)
 {
     struct kd_chart_set set;
     if (kd_charts_make(report, report->chart_width, &set, err) < 0) return -1;
-    int status = kd_charts_put(&set, writer, err);
+    int status = report->chart ? keep_named(&set, report->chart, err) : 0;
+    if (status == 0) status = kd_charts_put(&set, writer, err);
     kd_charts_release(&set);
     return status;
 }
@@ -146,10 +177,12 @@ const struct kd_result *kd_result_shown(const struct kd_report *report, size_t r
                                         bool (*has)(const struct kd_report *,
                                                     const struct kd_result *))
 {
-    const struct kd_entry *best = kd_report_best(report, run);
+    const struct kd_choice choice = {report->model, NAN, NAN, NAN};
+    const struct kd_entry *best = kd_report_best_of(report, run, &choice);
     const struct kd_result *r = best ? kd_report_best_seed(report, best) : NULL;
     for (size_t i = 0; i <= report->n_results; i++) {
-        if (r && r->run == run && has(report, r)) return r;
+        const bool named = r && (!report->model || fnmatch(report->model, r->name, 0) == 0);
+        if (named && r->run == run && has(report, r)) return r;
         r = i < report->n_results ? &report->results[i] : NULL;
     }
     return NULL;

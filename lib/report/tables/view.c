@@ -298,15 +298,24 @@ end:
     return status;
 }
 
+static int render_alone(const struct kd_table_view *view, const struct kd_table *models,
+                        struct kd_bytes *out, struct kd_err *err)
+{
+    const bool people = view->style.form != KD_FORM_CSV && view->style.form != KD_FORM_JSON;
+    if (people && !models->n_rows) return 0;
+    if (kd_table_render(models, &view->style, out, err) < 0) return -1;
+    return people && models->n_marked ? put_legend(&view->style, out, err) : 0;
+}
+
 int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
                      struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table models;
+    const enum kd_form form = view->style.form;
     if (kd_view_table(report, view, &models, err) < 0) return -1;
-    int status = view->style.form == KD_FORM_JSON ? render_json(report, &models, out, err)
-                 : view->style.form == KD_FORM_CSV
-                     ? kd_table_render(&models, &view->style, out, err)
-                     : render_people(report, view, &models, out, err);
+    int status = view->alone || form == KD_FORM_CSV ? render_alone(view, &models, out, err)
+                 : form == KD_FORM_JSON             ? render_json(report, &models, out, err)
+                                        : render_people(report, view, &models, out, err);
     kd_table_release(&models);
     return status;
 }
