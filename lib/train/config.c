@@ -278,7 +278,7 @@ int kd_job_check_own(const struct kd_job *job, enum kd_own_teacher own, struct k
                                   "keeps; set its decay (--ema-decay 0.999)");
     if (own == KD_TEACHER_PEER && t->shards > 1)
         return kd_fail_usage(err, "train.shards: two students at a time (distill.from=peer) learn "
-                                  "from whole batches; set it to 1");
+                                  "from whole batches in one process; set it to 1, without mpirun");
     if (t->quantize.kind != KD_QUANTIZE_NONE)
         return kd_fail_usage(err, "train.quantize: simulated integers learn from a teacher that is "
                                   "there; name one in distill.from");

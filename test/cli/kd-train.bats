@@ -528,6 +528,18 @@ JSON
     kd-train-teacher f.json -q --overwrite --set teacher.train.epochs=2
     [ "$(kd-train-student f.json -q --update --student early | wc -l)" -eq 1 ]
     kd-plan f.json | grep -q '^runs/f/students/late/s1.*: f.json runs/f/students/early/s1/model'
+    # stopped and resumed is the same: what it began with, and what is frozen, are found again
+    set -- kd-train-student --data idx:set --network mlp-9-7 -e 12 -q --init runs/f/teacher/s1 \
+        --freeze '1.*' --rates '{"*.bias": 2}' --no-provenance
+    "$@" -o whole
+    "$@" -o part --checkpoint-every 1steps 3>&- &
+    wait_for test -s part/checkpoint.safetensors
+    kill -TERM $!
+    wait $! || true
+    [ -s part/checkpoint.safetensors ]
+    "$@" -o part --checkpoint-every 1steps --resume
+    [ "$(kd-show whole --json | jq -r .fingerprint)" = \
+        "$(kd-show part --json | jq -r .fingerprint)" ]
     # without an experiment, and by a folder
     kd-train-student --data idx:set --network mlp-9-7 -e 1 -q --init runs/f/teacher/s1 -o s
     refused 2 'train.init: there is no file "nowhere"' -- \

@@ -63,6 +63,28 @@ JSON
     alike $(student --epochs 2 --layers 12 --teacher T --shift 1)
 }
 
+@test "a mean teacher is the same on two ranks; what needs one process is refused there in a line" {
+    set -- $(student --epochs 2 --layers 12 --from average --ema-decay 0.9)
+    "$@" -o one >/dev/null
+    ranks 2 "$@" -o two >/dev/null
+    diff -r one two
+    run --separate-stderr ranks 2 $(student --epochs 1 --layers 8 --from peer) -o p
+    [ "$status" -eq 2 ]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    [[ "$stderr" == *"distill.from=peer"*"in one process; set it to 1, without mpirun"* ]]
+    run --separate-stderr ranks 2 $(student --epochs 1 --layers 8 --teacher T --loss sp) -o p
+    [ "$status" -eq 2 ]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    [[ "$stderr" == *"train.shards: a loss on features needs whole batches"* ]]
+}
+
+@test "stored layers are the same on two ranks" {
+    set -- kd-soften --model T --data idx:set --quiet --no-provenance --features '[0.5, "features"]'
+    "$@" -o one.safetensors >/dev/null
+    ranks 2 "$@" -o two.safetensors >/dev/null
+    cmp one.safetensors two.safetensors
+}
+
 @test "kd-soften and kd-eval: the same answers on any number of ranks" {
     local n
     kd-data convert digits:train digits:test --fraction 0.15 --to idx -o more --quiet >/dev/null

@@ -200,6 +200,16 @@ static void differences(void **state)
         }
 }
 
+static void check_finite(const struct kd_loss *loss, struct rows *r, const char *name,
+                         double temperature)
+{
+    double value = value_of(loss, r);
+    if (!isfinite(value) || value < 0)
+        fail_msg("%s, T %g, %zu classes: %g", name, temperature, r->classes, value);
+    for (size_t j = 0; j < r->n * r->classes; j++)
+        if (!isfinite(r->d[j])) fail_msg("%s: gradient %zu", name, j);
+}
+
 static void extreme_logits(void **state)
 {
     (void)state;
@@ -209,18 +219,15 @@ static void extreme_logits(void **state)
         for (unsigned i = 0; i < 4 * TEMPERATURES; i++) {
             struct kd_loss loss;
             open_loss(&loss, kinds[k].loss, temperature_of(k, i % TEMPERATURES));
-            fill(&r, N, classes[i / TEMPERATURES], 1);
-            for (size_t j = 0; j < r.n * r.classes; j++) {
-                r.z[j] = j % 3 ? 1e4f : -1e4f;
-                r.t[j] = j % 4 ? -1e4f : 1e4f;
-                if (j < r.classes) r.z[j] = r.t[j] = 0; /* and rows all alike */
+            for (size_t n = N; n; n = n > 1 ? 1 : 0) {
+                fill(&r, n, classes[i / TEMPERATURES], 1);
+                for (size_t j = 0; j < r.n * r.classes; j++) {
+                    r.z[j] = j % 3 ? 1e4f : -1e4f;
+                    r.t[j] = j % 4 ? -1e4f : 1e4f;
+                    if (n > 1 && j < r.classes) r.z[j] = r.t[j] = 0; /* and rows all alike */
+                }
+                check_finite(&loss, &r, kinds[k].loss, temperature_of(k, i % TEMPERATURES));
             }
-            double value = value_of(&loss, &r);
-            if (!isfinite(value) || value < 0)
-                fail_msg("%s, T %g, %zu classes: %g", kinds[k].loss,
-                         temperature_of(k, i % TEMPERATURES), r.classes, value);
-            for (size_t j = 0; j < r.n * r.classes; j++)
-                if (!isfinite(r.d[j])) fail_msg("%s: gradient %zu", kinds[k].loss, j);
             kd_loss_release(&loss);
         }
 }
@@ -244,6 +251,9 @@ static void missing_labels(void **state)
             bool passed = kinds[k].needs_labels && i / CLASSES == 1;
             if (r.d[i] != (passed ? 0 : all.d[i])) fail_msg("%s: %zu", kinds[k].loss, i);
         }
+        for (size_t i = 0; i < N; i++) r.labels[i] = -1; /* none at all */
+        without = value_of(&loss, &r);
+        assert_true(isfinite(without) && (without == 0) == kinds[k].needs_labels);
         kd_loss_release(&loss);
     }
 }
