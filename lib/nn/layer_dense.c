@@ -106,7 +106,10 @@ static uint64_t dense_macs(const struct kd_layer *l)
  * second: 784-1200-1200-10 own 4,900, BLAS 7,200; 784-800-800-10 9,600 and 14,200; 1,000 images a
  * call 28,500 and 46,400; 784-400-400-10 35,400 and 37,600; below 256 units they are not to be told
  * apart. Plain was not measured and stays with BLAS. A few images are dot products. Columns are
- * made 16 at a time. */
+ * made 16 at a time.
+ *
+ * Up to KD_MATMUL_FEW images forward, W is not packed. GFLOP/s of 512 units of 784 inputs on a core
+ * and on two, BLAS and own: 16 images 40 and 65, 75 and 132; 64 images 60 and 68, 115 and 133. */
 enum { FEW_IMAGES = 8, FEW_UNITS = 16, FEW_INPUTS = 64 };
 
 static bool own(size_t images, size_t cols, size_t depth)
@@ -114,6 +117,13 @@ static bool own(size_t images, size_t cols, size_t depth)
     const struct kd_kernels *k = kd_kernels();
     if (images < FEW_IMAGES || !k->wide) return false;
     return !k->blas_from || cols < k->blas_from || depth < k->blas_from / 2;
+}
+
+/* Forward, where B is turned. */
+static bool own_turned(size_t images, size_t cols, size_t depth)
+{
+    const bool few = kd_kernels()->wide && images >= FEW_IMAGES && images <= KD_MATMUL_FEW;
+    return (few || own(images, cols, depth)) && (cols > FEW_UNITS || depth < FEW_INPUTS);
 }
 
 /* Shards of a batch: a row of kd's own product is the same whatever rows are beside it. One of BLAS
@@ -147,7 +157,7 @@ static void dense_forward(struct kd_layer *l, const struct kd_pass *p, struct kd
         kd_kernels()->dots(&d);
         return;
     }
-    if (p->cuts || (own(t.rows, t.cols, in) && (t.cols > FEW_UNITS || in < FEW_INPUTS))) {
+    if (p->cuts || own_turned(t.rows, t.cols, in)) {
         struct kd_matmul m = {.rows = t.rows,
                               .cols = t.cols,
                               .depth = in,

@@ -20,6 +20,8 @@ struct kd_matmul {
     int add; /* to what C holds, instead of bias */
 };
 void kd_matmul(const struct kd_matmul *m);
+/* Up to so many rows times B turned are made without packing B. */
+enum { KD_MATMUL_FEW = 64 };
 /* The same with A as it comes from the layer above, [depth][rows]; B [depth][cols]. Best in steps
  * of KD_OUTER_ROWS rows. */
 enum { KD_OUTER_ROWS = 48 };

@@ -36,7 +36,7 @@ struct kd_adam_step { /* Kingma and Ba 2015, algorithm 1; decoupled: Loshchilov 
  * run*a_run + k] B[run][k][col]. B lies in panels of KD_PANEL columns (the last one narrower, but
  * filled up to whole vectors of the table), each [runs][depth][columns]; in a single panel runs may
  * lie b_run rows apart (0: depth). With b_row, B is one matrix [runs * depth] of rows so far apart,
- * and cols a multiple of 16. */
+ * and cols a multiple of the table's vector. */
 enum { KD_PANEL = 32 };
 struct kd_product {
     size_t rows, cols, runs, depth;

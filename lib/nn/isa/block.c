@@ -6,7 +6,7 @@
  * KD_PANEL columns, [depth][columns of the panel], the last one filled up to whole vectors. A
  * single matrix that is read once may lie unpacked. Every sum is taken in the order of depth,
  * whatever the blocking. */
-#include "wide.h"
+#include "deeper.h"
 
 #if defined(__AVX512F__)
 enum { MOST = 13, MOST_NARROW = 13 }; /* 26 sums, of 32 registers */
@@ -34,14 +34,16 @@ INLINE void product_rows(const unsigned n, const unsigned q, float *c, const flo
     const size_t mask = ((size_t)1 << shift) - 1;
     for (size_t run = 0; run < p->runs; run++, a += p->a_run, b += skip) {
         const float *at = a;
-        for (size_t k = 0; k < p->depth; k++, at++, b += columns) {
-            wide v[2];
-            if (ahead)
-                __builtin_prefetch(ahead + (k & mask) * ahead_row + (k >> shift) * LINE, 0, 2);
-            UNROLL for (unsigned j = 0; j < q; j++) v[j] = load(b + j * WIDE);
-            UNROLL for (unsigned r = 0; r < n; r++) UNROLL for (unsigned j = 0; j < q; j++)
-                sum[r][j] += at[r * a_row] * v[j];
+        size_t k = 0;
+        for (; k + STEPS <= p->depth; k += STEPS, at += STEPS, b += STEPS * columns) {
+            if (ahead) {
+                const float *line = ahead + (k & mask) * ahead_row + (k >> shift) * LINE;
+                UNROLL for (unsigned s = 0; s < STEPS; s++)
+                    __builtin_prefetch(line + s * ahead_row, 0, 2);
+            }
+            deeper(n, q, sum, at, a_row, b, columns);
         }
+        for (; k < p->depth; k++, at++, b += columns) deeper_by_one(n, q, sum, at, a_row, b);
     }
     UNROLL for (unsigned r = 0; r < n; r++) UNROLL for (unsigned j = 0; j < q; j++)
         store_last(c + r * p->c_row + j * WIDE, sum[r][j], j + 1 == q ? some : 0);

@@ -67,9 +67,22 @@ void KD_HERE(kd_pack_columns)(float *to, size_t columns, const float *from, size
     }
 }
 
+/* Whole strips of two vectors, which is nearly all there is. */
+static void copy_strip(float *to, const float *from, size_t from_row, size_t depth)
+{
+    for (size_t k = 0; k < depth; k++, to += 2 * WIDE, from += from_row) {
+        store(to, load(from));
+        store(to + WIDE, load(from + WIDE));
+    }
+}
+
 void KD_HERE(kd_pack_rows)(float *to, size_t columns, const float *from, size_t from_row, size_t n,
                            size_t depth)
 {
+    if (n == 2 * WIDE && columns == n) {
+        copy_strip(to, from, from_row, depth);
+        return;
+    }
     for (size_t k = 0; k < depth; k++, to += columns, from += from_row) {
         size_t c = 0;
         for (; c + WIDE <= n; c += WIDE) store(to + c, load(from + c));
