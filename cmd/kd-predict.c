@@ -313,8 +313,8 @@ static int predict_all(struct work *w, struct kd_err *err)
     if (status == 0 && !kd_stopping) status = deliver(w, true, err);
     if (status < 0 || kd_stopping) return status;
     if (w->unread)
-        return kd_fail(err, "%zu of %zu images could not be read (see above)", w->unread,
-                       w->unread + w->images);
+        return kd_fail(err, "%zu of %zu image%s could not be read (see above)", w->unread,
+                       w->unread + w->images, w->unread + w->images == 1 ? "" : "s");
     return w->images ? 0 : kd_fail(err, "there are no images in what was named");
 }
 

@@ -21,8 +21,8 @@ int plan_add_heading(struct kd_bytes *out, const struct plan *plan, const struct
                      const char *how, struct kd_err *err)
 {
     return kd_bytes_format(
-        out, err, "# Plan of the experiment %s: %zu steps.\n# Made by: %s\n# %s\n", plan->x->name,
-        plan->n, about->command[0] ? about->command : "kd-plan", how);
+        out, err, "# Plan of the experiment %s: %zu step%s.\n# Made by: %s\n# %s\n", plan->x->name,
+        plan->n, plan->n == 1 ? "" : "s", about->command[0] ? about->command : "kd-plan", how);
 }
 
 /* ---- make ---- */

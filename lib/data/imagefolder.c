@@ -303,16 +303,29 @@ static int loss_check(const struct work *w, struct kd_err *err)
 
 /* ---- all of it ---- */
 
+/* Adds "2 hidden files", or nothing where there are none. */
+static void passed_add(struct kd_bytes *words, size_t n, const char *one, const char *several)
+{
+    struct kd_err ignored;
+    if (!n) return;
+    kd_bytes_format(words, &ignored, "%s%zu %s", words->size ? ", " : "", n,
+                    n == 1 ? one : several);
+}
+
 /* One line for all that was passed over. example: of the files that are no pictures. */
 static void passed_say(const struct work *w, const char *example)
 {
     const size_t other = w->folder->n - w->images->n - w->images->skipped;
-    if (!other && !w->folder->hidden && !w->images->skipped) return;
-    kd_progress_say(w->load->progress,
-                    "%s: passed over %zu files that are no pictures%s%s%s, %zu hidden ones and %u "
-                    "pictures that cannot be read",
-                    w->folder->root, other, example ? " (" : "", example ? example : "",
-                    example ? ")" : "", w->folder->hidden, w->images->skipped);
+    struct kd_bytes words = {0};
+    struct kd_err ignored;
+    passed_add(&words, other, "file that is no picture", "files that are no pictures");
+    if (other && example) kd_bytes_format(&words, &ignored, " (%s)", example);
+    passed_add(&words, w->folder->hidden, "hidden file", "hidden files");
+    passed_add(&words, w->images->skipped, "picture that cannot be read",
+               "pictures that cannot be read");
+    if (words.size)
+        kd_progress_say(w->load->progress, "%s: passed over %s", w->folder->root, words.data);
+    kd_bytes_release(&words);
 }
 
 /* Leave out what could not be decoded: pixels and places close up. */

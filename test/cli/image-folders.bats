@@ -66,7 +66,7 @@ says() {
     : >p/cat/Thumbs.db
     touch p/dog/desktop.ini p/dog/.hidden p/cat/@eaDir/x.jpg
     echo hello >p/cat/notes.txt
-    says "passed over 1 files" "notes.txt" "p/empty: no pictures" \
+    says "passed over 1 file that is no picture" "notes.txt" "p/empty: no pictures" \
         -- kd-data inspect images:p --size 32
     [ "${#stderr_lines[@]}" -eq 2 ]
     told=$stderr # the same when the pixels come from the cache
@@ -212,7 +212,7 @@ says() {
         refused 1 "b/b/1.jpg: 65535 by 65535 pixels are more than the" -- \
             kd-data inspect images:b $how
     done
-    says "1 pictures that cannot be read" -- kd-data inspect images:b --skip-broken
+    says "passed over 1 picture that cannot be read" -- kd-data inspect images:b --skip-broken
 }
 
 # of FILE: a class folder of it in ./one

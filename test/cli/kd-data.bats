@@ -237,7 +237,7 @@ bats_require_minimum_version 1.5.0
     cp labels png/train/1/notes.txt
     run --separate-stderr kd-data inspect png:png
     [ "$status" -eq 0 ]
-    [[ $stderr == *"passed over 1 files"*png/train/1/notes.txt* ]]
+    [[ $stderr == *"passed over 1 file that is no picture"*png/train/1/notes.txt* ]]
     cp labels png/train/1/notes.png
     rmdir png/train/2
     refused 1 png/train/1/notes.png -- kd-data inspect png:png
