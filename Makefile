@@ -79,7 +79,7 @@ ISAS := plain $(if $(filter x86_64%,$(MACHINE)),avx2 avx512) \
 KERNEL_SRC := $(wildcard lib/nn/isa/*.c)
 LIB_SRC    := $(filter-out $(KERNEL_SRC), \
                 $(wildcard $(foreach s,base run data nn train,lib/$(s)/*.c lib/$(s)/*/*.c)))
-EXPORT_SRC := $(wildcard lib/export/*.c $(if $(HAVE_ONNX),lib/export/onnx/*.c))
+EXPORT_SRC := $(wildcard lib/export/*.c lib/export/c/*.c $(if $(HAVE_ONNX),lib/export/onnx/*.c))
 REPORT_SRC := $(wildcard lib/report/*.c lib/report/*/*.c)
 CMD_SHARED := cmd/main.c cmd/complete.c cmd/inputs.c cmd/pager.c
 CMD_SRC    := $(wildcard cmd/kd.c cmd/kd-*.c)
@@ -160,7 +160,7 @@ $(OUT)/embedded/%.inc: lib/export/c/%
 	@od -An -v -tu1 $< | sed 's/\([0-9][0-9]*\)/\1,/g' > $@
 EMBEDDED := $(patsubst lib/report/page/%,$(OUT)/embedded/%.inc,$(wildcard lib/report/page/page.css lib/report/page/page.js)) \
     $(patsubst lib/export/c/%,$(OUT)/embedded/%.inc,$(wildcard lib/export/c/*.tmpl))
-$(OUT)/lib/report/page/page.o $(OUT)/lib/export/c.o: $(EMBEDDED)
+$(OUT)/lib/report/page/page.o $(OUT)/lib/export/c/templates.o: $(EMBEDDED)
 
 # Readers of ONNX's messages, generated; what they are made of warns of itself.
 PROTO := $(if $(HAVE_ONNX),$(OUT)/proto/onnx/onnx.pb-c.h)

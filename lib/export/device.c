@@ -134,8 +134,8 @@ static bool is_only_call(const struct kd_device_plan *p, const struct kd_device_
     return n == 1;
 }
 
-/* Bytes of one step's tables on a 32-bit processor, as lib/export/c.c writes them: arrays, and the
- * structs of lib/export/c/int8.tmpl and float.tmpl. */
+/* Bytes of one step's tables on a 32-bit processor, as lib/export/c/constants.c writes them:
+ * arrays, and the structs of lib/export/c/int8.tmpl and float.tmpl. */
 static void count_constants(struct kd_device_plan *p, const struct kd_device_step *s)
 {
     enum { CONV = 44, POOL = 32, ADD = 16, FLOAT_CONV = 36, FLOAT_POOL = 22 };
