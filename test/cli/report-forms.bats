@@ -50,7 +50,7 @@ evaluated() {
 
 @test "drawings, workbook parts and the page's drawings are well-formed XML" {
     [ "$(wc -l <written)" -eq "$(ls "$out" | wc -l)" ]
-    for kind in learning-curves accuracy-parameters confusion reliability soft-targets \
+    for kind in learning-curves accuracy-parameters confusion reliability rejection soft-targets \
         misclassified samples weights weights-2; do
         [ -s "$out/$kind.svg" ]
     done

@@ -38,6 +38,7 @@ struct kd_chart_kind {
     X(confusion)                                                                                   \
     X(unseen)                                                                                      \
     X(reliability)                                                                                 \
+    X(rejection)                                                                                   \
     X(soft_bars)                                                                                   \
     X(misclassified)                                                                               \
     X(samples)                                                                                     \
