@@ -6,6 +6,7 @@
 #
 # usage: scripts/methods.sh [--quick | NAME] [--search] [--table]
 #   NAME       configs/methods-NAME.json and configs/methods-NAME-search.json (default: cifar10)
+#              also: mnist, mnist-cnn, digits
 #   --quick    the same as the name digits: minutes on any machine, no data to fetch
 #   --search   stop behind the search, and print what it chose
 #   --table    no training: the table of what is there
