@@ -107,7 +107,10 @@ static void *part(const struct kd_tensorfile *f, const char *name, const char *w
     char key[96];
     snprintf(key, sizeof key, "%s.%s", name, what);
     const struct kd_tensor *t = kd_tensorfile_find(f, key);
-    if (!t) fail_msg("no %s", key);
+    if (!t) {
+        fail_msg("no %s", key);
+        return NULL;
+    }
     if (n) *n = t->shape[0];
     return t->data;
 }
