@@ -107,8 +107,8 @@ static const struct kd_option form[] = {
      .choices = KD_CHOICES(TABLES), .metavar = "TABLE",
      .help = "the table that --csv, --markdown, --latex and the terminal show",
      .more =
-         "`models` has a row per model; without `-t` and `-c`, and except in CSV, the heading, two "
-         "more tables and notes stand around it. "
+         "`models` has a row per model; without `-t` and `-c`, and except in CSV, two more "
+         "tables and notes follow it. "
          "`seeds` has a row per trained model with the command that "
          "made it, `logs` a row per epoch. `classes` has a row per model and class: errors "
          "over its seeds, and what the class is mostly taken for; those that the training left "

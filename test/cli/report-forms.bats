@@ -308,7 +308,7 @@ evaluated() {
         for choice in '-t models' '-c name,top1'; do
             kd-report x.json $form $choice >table
             grep -q 'top-1' table
-            run ! grep -E 'verdict|split|Notes' table
+            run ! grep -E 'verdict|Notes' table
         done
     done
     kd-report x.json --latex -t models | grep -c 'begin{tabular}' | grep -qx 1

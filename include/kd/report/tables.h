@@ -45,7 +45,7 @@ struct kd_table_view {
     struct kd_table_style style;
     const char *columns, *sort,
         *filter; /* NULL: the form's own columns, the run's order, every model */
-    bool alone;  /* nothing beside it: no heading, no other table, no notes */
+    bool alone;  /* no other table beside it, and no notes */
 };
 /* Makes the table of models as a view has it. */
 int kd_view_table(const struct kd_report *report, const struct kd_table_view *view,

@@ -270,41 +270,43 @@ static int put_legend(const struct kd_table_style *style, struct kd_bytes *out, 
                         page(style, 100), err);
 }
 
-static int render_people(const struct kd_report *report, const struct kd_table_view *view,
-                         const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
+static int put_heading(const struct kd_report *report, const struct kd_table_view *view,
+                       struct kd_bytes *out, struct kd_err *err)
 {
-    struct kd_bytes heading = {0}, notes = {0};
-    int status = -1;
-    if (kd_words_heading(report, &heading, err) < 0 || kd_words_notes(report, "", &notes, err) < 0)
-        goto end;
+    struct kd_bytes heading = {0};
     const char *before = view->style.form == KD_FORM_LATEX ? "% " : "";
-    if (put_lines(&heading, before, &view->style, out, err) < 0) goto end;
-    if (models->n_rows && (kd_bytes_add(out, "\n", 1, err) < 0 ||
-                           kd_table_render(models, &view->style, out, err) < 0))
-        goto end;
-    if (models->n_marked && put_legend(&view->style, out, err) < 0) goto end;
-    if (put_further(report, view, out, err) < 0) goto end;
-    if (models->n_rows && view->style.form == KD_FORM_TERMINAL && !view->columns &&
-        kd_text_wrap(out, what_columns_mean, 2, page(&view->style, 120), err) < 0)
-        goto end;
-    if (put_differences(report, view, out, err) < 0 ||
-        put_section("Notes", &notes, &view->style, out, err) < 0 ||
-        put_origin(report, view->style.form, out, err) < 0)
-        goto end;
-    status = 0;
-end:
+    int status = kd_words_heading(report, &heading, err);
+    if (status == 0) status = put_lines(&heading, before, &view->style, out, err);
     kd_bytes_release(&heading);
-    kd_bytes_release(&notes);
     return status;
 }
 
-static int render_alone(const struct kd_table_view *view, const struct kd_table *models,
-                        struct kd_bytes *out, struct kd_err *err)
+static int put_models(const struct kd_table_view *view, const struct kd_table *models,
+                      struct kd_bytes *out, struct kd_err *err)
 {
-    const bool people = view->style.form != KD_FORM_CSV && view->style.form != KD_FORM_JSON;
-    if (people && !models->n_rows) return 0;
-    if (kd_table_render(models, &view->style, out, err) < 0) return -1;
-    return people && models->n_marked ? put_legend(&view->style, out, err) : 0;
+    if (models->n_rows && (kd_bytes_add(out, "\n", 1, err) < 0 ||
+                           kd_table_render(models, &view->style, out, err) < 0))
+        return -1;
+    return models->n_marked ? put_legend(&view->style, out, err) : 0;
+}
+
+static int render_people(const struct kd_report *report, const struct kd_table_view *view,
+                         const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes notes = {0};
+    if (put_heading(report, view, out, err) < 0 || put_models(view, models, out, err) < 0)
+        return -1;
+    if (view->alone) return put_origin(report, view->style.form, out, err);
+    if (put_further(report, view, out, err) < 0) return -1;
+    if (models->n_rows && view->style.form == KD_FORM_TERMINAL && !view->columns &&
+        kd_text_wrap(out, what_columns_mean, 2, page(&view->style, 120), err) < 0)
+        return -1;
+    int status = put_differences(report, view, out, err);
+    if (status == 0) status = kd_words_notes(report, "", &notes, err);
+    if (status == 0) status = put_section("Notes", &notes, &view->style, out, err);
+    if (status == 0) status = put_origin(report, view->style.form, out, err);
+    kd_bytes_release(&notes);
+    return status;
 }
 
 int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,
@@ -313,8 +315,9 @@ int kd_report_render(const struct kd_report *report, const struct kd_table_view 
     struct kd_table models;
     const enum kd_form form = view->style.form;
     if (kd_view_table(report, view, &models, err) < 0) return -1;
-    int status = view->alone || form == KD_FORM_CSV ? render_alone(view, &models, out, err)
-                 : form == KD_FORM_JSON             ? render_json(report, &models, out, err)
+    const bool rows = form == KD_FORM_CSV || (form == KD_FORM_JSON && view->alone);
+    int status = rows                   ? kd_table_render(&models, &view->style, out, err)
+                 : form == KD_FORM_JSON ? render_json(report, &models, out, err)
                                         : render_people(report, view, &models, out, err);
     kd_table_release(&models);
     return status;
