@@ -530,7 +530,10 @@ static int check(const struct kd_invocation *inv, struct kd_err *err)
     const bool experiment = o->experiment;
     const struct kd_idle rules[] = {
         {!experiment, "update set runs", "goes with --experiment"},
-        {!inv->common.json, "confusion", "goes with --json"},
+        {!inv->common.json, "confusion",
+         "goes with --json; as a picture it comes from kd-eval MODEL --save and then kd-report "
+         "MODEL "
+         "--charts --chart confusion"},
         {o->update, "reject", "is measured anew; leave --update out"},
         {experiment, "reference",
          "is for models that are named; those of an experiment are held against its teacher"}};

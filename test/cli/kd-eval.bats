@@ -143,7 +143,7 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
     for option in "--set seeds=1" "--runs runs" --update; do
         refused 2 "${option%% *} goes with --experiment" -- kd-eval T $option
     done
-    refused 2 "--confusion goes with --json" -- kd-eval T --confusion
+    refused 2 "--confusion goes with --json" "kd-report MODEL --charts" -- kd-eval T --confusion
 }
 
 # An experiment of a teacher and a student, trained and evaluated.
