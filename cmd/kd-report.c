@@ -308,8 +308,15 @@ static int print_table(const struct options *o, const struct kd_report *report,
     struct kd_table t;
     size_t column;
     if (o->table == TABLE_MODELS) return kd_report_render(report, view, out, err);
-    int status = make[o->table](report, &t, err);
-    if (status == 0 && view->filter) kd_table_filter(&t, 1, view->filter);
+    const bool people = view->style.form != KD_FORM_CSV && view->style.form != KD_FORM_JSON;
+    if (o->table == TABLE_DIFFERENCES && people && !view->columns) {
+        if (kd_view_differences(report, view->style.form, &t, err) < 0) return -1;
+    } else if (make[o->table](report, &t, err) < 0) {
+        kd_table_release(&t);
+        return -1;
+    }
+    int status = view->filter ? kd_table_find(&t, "name", &column) : 0;
+    if (status == 0 && view->filter) kd_table_filter(&t, column, view->filter);
     const bool up = view->sort && view->sort[0] == '-';
     if (status == 0 && view->sort) status = kd_table_find(&t, view->sort + up, &column);
     if (status == 0 && view->sort) status = kd_table_sort(&t, column, !up);

@@ -293,7 +293,10 @@ evaluated() {
     kd-report x.json --latex >r.tex
     grep -q '^% no room for .*errors.* (--wide shows all)$' r.tex
     run ! grep -F '{errors}' r.tex
-    kd-report x.json --latex --wide >r.tex
+    kd-report x.json --latex --wide >wide.tex
+    run ! grep -E '^(run & )?distilled .*& verdict' r.tex # the interval comes first
+    grep -E '^(run & )?distilled .*& verdict' wide.tex
+    cp wide.tex r.tex
     grep -F '{errors}' r.tex
     run ! grep 'no room' r.tex
     kd-report x.json --latex -c name,temperature,alpha,parameters,top1,errors,valid_top1 >r.tex
@@ -311,6 +314,7 @@ evaluated() {
             run ! grep -E 'verdict|Notes' table
         done
     done
+    kd-report x.json -t differences | head -1 | grep -q '^ *distilled' # of one run it is not named
     kd-report x.json --latex -t models | grep -c 'begin{tabular}' | grep -qx 1
     kd-report x.json --json | jq -e '.models | length > 1'
     kd-report x.json --json -t models | jq -e 'type == "array" and length > 1 and .[0].top1 > 0'

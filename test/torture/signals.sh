@@ -128,6 +128,8 @@ hit() {
     local from
     fresh
     start
+    # Until then the shell may still have the signal ignored, and it would be lost.
+    until [[ $(cat /proc/$pid/comm 2>/dev/null) != @(bash|env) ]]; do :; done
     sleep "$(printf '%d.%03d' $(($2 / 1000)) $(($2 % 1000)))"
     from=$(milliseconds)
     kill -"$1" $pid 2>/dev/null || true

@@ -54,8 +54,9 @@ int kd_view_table(const struct kd_report *report, const struct kd_table_view *vi
  * are none. */
 int kd_view_further(const struct kd_report *report, const struct kd_table_view *view,
                     struct kd_table *t, struct kd_err *err);
-/* The table of differences for people: the run only where there are several. */
-int kd_view_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err);
+/* The table of differences for people, in a form: the run only where there are several. */
+int kd_view_differences(const struct kd_report *report, enum kd_form form, struct kd_table *t,
+                        struct kd_err *err);
 /* The report in a form: heading, models, differences and notes; in CSV the models alone, as in each
  * form of a view that wants it so. */
 int kd_report_render(const struct kd_report *report, const struct kd_table_view *view,

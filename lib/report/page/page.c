@@ -121,7 +121,7 @@ static int put_notes(const struct kd_report *report, struct kd_bytes *out, struc
 static int put_differences(const struct kd_report *report, struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
-    if (kd_view_differences(report, &t, err) < 0) return -1;
+    if (kd_view_differences(report, KD_FORM_MARKDOWN, &t, err) < 0) return -1;
     struct kd_bytes words = {0};
     int status = kd_words_on_differences(report, &t, &words, err);
     if (status == 0 && t.n_rows)

@@ -72,13 +72,20 @@ int kd_view_further(const struct kd_report *report, const struct kd_table_view *
     return 0;
 }
 
-int kd_view_differences(const struct kd_report *report, struct kd_table *t, struct kd_err *err)
+int kd_view_differences(const struct kd_report *report, enum kd_form form, struct kd_table *t,
+                        struct kd_err *err)
 {
     static const char keys[] = "run,name,plain,difference,low,high,pairs,mcnemar_p,verdict";
     int status = kd_table_differences(report, t, err);
     if (status == 0) status = kd_table_keep(t, report->n_runs > 1 ? keys : keys + 4);
-    if (status < 0) kd_table_release(t);
-    return status;
+    if (status < 0) {
+        kd_table_release(t);
+        return -1;
+    }
+    for (size_t c = 0; form == KD_FORM_LATEX && c < t->n_columns;
+         c++) /* a paper has the interval */
+        if (strcmp(t->columns[c].key, "verdict") == 0) t->own[c].drop = 9;
+    return 0;
 }
 
 static int add_table(cJSON *root, const char *key, const struct kd_table *t, struct kd_err *err)
@@ -218,7 +225,7 @@ static int put_differences(const struct kd_report *report, const struct kd_table
                            struct kd_bytes *out, struct kd_err *err)
 {
     struct kd_table t;
-    if (kd_view_differences(report, &t, err) < 0) return -1;
+    if (kd_view_differences(report, view->style.form, &t, err) < 0) return -1;
     struct kd_bytes words = {0};
     int status = t.n_rows ? kd_words_on_differences(report, &t, &words, err) : 0;
     if (status == 0 && t.n_rows && view->style.form == KD_FORM_TERMINAL) {
