@@ -2,6 +2,7 @@
 #include "inputs.h"
 #include "kd/base/file.h"
 #include "kd/base/lock.h"
+#include "kd/base/machine.h"
 #include "kd/base/mem.h"
 #include "kd/base/terminal.h"
 #include "kd/nn/predict.h"
@@ -55,6 +56,9 @@ static const struct kd_option rows[] = {
              "chosen by it looks better than it is."},
     {"time", 0, NULL, KD_OPT_BOOL, O(timing),
      .help = "also the time for one image, and images a second 1,000 at a time",
+     .more =
+         "One image is given to one thread, unless `--threads` says otherwise, and 1,000 to all. "
+         "The threads and the processor are named.",
      .also = "latency speed benchmark"},
     {"save", 0, NULL, KD_OPT_BOOL, O(save),
      .help = "also write eval.json and logits.safetensors beside each model",
@@ -91,6 +95,7 @@ struct work {
     struct kd_bytes saved; /* lines of the eval.json being made */
     struct kd_bytes text;  /* the table or JSON lines not yet told */
     size_t models;         /* of an experiment that are there */
+    bool timed;            /* it was said on what */
 };
 
 static bool saving(const struct work *w)
@@ -262,6 +267,30 @@ static int compare(struct work *w, const struct kd_model *model, const struct kd
     return status;
 }
 
+/* One image at a time on one thread, unless --threads says how many: a second one only adds the
+ * noise of whatever else the machine does. */
+static int measure_time(struct work *w, const struct kd_model *model, const struct kd_view *view,
+                        struct kd_evaluation *r, struct kd_err *err)
+{
+    struct kd_invocation *inv = w->inv;
+    struct kd_pool *for_one = kd_args_has(&inv->args, "threads") ? inv->pool : NULL;
+    char name[KD_PROCESSOR_NAME];
+    struct kd_speed speed;
+    if (kd_predict_time(model, view, for_one, inv->pool, &speed, err) < 0) return -1;
+    kd_processor_name(name);
+    r->latency_ms = speed.latency_ms;
+    r->throughput = speed.throughput;
+    r->latency_threads = kd_pool_threads(for_one);
+    r->throughput_threads = kd_pool_threads(inv->pool);
+    r->processor = kd_strdup(name, err);
+    if (!r->processor) return -1;
+    if (!w->timed)
+        kd_say(inv, "times: one image on %.0f thread%s, 1,000 on %.0f; %s", r->latency_threads,
+               r->latency_threads > 1 ? "s" : "", r->throughput_threads, name);
+    w->timed = true;
+    return 0;
+}
+
 static int measure(struct work *w, struct kd_model *model, const struct kd_subset *on,
                    struct kd_evaluation *r, struct kd_err *err)
 {
@@ -297,11 +326,7 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     if (status == 0 && !isnan(w->o->reject))
         status = evaluation_reject(r, &answers, w->o->reject, err);
     if (status == 0 && w->reference.net) status = compare(w, model, &view, logits, r, err);
-    struct kd_speed speed = {r->latency_ms, r->throughput};
-    if (status == 0 && w->o->timing)
-        status = kd_predict_time(model, &view, w->inv->pool, &speed, err);
-    r->latency_ms = speed.latency_ms;
-    r->throughput = speed.throughput;
+    if (status == 0 && w->o->timing) status = measure_time(w, model, &view, r, err);
     kd_free(map);
     kd_free(confusion);
     kd_free(logits);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { PATH_ROOM = 4096, FILE_ROOM = 65536 };
@@ -183,4 +184,15 @@ size_t kd_memory_usable(void)
     const size_t all = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
     const size_t most = own_quota().memory;
     return most && (!all || most < all) ? most : all;
+}
+
+void kd_processor_name(char out[KD_PROCESSOR_NAME])
+{
+    char text[FILE_ROOM];
+    struct utsname kind;
+    const char *at = slurp(text, "/proc/cpuinfo") ? strstr(text, "model name") : NULL;
+    if (at) at = strchr(at, ':');
+    if (at) at += 1 + strspn(at + 1, " \t");
+    const char *name = at && *at != '\n' ? at : uname(&kind) == 0 ? kind.machine : "unknown";
+    snprintf(out, KD_PROCESSOR_NAME, "%.*s", (int)strcspn(name, "\n"), name);
 }

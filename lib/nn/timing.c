@@ -3,8 +3,9 @@
 
 #include <math.h>
 
-int kd_predict_time(const struct kd_model *model, const struct kd_view *view, struct kd_pool *pool,
-                    struct kd_speed *out, struct kd_err *err)
+int kd_predict_time(const struct kd_model *model, const struct kd_view *view,
+                    struct kd_pool *for_one, struct kd_pool *for_many, struct kd_speed *out,
+                    struct kd_err *err)
 {
     enum { ONES = 200, MANY = 1000, ROUNDS = 5 };
     struct kd_network *net = model->net;
@@ -18,6 +19,7 @@ int kd_predict_time(const struct kd_model *model, const struct kd_view *view, st
     many_times.n = MANY;
     for (int many = 0; many < 2; many++) {
         size_t batch = many ? MANY : 1;
+        struct kd_pool *pool = many ? for_many : for_one;
         struct kd_pass pass = {.rows = batch};
         if (kd_network_plan(net, batch, false, err) < 0) return -1;
         for (int i = -1; i < (many ? ROUNDS : ONES); i++) { /* the first is a warm-up */

@@ -38,7 +38,12 @@ setup() {
     kd-eval T --json --confusion >one
     jq -e '.n == ([.confusion[][]] | add) and .errors == .n - ([.confusion[range(10)] | .] |
         [range(10) as $i | .[$i][$i]] | add)' one
-    kd-eval T --json --time | jq -e '.latency_ms > 0 and .throughput > 0'
+    kd-eval T --json --time >timed
+    jq -e '.latency_ms > 0 and .throughput > 0 and .latency_threads == 1 and
+        .throughput_threads >= 1 and (.processor | length > 2)' timed
+    kd-eval T --json --time --threads 2 |
+        jq -e '.latency_threads == 2 and .throughput_threads == 2'
+    kd-eval T --time 2>&1 >/dev/null | grep -Eq 'times: one image on 1 thread, 1,000 on [0-9]+; .+'
 }
 
 @test "the figures are those that soft targets and labels give" {

@@ -21,4 +21,9 @@ struct kd_quota kd_quota_read(const char *root);
 /* Both are found once and then remembered. */
 unsigned kd_cpus_usable(void); /* at least 1; a quota is rounded to the next whole number */
 size_t kd_memory_usable(void); /* bytes; 0 where that cannot be told */
+
+/* The name that the processor gives itself, as "AMD EPYC 7B13"; where it gives none, that of its
+ * kind, as "aarch64". */
+enum { KD_PROCESSOR_NAME = 96 };
+void kd_processor_name(char out[KD_PROCESSOR_NAME]);
 #endif

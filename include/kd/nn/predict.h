@@ -79,9 +79,11 @@ struct kd_speed {
     double latency_ms; /* median of one image at a time */
     double throughput; /* images a second, 1,000 at a time, in the best of some rounds */
 };
-/* From pixels in memory to logits; view->n > 0. Plans the network anew. */
-int kd_predict_time(const struct kd_model *model, const struct kd_view *view, struct kd_pool *pool,
-                    struct kd_speed *out, struct kd_err *err);
+/* From pixels in memory to logits; view->n > 0. Each of the two has threads of its own; NULL: one.
+ * Plans the network anew. */
+int kd_predict_time(const struct kd_model *model, const struct kd_view *view,
+                    struct kd_pool *for_one, struct kd_pool *for_many, struct kd_speed *out,
+                    struct kd_err *err);
 
 /* A file of a model's logits for all images of a set: `logits` F32 [n][classes], and `labels` I32
  * [n] where the set has any (-1: none). Metadata: kd.kind = "logits", kd.data, kd.parents =

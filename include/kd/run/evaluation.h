@@ -13,10 +13,12 @@ enum { KD_CONFUSION_CLASSES = 1000 };
 struct kd_evaluation { /* rates are fractions; numbers are NaN, texts NULL where not known; owned */
     char *model, *data, *split; /* as they were called */
     double n, parameters, macs, top1, top5, errors, nll, ece, agreement, latency_ms, throughput;
+    double latency_threads, throughput_threads; /* how many these two were measured with */
     /* Where it may pass: the accuracy wanted, the probability from which on it answers, the share
      * of images that it answers, and its accuracy on those. */
     double reject, threshold, answered, answered_top1;
     char *tta;               /* copies of an image that answers are the mean over; NULL: itself */
+    char *processor;         /* that they were measured on */
     char *fingerprint;       /* of the model */
     char *images, *labels;   /* fingerprints of what it was measured on */
     char *reference;         /* of the model that agreement is with */
