@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# alone: it measures time
 # Twice as much takes twice as long, or nearly: experiments, reports and logs at n and 2n. What is
 # measured is processor time, the least of three, so that a busy machine does no harm.
 bats_require_minimum_version 1.5.0

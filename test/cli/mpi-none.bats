@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# alone: it measures time
 # Who does not use MPI does not pay for it: kd builds and trains where there is none, and a program
 # that mpirun did not start links, loads and waits for nothing of it.
 bats_require_minimum_version 1.5.0
