@@ -186,7 +186,7 @@ $(BIN)/kd-report: $(OUT)/cmd/kd-report.o $(SHARED_OBJ) $(OUT)/libkdreport.a $(OU
 $(BIN)/kd: $(OUT)/cmd/kd.o $(OUT)/libkd.a
 	@mkdir -p $(@D)
 	$(call Q,ld,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^
-$(BIN)/kd-eval: $(OUT)/cmd/evaluation.o
+$(BIN)/kd-eval: $(OUT)/cmd/evaluation.o $(OUT)/cmd/confusion.o $(OUT)/cmd/predictions.o
 $(BIN)/kd-plan: $(OUT)/cmd/plan_steps.o $(OUT)/cmd/plan_forms.o $(OUT)/cmd/plan_slurm.o
 $(BIN)/kd-predict: $(OUT)/cmd/predictions.o
 $(BIN)/kd-soften: $(OUT)/cmd/soft_show.o

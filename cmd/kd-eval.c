@@ -1,3 +1,4 @@
+#include "confusion.h"
 #include "evaluation.h"
 #include "inputs.h"
 #include "kd/base/file.h"
@@ -43,9 +44,13 @@ static const struct kd_option rows[] = {
          "`mirror` takes the image and its mirror image; `mirror-shifts` gives these half the "
          "weight, and a quarter each to both moved by a pixel right and down, and left and up."},
     {"confusion", 0, NULL, KD_OPT_BOOL, O(confusion),
-     .help =
-         "with --json: the matrix of counts, a row a true class, and the bins of ECE: images, mean "
-         "confidence, accuracy"},
+     .help = "also how many images of each class are taken for which other",
+     .more =
+         "With `--json` it is the matrix of counts, a row a true class, and beside it there are "
+         "the bins of ECE: images, mean confidence, accuracy. Where its columns have no room "
+         "the most frequent confusions are listed. As a picture it comes from `kd-eval --save` "
+         "and `kd-report --charts --chart confusion`.",
+     .also = "matrix"},
     {"reject", 0, NULL, KD_OPT_REAL, O(reject), .min = 0, .max = 1, .metavar = "ACCURACY",
      .optional = true, .also = "coverage abstain selective threshold",
      .help = "also the share of images that a model answers where it may pass, to be right this "
@@ -94,6 +99,7 @@ struct work {
     size_t n, room;
     struct kd_bytes saved; /* lines of the eval.json being made */
     struct kd_bytes text;  /* the table or JSON lines not yet told */
+    struct kd_bytes below; /* what stands below the table */
     size_t models;         /* of an experiment that are there */
     bool timed;            /* it was said on what */
 };
@@ -125,16 +131,22 @@ static int tell(struct work *w, bool end, struct kd_err *err)
 
 /* ---- what to evaluate on ---- */
 
+/* kd.data of a model; *out NULL: it does not say. Caller: cJSON_Delete. */
+static int trained_on(const struct kd_model *model, cJSON **out, struct kd_err *err)
+{
+    const char *text =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.data"));
+    *out = text ? kd_json_parse(text, strlen(text), "kd.data", err) : NULL;
+    return text && !*out ? kd_err_context(err, "%s", model->path) : 0;
+}
+
 /* Validation images are carved by place: from other images than the model was trained on, training
  * images would be among them. */
 static int same_data_check(const struct work *w, const struct kd_model *model, struct kd_err *err)
 {
-    const char *text =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model->metadata, "kd.data"));
-    if (!text) return 0;
-    cJSON *data = kd_json_parse(text, strlen(text), "kd.data", err);
-    if (!data) return kd_err_context(err, "%s", model->path);
-    const char *pixels = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data, "pixels"));
+    cJSON *data;
+    if (trained_on(model, &data, err) < 0) return -1;
+    const char *pixels = kd_text_at(data, "pixels");
     char there[KD_IMAGES_WORDS], here[KD_IMAGES_WORDS];
     int status = 0;
     kd_identity_words(data, there);
@@ -149,6 +161,23 @@ static int same_data_check(const struct work *w, const struct kd_model *model, s
                          same ? "" : here, pixels, w->images->pixels_fingerprint);
     cJSON_Delete(data);
     return status;
+}
+
+/* A word where test images turn out to be what the model learnt from. */
+static int warn_of_training_images(const struct work *w, const struct kd_model *model,
+                                   struct kd_err *err)
+{
+    cJSON *data;
+    if (strcmp(w->images->split, "test") != 0) return 0;
+    if (trained_on(model, &data, err) < 0) return -1;
+    const char *pixels = kd_text_at(data, "pixels");
+    if (pixels && strcmp(pixels, w->images->pixels_fingerprint) == 0)
+        kd_say(w->inv,
+               "%s: it was trained on these images, so this says little about new ones; train "
+               "with --validation N, which keeps N apart, and measure on --split validation",
+               model->path);
+    cJSON_Delete(data);
+    return 0;
 }
 
 /* The source that is evaluated; caller frees. A source that training was told for the test split is
@@ -334,6 +363,26 @@ static int measure(struct work *w, struct kd_model *model, const struct kd_subse
     return status;
 }
 
+static struct kd_table_style style_of(const struct work *w)
+{
+    const size_t there = w->o->wide || to_file(w) ? 0 : kd_terminal_columns(STDOUT_FILENO);
+    return (struct kd_table_style){.bare = true, .width = there ? there : KD_WIDE};
+}
+
+/* The matrix for people, below the table. */
+static int put_confusion(struct work *w, const struct kd_model *model,
+                         const struct kd_evaluation *r, struct kd_err *err)
+{
+    const struct kd_table_style style = style_of(w);
+    struct class_names names;
+    if (!w->o->confusion || w->inv->common.json) return 0;
+    int status = class_names_read(&names, model, err);
+    const struct confusion c = {&r->confusion, &names, model->path};
+    if (status == 0) status = confusion_put(&c, &style, &w->below, err);
+    class_names_release(&names);
+    return status;
+}
+
 /* ---- models ---- */
 
 static struct kd_evaluation *add_result(struct work *w, struct kd_err *err)
@@ -350,6 +399,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
     struct kd_evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
     if (status == 0) status = kd_pixels_suit(model, w->images, err);
+    if (status == 0) status = warn_of_training_images(w, model, err);
     if (status == 0) {
         bool carved = strcmp(split, "validation") == 0;
         r->model = kd_strdup(model->path, err);
@@ -366,6 +416,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
                      (r->labels || !*w->images->labels_fingerprint) && (r->tta || !w->o->tta);
         status = whole ? measure(w, model, &on, r, err) : -1;
     }
+    if (status == 0) status = put_confusion(w, model, r, err);
     if (status == 0 && saving(w)) status = evaluation_add_line(&w->saved, r, w->inv->command, err);
     if (status == 0 && w->inv->common.json) {
         status = evaluation_add_line(&w->text, r, to_file(w) ? w->inv->command : NULL, err);
@@ -388,17 +439,6 @@ static int save(struct work *w, const char *model_path, struct kd_err *err)
     kd_lock_release(&lock);
     kd_free(turn);
     kd_free(path);
-    return status;
-}
-
-static int evaluate_operand(struct work *w, const char *operand, struct kd_err *err)
-{
-    struct kd_model model = {0};
-    int status = kd_model_read(operand, &model, err);
-    kd_bytes_release(&w->saved);
-    if (status == 0) status = evaluate(w, &model, w->o->split ? w->o->split : "test", err);
-    if (status == 0 && w->o->save && strcmp(operand, "-") != 0) status = save(w, model.path, err);
-    kd_model_release(&model);
     return status;
 }
 
@@ -446,21 +486,46 @@ static bool is_evaluated(struct work *w, const char *model_path, struct kd_model
     return is;
 }
 
-/* The test split and, where there is one, the validation split. A source without test images, where
- * no other was named for them, has that alone. */
+/* On the test split. A source without test images, where no other was named for them, has the
+ * validation images of a training that kept some apart. */
+static int evaluate_test(struct work *w, struct kd_model *model, const struct kd_data_config *own,
+                         struct kd_err *err)
+{
+    const size_t n = w->n;
+    int status = evaluate(w, model, "test", err);
+    if (status == 0 || err->kind != KD_ERR_USAGE || own->validation <= 0 || own->test || w->o->data)
+        return status;
+    kd_say(w->inv, "%s; evaluated on its validation images", err->text);
+    w->n = n;
+    *err = (struct kd_err){0};
+    return evaluate(w, model, "validation", err);
+}
+
+/* The test split and, where there is one, the validation split. */
 static int evaluate_both(struct work *w, struct kd_model *model, const struct kd_data_config *own,
                          struct kd_err *err)
 {
-    size_t n = w->n;
-    bool carves = own->validation > 0;
-    int status = evaluate(w, model, "test", err);
-    if (status < 0 && err->kind == KD_ERR_USAGE && carves && !own->test && !w->o->data) {
-        kd_say(w->inv, "%s; evaluated on its validation images alone", err->text);
-        w->n = n;
-        *err = (struct kd_err){0};
-        status = 0;
-    }
-    return status == 0 && carves ? evaluate(w, model, "validation", err) : status;
+    int status = evaluate_test(w, model, own, err);
+    if (status < 0 || own->validation <= 0) return status;
+    const struct kd_evaluation *last = &w->results[w->n - 1];
+    return strcmp(last->split, "validation") == 0 ? 0 : evaluate(w, model, "validation", err);
+}
+
+static int evaluate_operand(struct work *w, const char *operand, struct kd_err *err)
+{
+    struct kd_model model = {0};
+    struct kd_data_config own = {0};
+    const struct kd_opt_section s[] = {{"", "", kd_data_rows, &own, NULL}, {0}};
+    int status = kd_model_read(operand, &model, err);
+    kd_bytes_release(&w->saved);
+    if (status == 0) status = kd_model_data(&model, &own, err);
+    if (status == 0)
+        status = w->o->split ? evaluate(w, &model, w->o->split, err)
+                             : evaluate_test(w, &model, &own, err);
+    if (status == 0 && w->o->save && strcmp(operand, "-") != 0) status = save(w, model.path, err);
+    kd_opts_release(s);
+    kd_model_release(&model);
+    return status;
 }
 
 static int evaluate_place(struct work *w, const char *path, struct kd_err *err)
@@ -555,10 +620,6 @@ static int check(const struct kd_invocation *inv, struct kd_err *err)
     const bool experiment = o->experiment;
     const struct kd_idle rules[] = {
         {!experiment, "update set runs", "goes with --experiment"},
-        {!inv->common.json, "confusion",
-         "goes with --json; as a picture it comes from kd-eval MODEL --save and then kd-report "
-         "MODEL "
-         "--charts --chart confusion"},
         {o->update, "reject", "is measured anew; leave --update out"},
         {experiment, "reference",
          "is for models that are named; those of an experiment are held against its teacher"}};
@@ -572,9 +633,10 @@ static int check(const struct kd_invocation *inv, struct kd_err *err)
 
 static int show_table(struct work *w, struct kd_err *err)
 {
-    const size_t there = w->o->wide || to_file(w) ? 0 : kd_terminal_columns(STDOUT_FILENO);
-    const struct kd_table_style style = {.bare = true, .width = there ? there : KD_WIDE};
-    return evaluation_table(w->results, w->n, &style, &w->text, err);
+    const struct kd_table_style style = style_of(w);
+    int status = evaluation_table(w->results, w->n, &style, &w->text, err);
+    return status == 0 && w->below.size ? kd_bytes_add(&w->text, w->below.data, w->below.size, err)
+                                        : status;
 }
 
 static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
@@ -592,6 +654,7 @@ static int evaluate_all(struct kd_invocation *inv, struct kd_err *err)
     kd_free(w.results);
     kd_bytes_release(&w.saved);
     kd_bytes_release(&w.text);
+    kd_bytes_release(&w.below);
     kd_model_release(&w.reference);
     kd_image_cache_release(&w.cache);
     return status;

@@ -27,10 +27,15 @@ runs=${RUNS:-runs}
 run=$runs/lesson
 
 exec 3>&1 4<&0 # commands are shown even where what they print is not; Enter comes from 4
-# The words of a step; Enter goes on.
+# Columns of the terminal; 100 where there is none.
+width() {
+    columns=$(stty size <&3 2>/dev/null | cut -d' ' -f2)
+    echo "${columns:-100}"
+}
+# The words of a step, within the terminal; Enter goes on.
 step() {
     printf '\n=== %s\n\n' "$1"
-    cat
+    fold -s -w "$(width)"
     echo
     if [ "$ask" = yes ]; then
         printf '[Enter] '
@@ -44,9 +49,9 @@ try() {
 }
 
 step "1 of 7: the images" <<TEXT
-kd draws small images of digits by itself: 10,000 to learn from, 2,000 to choose settings on, and
-5,000 for the test at the end.
-A program that tells the ten digits apart answers with ten numbers for an image, one a class.
+kd draws small images of digits by itself: 10,000 to learn from, 2,000 to
+choose settings on, and 5,000 for the test at the end. A program that tells
+the ten digits apart answers with ten numbers for an image, one a class.
 This makes a sheet of some of them: $run/images.png
 and one of the first ten, numbers 0 to 9: $run/first.png
 TEXT
@@ -54,20 +59,23 @@ try kd-data sheet digits:train -o "$run/images.png"
 try kd-data sheet digits:train --no-group --count 10 --labels -o "$run/first.png"
 
 step "2 of 7: a teacher" <<TEXT
-The teacher is a network with two hidden layers of 400 units, 478,410 numbers in all. It sees the
-10,000 images 20 times over (20 epochs), each time shifted by up to a pixel. We train three of them
-from different random beginnings (three seeds), so that luck can be told from merit later.
-Watch valid. %: that is the share of images it has right that it did not learn from.
+The teacher is a network with two hidden layers of 400 units, 478,410
+numbers in all. It sees the 10,000 images 20 times over (20 epochs), each
+time shifted by up to a pixel. We train three of them from different random
+beginnings (three seeds), so that luck can be told from merit later.
+Watch valid. %: that is the share of images it has right that it did not
+learn from.
 TEXT
 try kd-train-teacher "$lesson" --runs "$runs" --update --resume
 
 step "3 of 7: what the teacher knows" <<TEXT
-A label says "this is a 4" and nothing else. The teacher says more: how alike the image is to every
-class. Those are its soft targets. At temperature T = 1 it is so sure that the rest is close to
-nothing. A higher temperature makes its answer softer, so that the rest can be seen: first which
-digit comes second, and at T = 20 almost only that there is an order.
-Before you go on: which digit would you mistake a 4 for? Image 6 is one, 7 is a 3: both are in
-$run/first.png
+A label says "this is a 4" and nothing else. The teacher says more: how
+alike the image is to every class. Those are its soft targets. At
+temperature T = 1 it is so sure that the rest is close to nothing. A higher
+temperature makes its answer softer, so that the rest can be seen: first
+which digit comes second, and at T = 20 almost only that there is an order.
+Before you go on: which digit would you mistake a 4 for? Image 6 is one, 7
+is a 3: both are in $run/first.png
 TEXT
 try kd-soften "$lesson" --runs "$runs" --update
 for image in 6 7; do # a 4 and a 3
@@ -75,38 +83,43 @@ for image in 6 7; do # a 4 and a 3
 done
 
 step "4 of 7: students" <<TEXT
-A student is 12 times smaller: one hidden layer of 50 units. Four kinds of it are trained, three of
-each: plain learns from labels alone, taught learns from the teacher's soft targets at temperature
-1, 4 or 20. Apart from that they begin alike and see the same images in the same order.
+A student is 12 times smaller: one hidden layer of 50 units. Four kinds of
+it are trained, three of each: plain learns from labels alone, taught learns
+from the teacher's soft targets at temperature 1, 4 or 20. Apart from that
+they begin alike and see the same images in the same order.
 That is 12 trainings; on two processors it takes about half a minute.
 TEXT
 try kd-train-student "$lesson" --runs "$runs" --update --resume --quiet
 
 step "5 of 7: what they gained" <<TEXT
-Now all of them see the 5,000 test images for the first time. Guess before you look: does the
-temperature matter? In the second table each taught student is compared with the plain one of the
-same seed. "Better by more than the spread" means that luck alone hardly explains the difference.
+Now all of them see the 5,000 test images for the first time. Guess before
+you look: does the temperature matter? The last table compares each taught
+student with the plain one of the same seed. "Better by more than the
+spread" means that luck alone hardly explains the difference.
 TEXT
 try kd-eval --experiment "$lesson" --runs "$runs" --update --quiet >/dev/null
 try kd-report "$run"
 
 step "6 of 7: pictures" <<TEXT
-This draws everything. Open $run/report/report.html in a browser, or look at
-  report/soft-targets.png          teacher and students on the images that are hard to tell apart
-  report/learning-curves.png       who learns faster, and who overfits
-  report/confusion.png             which digits are mistaken for which
-  report/accuracy-temperature.png  what the temperature does
-  report/misclassified.png         the images that go wrong
+This draws everything. Open report.html in a browser, or look at the
+pictures beside it, in $run/report:
+  soft-targets.png          answers to images that are hard to tell apart
+  learning-curves.png       who learns faster, and who overfits
+  confusion.png             which digits are mistaken for which
+  accuracy-temperature.png  what the temperature does
+  misclassified.png         the images that go wrong
 TEXT
 try kd-report "$run" --all --quiet >/dev/null
 echo "$run/report/report.html"
 
 step "7 of 7: your turn" <<TEXT
-Things to try. Each line changes the lesson, under a name of its own:
+Things to try, each under a name of its own: smaller students, 500 images
+for the students, and no labels for the taught one:
   again="scripts/run_all.sh configs/lesson.json"
-  \$again --set name=small --set students.plain.network=mlp-16 --set students.taught.network=mlp-16
+  \$again --set name=small --set students.plain.network=mlp-16 \\
+         --set students.taught.network=mlp-16
   \$again --set name=few --set students.plain.data.fraction=0.05 \\
-         --set students.taught.data.fraction=0.05      (500 images for the students)
+         --set students.taught.data.fraction=0.05
   \$again --set name=no-labels --set students.taught.distill.alpha=1
 An experiment of your own is a copy of $lesson.
 \`kd help tutorial\` is this lesson to read, with a glossary.

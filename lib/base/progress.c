@@ -1,4 +1,5 @@
 #include "kd/base/progress.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,13 +82,16 @@ static void time_text(double seconds, char *out, size_t room)
 /* Percent, rate, note and time left, from the work seen since the bar's start. */
 static void figures_text(const struct kd_bar *bar, const struct work *w, char *out, size_t room)
 {
-    char left[32] = "";
+    char speed[64] = "", left[64] = "", time[32];
     double share = w->total ? (double)w->done / (double)w->total : 0, spent = w->now - bar->started;
     double rate = spent > 0 ? (double)(w->done - bar->first) / spent : 0;
-    if (rate > 0) time_text((double)(w->total - w->done) / rate, left, sizeof left);
-    snprintf(out, room, "%3.0f%% %.*f%s%s/s%s%s%s%s%s", 100 * share, rate < 10 ? 1 : 0, rate,
-             w->unit ? " " : "", w->unit ? w->unit : "", *w->note ? " " : "", w->note,
-             *left ? *w->note ? ", about " : " about " : "", left, *left ? " left" : "");
+    if (rate > 0) { /* with nothing done yet there is none to tell */
+        snprintf(speed, sizeof speed, " %.*f%s%s/s", rate < 10 ? 1 : 0, rate, w->unit ? " " : "",
+                 w->unit ? w->unit : "");
+        time_text(fmax(1, (double)(w->total - w->done) / rate), time, sizeof time);
+        snprintf(left, sizeof left, "%s about %s left", *w->note ? "," : "", time);
+    }
+    snprintf(out, room, "%3.0f%%%s%s%s%s", 100 * share, speed, *w->note ? " " : "", w->note, left);
 }
 
 static void draw(struct kd_bar *bar, const struct work *w)

@@ -243,7 +243,9 @@ static int narrow(const struct kd_table *t, const struct kd_table_style *style, 
     while (style->width && !may_fit(t, s, page, least)) {
         size_t which = least_wanted(t, s);
         if (which == s->n) break;
-        leave_out(t, s, which);
+        const unsigned char drop = t->columns[s->column[which]].drop;
+        do leave_out(t, s, which);
+        while (which-- > 0 && t->columns[s->column[which]].drop == drop);
     }
     fold_names(t, s, page, least);
     return 0;

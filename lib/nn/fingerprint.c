@@ -1,4 +1,6 @@
-/* What makes two models the same: parameters by sorted name, network, normalization. */
+/* What makes two models the same: parameters by sorted name, network, normalization. Where a
+ * network has integers, they are the parameters: the floats beside them are only what they stand
+ * for. */
 #include "kd/base/hash.h"
 #include "kd/nn/integers.h"
 #include "kd/nn/network.h"
@@ -27,7 +29,7 @@ int kd_network_fingerprint(const struct kd_network *net, const char *extra, char
         kd_hash_add(h, p->name, strlen(p->name) + 1);
         kd_hash_add_u32(h, p->dims);
         for (unsigned d = 0; d < p->dims; d++) kd_hash_add_u32(h, (uint32_t)p->shape[d]);
-        kd_hash_add(h, p->value, p->count * sizeof(float));
+        if (!net->integers) kd_hash_add(h, p->value, p->count * sizeof(float));
     }
     if (net->integers) kd_int_hash(net->integers, h);
     kd_hash_add(h, text, strlen(text) + 1);

@@ -46,6 +46,39 @@ setup() {
     kd-eval T --time 2>&1 >/dev/null | grep -Eq 'times: one image on 1 thread, 1,000 on [0-9]+; .+'
 }
 
+@test "--confusion: a matrix with the names of classes, or its largest cells where it has no room" {
+    kd-eval T S --confusion >both
+    [ "$(grep -c '^true class  *0  *1  .*  right %$' both)" -eq 2 ]
+    kd-eval T --confusion --json | jq -r '.confusion | to_entries[] | .key as $k | [$k, .value[],
+        (10000 * .value[$k] / (.value | add) + 0.5 | floor / 100)] | map(tostring) | join(" ")' >want
+    grep -A 10 '^true class' both | sed -n '2,11p' | sed 's/-/0/g; s/\([0-9]\)\.00$/\1/
+        s/\(\.[0-9]\)0$/\1/' | tr -s ' ' >got
+    diff want got
+    # what has no room is a list, the largest first
+    on 40 'kd-eval S --confusion -q' >narrow
+    grep -q 'the most frequent confusions' narrow
+    grep -A 30 '^true class  taken for' narrow | tail -n +2 | awk '{print $3}' >counts
+    [ -s counts ]
+    sort -rnc counts
+}
+
+@test "training images taken for test images are said; without any, validation is measured" {
+    kd-data convert idx:set --to png -o photos -q
+    kd-train-student --data images:photos/train --layers 4 --epochs 1 -q -o all >/dev/null
+    kd-train-student --data images:photos/train --layers 4 --epochs 1 --validation 40 -q \
+        -o most >/dev/null
+    refused 2 "no test split of its own" -- kd-eval all
+    run --separate-stderr kd-eval all --data images:photos/train:test
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"trained on these images"*"--validation N"*"--split validation" ]]
+    run --separate-stderr kd-eval most
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"evaluated on its validation images" ]]
+    [[ $output == *":validation "*" 40 "* ]]
+    run --separate-stderr kd-eval most --data idx:set:test
+    [ -z "$stderr" ]
+}
+
 @test "the figures are those that soft targets and labels give" {
     kd-soften --model T --data idx:set:test --quiet -o s >/dev/null
     tail -c 4000 s | od -An -v -tf4 -w40 | sed 's/^ *//; s/  */,/g; s/.*/[&]/' >logits
@@ -148,7 +181,6 @@ as_printed() { sed 's/,"version":"[^"]*","command":"[^"]*"//' "$@"; }
     for option in "--set seeds=1" "--runs runs" --update; do
         refused 2 "${option%% *} goes with --experiment" -- kd-eval T $option
     done
-    refused 2 "--confusion goes with --json" "kd-report MODEL --charts" -- kd-eval T --confusion
 }
 
 # An experiment of a teacher and a student, trained and evaluated.
@@ -251,7 +283,7 @@ they are with --runs" ]
     run --separate-stderr kd-eval -x x.json --json
     [ "$status" -eq 0 ]
     [ "$(jq -r .split <<<"$output")" = validation ]
-    [[ "$stderr" == *"no test split of its own"*"evaluated on its validation images alone"* ]]
+    [[ "$stderr" == *"no test split of its own"*"evaluated on its validation images"* ]]
     kd-report x.json | grep -q "validation split (40 images)"
     # a test source that is there to be read is read
     sed 's/"validation": 40/&, "test": "pgn:photos"/' x.json >named.json

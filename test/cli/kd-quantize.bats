@@ -169,6 +169,18 @@ J
     run -2 "$script" --quik
 }
 
+@test "kd-report knows an integer model by its evaluation, its parameters and its integers" {
+    mkdir -p whole && cp Q.safetensors whole/model.safetensors
+    kd-report whole -q >before
+    kd-eval whole --save --json -q | jq -r '"\(.errors) \(.parameters)"' >want
+    kd-report whole --json -q | jq -r '.models[0] | "\(.errors) \(.parameters)"' >got
+    diff want got
+    grep -q " $(cut -d' ' -f2 want | sed 's/\(.*\)\(...\)$/\1,\2/') " before
+    kd-report whole -q >said
+    grep -q '8-bit integers: ' said
+    [ "$(grep -c 'trained anew\|no log' said)" -eq 0 ]
+}
+
 @test "a damaged integer model is refused" {
     head -c 3000 Q.safetensors >short.safetensors
     refused 1 "short.safetensors" -- kd-eval short.safetensors

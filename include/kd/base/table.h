@@ -42,7 +42,8 @@ struct kd_column {
     enum kd_cell_kind kind;
     bool spread;        /* has a standard deviation beside it: key "top1_sd" */
     unsigned char drop; /* where a terminal has no room the column of the highest goes first, of
-                           equal ones the last; 0: it stays */
+                           equal ones the last, and with it its neighbours of the same, since they
+                           are read together; 0: it stays */
 };
 struct kd_cell {
     char *text;       /* owned; NULL: none */

@@ -47,6 +47,7 @@ struct kd_result { /* one trained model: one seed */
     struct kd_log log;
     bool has_log;
     char *command, *version, *parents, *fingerprint; /* as the model file says, or NULL */
+    bool quantised;  /* of 8-bit integers, by kd-quantize or train.quantize */
     char *corrected; /* what its biases were found by (kd-correct): "transfer", ...; NULL: it was
                         trained so */
     bool elsewhere;  /* it was evaluated on the split, but on other images or in another way than

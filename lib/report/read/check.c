@@ -66,7 +66,12 @@ static bool is_stale(const struct kd_report *report, const struct kd_result *r)
 static bool no_log(const struct kd_report *report, const struct kd_result *r)
 {
     (void)report;
-    return r->model && !r->corrected && (!r->has_log || r->log.n == 0);
+    return r->model && !r->corrected && !r->quantised && (!r->has_log || r->log.n == 0);
+}
+static bool is_quantised(const struct kd_report *report, const struct kd_result *r)
+{
+    (void)report;
+    return r->quantised;
 }
 static bool not_finite(const struct kd_report *report, const struct kd_result *r)
 {
@@ -194,6 +199,7 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
         {missing, no_evaluation},
         {"trained anew since its evaluation, which kd-eval --experiment repeats", is_stale},
         {"no log", no_log},
+        {"8-bit integers", is_quantised},
         {"biases tuned on the test set, shown for comparison and never chosen", is_tuned},
         {"training loss is not a number", not_finite}};
     for (size_t run = 0; run < report->n_runs; run++) {

@@ -57,15 +57,27 @@ end:
     return header;
 }
 
-static double count_parameters(const cJSON *header)
+static bool ends_in(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* Beside its parameters a quantised model has scales, multipliers, shifts and tables. */
+static bool is_parameter(const char *name, bool quantised)
+{
+    if (!name || strncmp(name, "__", 2) == 0 || strncmp(name, "kd.", 3) == 0) return false;
+    if (quantised) return ends_in(name, ".weight") || ends_in(name, ".bias");
+    return !strstr(name, "running_");
+}
+
+static double count_parameters(const cJSON *header, bool quantised)
 {
     double sum = 0;
     const cJSON *tensor, *d;
     cJSON_ArrayForEach(tensor, header)
     {
-        const char *name = tensor->string;
-        if (!name || strncmp(name, "__", 2) == 0 || strncmp(name, "kd.", 3) == 0) continue;
-        if (strstr(name, "running_")) continue;
+        if (!is_parameter(tensor->string, quantised)) continue;
         double count = 1;
         cJSON_ArrayForEach(d, cJSON_GetObjectItemCaseSensitive(tensor, "shape")) count *=
             d->valuedouble;
@@ -126,6 +138,7 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
     const char *name = kd_text_at(config, "student");
     int status = -1;
     r->config = config;
+    r->quantised = cJSON_HasObjectItem(meta, "kd.quantization");
     if (!name) name = kd_text_at(config, "teacher");
     if (meta_text(meta, "kd.network", &r->network, err) < 0 ||
         meta_text(meta, "kd.command", &r->command, err) < 0 ||
@@ -178,7 +191,7 @@ static int read_model(struct kd_report *report, struct kd_result *r, struct kd_e
         status = read_metadata(r, meta, err);
     else
         status = kd_report_note(report, err, "%s: no metadata; was it written by kd?", r->model);
-    if (isnan(r->parameters)) r->parameters = count_parameters(header);
+    if (isnan(r->parameters)) r->parameters = count_parameters(header, r->quantised);
     cJSON_Delete(header);
     return status;
 }

@@ -138,12 +138,12 @@ int kd_table_differences(const struct kd_report *report, struct kd_table *t, str
     static const struct kd_column columns[] = {
         {"run", "run", KD_CELL_TEXT, false, 0},
         {"name", "distilled", KD_CELL_TEXT, false, 0},
-        {"plain", "plain", KD_CELL_TEXT, false, 1},
+        {"plain", "plain", KD_CELL_TEXT, false, 3},
         {"difference", "top-1 points", KD_CELL_POINTS, false, 0},
         {"low", "95 % from", KD_CELL_POINTS, false, 2},
         {"high", "to", KD_CELL_POINTS, false, 2},
-        {"pairs", "pairs", KD_CELL_COUNT, false, 4},
-        {"mcnemar_p", "McNemar p", KD_CELL_REAL, false, 3},
+        {"pairs", "pairs", KD_CELL_COUNT, false, 5},
+        {"mcnemar_p", "McNemar p", KD_CELL_REAL, false, 4},
         {"verdict", "verdict", KD_CELL_TEXT, false, 0},
     };
     kd_table_init(t, "Distilled against plain", columns, sizeof columns / sizeof *columns, err);

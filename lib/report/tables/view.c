@@ -3,6 +3,7 @@
 #include "kd/base/text.h"
 #include "kd/report/figures.h"
 #include "kd/report/tables.h"
+#include <math.h>
 #include <string.h>
 
 static int brief_columns(const struct kd_report *report, struct kd_bytes *keys, struct kd_err *err)
@@ -209,18 +210,6 @@ static int put_section(const char *title, const struct kd_bytes *words,
     return put_lines(words, before, style, out, err);
 }
 
-static int put_further(const struct kd_report *report, const struct kd_table_view *view,
-                       struct kd_bytes *out, struct kd_err *err)
-{
-    struct kd_table t;
-    if (view->columns) return 0;
-    if (kd_view_further(report, view, &t, err) < 0) return -1;
-    int status = t.n_rows ? kd_bytes_add(out, "\n", 1, err) : 0;
-    if (status == 0 && t.n_rows) status = kd_table_render(&t, &view->style, out, err);
-    kd_table_release(&t);
-    return status;
-}
-
 static int put_differences(const struct kd_report *report, const struct kd_table_view *view,
                            struct kd_bytes *out, struct kd_err *err)
 {
@@ -258,12 +247,55 @@ static int put_origin(const struct kd_report *report, enum kd_form form, struct 
     return status;
 }
 
-static const char what_columns_mean[] =
-    "Mean and standard deviation over seeds. valid.: on the validation images, which choose "
-    "epochs and students; smaller, faster: than the teacher; agreement: same class as the "
-    "teacher; gap closed: share of the way from plain to teacher, where this is more than its "
-    "spread; NLL: mean cross-entropy; ECE: calibration error; ms an image, a 1,000: given by "
-    "itself, and 1,000 at a time.";
+/* What the columns mean whose titles do not say it by themselves. */
+static const struct {
+    const char *key, *words;
+} meanings[] = {
+    {"valid_top1", "valid.: on the validation images, which choose epochs and students"},
+    {"compression", "smaller: than the teacher"},
+    {"agreement", "agreement: same class as the teacher"},
+    {"pareto", "Pareto: no other model here is both smaller and better"},
+    {"nll", "NLL: mean cross-entropy"},
+    {"ece", "ECE: calibration error"},
+    {"gap_recovered", "gap closed: share of the way from plain to teacher, where this is more than "
+                      "its spread"},
+    {"latency_ms", "ms an image: given by itself"},
+    {"speedup", "faster: than the teacher"},
+    {"batch_ms", "ms a 1,000: given 1,000 at a time"},
+};
+
+static bool has_spread(const struct kd_table *t)
+{
+    for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
+        if (!isnan(t->cells[i].sd)) return true;
+    return false;
+}
+
+static bool has_column(const struct kd_table *t, const char *key)
+{
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (strcmp(t->columns[c].key, key) == 0) return kd_table_column_used(t, c);
+    return false;
+}
+
+/* A key to the columns that are there, below both tables. */
+static int put_key(const struct kd_table *brief, const struct kd_table *beyond,
+                   const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_bytes words = {0};
+    int status = 0;
+    if (has_spread(brief) || has_spread(beyond))
+        status = kd_bytes_format(&words, err, "%s: mean and standard deviation over seeds",
+                                 style->ascii ? "+-" : "\xC2\xB1");
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings && status == 0; i++)
+        if (has_column(brief, meanings[i].key) || has_column(beyond, meanings[i].key))
+            status =
+                kd_bytes_format(&words, err, "%s%s", words.size ? "; " : "", meanings[i].words);
+    if (status == 0 && words.size) status = kd_bytes_text(&words, ".", err);
+    if (status == 0 && words.size) status = kd_text_wrap(out, words.data, 2, page(style, 120), err);
+    kd_bytes_release(&words);
+    return status;
+}
 
 /* What the mark of a row says. */
 static int put_legend(const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
@@ -297,6 +329,21 @@ static int put_models(const struct kd_table_view *view, const struct kd_table *m
     return models->n_marked ? put_legend(&view->style, out, err) : 0;
 }
 
+/* Figures beyond the brief ones, and the key to the columns of both tables. */
+static int put_further(const struct kd_report *report, const struct kd_table_view *view,
+                       const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
+{
+    struct kd_table t;
+    if (view->columns) return 0;
+    if (kd_view_further(report, view, &t, err) < 0) return -1;
+    int status = t.n_rows ? kd_bytes_add(out, "\n", 1, err) : 0;
+    if (status == 0 && t.n_rows) status = kd_table_render(&t, &view->style, out, err);
+    if (status == 0 && models->n_rows && view->style.form == KD_FORM_TERMINAL)
+        status = put_key(models, &t, &view->style, out, err);
+    kd_table_release(&t);
+    return status;
+}
+
 static int render_people(const struct kd_report *report, const struct kd_table_view *view,
                          const struct kd_table *models, struct kd_bytes *out, struct kd_err *err)
 {
@@ -304,10 +351,7 @@ static int render_people(const struct kd_report *report, const struct kd_table_v
     if (put_heading(report, view, out, err) < 0 || put_models(view, models, out, err) < 0)
         return -1;
     if (view->alone) return put_origin(report, view->style.form, out, err);
-    if (put_further(report, view, out, err) < 0) return -1;
-    if (models->n_rows && view->style.form == KD_FORM_TERMINAL && !view->columns &&
-        kd_text_wrap(out, what_columns_mean, 2, page(&view->style, 120), err) < 0)
-        return -1;
+    if (put_further(report, view, models, out, err) < 0) return -1;
     int status = put_differences(report, view, out, err);
     if (status == 0) status = kd_words_notes(report, "", &notes, err);
     if (status == 0) status = put_section("Notes", &notes, &view->style, out, err);
