@@ -30,7 +30,7 @@ exec 3>&1 4<&0 # commands are shown even where what they print is not; Enter com
 # Columns of the terminal; 100 where there is none.
 width() {
     columns=$(stty size <&3 2>/dev/null | cut -d' ' -f2)
-    echo "${columns:-100}"
+    case $columns in '' | 0) echo 100 ;; *) echo "$columns" ;; esac
 }
 # The words of a step, within the terminal; Enter goes on.
 step() {
@@ -101,13 +101,13 @@ try kd-eval --experiment "$lesson" --runs "$runs" --update --quiet >/dev/null
 try kd-report "$run"
 
 step "6 of 7: pictures" <<TEXT
-This draws everything. Open report.html in a browser, or look at the
-pictures beside it, in $run/report:
-  soft-targets.png          answers to images that are hard to tell apart
-  learning-curves.png       who learns faster, and who overfits
-  confusion.png             which digits are mistaken for which
-  accuracy-temperature.png  what the temperature does
-  misclassified.png         the images that go wrong
+This draws everything. Open report/report.html in $run
+in a browser, or look there at
+  report/soft-targets.png          answers to images hard to tell apart
+  report/learning-curves.png       who learns faster, and who overfits
+  report/confusion.png             which digits are mistaken for which
+  report/accuracy-temperature.png  what the temperature does
+  report/misclassified.png         the images that go wrong
 TEXT
 try kd-report "$run" --all --quiet >/dev/null
 echo "$run/report/report.html"

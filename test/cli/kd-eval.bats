@@ -49,8 +49,9 @@ setup() {
 @test "--confusion: a matrix with the names of classes, or its largest cells where it has no room" {
     kd-eval T S --confusion >both
     [ "$(grep -c '^true class  *0  *1  .*  right %$' both)" -eq 2 ]
-    kd-eval T --confusion --json | jq -r '.confusion | to_entries[] | .key as $k | [$k, .value[],
-        (10000 * .value[$k] / (.value | add) + 0.5 | floor / 100)] | map(tostring) | join(" ")' >want
+    kd-eval T --confusion --json | jq -r '.confusion | to_entries[] | .key as $k |
+        [$k, .value[], (10000 * .value[$k] / (.value | add) + 0.5 | floor / 100)] |
+        map(tostring) | join(" ")' >want
     grep -A 10 '^true class' both | sed -n '2,11p' | sed 's/-/0/g; s/\([0-9]\)\.00$/\1/
         s/\(\.[0-9]\)0$/\1/' | tr -s ' ' >got
     diff want got

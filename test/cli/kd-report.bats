@@ -135,7 +135,9 @@ END
     done
     [ "$(gap)" = "" ]
     report gap >table
-    [ "$(grep -c 'gap closed' table)" -eq 1 ] # in the words below; the column is as empty
+    [ "$(grep -c 'gap closed' table)" -eq 0 ] # neither a column nor a word about it
+    report "$RUN" >table
+    [ "$(grep -c 'gap closed' table)" -eq 2 ]
     # One seed each: no spread is known.
     rm -r gap/teacher/s[23] gap/students/*/s[23]
     [ "$(gap)" != "" ]
