@@ -3,7 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
-    unset OPENBLAS_CORETYPE
+    unset OPENBLAS_CORETYPE KD_DATA
     top=$BATS_TEST_DIRNAME/../..
     cd "$BATS_TEST_TMPDIR"
 }
@@ -15,7 +15,7 @@ listed() { kd-train-student "$1" --list | grep -v -- "--student assistant"; }
 @test "each method has three points of search, and every loss is among them" {
     kd-train-student --loss '?' | awk '/^[a-z]/ { if (name) print name; name = $1 }
         /^ +compares layers/ { name = "" } END { if (name) print name }' >losses
-    for name in cifar10 digits mnist mnist-cnn; do
+    for name in cifar10 digits mnist mnist-cnn mnist-quick; do
         final=$top/configs/methods-$name.json search=$top/configs/methods-$name-search.json
         listed "$search" >points
         jq -r '.students | keys[] | select(. != "assistant")' "$final" >methods
@@ -26,7 +26,7 @@ listed() { kd-train-student "$1" --list | grep -v -- "--student assistant"; }
         [ "$(sed -n 's/^ *"\([^"]*\)": {"sweep": {"\([^"]*\)":.*/\1/p' "$search" | sort)" = \
             "$(sort methods)" ]
     done
-    for name in cifar10 digits; do
+    for name in cifar10 digits mnist-quick; do
         while read -r loss; do
             jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' \
                 "$top/configs/methods-$name.json"
@@ -42,12 +42,12 @@ listed() { kd-train-student "$1" --list | grep -v -- "--student assistant"; }
         jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' \
             "$top/configs/methods-mnist-cnn.json"
         if [ "$loss" = at ]; then continue; fi # it needs maps
-        for name in digits mnist; do
+        for name in digits mnist mnist-quick; do
             jq -e --arg l "$loss" 'any(.students[].distill.loss.kind?; . == $l)' \
                 "$top/configs/methods-$name.json"
         done
     done <losses
-    for name in digits mnist mnist-cnn; do
+    for name in digits mnist mnist-cnn mnist-quick; do
         jq -e '[.students[].distill.from?] | contains(["peer", "average", "assistant"])' \
             "$top/configs/methods-$name.json"
     done
@@ -69,6 +69,49 @@ listed() { kd-train-student "$1" --list | grep -v -- "--student assistant"; }
     head -1 seeds >empty
     run table empty
     [ "$status" -eq 1 ]
+}
+
+# A copy of methods.sh beside two small comparisons with the names of the quick ones, and a
+# run_all.sh that draws no reports.
+small_quick() {
+    mkdir -p home/configs home/scripts
+    ln -s "$BIN" home/bin
+    cp "$top"/scripts/{methods.sh,methods.awk,stats.awk,stoppable.sh} home/scripts
+    cat >home/scripts/run_all.sh <<'SH'
+#!/bin/sh -eu
+for p in train-teacher soften train-student; do "kd-$p" "$@" --runs runs --update --quiet; done
+kd-eval --experiment "$@" --runs runs ${SPLIT:+--split "$SPLIT"} --update --quiet
+SH
+    chmod +x home/scripts/run_all.sh
+    local name
+    for name in digits mnist-quick; do
+        jq '.data = {source: "'"${name%-quick}"'", fraction: 0.02} | .teacher.network = "mlp-9"
+            | .teacher.data = null | .teacher.train.epochs = 1 | .defaults.network = "mlp-5"
+            | .defaults.data = null | .defaults.train.epochs = 1 | .seeds = 2
+            | .students |= {plain, kl}' \
+            "$top/configs/methods-$name.json" >"home/configs/methods-$name.json"
+        cat >"home/configs/methods-$name-search.json" <<JSON
+{ "name": "methods-$name-search", "extends": "methods-$name.json", "seeds": 1,
+  "data": {"validation": 100},
+  "students": {
+    "plain": {"sweep": {"train.learning_rate": [0.001, 0.01]}},
+    "kl": {"sweep": {"distill.temperature": [2, 8]}}
+  } }
+JSON
+    done
+}
+
+@test "--quick: digits without MNIST, which it says; later MNIST too" {
+    small_quick
+    home/scripts/methods.sh --quick >table 2>said
+    [ "$(grep -cE '^ +[12]  (plain|kl) ' table)" -eq 2 ]
+    grep -q '^methods.sh: MNIST is passed over: there is none in ./data. scripts/get_data.sh' said
+    kd-data convert digits:train digits:test --fraction 0.03 --to idx -o data/mnist --quiet
+    home/scripts/methods.sh --quick >both 2>said
+    [ "$(grep -cE '^ +[12]  (plain|kl) ' both)" -eq 4 ]
+    [ "$(grep -c '^Methods on ' both)" -eq 2 ]
+    head -n "$(wc -l <table)" both | cmp - table
+    home/scripts/methods.sh --quick --table 2>said | cmp - both
 }
 
 @test "wrong calls" {
