@@ -66,15 +66,13 @@ size_t kd_projector_bytes(const struct kd_projector *p)
     return p->net ? p->memory.planned + kd_network_plan_bytes(p->net) : 0;
 }
 
-void kd_projector_forward(struct kd_projector *p, struct kd_pool *pool, size_t rows)
+void kd_projector_forward(struct kd_projector *p, struct kd_pool *pool, const struct kd_pass *pass)
 {
-    const struct kd_pass pass = {.training = true, .rows = rows};
-    kd_network_forward(p->net, pool, &pass);
+    kd_network_forward(p->net, pool, pass);
 }
 
-void kd_projector_backward(struct kd_projector *p, struct kd_pool *pool, size_t rows,
+void kd_projector_backward(struct kd_projector *p, struct kd_pool *pool, const struct kd_pass *pass,
                            const struct kd_gradient_sink *sink)
 {
-    const struct kd_pass pass = {.training = true, .rows = rows};
-    kd_network_backward(p->net, pool, &pass, sink);
+    kd_network_backward(p->net, pool, pass, sink);
 }

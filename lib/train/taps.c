@@ -235,21 +235,17 @@ static float *values_of(struct kd_taps *t, struct kd_taps_side *s, bool taking, 
     return s->tap ? s->tap->value : piece(t, taking, rows * kd_shape_size(s->shape));
 }
 
-static void lay(struct kd_taps *t, bool taking, size_t rows)
+static void lay(struct kd_taps *t, bool taking, const struct kd_taps_rows *rows)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct kd_tapped *p = &t->tapped[i];
-        struct kd_loss_pair *pair = &t->pairs[i];
-        p->student.value = values_of(t, &p->student, taking, rows);
-        p->teacher.value = values_of(t, &p->teacher, taking, rows);
+        p->student.value = values_of(t, &p->student, taking, rows->pass);
+        p->teacher.value = values_of(t, &p->teacher, taking, rows->shard);
         if (p->student.pooled)
-            p->student.pooled_value = piece(t, taking, rows * numbers(&p->student));
+            p->student.pooled_value = piece(t, taking, rows->pass * numbers(&p->student));
         if (p->teacher.pooled)
-            p->teacher.pooled_value = piece(t, taking, rows * numbers(&p->teacher));
-        if (p->projector.net)
-            pair->gradient = p->projector.dout;
-        else
-            pair->gradient = piece(t, taking, rows * numbers(&p->student));
+            p->teacher.pooled_value = piece(t, taking, rows->shard * numbers(&p->teacher));
+        if (!p->projector.net) p->gradient = piece(t, taking, rows->pass * numbers(&p->student));
     }
 }
 
@@ -266,26 +262,32 @@ static struct kd_loss_side side_of(const struct kd_taps_side *s)
     return (struct kd_loss_side){s->h * s->w, s->shape.c, s->pooled ? s->pooled_value : s->value};
 }
 
-int kd_taps_plan(struct kd_taps *t, size_t rows, struct kd_err *err)
+static void pair_up(const struct kd_tapped *p, struct kd_loss_pair *pair)
+{
+    pair->teacher = side_of(&p->teacher);
+    pair->student = side_of(&p->student);
+    if (p->projector.net) pair->student.cols = p->teacher.shape.c;
+}
+
+int kd_taps_plan(struct kd_taps *t, const struct kd_taps_rows *rows, struct kd_err *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct kd_tapped *p = &t->tapped[i];
         const size_t pixels = p->student.h * p->student.w;
         if (check_layout(&p->student, err) < 0 || check_layout(&p->teacher, err) < 0 ||
-            (p->projector.net && kd_projector_plan(&p->projector, rows * pixels, err) < 0))
+            (p->projector.net && kd_projector_plan(&p->projector, rows->pass * pixels, err) < 0))
             return -1;
     }
+    t->cut = kd_alloc(rows->shards + 1, sizeof *t->cut, "shards of features", err);
     lay(t, false, rows);
-    if (kd_slab_open(&t->slab, "features", err) < 0) return -1;
+    if (!t->cut || kd_slab_open(&t->slab, "features", err) < 0) return -1;
     lay(t, true, rows);
     for (size_t i = 0; i < t->n; i++) {
         struct kd_tapped *p = &t->tapped[i];
-        t->pairs[i].teacher = side_of(&p->teacher);
-        t->pairs[i].student = side_of(&p->student);
-        if (p->projector.net) {
-            t->pairs[i].student.cols = p->teacher.shape.c;
-            t->pairs[i].student.value = p->projector.out;
-        }
+        pair_up(p, &t->pairs[i]);
+        p->compared = p->projector.net ? p->projector.out : t->pairs[i].student.value;
+        if (p->projector.net) p->gradient = p->projector.dout;
+        p->size = t->pairs[i].student.pixels * t->pairs[i].student.cols;
     }
     return 0;
 }
@@ -303,6 +305,7 @@ void kd_taps_release(struct kd_taps *t)
     for (size_t i = 0; i < t->n; i++) kd_projector_release(&t->tapped[i].projector);
     kd_free(t->tapped);
     kd_free(t->pairs);
+    kd_free(t->cut);
     kd_slab_release(&t->slab);
     *t = (struct kd_taps){0};
 }
@@ -330,16 +333,40 @@ void kd_taps_gather(struct kd_taps *t, size_t view, const uint32_t *index, size_
     }
 }
 
-void kd_taps_forward(struct kd_taps *t, struct kd_pool *pool, size_t n)
+/* The pass of a linear layer: a row for each pixel. */
+static struct kd_pass pass_of(const struct kd_taps *t, const struct kd_tapped *p,
+                              const struct kd_pass *images, struct kd_cuts *cuts)
+{
+    const size_t pixels = p->student.h * p->student.w;
+    struct kd_pass pass = {.training = true, .rows = images->rows * pixels};
+    if (!images->cuts) return pass;
+    *cuts = *images->cuts;
+    for (unsigned i = 0; i <= cuts->n; i++) t->cut[i] = images->cuts->from[i] * pixels;
+    cuts->from = t->cut;
+    pass.cuts = cuts;
+    return pass;
+}
+
+void kd_taps_forward(struct kd_taps *t, struct kd_pool *pool, const struct kd_pass *pass)
+{
+    struct kd_cuts cuts;
+    for (size_t i = 0; i < t->n; i++) {
+        struct kd_tapped *p = &t->tapped[i];
+        const float *x = average(&p->student, pass->rows);
+        if (!p->projector.net) continue;
+        memcpy(p->projector.in, x, pass->rows * numbers(&p->student) * sizeof *x);
+        const struct kd_pass linear = pass_of(t, p, pass, &cuts);
+        kd_projector_forward(&p->projector, pool, &linear);
+    }
+}
+
+void kd_taps_compare(struct kd_taps *t, size_t from, size_t n)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct kd_tapped *p = &t->tapped[i];
-        const size_t rows = n * p->student.h * p->student.w;
-        const float *x = average(&p->student, n);
         average(&p->teacher, n);
-        if (!p->projector.net) continue;
-        memcpy(p->projector.in, x, n * numbers(&p->student) * sizeof *x);
-        kd_projector_forward(&p->projector, pool, rows);
+        t->pairs[i].student.value = p->compared + from * p->size;
+        t->pairs[i].gradient = p->gradient + from * p->size;
     }
 }
 
@@ -352,17 +379,20 @@ static void clear(const struct kd_taps *t, size_t n)
     }
 }
 
-void kd_taps_backward(struct kd_taps *t, struct kd_pool *pool, size_t n,
+void kd_taps_backward(struct kd_taps *t, struct kd_pool *pool, const struct kd_pass *pass,
                       const struct kd_gradient_sink *sink)
 {
+    const size_t n = pass->rows;
+    struct kd_cuts cuts;
     clear(t, n);
     for (size_t i = 0; i < t->n; i++) {
         struct kd_tapped *p = &t->tapped[i];
         const struct kd_taps_side *s = &p->student;
         const struct kd_map_sizes sizes = sizes_of(s);
-        const float *d = t->pairs[i].gradient;
+        const float *d = p->gradient;
         if (p->projector.net) {
-            kd_projector_backward(&p->projector, pool, n * s->h * s->w, sink);
+            const struct kd_pass linear = pass_of(t, p, pass, &cuts);
+            kd_projector_backward(&p->projector, pool, &linear, sink);
             d = p->projector.din;
         }
         if (s->pooled)

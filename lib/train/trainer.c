@@ -37,12 +37,13 @@ static unsigned shards_each(const struct kd_trainer *t)
 static void lay(struct kd_trainer *t, bool taking)
 {
     size_t batch = (size_t)t->job->train.batch, shard = t->net->batch, classes = t->net->classes;
+    const size_t scratch = kd_loss_scratch(&t->loss, t->shard ? t->shard : shard, classes);
     size_t evals = t->valid->n > t->n_train_eval ? t->valid->n : t->n_train_eval;
     t->order = piece(t, taking, t->train->n * sizeof *t->order);
     t->batch_index = piece(t, taking, batch * sizeof *t->batch_index);
     t->labels = piece(t, taking, batch * sizeof *t->labels);
     t->teacher_rows = piece(t, taking, shard * classes * sizeof(float));
-    t->loss_scratch = piece(t, taking, kd_loss_scratch(&t->loss, shard, classes) * sizeof(double));
+    t->loss_scratch = piece(t, taking, scratch * sizeof(double));
     if (t->job->train.mix.kind != KD_MIX_NONE) {
         t->mixed = piece(t, taking, batch * sizeof *t->mixed);
         t->others = piece(t, taking, batch * sizeof *t->others);
@@ -129,9 +130,6 @@ static int open_taps(struct kd_trainer *t, struct kd_err *err)
     if (t->taps.n && t->aware)
         return kd_fail_usage(err, "train.quantize: a loss on features (%s) is for float networks",
                              t->loss.term[0].name);
-    if (t->taps.n && t->job->train.shards > 1)
-        return kd_fail_usage(err, "train.shards: a loss on features needs whole batches; leave it "
-                                  "out, or choose a loss on logits, as kl");
     return 0;
 }
 
@@ -153,7 +151,8 @@ int kd_trainer_open(struct kd_trainer *t, struct kd_err *err)
     t->shard = c->shards > 1 ? kd_shards_rows(&learnt, (unsigned)c->shards) : 0;
     t->net->shards = c->shards > 1 ? shards_each(t) : 0;
     t->net->brief_gradients = !(c->clip_norm > 0 || t->team); /* which want them all at once */
-    if (kd_network_plan(t->net, rows, true, err) < 0 || kd_taps_plan(&t->taps, rows, err) < 0 ||
+    const struct kd_taps_rows tapped = {rows, t->shard ? t->shard : rows, t->net->shards};
+    if (kd_network_plan(t->net, rows, true, err) < 0 || kd_taps_plan(&t->taps, &tapped, err) < 0 ||
         kd_shards_init(&t->shards, t->net, c->shards, t->team, err) < 0 ||
         kd_optimizer_init(&t->optimizer, c, t->net, err) < 0 ||
         kd_average_init(&t->average, c, t->net, err) < 0 || open_fellow(t, err) < 0)
@@ -382,13 +381,14 @@ static int learn(struct kd_trainer *t, size_t whole, const struct kd_gradient_si
                            .cuts = kd_shards_cuts(s)};
     kd_network_forward(t->net, t->pool, &pass);
     const struct kd_gradient_sink *sink = kd_shards_sink(s, then);
+    kd_taps_forward(&t->taps, t->pool, &pass);
     for (unsigned i = s->first; i < s->last; i++) {
         const struct kd_shard shard = kd_shard_at(whole, s->of, i);
         if (t->targets && gather_targets(t, &shard, err) < 0) return -1;
-        kd_taps_forward(&t->taps, t->pool, shard.rows); /* which are all: open_taps */
+        kd_taps_compare(&t->taps, row_of(t, &shard), shard.rows);
         if (learn_logits(t, &shard, whole, err) < 0) return -1;
-        kd_taps_backward(&t->taps, t->pool, shard.rows, sink);
     }
+    kd_taps_backward(&t->taps, t->pool, &pass, sink);
     kd_network_backward(t->net, t->pool, &pass, sink);
     return 0;
 }

@@ -72,10 +72,42 @@ JSON
     [ "$status" -eq 2 ]
     [ "${#stderr_lines[@]}" -eq 1 ]
     [[ "$stderr" == *"distill.from=peer"*"in one process; set it to 1, without mpirun"* ]]
-    run --separate-stderr ranks 2 $(student --epochs 1 --layers 8 --teacher T --loss sp) -o p
-    [ "$status" -eq 2 ]
-    [ "${#stderr_lines[@]}" -eq 1 ]
-    [[ "$stderr" == *"train.shards: a loss on features needs whole batches"* ]]
+}
+
+@test "losses on layers are the same on any number of ranks, linear layers that learn along too" {
+    local n
+    cat >net.json <<'JSON'
+[{"kind":"conv2d","filters":6,"kernel":3}, "relu", {"kind":"maxpool","kernel":4},
+ {"kind":"conv2d","filters":5,"kernel":3}, "relu", "flatten", {"kind":"dense"}]
+JSON
+    kd-train-teacher --data idx:set --network net.json --epochs 1 --quiet -o C >/dev/null
+    sed -i 's/"filters":6/"filters":4/' net.json
+    set -- $(student --epochs 1 --network net.json --teacher C) \
+        --loss '[{"kind":"fitnet","student":0.5,"teacher":0.5},"at","sp","rkd"]'
+    "$@" -o one >/dev/null
+    for n in 3 8; do
+        ranks "$n" "$@" -o "on$n" >/dev/null
+        diff -r one "on$n"
+    done
+    set -- $(student --epochs 1 --layers 12 --teacher T --loss simkd)
+    "$@" -o reused >/dev/null
+    ranks 2 "$@" -o on2 >/dev/null
+    diff -r reused on2
+}
+
+@test "with stored layers too, and a stopped training goes on on another number of ranks" {
+    kd-soften --model T --data idx:set --quiet --no-provenance --features '["features"]' \
+        -o layers.safetensors >/dev/null
+    set -- $(student --epochs 40 --layers 12 --soft-targets layers.safetensors --loss fitnet \
+        --checkpoint-every 1steps)
+    "$@" -o whole >/dev/null
+    ranks 3 "$@" -o cut >/dev/null &
+    wait_for test -s cut/log.jsonl
+    kill -KILL "$(rank_of "$!")"
+    wait "$!" || true
+    [ ! -e cut/model.safetensors ]
+    ranks 2 "$@" -o cut --resume >/dev/null
+    diff -r whole cut
 }
 
 @test "stored layers are the same on two ranks" {

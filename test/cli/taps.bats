@@ -224,7 +224,6 @@ soften() { kd-soften --data idx:set --quiet "$@" >/dev/null; }
     refused 2 "of one teacher, not of 2" -- student --loss sp --teacher T --teacher C
     kd-quantize T --calibrate idx:set -q -o I.safetensors >/dev/null
     refused 2 "in integers" -- student --loss sp --teacher I.safetensors
-    refused 2 "train.shards" "whole batches" -- student --loss sp --teacher T --shards 2
     refused 2 "no temperature" -- student --loss sp --teacher T -T 3
 }
 

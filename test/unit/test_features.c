@@ -144,20 +144,21 @@ static void compare_projected(const struct kd_tensorfile *f, const char *name, c
     open_loss(&loss, "\"fitnet\"");
     take(f, name, &b);
     const size_t rows = b.n * b.teacher.pixels;
+    const struct kd_pass pass = {.training = true, .rows = rows};
     assert_int_equal(kd_projector_open(&p, 3, 5, "taps.x", &err), 0);
     assert_int_equal(kd_projector_plan(&p, rows, &err), 0);
     memcpy(p.net->params[0]->value, part(f, name, "weight")->data, 15 * sizeof(float));
     memcpy(p.net->params[1]->value, part(f, name, "bias")->data, 5 * sizeof(float));
     kd_maps_average(&sizes, b.n, b.s, averaged);
     memcpy(p.in, averaged, rows * 3 * sizeof(float));
-    kd_projector_forward(&p, NULL, rows);
+    kd_projector_forward(&p, NULL, &pass);
     struct batch through = {.n = b.n, .teacher = b.teacher};
     through.student = (struct kd_loss_side){b.teacher.pixels, 5, p.out};
     const double got = value_of(&loss, &through), expected = value_in(json);
     if (!(fabs(got - expected) <= 1e-6 * expected))
         fail_msg("%s: %.10g, PyTorch's %.10g", name, got, expected);
     memcpy(p.dout, through.d, rows * 5 * sizeof(float));
-    kd_projector_backward(&p, NULL, rows, NULL);
+    kd_projector_backward(&p, NULL, &pass, NULL);
     memset(back, 0, sizeof back);
     kd_maps_spread(&sizes, b.n, p.din, back);
     same_gradient("projected", back, part(f, name, "gradient"), 1e-6); /* sums in floats */

@@ -108,6 +108,7 @@ static double step(struct pair *p, const float *x)
     static const uint32_t sample[IMAGES] = {0, 1, 2, 3, 4, 5};
     const struct kd_pass pass = {.training = true, .rows = IMAGES, .sample = sample};
     const struct kd_pass asked = {.rows = IMAGES};
+    const struct kd_taps_rows rows = {IMAGES, IMAGES, 0};
     const size_t bytes = IMAGES * kd_shape_size(input) * sizeof *x;
     const struct kd_taps_source source = {&p->targets, 1};
     struct kd_network *net = p->student, *teacher = p->teacher.net;
@@ -117,12 +118,13 @@ static double step(struct pair *p, const float *x)
     assert_int_equal(kd_loss_init(&loss, &p->distill, 0, &err), 0);
     if (kd_taps_open(&taps, &loss, net, &source, &err) < 0) fail_msg("%s", err.text);
     net_plan(net, IMAGES, true);
-    if (kd_taps_plan(&taps, IMAGES, &err) < 0) fail_msg("%s", err.text);
+    if (kd_taps_plan(&taps, &rows, &err) < 0) fail_msg("%s", err.text);
     memcpy(net->in, x, bytes);
     memcpy(teacher->in, x, bytes);
     kd_network_forward(net, NULL, &pass);
     kd_network_forward(teacher, NULL, &asked);
-    kd_taps_forward(&taps, NULL, IMAGES);
+    kd_taps_forward(&taps, NULL, &pass);
+    kd_taps_compare(&taps, 0, IMAGES);
     const struct kd_loss_batch batch = {.n = IMAGES,
                                         .classes = CLASSES,
                                         .logits = net->out,
@@ -132,7 +134,7 @@ static double step(struct pair *p, const float *x)
     double *scratch = test_malloc(kd_loss_scratch(&loss, IMAGES, CLASSES) * sizeof *scratch);
     kd_loss_run(&loss, &batch, net->dout, scratch, &sums);
     test_free(scratch);
-    kd_taps_backward(&taps, NULL, IMAGES, NULL);
+    kd_taps_backward(&taps, NULL, &pass, NULL);
     kd_network_backward(net, NULL, &pass, NULL);
     kd_taps_release(&taps);
     kd_loss_release(&loss);

@@ -6,9 +6,11 @@
  *     kd_network_attach(net, p.net->params[0], &err);   // and [1]: so that optimizers see them
  *     kd_network_plan(net, ...);
  *     kd_projector_plan(&p, batch * pixels, &err);      // lays in, out, dout, din; after net's
- * plan write p.in [rows][64] kd_projector_forward(&p, pool, rows);             // p.out [rows][256]
+ * plan write p.in [rows][64] kd_projector_forward(&p, pool, &pass);            // p.out [rows][256]
  *     write p.dout
- *     kd_projector_backward(&p, pool, rows, sink);      // p.din, the parameters' gradients
+ *     kd_projector_backward(&p, pool, &pass, sink);     // p.din, the parameters' gradients
+ *
+ * A row is an image to the pass here: `rows` counts rows, and cuts are places of rows.
  */
 #ifndef KD_NN_PROJECTOR_H
 #define KD_NN_PROJECTOR_H
@@ -27,7 +29,7 @@ void kd_projector_release(struct kd_projector *p);
 void kd_projector_init(struct kd_projector *p, uint64_t seed, uint32_t number);
 int kd_projector_plan(struct kd_projector *p, size_t rows, struct kd_err *err);
 size_t kd_projector_bytes(const struct kd_projector *p);
-void kd_projector_forward(struct kd_projector *p, struct kd_pool *pool, size_t rows);
-void kd_projector_backward(struct kd_projector *p, struct kd_pool *pool, size_t rows,
+void kd_projector_forward(struct kd_projector *p, struct kd_pool *pool, const struct kd_pass *pass);
+void kd_projector_backward(struct kd_projector *p, struct kd_pool *pool, const struct kd_pass *pass,
                            const struct kd_gradient_sink *sink);
 #endif
