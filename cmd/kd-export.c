@@ -4,6 +4,7 @@
 #include "kd/base/mem.h"
 #include "kd/base/rng.h"
 #include "kd/base/tensorfile.h"
+#include "kd/base/terminal.h"
 #include "kd/export/c.h"
 #include "kd/export/onnx_write.h"
 #include "kd/nn/model.h"
@@ -14,6 +15,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FORMS(X) X(TO_C, "c") X(TO_ONNX, "onnx")
 enum form { FORMS(KD_CHOICE_ENUM) };
@@ -104,22 +106,28 @@ static int read_size(const char *text, const char *flag, double *out, struct kd_
     return 0;
 }
 
-static int check_limit(const char *text, const char *flag, const char *what, size_t needed,
-                       struct kd_err *err)
+/* Whether what is needed keeps within a limit; a word where it does. */
+static int check_limit(const struct export *x, const char *text, const char *flag, const char *what,
+                       size_t needed, struct kd_err *err)
 {
     double limit = 0;
     if (!text) return 0;
     if (read_size(text, flag, &limit, err) < 0) return -1;
-    if ((double)needed <= limit) return 0;
-    return kd_fail(err, "%s needs %zu bytes, more than --%s %s", what, needed, flag, text);
+    if ((double)needed > limit)
+        return kd_fail(err, "%s needs %zu bytes, more than --%s %s%s", what, needed, flag, text,
+                       x->model.net->integers ? "" : "; in integers (kd-quantize) it is a quarter");
+    if (x->o->plan && !x->inv->common.json)
+        kd_say(x->inv, "--%s %s: it fits, with %.0f bytes to spare", flag, text,
+               limit - (double)needed);
+    return 0;
 }
 
 static int check_limits(const struct export *x, struct kd_err *err)
 {
-    if (check_limit(x->o->flash, "flash", "its flash (constants and code)",
+    if (check_limit(x, x->o->flash, "flash", "its flash (constants and code)",
                     kd_device_flash(&x->plan), err) < 0)
         return -1;
-    return check_limit(x->o->ram, "ram", "its arena", x->plan.arena, err);
+    return check_limit(x, x->o->ram, "ram", "its arena", x->plan.arena, err);
 }
 
 /* ---- the network ---- */
@@ -145,7 +153,7 @@ static int print_plan(struct export *x, struct kd_err *err)
         status = json ? kd_print(err, "%s\n", json) : -1;
         kd_free(json);
     } else {
-        status = kd_device_table(&x->plan, &text, err);
+        status = kd_device_table(&x->plan, kd_terminal_columns(STDOUT_FILENO), &text, err);
         if (status == 0) status = kd_print(err, "%s", text.data);
     }
     kd_bytes_release(&text);

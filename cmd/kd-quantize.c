@@ -1,6 +1,8 @@
 /* kd-quantize: a float model becomes the same network in integers. */
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/table.h"
+#include "kd/base/terminal.h"
 #include "kd/nn/model.h"
 #include "kd/nn/predict.h"
 #include "kd/nn/quantize.h"
@@ -10,6 +12,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
     char *calibrate, *data_dir;
@@ -120,13 +123,6 @@ static int take(struct kd_invocation *inv, const struct kd_model *model, struct 
 
 /* ---- the table ---- */
 
-static int cell(struct kd_bytes *out, double v, const char *format, struct kd_err *err)
-{
-    if (isnan(v)) return kd_bytes_format(out, err, "%10s", "-");
-    if (isinf(v)) return kd_bytes_format(out, err, "%10s", "exact");
-    return kd_bytes_format(out, err, format, v);
-}
-
 static const char *kind_name(enum kd_op_kind kind)
 {
     static const char *const names[] = {
@@ -136,28 +132,47 @@ static const char *kind_name(enum kd_op_kind kind)
     return names[kind];
 }
 
+/* Of integers that are the same as the floats there is no noise to tell. */
+static void put_decibels(struct kd_table *t, struct kd_cell *row, size_t column, double v)
+{
+    if (isinf(v))
+        kd_table_text(t, column, "exact");
+    else
+        row[column].value = v;
+}
+
 static int table(const struct kd_quantize_report *report, struct kd_bytes *out, struct kd_err *err)
 {
-    bool explained = report->n && !isnan(report->layers[0].agreement_without);
-    int status = kd_bytes_format(out, err, "%-24s%-12s%10s%10s%10s%10s", "layer", "kind",
-                                 "weights dB", "output dB", "points", "agree %");
-    if (status == 0 && explained)
-        status = kd_bytes_format(out, err, "%10s%10s", "without", "agree %");
-    if (status == 0) status = kd_bytes_format(out, err, "\n");
-    for (unsigned i = 0; i < report->n && status == 0; i++) {
+    static const struct kd_column columns[] = {
+        {"layer", "layer", KD_CELL_TEXT, false, 0},
+        {"kind", "kind", KD_CELL_TEXT, false, 4},
+        {"weight_snr", "weights dB", KD_CELL_MEASURE, false, 3},
+        {"output_snr", "output dB", KD_CELL_MEASURE, false, 0},
+        {"points", "points", KD_CELL_POINTS, false, 0},
+        {"agreement", "agree %", KD_CELL_RATE, false, 0},
+        {"points_without", "without", KD_CELL_POINTS, false, 2},
+        {"agreement_without", "agree % then", KD_CELL_RATE, false, 2},
+    };
+    const size_t there = kd_terminal_columns(STDOUT_FILENO);
+    const struct kd_table_style style = {
+        .bare = true, .width = there ? there : KD_WIDE, .all = "--json has all"};
+    struct kd_table t;
+    kd_table_init(&t, "Layers", columns, sizeof columns / sizeof *columns, err);
+    for (unsigned i = 0; i < report->n; i++) {
         const struct kd_quantize_layer *l = &report->layers[i];
-        status = kd_bytes_format(out, err, "%-24s%-12s", l->name, kind_name(l->kind));
-        if (status == 0) status = cell(out, l->weight_snr, "%10.1f", err);
-        if (status == 0) status = cell(out, l->snr, "%10.1f", err);
-        if (status == 0)
-            status = cell(out, 100 * (l->accuracy_alone - report->float_accuracy), "%+10.2f", err);
-        if (status == 0) status = cell(out, 100 * l->agreement_alone, "%10.2f", err);
-        if (status == 0 && explained)
-            status =
-                cell(out, 100 * (l->accuracy_without - report->float_accuracy), "%+10.2f", err);
-        if (status == 0 && explained) status = cell(out, 100 * l->agreement_without, "%10.2f", err);
-        if (status == 0) status = kd_bytes_format(out, err, "\n");
+        struct kd_cell *row = kd_table_row(&t);
+        kd_table_text(&t, 0, l->name);
+        kd_table_text(&t, 1, kind_name(l->kind));
+        put_decibels(&t, row, 2, l->weight_snr);
+        put_decibels(&t, row, 3, l->snr);
+        row[4].value = l->accuracy_alone - report->float_accuracy;
+        row[5].value = l->agreement_alone;
+        row[6].value = l->accuracy_without - report->float_accuracy;
+        row[7].value = l->agreement_without;
     }
+    int status = kd_table_end(&t);
+    if (status == 0) status = kd_table_render(&t, &style, out, err);
+    kd_table_release(&t);
     return status;
 }
 
@@ -267,12 +282,12 @@ static int tell(struct kd_invocation *inv, const char *path,
     int status = table(report, &text, err);
     if (status == 0 && !to_stdout) status = kd_print(err, "%s", text.data);
     if (status == 0)
-        kd_say(inv,
-               "%zu images of %s:%s: %.2f %% right in floats, %.2f %% in integers; the same "
-               "class for %.2f %%; logits %.1f dB%s",
-               c->n, c->images.source, c->images.split, 100 * report->float_accuracy,
-               100 * report->accuracy, 100 * report->agreement, report->logit_snr,
-               report->equalised ? "; channels evened out" : "");
+        kd_say_words(inv,
+                     "%zu images of %s:%s: %.2f %% right in floats, %.2f %% in integers; the same "
+                     "class for %.2f %%; logits %.1f dB%s",
+                     c->n, c->images.source, c->images.split, 100 * report->float_accuracy,
+                     100 * report->accuracy, 100 * report->agreement, report->logit_snr,
+                     report->equalised ? "; channels evened out" : "");
     if (status == 0 && !to_stdout) status = kd_print_path(err, path);
     kd_bytes_release(&text);
     return status;

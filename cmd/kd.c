@@ -1,6 +1,9 @@
 /* kd: runs kd-COMMAND from its own folder or PATH, opens manuals, and lists the jobs. */
 #include "kd/base/err.h"
 #include "kd/base/file.h"
+#include "kd/base/mem.h"
+#include "kd/base/terminal.h"
+#include "kd/base/text.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -38,7 +41,7 @@ static const struct {
     {"help", "open the manual of a command", ""},
     {"version", "the version of kd", ""},
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { COMMANDS = sizeof commands / sizeof *commands, LINE = 100 /* of what is no terminal */ };
 
 static const struct {
     const char *what, *command;
@@ -52,9 +55,9 @@ static const struct {
     {"Read the student's log", "kd report --log runs/digits/students/kd/s1"},
     {"Read the teacher's log", "kd report --log runs/digits/teacher/s1"},
     {"Make a student on the spot and test it",
-     "kd train-student --data digits --layers 32 --epochs 5 \\\n"
-     "           --soft-targets runs/digits/soft/s1/teacher.safetensors &&\n"
-     "           kd eval runs/latest"},
+     "kd train-student --data digits --layers 32 -e 5 \\\n"
+     "          -S runs/digits/soft/s1/teacher.safetensors &&\n"
+     "      kd eval runs/latest"},
     {"Read its log", "kd report --log runs/latest"},
     {"Make a spreadsheet with analysis", "kd report runs/digits --csv -o digits.csv"},
 };
@@ -74,29 +77,59 @@ static int printed(void)
     return fail(1, &err);
 }
 
+/* A text within the terminal. */
+static int show(const char *text)
+{
+    const size_t columns = kd_terminal_columns(STDOUT_FILENO);
+    struct kd_bytes page = {0};
+    struct kd_err err = {0};
+    if (kd_text_page(&page, text, columns ? columns : LINE, &err) < 0) return fail(1, &err);
+    fputs(page.data, stdout);
+    kd_bytes_release(&page);
+    return printed();
+}
+
 static int show_jobs(void)
 {
-    puts(
-        "kd trains a large network, writes down what it knows as soft targets, and trains a small\n"
-        "network from them. The usual jobs, each with its command:\n");
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
-        printf("  %s\n      %s\n", jobs[i].what, jobs[i].command);
-    puts("\nkd --help lists the commands, kd help COMMAND opens a command's manual.");
-    return printed();
+    struct kd_bytes text = {0};
+    struct kd_err err = {0};
+    int status = kd_bytes_text(
+        &text,
+        "kd trains a large network, writes down what it knows as soft targets, and trains a small "
+        "network from them. The usual jobs, each with its command:\n\n",
+        &err);
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs && status == 0; i++)
+        status = kd_bytes_format(&text, &err, "  %s\n      %s\n", jobs[i].what, jobs[i].command);
+    if (status == 0)
+        status = kd_bytes_text(
+            &text, "\nkd --help lists the commands, kd help COMMAND opens a command's manual.\n",
+            &err);
+    int code = status == 0 ? show(text.data) : fail(1, &err);
+    kd_bytes_release(&text);
+    return code;
 }
 
 static int show_help(void)
 {
-    puts("usage: kd COMMAND [ARGUMENT]...\n\nRuns the kd program of that name; kd alone lists the "
-         "jobs.\n"
-         "\nCommands:");
-    for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-15s %s\n", commands[i].name, commands[i].what);
-    puts("\nOptions:\n"
-         "  -h, --help      this text\n"
-         "      --version   version, compiler, flags, BLAS and its kernel, kd's own kernels\n"
-         "\nkd COMMAND --help lists a command's options, kd help COMMAND opens its manual.");
-    return printed();
+    struct kd_bytes text = {0};
+    struct kd_err err = {0};
+    int status = kd_bytes_text(&text,
+                               "usage: kd COMMAND [ARGUMENT]...\n\nRuns the kd program of that "
+                               "name; kd alone lists the jobs.\n\nCommands:\n",
+                               &err);
+    for (size_t i = 0; i < COMMANDS && status == 0; i++)
+        status = kd_bytes_format(&text, &err, "  %-15s %s\n", commands[i].name, commands[i].what);
+    if (status == 0)
+        status = kd_bytes_text(
+            &text,
+            "\nOptions:\n"
+            "  -h, --help      this text\n"
+            "      --version   version, compiler, flags, BLAS and its kernel, kd's own kernels\n"
+            "\nkd COMMAND --help lists a command's options, kd help COMMAND opens its manual.\n",
+            &err);
+    int code = status == 0 ? show(text.data) : fail(1, &err);
+    kd_bytes_release(&text);
+    return code;
 }
 
 static void run(const char *folder, const char *name, char **argv);

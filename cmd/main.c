@@ -3,8 +3,10 @@
 #include "kd/base/file.h"
 #include "kd/base/machine.h"
 #include "kd/base/mem.h"
+#include "kd/base/table.h"
 #include "kd/base/tensorfile.h"
 #include "kd/base/terminal.h"
+#include "kd/base/text.h"
 #include "kd/base/view.h"
 #include "kd/nn/gemm.h"
 #include "kd/nn/kernels.h"
@@ -19,7 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { HELP_WIDTH = 80 };
+enum { HELP_WIDTH = 80, HELP_LINE = 100 /* of what is no terminal */ };
 
 volatile int kd_stopping;
 
@@ -130,6 +132,25 @@ void kd_say(struct kd_invocation *inv, const char *format, ...)
     fprintf(stderr, "%s: %s\n", kd_program.name, text);
 }
 
+void kd_say_words(struct kd_invocation *inv, const char *format, ...)
+{
+    const size_t columns = kd_terminal_columns(STDERR_FILENO);
+    char text[2048];
+    int n = snprintf(text, sizeof text, "%s: ", kd_program.name);
+    struct kd_bytes lines = {0};
+    struct kd_err ignored;
+    va_list list;
+    if (inv->common.quiet) return;
+    kd_bar_clear(&inv->bar);
+    va_start(list, format);
+    vsnprintf(text + n, sizeof text - (size_t)n, format, list);
+    va_end(list);
+    kd_text_tame(text);
+    if (kd_text_wrap(&lines, text, 0, columns ? columns : KD_WIDE, &ignored) == 0)
+        fputs(lines.data, stderr);
+    kd_bytes_release(&lines);
+}
+
 char *kd_experiment_named(const struct kd_invocation *inv, const char *named, struct kd_err *err)
 {
     char *folder = kd_program_folder(inv->program, err);
@@ -192,20 +213,37 @@ static int help_width(void)
     return columns && columns < HELP_WIDTH ? (int)columns : HELP_WIDTH;
 }
 
-static int show_help(const struct kd_opt_section *sections, struct kd_err *err)
+static int put_options(const struct kd_opt_section *sections, struct kd_bytes *out,
+                       struct kd_err *err)
 {
-    const struct kd_program *p = &kd_program;
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     if (!to) return kd_fail_memory(err, "no memory for the help");
-    fprintf(to, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary);
     kd_opts_help(sections, help_width(), to);
-    if (p->details) fprintf(to, "\n%s%s", p->details, strchr(p->details, '\n') ? "" : "\n");
     int status = ferror(to) ? kd_fail_memory(err, "no memory for the help") : 0;
     if (fclose(to) != 0 && status == 0) status = kd_fail_memory(err, "no memory for the help");
-    if (status == 0) status = pager_print(text, size, err);
+    if (status == 0) status = kd_bytes_add(out, text, size, err);
     free(text); /* NOLINT: of open_memstream, not of kd_alloc */
+    return status;
+}
+
+static int show_help(const struct kd_opt_section *sections, struct kd_err *err)
+{
+    const struct kd_program *p = &kd_program;
+    const size_t columns = kd_terminal_columns(STDOUT_FILENO);
+    struct kd_bytes page = {0}, text = {0};
+    const char *details = p->details ? p->details : "";
+    int status =
+        kd_bytes_format(&text, err, "usage: %s %s\n\n%s\n\n", p->name, p->usage, p->summary);
+    if (status == 0) status = kd_text_page(&page, text.data, columns ? columns : HELP_LINE, err);
+    if (status == 0) status = put_options(sections, &page, err);
+    if (status == 0 && *details) status = kd_bytes_add(&page, "\n", 1, err);
+    if (status == 0 && *details)
+        status = kd_text_page(&page, details, columns ? columns : HELP_LINE, err);
+    if (status == 0) status = pager_print(page.data, page.size, err);
+    kd_bytes_release(&text);
+    kd_bytes_release(&page);
     return status;
 }
 

@@ -80,6 +80,8 @@ extern const struct kd_program kd_program;
 char *kd_experiment_named(const struct kd_invocation *inv, const char *named, struct kd_err *err);
 /* A message for people on standard error, "kd-eval: text", unless --quiet; clears the bar first. */
 void kd_say(struct kd_invocation *inv, const char *format, ...) KD_PRINTF(2, 3);
+/* The same of words alone, in lines of the terminal's width. A path would be torn apart. */
+void kd_say_words(struct kd_invocation *inv, const char *format, ...) KD_PRINTF(2, 3);
 /* Text from outside (a class, a path) for kd_print: a copy in `room` that drives no terminal. */
 const char *kd_tame(const char *text, char *room, size_t size);
 /* Append a word as a shell, or xargs, reads it back. */

@@ -1,5 +1,6 @@
 #include "show.h"
 #include "kd/base/file.h"
+#include "kd/base/terminal.h"
 #include "kd/data/images.h"
 #include "kd/nn/metrics.h"
 #include "kd/nn/model.h"
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- what is said of every file ---- */
 
@@ -131,7 +133,7 @@ cJSON *show_model(const char *path, const struct kd_tensorfile *f, struct kd_byt
     put_origin(&b, f);
     kd_put_copy(&b, "layers", cJSON_GetObjectItemCaseSensitive(net->json, "layers"));
     cJSON *json = kd_make_end(&b);
-    if (json && kd_network_summary(net, table, err) < 0) {
+    if (json && kd_network_summary(net, kd_terminal_columns(STDOUT_FILENO), table, err) < 0) {
         cJSON_Delete(json);
         json = NULL;
     }

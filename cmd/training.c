@@ -2,12 +2,15 @@
 #include "correction.h"
 #include "kd/base/file.h"
 #include "kd/base/mem.h"
+#include "kd/base/table.h"
+#include "kd/base/terminal.h"
 #include "kd/base/text.h"
 #include "kd/train/tasks.h"
 #include "listings.h"
 #include "places.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define OPTION(field) offsetof(struct training_options, field)
 static const struct kd_option rows[] = {
@@ -137,30 +140,55 @@ static double megabytes(size_t bytes)
 static void say_start(void *ctx, const struct kd_trainer *trainer)
 {
     struct training *w = ctx;
-    struct kd_bytes table = {0};
+    const size_t columns = kd_terminal_columns(STDERR_FILENO);
+    struct kd_bytes table = {0}, words = {0};
     struct kd_memory m;
     struct kd_err ignored;
     if (w->inv->common.quiet) return;
     kd_trainer_memory(trainer, &m);
     kd_bar_clear(&w->inv->bar);
-    if (kd_network_summary(trainer->net, &table, &ignored) == 0) fputs(table.data, stderr);
+    if (kd_network_summary(trainer->net, columns, &table, &ignored) == 0) fputs(table.data, stderr);
     kd_bytes_release(&table);
-    fprintf(stderr, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f",
-            megabytes(m.total), megabytes(m.network), megabytes(m.optimizer), megabytes(m.images));
-    if (m.teachers) fprintf(stderr, ", teachers %.1f", megabytes(m.teachers));
-    fprintf(stderr, ", training %.1f) beside the program itself\n", megabytes(m.loop));
+    kd_bytes_format(&words, &ignored, "memory: %.1f MB (network %.1f, optimizer %.1f, images %.1f",
+                    megabytes(m.total), megabytes(m.network), megabytes(m.optimizer),
+                    megabytes(m.images));
+    if (m.teachers) kd_bytes_format(&words, &ignored, ", teachers %.1f", megabytes(m.teachers));
+    if (kd_bytes_format(&words, &ignored, ", training %.1f) beside the program itself",
+                        megabytes(m.loop)) == 0 &&
+        kd_text_wrap(&table, words.data, 0, columns ? columns : KD_WIDE, &ignored) == 0)
+        fputs(table.data, stderr);
+    kd_bytes_release(&words);
+    kd_bytes_release(&table);
 }
 
+/* An epoch is one line: what has no room on the terminal is left out, the least telling first. */
 static void say_epoch(void *ctx, const struct kd_epoch_log *log)
 {
     struct training *w = ctx;
-    char valid[64] = "";
-    if (log->valid.n)
-        snprintf(valid, sizeof valid, ", valid %.2f %% (loss %.4f)", 100 * log->valid.top1,
-                 log->valid.loss);
-    kd_say(w->inv, "epoch %u/%lld: loss %.4f, train %.2f %%%s, lr %.3g, %.2f s, %.0f images/s",
-           log->epoch, (long long)w->task->job->train.epochs, log->loss, 100 * log->train_eval.top1,
-           valid, log->lr, log->seconds, log->images_per_second);
+    enum { LOSS, TRAIN, VALID, VALID_LOSS, RATE, SECONDS, SPEED, PARTS };
+    static const unsigned char order[] = {LOSS, VALID, TRAIN, RATE, SPEED, SECONDS, VALID_LOSS};
+    char part[PARTS][48] = {{0}}, line[512] = "";
+    bool shown[PARTS] = {0};
+    snprintf(part[LOSS], sizeof part[0], "epoch %u/%lld: loss %.4f", log->epoch,
+             (long long)w->task->job->train.epochs, log->loss);
+    snprintf(part[TRAIN], sizeof part[0], ", train %.2f %%", 100 * log->train_eval.top1);
+    if (log->valid.n) {
+        snprintf(part[VALID], sizeof part[0], ", valid %.2f %%", 100 * log->valid.top1);
+        snprintf(part[VALID_LOSS], sizeof part[0], " (loss %.4f)", log->valid.loss);
+    }
+    snprintf(part[RATE], sizeof part[0], ", lr %.3g", log->lr);
+    snprintf(part[SECONDS], sizeof part[0], ", %.2f s", log->seconds);
+    snprintf(part[SPEED], sizeof part[0], ", %.0f images/s", log->images_per_second);
+    const size_t columns = kd_terminal_columns(STDERR_FILENO);
+    size_t used = strlen(kd_program.name) + 2, end = 0;
+    for (int i = 0; i < PARTS; i++) {
+        used += strlen(part[order[i]]);
+        if (i && columns && used > columns) break;
+        shown[order[i]] = true;
+    }
+    for (int i = 0; i < PARTS; i++)
+        if (shown[i]) end += (size_t)snprintf(line + end, sizeof line - end, "%s", part[i]);
+    kd_say(w->inv, "%s", line);
 }
 
 static void say_note(void *ctx, const char *text)
@@ -173,8 +201,8 @@ static int tell_result(struct training *w, const struct kd_training *t, struct k
 {
     const struct kd_epoch_log *c = &t->chosen;
     if (c->valid.n)
-        kd_say(w->inv, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
-               (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
+        kd_say_words(w->inv, "%s, seed %llu: kept epoch %u, validation %.2f %%", t->job->name,
+                     (unsigned long long)t->seed, c->epoch, 100 * c->valid.top1);
     if (strcmp(t->at.model, "-") == 0) return 0;
     if (!w->inv->common.json) return kd_print_path(err, t->at.model);
     cJSON *log = kd_epoch_log_to_json(c, err);

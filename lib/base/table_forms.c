@@ -251,8 +251,8 @@ static int narrow(const struct kd_table *t, const struct kd_table_style *style, 
     return 0;
 }
 
-static int say_left_out(const struct kd_table *t, const struct shown *s, struct kd_bytes *words,
-                        struct kd_err *err)
+static int say_left_out(const struct kd_table *t, const struct kd_table_style *style,
+                        const struct shown *s, struct kd_bytes *words, struct kd_err *err)
 {
     if (!s->n_left_out) return 0;
     int status = put(words, "no room for ", err);
@@ -261,7 +261,8 @@ static int say_left_out(const struct kd_table *t, const struct shown *s, struct 
             if (s->left_out[i] == c)
                 status = kd_bytes_format(words, err, "%s%s", words->size > 12 ? ", " : "",
                                          t->columns[c].title);
-    return status == 0 ? put(words, " (--wide shows all)", err) : -1;
+    if (status < 0) return -1;
+    return kd_bytes_format(words, err, " (%s)", style->all ? style->all : "--wide shows all");
 }
 
 /* One line of a row: what is left of each cell's text. */
@@ -326,7 +327,7 @@ static int render_terminal(const struct kd_table *t, const struct kd_table_style
         if (put(out, "\n", err) < 0) return -1;
     }
     struct kd_bytes words = {0};
-    int status = say_left_out(t, s, &words, err);
+    int status = say_left_out(t, style, s, &words, err);
     if (status == 0 && words.size)
         status = kd_text_wrap(out, words.data, style->bare ? 0 : 2, style->width, err);
     kd_bytes_release(&words);
@@ -352,7 +353,7 @@ static int render_latex(const struct kd_table *t, const struct kd_table_style *s
         if (which == s->n) break;
         leave_out(t, s, which);
     }
-    int status = say_left_out(t, s, &words, err);
+    int status = say_left_out(t, style, s, &words, err);
     if (status == 0)
         status = kd_table_latex(t, s->column, s->n, words.size ? words.data : "", out, err);
     kd_bytes_release(&words);

@@ -1,5 +1,6 @@
 /* Steps, lifetimes and costs on a device. */
 #include "kd/export/device.h"
+#include "kd/base/table.h"
 
 #include <stdio.h>
 
@@ -267,28 +268,42 @@ static const char *kind_of(const struct kd_device_plan *p, const struct kd_devic
     return "";
 }
 
-int kd_device_table(const struct kd_device_plan *p, struct kd_bytes *out, struct kd_err *err)
+int kd_device_table(const struct kd_device_plan *p, size_t width, struct kd_bytes *out,
+                    struct kd_err *err)
 {
-    int status = kd_bytes_format(out, err, "%-20s%-20s%14s%12s%12s%14s\n", "layer", "step",
-                                 "output", "weights", "RAM", "multiply-adds");
-    for (unsigned i = 0; i < p->n_steps && status == 0; i++) {
+    static const struct kd_column columns[] = {{"layer", "layer", KD_CELL_TEXT, false, 0},
+                                               {"step", "step", KD_CELL_TEXT, false, 2},
+                                               {"output", "output", KD_CELL_TEXT, false, 3},
+                                               {"weights", "weights", KD_CELL_WHOLE, false, 0},
+                                               {"ram", "RAM", KD_CELL_WHOLE, false, 0},
+                                               {"macs", "multiply-adds", KD_CELL_WHOLE, false, 1}};
+    const struct kd_table_style style = {
+        .bare = true, .width = width ? width : KD_WIDE, .all = "--json has all"};
+    struct kd_table t;
+    kd_table_init(&t, "Steps", columns, sizeof columns / sizeof *columns, err);
+    for (unsigned i = 0; i < p->n_steps; i++) {
         const struct kd_device_step *s = &p->steps[i];
-        size_t weights =
-            s->op->kind == KD_OP_CONV ? s->op->to.c * kd_op_depth(s->op) * element_of(p) : 0;
+        struct kd_cell *row = kd_table_row(&t);
         char shape[64];
         snprintf(shape, sizeof shape, "%ux%ux%u", s->op->to.c, s->op->to.h, s->op->to.w);
-        status = kd_bytes_format(out, err, "%-20s%-20s%14s%12zu%12zu%14llu\n", s->op->name,
-                                 kind_of(p, s), shape, weights, s->live,
-                                 (unsigned long long)kd_op_macs(s->op));
+        if (s->op->kind == KD_OP_CONV)
+            row[3].value = (double)(s->op->to.c * kd_op_depth(s->op) * element_of(p));
+        row[4].value = (double)s->live;
+        row[5].value = (double)kd_op_macs(s->op);
+        kd_table_text(&t, 0, s->op->name);
+        kd_table_text(&t, 1, kind_of(p, s));
+        kd_table_text(&t, 2, shape);
     }
-    if (status == 0)
-        status =
-            kd_bytes_format(out, err,
-                            "\nflash %zu bytes: %zu of constants (%zu weights), about %zu of code\n"
-                            "RAM %zu bytes (arena)\n%llu multiply-adds an image\n",
-                            kd_device_flash(p), p->constants, p->weights, p->code, p->arena,
-                            (unsigned long long)p->macs);
-    return status;
+    int status = kd_table_end(&t);
+    if (status == 0) status = kd_table_render(&t, &style, out, err);
+    kd_table_release(&t);
+    if (status < 0) return -1;
+    return kd_bytes_format(out, err,
+                           "\nflash %zu bytes\n  constants %zu, of which weights %zu\n"
+                           "  code about %zu\n"
+                           "RAM %zu bytes (arena)\n%llu multiply-adds an image\n",
+                           kd_device_flash(p), p->constants, p->weights, p->code, p->arena,
+                           (unsigned long long)p->macs);
 }
 
 static cJSON *step_json(const struct kd_device_plan *p, const struct kd_device_step *s,

@@ -117,6 +117,8 @@ same() {
     kd-export residual.safetensors --plan --flash 64K --ram 16K >table
     grep -q "convolution, sum" table
     grep -q "^flash " table
+    kd-export residual.safetensors --plan --flash 64K --ram 16K 2>&1 >/dev/null |
+        grep -q -- "--ram 16K: it fits, with [0-9]* bytes to spare"
     run -1 --separate-stderr kd-export residual.safetensors --plan --ram 8K
     [[ "$stderr" == *"--ram 8K"* ]]
     run -1 --separate-stderr kd-export residual.safetensors -o out/net2.c --flash 1K

@@ -93,7 +93,28 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     grep -q '^kl    divergence' out
     on 80 "kd-train-student --network '?'" >out
     [ "$(widest <out)" -le 80 ]
+    for columns in 60 80; do
+        on $columns "kd-train-teacher --data digits --fraction 0.02 --validation 40 --layers 8 \
+            --epochs 2 --overwrite -o T" | sed 's/.*\x1b\[K//' >out
+        [ "$(widest <out)" -le $columns ]
+        [ "$(grep -c 'epoch [12]/2: loss .*, valid .* %' out)" -eq 2 ]
+        on $columns "kd-quantize T --overwrite -o Q; kd-export Q --plan" |
+            sed 's/.*\x1b\[K//' >out
+        [ "$(widest <out)" -le $columns ]
+        grep -q 'logits' out
+    done
+}
+
+@test "help fits the terminal, and a command that goes over several lines is still one" {
+    for columns in 60 80; do
+        for program in kd "$KD_BIN"/kd-*; do
+            on $columns "KD_PAGER=cat ${program##*/} --help" >out
+            [ "$(widest <out)" -le $columns ]
+        done
+    done
     on 60 kd >out
-    grep -q "soft-targets" out
-    [ "$(grep -A3 'on the spot' out | widest)" -le 80 ]
+    [ "$(widest <out)" -le 60 ]
+    grep -A1 'kd train-student .* \\$' out | grep -q '^ *-S runs/digits'
+    KD_PAGER=cat on 60 "KD_PAGER=cat kd-soften --help" | grep -A1 '^  kd-soften --model .* \\$' |
+        tail -n 1 | grep -q '^      --data mnist:train -o soft.safetensors$'
 }

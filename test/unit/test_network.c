@@ -217,17 +217,21 @@ static void sizes(void **state)
     struct kd_bytes out = {0};
     assert_int_equal(net->parameters, 2395210);
     assert_int_equal(net->macs, 784 * 1200 + 1200 * 1200 + 1200 * 10);
-    assert_int_equal(kd_network_summary(net, &out, &err), 0);
+    assert_int_equal(kd_network_summary(net, 0, &out, &err), 0);
     static const char *const lines[] = {
-        "layer             output           parameters  multiply-adds\n",
-        "input             1 x 28 x 28   ",
-        "0 flatten         784           ",
-        "1 dense           1200                942,000        940,800\n",
-        "5 dense           10                   12,010         12,000\n",
-        "total                               2,395,210      2,392,800\n",
+        "layer      output       parameters  multiply-adds\n",
+        "input      1 x 28 x 28           -              -\n",
+        "0 flatten  784                   -              -\n",
+        "1 dense    1200            942,000        940,800\n",
+        "5 dense    10               12,010         12,000\n",
+        "total      -             2,395,210      2,392,800\n",
     };
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
         if (!strstr(out.data, lines[i])) fail_msg("no line \"%s\" in\n%s", lines[i], out.data);
+    kd_bytes_release(&out);
+    assert_int_equal(kd_network_summary(net, 40, &out, &err), 0);
+    assert_non_null(strstr(out.data, "total      -             2,395,210\n"));
+    assert_non_null(strstr(out.data, "no room for multiply-adds"));
     kd_bytes_release(&out);
     kd_network_free(net);
     cJSON_Delete(layers);

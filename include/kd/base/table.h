@@ -104,6 +104,7 @@ struct kd_table_style {
     size_t width; /* columns that there are: what does not fit is left out and said in a last line;
                      0: the whole table, long names shortened beyond 120 columns; KD_WIDE: all.
                      LaTeX leaves out what has no room on a page, unless it is KD_WIDE */
+    const char *all; /* where the whole table can be had; NULL: "--wide shows all" */
 };
 #define KD_WIDE ((size_t)-1)
 

@@ -19,6 +19,10 @@ size_t kd_text_piece(const char *text, size_t width);
 /* Words from left to right in lines of at most `width` columns, `indent` spaces before each. */
 int kd_text_wrap(struct kd_bytes *out, const char *text, size_t indent, size_t width,
                  struct kd_err *err);
+/* A help text in lines of at most `width` columns: paragraphs are filled anew; an indented line
+ * that is too long is a command, which goes on as a shell takes it, with what is said of it below.
+ */
+int kd_text_page(struct kd_bytes *out, const char *text, size_t width, struct kd_err *err);
 /* Next code point of UTF-8; malformed bytes are U+FFFD each. Advances *text. */
 unsigned kd_utf8_next(const char **text);
 /* Text for a kind of reader, added to out; control characters and malformed UTF-8 become U+FFFD or

@@ -36,8 +36,10 @@ struct kd_device_plan {
 int kd_device_plan(struct kd_device_plan *plan, const struct kd_graph *graph,
                    const struct kd_int_network *ints, struct kd_err *err);
 void kd_device_plan_release(struct kd_device_plan *plan);
-/* As a table for people, or as JSON (caller deletes; NULL with err). */
-int kd_device_table(const struct kd_device_plan *plan, struct kd_bytes *out, struct kd_err *err);
+/* As a table for a terminal of so many columns (0: the whole), or as JSON (caller deletes; NULL
+ * with err). */
+int kd_device_table(const struct kd_device_plan *plan, size_t width, struct kd_bytes *out,
+                    struct kd_err *err);
 cJSON *kd_device_json(const struct kd_device_plan *plan, struct kd_err *err);
 size_t kd_device_flash(const struct kd_device_plan *plan); /* constants and code */
 #endif

@@ -84,8 +84,10 @@ void kd_network_backward(struct kd_network *net, struct kd_pool *pool, const str
  * as a pass over a whole batch does. */
 void kd_network_take_statistics(struct kd_network *net);
 
-/* Table of layers, output shapes, parameters and multiply-adds, with totals. */
-int kd_network_summary(const struct kd_network *net, struct kd_bytes *out, struct kd_err *err);
+/* Table of layers, output shapes, parameters and multiply-adds, with totals, for a terminal of so
+ * many columns; 0: the whole. */
+int kd_network_summary(const struct kd_network *net, size_t width, struct kd_bytes *out,
+                       struct kd_err *err);
 /* XXH3-128 over sorted parameters (name, shape, values), network and `extra` (the normalization).
  */
 int kd_network_fingerprint(const struct kd_network *net, const char *extra, char out[33],
