@@ -312,6 +312,10 @@ static int predict_all(struct work *w, struct kd_err *err)
     if (status == 0) status = flush(w, err);
     if (status == 0 && !kd_stopping) status = deliver(w, true, err);
     if (status < 0 || kd_stopping) return status;
+    if (w->unread == 1 && !w->images) { /* its own line is the whole of it */
+        *err = (struct kd_err){.kind = KD_ERR_FAILURE};
+        return -1;
+    }
     if (w->unread)
         return kd_fail(err, "%zu of %zu image%s could not be read (see above)", w->unread,
                        w->unread + w->images, w->unread + w->images == 1 ? "" : "s");

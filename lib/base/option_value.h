@@ -30,8 +30,6 @@ void kd_opt_classes_clear(struct kd_class_list *list);
 
 /* Is `word` among `words`, which are separated by spaces? */
 bool kd_opt_listed(const char *words, const char *word);
-/* The row that people call `typed` ("batch_size" as "batch-size"), or NULL. */
-const struct kd_option *kd_opt_also(const struct kd_opt_section *section, const char *typed);
 /* "sgd|adam|adamw", or as `joint` and `last` say: "sgd, adam or adamw". */
 void kd_opt_choices(const char *const *choices, const char *joint, const char *last, char *out,
                     size_t room);

@@ -4,6 +4,7 @@
 #include "kd/base/tensorfile.h"
 #include "kd/base/view.h"
 #include "tensor_parts.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,11 @@ static int header_length(const struct kd_bytes *b, const char *name, size_t *len
         if (kd_known_format(b->data, b->size, &is))
             return kd_fail(err, "%s: not a safetensors file: this is %s; %s", name, is.name,
                            is.remedy);
+        size_t text = 0;
+        while (text < b->size && text < 24 && isprint((unsigned char)b->data[text])) text++;
+        if (text >= 8)
+            return kd_fail(err, "%s: not a safetensors file: it is text that begins with \"%.*s\"",
+                           name, (int)text, b->data);
         return kd_fail(err,
                        "%s: not a safetensors file: bytes 0 to 7 are no length of a header at byte "
                        "8",

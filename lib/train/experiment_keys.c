@@ -1,10 +1,28 @@
 /* What an experiment may call things: the keys of its objects, and names that become folders. */
 #include "experiment_parts.h"
+#include "kd/base/option.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *const kd_student_keys[KD_STUDENT_KEYS] = {"network", "train", "data",
                                                       "distill", "sweep", "correct"};
+
+/* A key, or another name of it, that belongs into an object further down: "train.learning_rate" for
+ * "lr". Keys of one letter's distance are not looked for: those of this object are nearer. */
+static bool belongs(const char *typed, char *out, size_t room)
+{
+    for (const struct kd_config_part *part = kd_job_parts; part->path; part++) {
+        const struct kd_opt_section section = {"", "", part->rows, NULL, NULL};
+        const struct kd_option *found = kd_opt_also(&section, typed);
+        for (const struct kd_option *row = NULL; (row = kd_opt_next(&section, row));)
+            if (row->key && strcmp(row->key, typed) == 0) found = row;
+        if (!found || !found->key) continue;
+        snprintf(out, room, "%s.%s", part->path, found->key);
+        return true;
+    }
+    return false;
+}
 
 /* Unknown keys of an object whose members are read one by one. */
 int kd_experiment_keys(const cJSON *object, const char *where, const char *const *keys, size_t n,
@@ -18,6 +36,11 @@ int kd_experiment_keys(const cJSON *object, const char *where, const char *const
         while (i < n && strcmp(keys[i], item->string) != 0) i++;
         if (i < n) continue;
         const char *near = kd_nearest(item->string, keys, (unsigned)n);
+        char place[128];
+        if (!near && belongs(item->string, place, sizeof place))
+            return kd_fail_usage(err,
+                                 "%s%sunknown key \"%s\"; it is %s of the teacher or of a student",
+                                 where, *where ? ": " : "", item->string, place);
         return kd_fail_usage(err, "%s%sunknown key \"%s\"%s%s%s", where, *where ? ": " : "",
                              item->string, near ? "; did you mean \"" : "", near ? near : "",
                              near ? "\"?" : "");

@@ -40,6 +40,17 @@ answer() {
     echo '{"name": "x", "data": {"source": "digits"}, "teacher": {"train": {"batch_size": 1}}}' \
         >x.json
     answer 2 "did you mean batch?" -- kd-train-teacher x.json
+    echo '{"name": "x", "lr": 1, "data": {"source": "digits"}, "teacher": {}}' >x.json
+    answer 2 'unknown key "lr"; it is train.learning_rate of the teacher or of a student' -- \
+        kd-train-teacher x.json
+    sed -i 's/"lr"/"temperature"/' x.json
+    answer 2 "it is distill.temperature of the teacher or of a student" -- kd-train-teacher x.json
+}
+
+@test "a file that is something else is told what it is" {
+    printf '// what a device runs\nint x;\n' >net.c
+    answer 1 'net.c: not a safetensors file: it is text that begins with "// what a device runs"' \
+        -- kd-show net.c
 }
 
 @test "commands that are there under another name" {

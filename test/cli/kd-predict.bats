@@ -58,6 +58,7 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     [[ ${stderr_lines[0]} == *"gone.png: there is no such file"* ]]
     [[ ${stderr_lines[1]} == *"no.png: not a PNG"* ]]
     [[ ${stderr_lines[2]} == *"2 of 3 images could not be read"* ]]
+    refused 1 "no.png: not a PNG" -- kd-predict T no.png # one line says it all
     mkdir -p empty
     refused 1 "there are no images" -- kd-predict T empty
     refused 1 "gone: " -- kd-predict gone "$picture"

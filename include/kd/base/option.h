@@ -112,6 +112,9 @@ const struct kd_opt_section *kd_opts_section(const struct kd_opt_section *sectio
 const struct kd_option *kd_opt_next(const struct kd_opt_section *section,
                                     const struct kd_option *row);
 
+/* The row that people call `typed` ("batch_size" as "batch-size"), or NULL. */
+const struct kd_option *kd_opt_also(const struct kd_opt_section *section, const char *typed);
+
 /* Defaults into fresh structs: what they held is overwritten, not freed. */
 int kd_opts_preset(const struct kd_opt_section *sections, struct kd_err *err);
 void kd_opts_release(const struct kd_opt_section *sections);

@@ -151,7 +151,9 @@ static int read_metadata(struct kd_result *r, const cJSON *meta, struct kd_err *
         kd_free(r->parents);
         r->parents = NULL;
     }
-    if (name && name[0] && r->role == KD_ROLE_STUDENT && !r->placed) {
+    const bool telling = name && *name && strcmp(name, "student") != 0 &&
+                         strcmp(name, "teacher") != 0; /* or that of any model on the spot */
+    if (telling && r->role == KD_ROLE_STUDENT && !r->placed) {
         char *copy = kd_strdup(name, err);
         if (!copy) goto end;
         kd_free(r->name);
