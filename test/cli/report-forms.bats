@@ -195,6 +195,31 @@ evaluated() {
     [ -s charts/soft-targets.svg ]
 }
 
+@test "sparse soft targets are drawn as dense ones, from what they keep" {
+    bars() { # place and height of each
+        kd-report "$1" --charts --chart soft-targets -o "$1-charts" >/dev/null
+        sed -n 's/<rect x="\([0-9.]*\)" .* height="\([0-9.]*\)".*/\1 \2/p' \
+            "$1-charts/soft-targets.svg"
+    }
+    local at=${run#runs/} model=$run/teacher/s1 k
+    mkdir dense && cp -r "$run" dense/
+    find dense -name logits.safetensors -delete
+    soften() { kd-soften --model "$model" --data digits:test -q "$@"; }
+    soften -o "dense/$at/soft/s1/teacher.safetensors" --overwrite >/dev/null
+    bars "dense/$at" >dense.txt
+    [ "$(wc -l <dense.txt)" -ge 60 ] # samples, by three temperatures and ten classes
+    cp -r dense sparse
+    for k in 9 3; do
+        soften --top "$k" -o "sparse/$at/soft/s1/teacher.safetensors" --overwrite >/dev/null
+        bars "sparse/$at" >"$k.txt"
+        [ "$(wc -l <"$k.txt")" -ge 60 ]
+    done
+    paste -d ' ' dense.txt 9.txt |
+        awk '$1 != $3 || ($2 - $4) ^ 2 > 0.04 {bad = 1} END {exit bad}'
+    grep -q 'alike[.]<' "sparse/$at-charts/soft-targets.svg"
+    run ! grep -q 'alike[.]<' "dense/$at-charts/soft-targets.svg"
+}
+
 @test "kd-eval --update evaluates anew what lacks its answers or its times" {
     rm -rf u && mkdir u && cp -r "$run" u/
     rm "u/${run#runs/}/students/plain/s1/logits.safetensors"

@@ -7,6 +7,7 @@
 #include "kd/base/tensorfile.h"
 #include "kd/nn/metrics.h"
 #include "kd/nn/softmax.h"
+#include "kd/nn/top.h"
 #include "kd/report/figures.h"
 #include "kd/report/logits.h"
 #include "kd/run/places.h"
@@ -27,8 +28,9 @@
 static const double temperatures[] = {1, 4, 20};
 #define COLUMNS (sizeof temperatures / sizeof *temperatures)
 
-struct answers {            /* of models to the same samples; the first is the teacher */
-    const float *z[MODELS]; /* [n][classes] each */
+struct answers {              /* of models to the same samples; the first is the teacher */
+    const float *z[MODELS];   /* [n][classes] each */
+    const struct kd_top *top; /* of the teacher alone, in place of z: sparse; or NULL */
     const char *name[MODELS];
     int ink[MODELS];
     size_t models, n, classes;
@@ -71,12 +73,26 @@ static char *first_file(const char *folder, bool deep, struct kd_err *err)
     return first;
 }
 
-/* Probabilities at t; returns the second largest. */
-static float soften(const float *z, size_t classes, double t, float *p)
+/* A model's probabilities at t. */
+static void shares_at(const struct answers *a, size_t model, size_t sample, double t, float *p)
+{
+    if (a->top) kd_top_row(a->top, sample, t, p);
+    kd_softmax(a->top ? p : a->z[model] + sample * a->classes, a->classes, t, p);
+}
+
+/* Which the teacher finds likeliest. */
+static size_t top_class(const struct answers *a, size_t sample)
+{
+    return a->top ? kd_top_best(a->top, sample)
+                  : kd_argmax(a->z[0] + sample * a->classes, a->classes);
+}
+
+/* The teacher's probabilities at t; returns the second largest. */
+static float soften(const struct answers *a, size_t sample, double t, float *p)
 {
     float first = 0, second = 0;
-    kd_softmax(z, classes, t, p);
-    for (size_t c = 0; c < classes; c++) {
+    shares_at(a, 0, sample, t, p);
+    for (size_t c = 0; c < a->classes; c++) {
         second = fmaxf(second, fminf(first, p[c]));
         first = fmaxf(first, p[c]);
     }
@@ -92,12 +108,11 @@ static size_t choose(const struct answers *a, double sure, size_t out[SAMPLES])
     size_t of[MOST_CLASSES], chosen = 0, classes = a->classes;
     for (size_t c = 0; c < classes; c++) best[c] = -1;
     for (size_t i = 0; i < a->n; i++) {
-        const float *row = a->z[0] + i * classes;
-        size_t top = kd_argmax(row, classes);
+        size_t top = top_class(a, i);
         if (a->labels && a->labels[i] != (int32_t)top) continue;
-        soften(row, classes, 1, p);
+        soften(a, i, 1, p);
         if (!((double)p[top] >= sure)) continue;
-        float second = soften(row, classes, 4, p);
+        float second = soften(a, i, 4, p);
         /* Top is less than classes. */
         /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         if (!(second > best[top])) continue;
@@ -151,10 +166,10 @@ static void draw_bars(const struct kd_panel *p, const struct answers *a, const s
 {
     double step = p->w / (double)a->classes, wide = 0.8 * step / (double)a->models;
     float share[MOST_CLASSES];
-    size_t top = kd_argmax(a->z[0] + sample * a->classes, a->classes);
+    size_t top = top_class(a, sample);
     char text[400], class[48];
     for (size_t m = 0; m < a->models; m++) {
-        kd_softmax(a->z[m] + sample * a->classes, a->classes, t, share);
+        shares_at(a, m, sample, t, share);
         for (size_t c = 0; c < a->classes; c++) {
             double y = kd_panel_y(p, (double)share[c]);
             int ink = a->models > 1 ? a->ink[m] : KD_INK_SERIES + (c == top ? 1 : 2);
@@ -215,13 +230,19 @@ static void draw_words(struct kd_canvas *c, const struct answers *a, bool keyed,
 {
     const double width = c->width - left - 20;
     struct kd_legend_item items[MODELS];
+    char words[300];
     for (size_t m = 0; m < a->models; m++)
         items[m] = (struct kd_legend_item){a->name[m], {.ink = a->ink[m]}, 1};
     if (a->models > 1) y += kd_legend(c, left, y - 4, width, items, a->models) + 4;
     if (keyed) name_classes(c, a, left, y + 12, width);
-    kd_caption(c, left, y + (keyed ? 29 : 12),
-               "softmax(z / T) over the classes. Images that the teacher is sure of at T = 1, "
-               "yet finds most alike to a second class.");
+    int used = snprintf(words, sizeof words,
+                        "softmax(z / T) over the classes. Images that the teacher is sure of at "
+                        "T = 1, yet finds most alike to a second class.");
+    if (a->top)
+        snprintf(words + used, sizeof words - (size_t)used,
+                 " The file keeps %zu of %zu classes; the others are alike.", a->top->k,
+                 a->classes);
+    kd_caption(c, left, y + (keyed ? 29 : 12), words);
 }
 
 static int draw(const char *title, const struct answers *a, struct kd_chart_set *set,
@@ -349,6 +370,33 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
 
 /* ---- the teacher alone -------------------------------------------------------------------- */
 
+/* Of recorded views the first. */
+static int draw_logits(const struct kd_tensor *t, struct answers *a, const char *title,
+                       struct kd_chart_set *set, struct kd_err *err)
+{
+    a->n = t->shape[t->dims - 2];
+    a->classes = t->shape[t->dims - 1];
+    if (a->classes < 2 || a->classes > MOST_CLASSES || t->count < a->n * a->classes) return 0;
+    float *z = kd_alloc(t->count, sizeof *z, "soft targets", err);
+    int status = z ? kd_tensor_to_float(t, z, err) : -1;
+    a->z[0] = z;
+    if (status == 0) status = draw(title, a, set, err);
+    kd_free(z);
+    return status;
+}
+
+static int draw_top(const struct kd_tensorfile *f, struct answers *a, const char *title,
+                    struct kd_chart_set *set, struct kd_err *err)
+{
+    struct kd_err ignored;
+    struct kd_top top;
+    if (kd_top_of(f, &top, &ignored) < 0 || top.classes < 2 || top.classes > MOST_CLASSES) return 0;
+    a->n = top.n;
+    a->classes = top.classes;
+    a->top = &top;
+    return draw(title, a, set, err);
+}
+
 static int draw_teacher(const struct kd_report *report, size_t run, const struct kd_tensorfile *f,
                         struct kd_chart_set *set, struct kd_err *err)
 {
@@ -356,23 +404,16 @@ static int draw_teacher(const struct kd_report *report, size_t run, const struct
     const char *list = kd_tensorfile_meta(f, "kd.class_names");
     struct kd_err ignored;
     char title[300];
-    if (!t || (t->dims != 2 && t->dims != 3) || (t->dtype != KD_F32 && t->dtype != KD_F16))
-        return 0;
+    int status = 0;
     cJSON *names = list ? kd_json_parse(list, strlen(list), "kd.class_names", &ignored) : NULL;
-    struct answers a = {.models = 1,
-                        .class_names = names,
-                        .n = t->shape[t->dims - 2],
-                        .classes = t->shape[t->dims - 1],
-                        .name = {"teacher"},
-                        .ink = {KD_INK_SERIES}};
-    float *z = kd_alloc(t->count, sizeof *z, "soft targets", err);
-    int status = z ? kd_tensor_to_float(t, z, err) : -1;
-    a.z[0] = z;
+    struct answers a = {
+        .models = 1, .class_names = names, .name = {"teacher"}, .ink = {KD_INK_SERIES}};
     snprintf(title, sizeof title, "Soft targets: %.200s", report->runs[run].name);
-    if (status == 0 && a.classes >= 2 && a.classes <= MOST_CLASSES && t->count >= a.n * a.classes)
-        status = draw(title, &a, set, err);
+    if (!t)
+        status = draw_top(f, &a, title, set, err);
+    else if ((t->dims == 2 || t->dims == 3) && (t->dtype == KD_F32 || t->dtype == KD_F16))
+        status = draw_logits(t, &a, title, set, err);
     cJSON_Delete(names);
-    kd_free(z);
     return status;
 }
 
