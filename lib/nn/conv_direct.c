@@ -5,8 +5,13 @@
  *
  * Maps with a border are copied into one with zeros around it, an image at a time; gradients
  * likewise, for the gradient of the input is the convolution of the bordered gradient with the
- * filters rotated. Where the layer pools as well, two rows of outputs are made, pooled and
- * forgotten, and gradients go from the pooled pixels straight to the bordered copy.
+ * filters rotated. Tap rows that lie in the border altogether are left out. Where the layer pools
+ * as well, some rows of outputs are made, pooled and forgotten, and gradients go from the pooled
+ * pixels straight to the bordered copy.
+ *
+ * Weights of many channels or taps would fill the second cache, and be read through for every row
+ * of pixels. So some tap rows are done for a block of rows, then the next ones: every sum is still
+ * taken in the same order.
  *
  * Shared out by images; the parts' gradients of the weights are added up in their order. */
 #include "conv.h"
@@ -14,7 +19,11 @@
 
 #include <string.h>
 
-enum { PARTS = 8 };
+enum {
+    PARTS = 8,
+    BLOCK = 256,        /* pixels, about, that the same tap rows are done for */
+    AT_ONCE = 64 << 10, /* bytes of weights that stay in the second cache beside the pixels */
+};
 
 struct direct {
     const struct kd_conv *c;
@@ -36,6 +45,13 @@ static size_t whole_vectors(size_t n)
     return (n + vector - 1) / vector * vector;
 }
 
+/* Rows of outputs that make a block, an even number. */
+static size_t block_rows(const struct direct *d)
+{
+    size_t rows = (BLOCK / d->ow + 2) / 2 * 2;
+    return rows < d->oh ? rows : (d->oh + 1) / 2 * 2;
+}
+
 static struct direct direct_of(const struct kd_conv_shape *s)
 {
     struct direct d = {.k = s->kernel, .taps = s->kernel * s->kernel, .oh = s->oh, .ow = s->ow};
@@ -53,7 +69,7 @@ static struct direct direct_of(const struct kd_conv_shape *s)
     d.dw = s->w + s->kernel - 1;
     size_t maps = s->padding ? d.xh * d.xw * s->in : 0,
            gradients = d.dh * d.dw * s->out + kd_kernels()->vector, /* read beyond their end */
-        lines = 2 * d.ow * KD_PANEL;
+        lines = s->pool ? block_rows(&d) * d.ow * KD_PANEL : 0;
     d.of_part = (maps + (gradients > lines ? gradients : lines) + 15) / 16 * 16;
     return d;
 }
@@ -143,45 +159,110 @@ static void finish(const struct direct *d, size_t image, size_t pixels, size_t c
 
 /* ---- forward ---- */
 
-/* One row of outputs, columns of one panel. */
-static void forward_row(const struct direct *d, const float *x, size_t row, size_t from, float *to,
-                        size_t stride)
+/* Rows of a convolution's outputs, columns of one panel; `before` rows of zeros lie above the maps,
+ * which have `height` rows. */
+struct rows {
+    struct kd_product p; /* of all tap rows; a is the first row's */
+    size_t first, n, line, c_line, before, height;
+};
+
+/* Tap rows that stay in the cache together. */
+static size_t runs_at_once(const struct kd_product *p)
 {
-    const struct kd_conv *c = d->c;
-    struct kd_product p = {.rows = d->ow,
-                           .cols = panel_width(c->s.out, from),
-                           .runs = d->k,
-                           .depth = d->k * c->s.in,
-                           .a = x + row * d->xw * c->s.in,
-                           .a_row = c->s.in,
-                           .a_run = d->xw * c->s.in,
-                           .b = d->weight + from * d->taps * c->s.in,
-                           .bias = c->bias ? c->bias + from : NULL,
-                           .c = to,
-                           .c_row = stride};
-    kd_kernels()->product(&p);
+    const size_t bytes = p->depth * KD_PANEL * sizeof(float), n = AT_ONCE / bytes;
+    return n ? n : 1;
 }
 
-static void forward_image(const struct direct *d, unsigned part, size_t image)
+/* The tap rows of a row of outputs that meet the maps. */
+static void meeting(const struct rows *rows, size_t row, size_t *begin, size_t *end)
+{
+    *begin = rows->before > row ? rows->before - row : 0;
+    *end = rows->height + rows->before - row;
+    if (*end > rows->p.runs) *end = rows->p.runs;
+}
+
+static void make_rows(const struct rows *rows)
+{
+    const struct kd_product *all = &rows->p;
+    const size_t some = runs_at_once(all), columns = whole_vectors(all->cols);
+    for (size_t run = 0; run < all->runs; run += some)
+        for (size_t i = 0; i < rows->n; i++) {
+            size_t begin, end;
+            meeting(rows, rows->first + i, &begin, &end);
+            const size_t from = run > begin ? run : begin, to = run + some < end ? run + some : end;
+            if (from >= to && (begin < end || run)) continue;
+            struct kd_product p = *all; /* of no tap row at all, where none meets the maps */
+            p.runs = from < to ? to - from : 0;
+            p.a += i * rows->line + from * all->a_run;
+            p.b += from * all->depth * columns;
+            p.c += i * rows->c_line;
+            p.add = from > begin && p.runs;
+            kd_kernels()->product(&p);
+        }
+}
+
+/* Some rows of outputs, columns of one panel. */
+static void forward_rows(const struct direct *d, const float *x, size_t row, size_t n, size_t from,
+                         float *to, size_t stride)
+{
+    const struct kd_conv *c = d->c;
+    const struct rows rows = {.p = {.rows = d->ow,
+                                    .cols = panel_width(c->s.out, from),
+                                    .runs = d->k,
+                                    .depth = d->k * c->s.in,
+                                    .a = x + row * d->xw * c->s.in,
+                                    .a_row = c->s.in,
+                                    .a_run = d->xw * c->s.in,
+                                    .b = d->weight + from * d->taps * c->s.in,
+                                    .bias = c->bias ? c->bias + from : NULL,
+                                    .c = to,
+                                    .c_row = stride},
+                              .first = row,
+                              .n = n,
+                              .line = d->xw * c->s.in,
+                              .c_line = d->ow * stride,
+                              .before = c->s.padding,
+                              .height = c->s.h};
+    make_rows(&rows);
+}
+
+static void pool_rows(const struct direct *d, const float *lines, size_t n, size_t at, size_t width)
+{
+    const struct kd_conv *c = d->c;
+    for (size_t i = 0; i < n; i += 2, at += d->pw * c->s.out)
+        kd_kernels()->pool2(c->y + at, c->winner ? c->winner + at : NULL, c->s.out,
+                            lines + i * d->ow * width, lines + (i + 1) * d->ow * width, d->pw,
+                            width);
+}
+
+/* Rows `begin` to `end` of an image's outputs, by the part that has its bordered maps. */
+static void forward_some(const struct direct *d, unsigned part, size_t image, size_t begin,
+                         size_t end)
 {
     const struct kd_conv *c = d->c;
     float *room = d->own + part * d->of_part,
           *lines = room + (c->s.padding ? d->xh * d->xw * c->s.in : 0);
     const float *x = bordered(d, image, room);
+    const size_t block = block_rows(d);
     for (size_t from = 0; from < c->s.out; from += KD_PANEL)
-        for (size_t row = 0; row < d->ph; row++) {
-            size_t width = panel_width(c->s.out, from),
-                   at = (image * d->ph + row) * d->pw * c->s.out + from;
-            if (!c->s.pool) {
-                forward_row(d, x, row, from, c->y + at, c->s.out);
-                continue;
+        for (size_t row = begin; row < end; row += block) {
+            const size_t width = panel_width(c->s.out, from),
+                         n = end - row < block ? end - row : block;
+            float *y = c->y + from;
+            if (c->s.pool) {
+                forward_rows(d, x, row, n, from, lines, width);
+                pool_rows(d, lines, n, (image * d->ph + row / 2) * d->pw * c->s.out + from, width);
+            } else {
+                y += (image * d->oh + row) * d->ow * c->s.out;
+                forward_rows(d, x, row, n, from, y, c->s.out);
             }
-            forward_row(d, x, 2 * row, from, lines, width);
-            forward_row(d, x, 2 * row + 1, from, lines + d->ow * width, width);
-            kd_kernels()->pool2(c->y + at, c->winner ? c->winner + at : NULL, c->s.out, lines,
-                                lines + d->ow * width, d->pw, width);
         }
-    finish(d, image, d->ph * d->pw, c->s.out);
+}
+
+static void forward_image(const struct direct *d, unsigned part, size_t image)
+{
+    forward_some(d, part, image, 0, d->oh);
+    finish(d, image, d->ph * d->pw, d->c->s.out);
 }
 
 static void forward_part(void *arg, unsigned part)
@@ -189,11 +270,34 @@ static void forward_part(void *arg, unsigned part)
     each_image(arg, part, forward_image);
 }
 
+/* Of fewer images than parts each is done by several, some rows by each. */
+static void forward_slice(void *arg, unsigned part)
+{
+    const struct direct *d = arg;
+    const size_t slices = PARTS / d->c->images, image = part / slices, slice = part % slices;
+    const size_t pairs = (d->oh + 1) / 2, begin = pairs * slice / slices * 2,
+                 end = pairs * (slice + 1) / slices * 2;
+    if (image >= d->c->images || begin == end) return;
+    memset(d->own + part * d->of_part, 0, d->of_part * sizeof *d->own);
+    forward_some(d, part, image, begin, end < d->oh ? end : d->oh);
+}
+
+static void finish_image(void *arg, unsigned image)
+{
+    const struct direct *d = arg;
+    finish(d, image, d->ph * d->pw, d->c->s.out);
+}
+
 void kd_conv_direct_forward(const struct kd_conv *c)
 {
     struct direct d = lay(c);
     kd_pool_run(c->call->pool, (unsigned)d.taps, pack_part, &d);
-    kd_pool_run(c->call->pool, PARTS, forward_part, &d);
+    if (2 * c->images > PARTS) {
+        kd_pool_run(c->call->pool, PARTS, forward_part, &d);
+        return;
+    }
+    kd_pool_run(c->call->pool, PARTS, forward_slice, &d);
+    kd_pool_run(c->call->pool, (unsigned)c->images, finish_image, &d);
 }
 
 /* ---- gradients ---- */
@@ -218,19 +322,27 @@ static const float *spread(const struct direct *d, size_t image, float *room)
 static void input_image(const struct direct *d, const float *gradient, size_t image)
 {
     const struct kd_conv *c = d->c;
+    const size_t block = block_rows(d);
     for (size_t from = 0; from < c->s.in; from += KD_PANEL)
-        for (size_t row = 0; row < c->s.h; row++) {
-            struct kd_product p = {.rows = c->s.w,
-                                   .cols = panel_width(c->s.in, from),
-                                   .runs = d->k,
-                                   .depth = d->k * c->s.out,
-                                   .a = gradient + row * d->dw * c->s.out,
-                                   .a_row = c->s.out,
-                                   .a_run = d->dw * c->s.out,
-                                   .b = d->rotated + from * d->taps * c->s.out,
-                                   .c = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from,
-                                   .c_row = c->s.in};
-            kd_kernels()->product(&p);
+        for (size_t row = 0; row < c->s.h; row += block) {
+            const struct rows rows = {
+                .p = {.rows = c->s.w,
+                      .cols = panel_width(c->s.in, from),
+                      .runs = d->k,
+                      .depth = d->k * c->s.out,
+                      .a = gradient + row * d->dw * c->s.out,
+                      .a_row = c->s.out,
+                      .a_run = d->dw * c->s.out,
+                      .b = d->rotated + from * d->taps * c->s.out,
+                      .c = c->dx + (image * c->s.h + row) * c->s.w * c->s.in + from,
+                      .c_row = c->s.in},
+                .first = row,
+                .n = c->s.h - row < block ? c->s.h - row : block,
+                .line = d->dw * c->s.out,
+                .c_line = c->s.w * c->s.in,
+                .before = d->k - 1 - c->s.padding,
+                .height = d->oh};
+            make_rows(&rows);
         }
     finish(d, image, c->s.h * c->s.w, c->s.in);
 }
