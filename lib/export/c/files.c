@@ -3,21 +3,7 @@
 #include "writer.h"
 
 #include <ctype.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-void kd_c_put(struct kd_c_writer *w, const char *format, ...)
-{
-    char line[512];
-    va_list list;
-    va_start(list, format);
-    int n = vsnprintf(line, sizeof line, format, list);
-    va_end(list);
-    if (w->status < 0) return;
-    w->status = n < (int)sizeof line ? kd_bytes_add(w->out, line, (size_t)n, w->err)
-                                     : kd_fail(w->err, "a line of C is too long");
-}
 
 bool kd_export_c_name_is_good(const char *name)
 {

@@ -16,6 +16,7 @@ struct kd_c_writer {
     int status; /* of all writes so far */
 };
 
+/* writer.c */
 void kd_c_put(struct kd_c_writer *w, const char *format, ...) KD_PRINTF(2, 3);
 
 /* templates.c: which kernels the network needs (conv, depthwise, ... of the writer), and their code
