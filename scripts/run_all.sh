@@ -64,8 +64,9 @@ train() {
     : >"$trained"
     follow "$program" "$(printf '%s\n' "$list" | wc -l)" 3>&- &
     follower=$!
-    run xargs -L 1 -P "$jobs" "$program" "$experiment" --runs "$runs" "$@" --update --resume \
-        --quiet --threads "$threads" <"$todo" >"$trained" || failed=yes
+    run sh -c 'list=$1; shift; exec xargs "$@" <"$list"' sh "$todo" -L 1 -P "$jobs" "$program" \
+        "$experiment" --runs "$runs" "$@" --update --resume --quiet --threads "$threads" \
+        >"$trained" || failed=yes
     leave
     cat "$trained" >&2
     [ -z "$failed" ] || {
@@ -118,10 +119,10 @@ leave() {
     follower=
     if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then printf '\r\033[K' >&2; fi
 }
-# Runs a command; a signal need not wait for its end. What stands in the background reads nothing
-# unless it is told to.
+# Runs a command; a signal need not wait for its end. In the background it has no standard input,
+# whatever <&0 says: some shells give it /dev/null first.
 run() {
-    "$@" <&0 &
+    "$@" &
     running=$!
     ended=0
     wait "$running" || ended=$?

@@ -40,6 +40,32 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
         logits.safetensors model.safetensors peer.safetensors)" ]
 }
 
+@test "run_all.sh starts a process for each training, so many at once" {
+    mkdir -p home/bin home/scripts
+    cp "$BATS_TEST_DIRNAME"/../../scripts/run_all.sh home/scripts
+    printf '#!/bin/sh\n' >home/scripts/setup.sh
+    chmod +x home/scripts/setup.sh
+    echo 'all:' >home/Makefile
+    ln -s "$BIN"/kd-* home/bin
+    rm home/bin/kd-train-student
+    cat >home/bin/kd-train-student <<SH
+#!/bin/sh
+echo "\$*" >>calls
+exec "$BIN/kd-train-student" "\$@"
+SH
+    chmod +x home/bin/kd-train-student
+    jq '.name = "each" | .students = {one: {}, two: {}} | .defaults.train.epochs = 1' own.json \
+        >each.json
+    JOBS=2 home/scripts/run_all.sh each.json >out 2>&1
+    grep -v -- --list calls >each
+    for task in one two; do
+        for seed in 1 2; do
+            [ "$(grep -c -- "--threads [0-9]* --student $task --seed $seed\$" each)" -eq 1 ]
+        done
+    done
+    [ "$(wc -l <each)" -eq 4 ]
+}
+
 @test "a second student is a model of its own, of its own network" {
     kd-train-student -d idx:set --layers 8 --from peer --peer mlp-6-5 -e 3 -q --no-provenance -o m \
         >/dev/null

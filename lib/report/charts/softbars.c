@@ -371,30 +371,33 @@ static int draw_students(const struct kd_report *report, size_t run, struct kd_c
 /* ---- the teacher alone -------------------------------------------------------------------- */
 
 /* Of recorded views the first. */
-static int draw_logits(const struct kd_tensor *t, struct answers *a, const char *title,
+static int draw_logits(const struct kd_tensor *t, const struct answers *a, const char *title,
                        struct kd_chart_set *set, struct kd_err *err)
 {
-    a->n = t->shape[t->dims - 2];
-    a->classes = t->shape[t->dims - 1];
-    if (a->classes < 2 || a->classes > MOST_CLASSES || t->count < a->n * a->classes) return 0;
+    struct answers dense = *a;
+    dense.n = t->shape[t->dims - 2];
+    dense.classes = t->shape[t->dims - 1];
+    if (dense.classes < 2 || dense.classes > MOST_CLASSES || t->count < dense.n * dense.classes)
+        return 0;
     float *z = kd_alloc(t->count, sizeof *z, "soft targets", err);
     int status = z ? kd_tensor_to_float(t, z, err) : -1;
-    a->z[0] = z;
-    if (status == 0) status = draw(title, a, set, err);
+    dense.z[0] = z;
+    if (status == 0) status = draw(title, &dense, set, err);
     kd_free(z);
     return status;
 }
 
-static int draw_top(const struct kd_tensorfile *f, struct answers *a, const char *title,
+static int draw_top(const struct kd_tensorfile *f, const struct answers *a, const char *title,
                     struct kd_chart_set *set, struct kd_err *err)
 {
+    struct answers sparse = *a;
     struct kd_err ignored;
     struct kd_top top;
     if (kd_top_of(f, &top, &ignored) < 0 || top.classes < 2 || top.classes > MOST_CLASSES) return 0;
-    a->n = top.n;
-    a->classes = top.classes;
-    a->top = &top;
-    return draw(title, a, set, err);
+    sparse.n = top.n;
+    sparse.classes = top.classes;
+    sparse.top = &top;
+    return draw(title, &sparse, set, err);
 }
 
 static int draw_teacher(const struct kd_report *report, size_t run, const struct kd_tensorfile *f,
