@@ -202,6 +202,47 @@ SH
     [ "$(ls full/m)" = log.jsonl ]
 }
 
+# with_disk RANK FILL COMMAND...: on two ranks; for one of them the folder `out` is a disk of 64 KB,
+# of which FILL are taken. What that rank then sees there is kept in the folder `seen`.
+with_disk() {
+    cat >disk <<'SH'
+#!/bin/sh
+[ "$OMPI_COMM_WORLD_RANK" = "$1" ] || { shift 2; exec "$@"; }
+mount -t tmpfs -o size=64k kd-test out && head -c "$2" /dev/zero >out/taken || exit
+shift 2
+"$@"
+status=$?
+rm out/taken
+cp -r out seen
+exit $status
+SH
+    chmod +x disk
+    rm -rf seen out
+    mkdir out
+    ranks 2 unshare -m ./disk "$@"
+}
+
+@test "a disk that is full on one rank: one line at once from the first, others need none" {
+    unshare -m mount -t tmpfs kd-test . 2>/dev/null || skip "no mounts of one's own here"
+    local wide=($(teacher --layers 400 --epochs 2 --checkpoint-every never -o out)) taken
+    "${wide[@]}" >/dev/null
+    mv out whole
+    mkdir kept
+    for taken in 0:model 65536:log; do
+        SECONDS=0
+        refused 1 "rank 0" "out/${taken#*:}" "No space" -- with_disk 0 "${taken%:*}" "${wide[@]}"
+        [ "$SECONDS" -le 10 ]
+        [ -z "$(find seen -mindepth 1 ! -name log.jsonl)" ]
+        if [ -e seen/log.jsonl ]; then cmp whole/log.jsonl seen/log.jsonl; fi
+    done
+    refused 1 "rank 0" "out/checkpoint" "No space" -- \
+        with_disk 0 0 "${wide[@]}" --checkpoint-every 1steps
+    [ -z "$(find seen -mindepth 1 ! -name log.jsonl)" ]
+    with_disk 1 65536 "${wide[@]}" >/dev/null
+    diff -r whole out
+    [ -z "$(ls seen)" ]
+}
+
 @test "nothing links MPI, and without the plugin the message says what to install" {
     run -1 grep -i mpi <(ldd "$BIN/kd-train-teacher")
     mkdir kept bin
