@@ -20,16 +20,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LEAST_REPETITIONS = 3, WHOLE_RUNS = 3 };
+enum { WHOLE_RUNS = 3 };
 
 static struct options {
     struct kd_reals threads;
     double seconds;
-    int64_t shards;
+    int64_t shards, part, repetitions;
     char *bin, *images, *chart, *output, *network;
     struct kd_reals shape;
     int64_t batch;
-    bool json, quick, machine, child, inference, help;
+    bool json, quick, machine, child, link, inference, help;
 } options;
 
 #define O(field) offsetof(struct options, field)
@@ -56,6 +56,12 @@ static const struct kd_option rows[] = {
     {"batch", 0, NULL, KD_OPT_INT, O(batch), .preset = "100", .min = 1, .max = 65536,
      .metavar = "N", .help = "of --network"},
     {"inference", 0, NULL, KD_OPT_BOOL, O(inference), .help = "--network infers"},
+    {"part", 0, NULL, KD_OPT_INT, O(part), .preset = "1", .min = 1, .max = 1024, .metavar = "N",
+     .help = "one Nth of each batch and of its shards: what one of N ranks computes"},
+    {"repetitions", 0, NULL, KD_OPT_INT, O(repetitions), .preset = "3", .min = 1, .max = 60,
+     .metavar = "N", .help = "at least, whatever --seconds says"},
+    {"link", 0, NULL, KD_OPT_BOOL, O(link),
+     .help = "only what passes between two ranks, started by mpirun"},
     {"machine", 0, NULL, KD_OPT_BOOL, O(machine),
      .help = "only what sgemm reaches on one thread and on all"},
     {"quick", 0, NULL, KD_OPT_BOOL, O(quick),
@@ -72,20 +78,22 @@ static FILE *lines; /* --output; NULL: none */
 
 /* ---- one workload in this process ---- */
 
+static struct kd_team team;
+
+/* As many epochs on each rank: as the first one's time says, in ten repetitions. */
 static int repeat(struct work *k, struct bench_sample *rates, struct kd_err *err)
 {
-    double seconds, total = 0;
-    if (bench_work_epoch(k, &seconds, err) < 0) return -1; /* warm-up */
-    while (total < options.seconds || rates->n < LEAST_REPETITIONS) {
+    double seconds, first; /* to warm up */
+    if (bench_work_epoch(k, &first, err) < 0 || bench_team_agree(&team, &first, err) < 0) return -1;
+    const unsigned each = 1 + (unsigned)(options.seconds / 10 / first);
+    const double most = options.seconds / first / each;
+    for (unsigned n = 0; n < most || n < options.repetitions; n++) {
         double spent = 0;
-        uint64_t images = 0;
-        do {
+        for (unsigned i = 0; i < each; i++) {
             if (bench_work_epoch(k, &seconds, err) < 0) return -1;
             spent += seconds;
-            images += k->images.n;
-        } while (spent < options.seconds / 10);
-        bench_sample_add(rates, (double)images / spent);
-        total += spent;
+        }
+        bench_sample_add(rates, (double)each * k->images.n / spent);
     }
     return 0;
 }
@@ -117,20 +125,26 @@ static int measure_epochs(struct workload w, struct kd_pool *pool, struct kd_err
     struct work work = {.pool = NULL};
     struct bench_sample rates = {.n = 0};
     if (options.quick) w = bench_workload_quick(&w);
-    w.shards = options.shards;
+    w.shards = options.shards / options.part;
+    if (w.batch < options.part)
+        return kd_fail_usage(err, "--part: %s has %lld images in a batch", w.name,
+                             (long long)w.batch);
     if (bench_memory_settle(pool, err) < 0) return -1;
     double base = bench_memory_read().now;
-    int status = bench_work_open(&work, &w, pool, err);
+    const struct bench_place place = {pool, team.ranks > 1 ? &team : NULL};
+    w.batch /= options.part;
+    w.images /= (uint32_t)options.part;
+    int status = bench_work_open(&work, &w, &place, err);
     if (status == 0) status = repeat(&work, &rates, err);
-    if (status == 0) {
+    if (status == 0 && team.rank == 0) {
         struct bench_spread s = bench_sample_spread(&rates);
         printf("{\"workload\":\"%s\",\"what\":\"%s\",\"threads\":%u,\"images_per_second\":%.1f,"
                "\"low\":%.1f,\"high\":%.1f,"
                "\"repetitions\":%zu,\"gflops\":%.2f,\"peak_mb\":%.1f,\"base_mb\":%.1f,\"planned_"
-               "mb\":%.1f}\n",
+               "mb\":%.1f,\"step_seconds\":%.6f,\"numbers\":%zu}\n",
                w.name, w.what, kd_pool_threads(pool), s.median, s.low, s.high, rates.n,
                s.median * bench_work_flops(&work) / 1e9, bench_memory_read().peak, base,
-               (double)work.planned / (1 << 20));
+               (double)work.planned / (1 << 20), (double)w.batch / s.median, work.net->parameters);
     }
     bench_work_close(&work);
     return status;
@@ -179,18 +193,31 @@ static double number_of(const cJSON *json, const char *key)
 
 static cJSON *run_child(const char *name, const char *folder, unsigned threads, struct kd_err *err)
 {
-    char count[16], seconds[32], shards[16];
+    char count[16], seconds[32], shards[24], part[24], least[24];
     struct kd_bytes text = {0};
     snprintf(count, sizeof count, "%u", threads);
     snprintf(seconds, sizeof seconds, "%.6f", options.seconds);
     snprintf(shards, sizeof shards, "%lld", (long long)options.shards);
-    const char *const argv[] = {self,        "--child",
-                                "--shards",  shards,
-                                "--threads", count,
-                                "--seconds", seconds,
-                                "--bin",     options.bin,
-                                "--images",  folder ? folder : "",
-                                name,        options.quick ? "--quick" : NULL,
+    snprintf(part, sizeof part, "%lld", (long long)options.part);
+    snprintf(least, sizeof least, "%lld", (long long)options.repetitions);
+    const char *const argv[] = {self,
+                                "--child",
+                                "--shards",
+                                shards,
+                                "--threads",
+                                count,
+                                "--seconds",
+                                seconds,
+                                "--part",
+                                part,
+                                "--repetitions",
+                                least,
+                                "--bin",
+                                options.bin,
+                                "--images",
+                                folder ? folder : "",
+                                name,
+                                options.quick ? "--quick" : NULL,
                                 NULL};
     cJSON *json = NULL;
     if (bench_process_run(argv, &text, NULL, NULL, err) == 0)
@@ -381,9 +408,12 @@ static int run(int argc, char **argv, struct kd_args *args, struct kd_err *err)
     if (options.machine) return tell_machine(kd_cpus_usable(), err);
     if (options.child) {
         if (args->n_operands != 1 || known(args->operands[0], err) < 0) return -1;
+        if (bench_team_open(&team, options.bin, err) < 0) return -1;
         return measure_here(args->operands[0],
                             options.threads.n ? (unsigned)options.threads.v[0] : 0, err);
     }
+    if (options.link)
+        return bench_team_open(&team, options.bin, err) < 0 ? -1 : bench_link(&team, err);
     if (options.output && !(lines = fopen(options.output, "w")))
         return kd_fail_errno(err, "%s", options.output);
     return run_list(args->operands, args->n_operands, err);
@@ -399,6 +429,7 @@ int main(int argc, char **argv)
         status = kd_fail_errno(&err, "%s", options.output);
     if (status == 0 && fflush(stdout) != 0) status = kd_fail_errno(&err, "standard output");
     if (status < 0) fprintf(stderr, "bench: %s\n", err.text);
+    kd_team_close(&team);
     kd_args_release(&args);
     kd_opts_release(section);
     return status == 0 ? 0 : err.kind == KD_ERR_USAGE ? 2 : 1;

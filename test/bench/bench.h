@@ -41,7 +41,12 @@ struct work {
     float *logits;  /* of inference, [images][classes] */
     size_t planned; /* bytes that kd says it needs */
 };
-int bench_work_open(struct work *k, const struct workload *w, struct kd_pool *pool,
+/* What it runs on. */
+struct bench_place {
+    struct kd_pool *pool;
+    struct kd_team *team; /* NULL: a process by itself */
+};
+int bench_work_open(struct work *k, const struct workload *w, const struct bench_place *place,
                     struct kd_err *err);
 /* One epoch by the function that the programs run, on shuffled, gathered images; inference: all
  * images once, as kd-eval and kd-soften do it. */
@@ -64,6 +69,15 @@ struct bench_memory bench_memory_read(void);
 /* Lets each thread's BLAS touch the buffer that it packs into, so that what follows is the
  * workload's own memory. */
 int bench_memory_settle(struct kd_pool *pool, struct kd_err *err);
+
+/* A team of the ranks that mpirun started, or of one; `bin` is where kd's programs are. */
+int bench_team_open(struct kd_team *team, const char *bin, struct kd_err *err);
+/* All get the number that rank 0 has. */
+int bench_team_agree(struct kd_team *team, double *number, struct kd_err *err);
+/* One line of JSON of what passes between two ranks: seconds of a meeting as in a step, of trades
+ * of 64 bytes to 16 MB both ways at once, of each parcel more; bytes a second that a rank copies.
+ */
+int bench_link(struct kd_team *team, struct kd_err *err);
 
 struct bench_sample { /* rates, times: whatever was measured again and again */
     double v[64];

@@ -87,7 +87,7 @@ static int measure(const struct setting *s, bool quick, struct point *out, struc
                          .images = s->images,
                          .optimizer = KD_SGD};
     if (quick) w = bench_workload_quick(&w);
-    if (status == 0) status = bench_work_open(&work, &w, pool, err);
+    if (status == 0) status = bench_work_open(&work, &w, &(struct bench_place){.pool = pool}, err);
     for (int i = 0; i <= REPETITIONS && status == 0; i++) {
         status = bench_work_epoch(&work, &seconds, err);
         if (i) bench_sample_add(&sample, seconds);

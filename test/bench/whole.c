@@ -98,7 +98,7 @@ int bench_soft(struct kd_pool *pool, double seconds, bool quick, FILE *to, struc
     int status = 0;
     for (int i = 0; i < ROLES && status == 0; i++) {
         struct workload w = role_of((enum role)i, quick);
-        status = bench_work_open(&work[i], &w, pool, err);
+        status = bench_work_open(&work[i], &w, &(struct bench_place){.pool = pool}, err);
         if (status == 0) status = bench_work_epoch(&work[i], &took[i], err);
     }
     double end = kd_seconds() + seconds;

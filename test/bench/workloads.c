@@ -109,7 +109,7 @@ static int open_targets(struct work *k, struct kd_err *err)
     return 0;
 }
 
-static int open_training(struct work *k, struct kd_err *err)
+static int open_training(struct work *k, const struct bench_place *place, struct kd_err *err)
 {
     struct kd_train_config *c = &k->job.train;
     c->batch = k->w.batch;
@@ -128,7 +128,8 @@ static int open_training(struct work *k, struct kd_err *err)
                                      .valid = &k->none,
                                      .targets = k->w.teaching == LABELS ? NULL : &k->targets,
                                      .seed = 1,
-                                     .pool = k->pool};
+                                     .pool = k->pool,
+                                     .team = place->team};
     if (kd_trainer_open(&k->trainer, err) < 0) return -1;
     struct kd_memory memory;
     kd_trainer_memory(&k->trainer, &memory);
@@ -136,18 +137,18 @@ static int open_training(struct work *k, struct kd_err *err)
     return 0;
 }
 
-int bench_work_open(struct work *k, const struct workload *w, struct kd_pool *pool,
+int bench_work_open(struct work *k, const struct workload *w, const struct bench_place *place,
                     struct kd_err *err)
 {
     struct kd_opt_section sections[KD_JOB_SECTIONS];
-    *k = (struct work){.w = *w, .pool = pool};
+    *k = (struct work){.w = *w, .pool = place->pool};
     kd_job_sections(&k->job, sections);
     if (kd_opts_preset(sections, err) < 0 || !(k->net = build(w->network, w->shape, err)) ||
         bench_images_make(&k->images, w->shape, w->images, err) < 0 ||
         kd_subset_all(&k->images, &k->all, err) < 0 ||
         kd_normalize_init(&k->normalize, NULL, &k->images, err) < 0)
         return -1;
-    if (!w->inference) return open_training(k, err);
+    if (!w->inference) return open_training(k, place, err);
     k->logits = kd_alloc((size_t)w->images * 10, sizeof *k->logits, "logits", err);
     if (!k->logits || kd_network_plan(k->net, (size_t)w->batch, false, err) < 0) return -1;
     k->planned =

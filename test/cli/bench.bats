@@ -85,6 +85,50 @@ python() {
         -e '.sgemm_one > 0 and .sgemm_all > 0 and .threads >= 1 and (.blas | length) > 0'
 }
 
+# ---- several hosts ----
+
+@test "two hosts: a step on one, on both, the way between them, a row of the table" {
+    [ "$KD_BIN" = "$top/bin" ] || skip "hosts.sh measures what is in bin"
+    export TO=$PWD/lines BENCH='--quick --seconds 0.01 --repetitions 1'
+    hosts=$top/test/bench/hosts.sh
+    run --separate-stderr "$hosts" one W3
+    [[ "$stderr" != *skipped:* ]] || skip "${stderr##*skipped: }"
+    "$hosts" part W3
+    "$hosts" link 10gbit
+    "$hosts" two 10gbit W3
+    jq -es 'map(.kind) == ["one", "part", "part", "link", "two"]' lines
+    jq -es '.[4].rate == "10gbit" and .[3].meeting > 0 and .[3].trade_64 < .[3].trade_16777216 and
+        all(.[0, 1, 2, 4]; .numbers == 24790 and .step_seconds > 0)' lines
+    "$hosts" table | grep -Eq '^\| W3 \| 10gbit \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \|'
+}
+
+@test "a step on more hosts is the sum of its terms, from medians" {
+    way='{"kind":"link","rate":"1gbit","meeting":0.001'
+    for bytes in 64 512 4096 32768 262144 2097152 16777216; do # 100 MB/s
+        way="$way,\"trade_$bytes\":$(awk -v n="$bytes" 'BEGIN { printf "%.3e", n / 1e8 }')"
+    done
+    echo "$way,\"parcel\":0.0001,\"copied_per_second\":1e9}" >lines
+    while read -r kind rate seconds; do
+        printf '{"kind":"%s","rate":"%s","workload":"W","images_per_second":640,' "$kind" "${rate#-}"
+        printf '"step_seconds":%s,"numbers":1000000}\n' "$seconds"
+    done >>lines <<'EOF'
+one - 0.1
+one - 0.9
+one - 0.1
+part - 0.04
+part - 0.05
+two 1gbit 0.110
+1/1 - 0.1
+1/4 - 0.025
+EOF
+    # 50 + 1 + 2 x 20 for half of the sums + 8 of copies
+    awk -f "$top/test/bench/hosts.awk" lines >table
+    grep -qxF '| W | 1gbit | 100.0 | 50.0 | 99.0 | 110.0 | -10.0 | 0.91 |' table
+    # 25 + 2 x 1 + 2 x 2 x 0.1 + 2 x 30 + 6
+    awk -v more=W -f "$top/test/bench/hosts.awk" lines >table
+    grep -qxF '| 4 | 16 | 25.0 | 93.4 | 685 | 1.1 |' table
+}
+
 # ---- compare_torch ----
 
 @test "the table: medians of good pairs, the faster PyTorch counts, goals" {
