@@ -78,7 +78,7 @@ static FILE *lines; /* --output; NULL: none */
 
 /* ---- one workload in this process ---- */
 
-static struct kd_team team;
+static struct kd_team team = {.ranks = 1};
 
 /* As many epochs on each rank: as the first one's time says, in ten repetitions. */
 static int repeat(struct work *k, struct bench_sample *rates, struct kd_err *err)

@@ -56,7 +56,7 @@ shape() {
     for host in "$a" "$b"; do
         tc -n "$host" qdisc replace dev eth0 root netem delay "${delay}ms" rate "$1" limit 100000 \
             2>/dev/null ||
-            tc -n "$host" qdisc replace dev eth0 root tbf rate "$1" burst 1m latency 50ms ||
+            tc -n "$host" qdisc replace dev eth0 root tbf rate "$1" burst 128k latency 50ms ||
             skip "tc can neither netem nor tbf"
     done
     tc -n "$a" qdisc show dev eth0 | grep -q netem ||

@@ -109,8 +109,8 @@ python() {
     done
     echo "$way,\"parcel\":0.0001,\"copied_per_second\":1e9}" >lines
     while read -r kind rate seconds; do
-        printf '{"kind":"%s","rate":"%s","workload":"W","images_per_second":640,' "$kind" "${rate#-}"
-        printf '"step_seconds":%s,"numbers":1000000}\n' "$seconds"
+        printf '{"kind":"%s","rate":"%s","workload":"W",' "$kind" "${rate#-}"
+        printf '"images_per_second":640,"step_seconds":%s,"numbers":1000000}\n' "$seconds"
     done >>lines <<'EOF'
 one - 0.1
 one - 0.9
