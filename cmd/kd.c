@@ -312,13 +312,10 @@ static int complete(const char *folder, int n, char **words)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int dispatch(const char *folder, int argc, char **argv)
 {
     struct kd_err err = {0};
-    kd_descriptors_reserve();
-    if (argc < 2) return show_jobs();
-    const char *name = argv[1], *folder = kd_program_folder(argv[0], &err);
-    if (!folder) return fail(1, &err);
+    const char *name = argv[1];
     if (!strcmp(name, "--help") || !strcmp(name, "-h")) return show_help();
     if (!strcmp(name, "--version") || !strcmp(name, "version")) return show_version(folder);
     if (!strcmp(name, "--complete")) return complete(folder, argc - 2, argv + 2);
@@ -336,4 +333,15 @@ int main(int argc, char **argv)
     }
     run(folder, name, argv + 1);
     return cannot_run(name);
+}
+
+int main(int argc, char **argv)
+{
+    struct kd_err err = {0};
+    kd_descriptors_reserve();
+    if (argc < 2) return show_jobs();
+    char *folder = kd_program_folder(argv[0], &err);
+    int status = folder ? dispatch(folder, argc, argv) : fail(1, &err);
+    kd_free(folder);
+    return status;
 }
