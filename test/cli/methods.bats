@@ -121,3 +121,24 @@ JSON
     [ "$status" -eq 2 ]
     [[ "$output" == *"methods-nothing.json"* ]]
 }
+
+@test "sparse soft targets beside dense ones: one teacher, a table of both" {
+    small_quick
+    cp "$top/scripts/sparse.sh" home/scripts
+    jq '.name = "s-dense" | .students |= {plain, kl}' home/configs/methods-digits.json \
+        >home/configs/s-dense.json
+    echo '{"name": "s", "extends": "s-dense.json", "soften": {"top": 3}, "students":
+        {"plain": null}}' >home/configs/s.json
+    home/scripts/sparse.sh s >table 2>said
+    cmp runs/s/teacher/s1/model.safetensors runs/s-dense/teacher/s1/model.safetensors
+    [ "$(kd-show runs/s/soft/s1/*.safetensors --json | jq .top)" -eq 3 ]
+    [ "$(grep -cE '^ +[123]  (plain|kl|sparse) ' table)" -eq 3 ]
+    [ "$(grep -c 'bytes of soft targets' table)" -eq 2 ]
+    home/scripts/sparse.sh s --table | cmp - table
+    for name in sparse-cifar10 sparse-cifar10-dense; do
+        kd-train-student "$top/configs/$name.json" --list | grep -c 'student kl ' >kl
+        [ "$(cat kl)" -eq 3 ]
+    done
+    run home/scripts/sparse.sh --tabel
+    [ "$status" -eq 2 ]
+}
