@@ -5,9 +5,9 @@
 bats_require_minimum_version 1.5.0
 load small.bash
 
-# Each ends by itself after ten minutes, should nobody end it.
+# Each ends by itself after half an hour, should nobody end it.
 begin() {
-    timeout 600 "$@" >>daemons.log 2>&1 3>&- &
+    timeout 1800 "$@" >>daemons.log 2>&1 3>&- &
     echo "$!" >>pids
 }
 cluster() {
@@ -89,11 +89,11 @@ setup() {
     export SLURM_CONF=$BATS_FILE_TMPDIR/slurm.conf KD_SETUP=no
     cd "$BATS_FILE_TMPDIR"
 }
-run_all() { timeout 300 "$top/scripts/run_all.sh" "$@" 3>&-; }
+run_all() { timeout "${LONGEST:-300}" "$top/scripts/run_all.sh" "$@" 3>&-; }
 nothing_left() { [ -z "$(squeue -h)" ]; }
 # What a report says without what was measured in seconds.
-figures() { kd-report x.json --runs "$1" --csv --columns name,top1,errors,valid_top1,nll; }
-models() { (cd "$1/x" && find . -name model.safetensors | sort | xargs -n 1 kd-eval --json |
+figures() { kd-report "${2:-x.json}" --runs "$1" --csv --columns name,top1,errors,valid_top1,nll; }
+models() { (cd "$1/${2:-x}" && find . -name model.safetensors | sort | xargs -n 1 kd-eval --json |
     jq -r '[.parameters, .fingerprint] | join(" ")'); }
 
 @test "the same models and report as on one machine" {
@@ -156,6 +156,25 @@ models() { (cd "$1/x" && find . -name model.safetensors | sort | xargs -n 1 kd-e
         "train-teacher soften train-student train-student evaluate report " ]
     RUNS=whole run_all x.json $long >/dev/null 2>&1
     [ "$(models cut)" = "$(models whole)" ]
+}
+
+@test "configs/digits.json: the report of one machine, through scancel and a second call" {
+    local digits=$top/configs/digits.json status=0 LONGEST=1200
+    [ -n "${WHOLE:-}" ] || skip "it takes minutes; WHOLE=yes runs it"
+    RUNS=far run_all "$digits" --on slurm >/dev/null 2>said &
+    wait_for test -s far/digits/teacher/s1/log.jsonl
+    scancel "$(sed -n 's/.* job \([0-9]*\): train-teacher/\1/p' said)_0"
+    wait "$!" || status=$?
+    [ "$status" -eq 1 ]
+    [ ! -e far/digits/teacher/s1/model.safetensors ]
+    [ ! -e far/digits/report ]
+    RUNS=far run_all "$digits" --on slurm >far.table 2>said || { cat said; false; }
+    RUNS=near run_all "$digits" >near.table 2>said || { cat said; false; }
+    [ "$(models far digits)" = "$(models near digits)" ]
+    [ "$(models far digits | wc -l)" -eq 15 ]
+    diff <(figures far "$digits") <(figures near "$digits")
+    diff <(sed '/^ *model.*ms an image/,$d' far.table) \
+        <(sed '/^ *model.*ms an image/,$d' near.table)
 }
 
 @test "--on elsewhere is refused, and where there is no Slurm it says so" {
