@@ -1,5 +1,6 @@
 #include "evaluation.h"
 #include "kd/base/json.h"
+#include "kd/run/places.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -88,6 +89,15 @@ static const struct kd_column columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
+/* A folder stands for the model in it. */
+static char *shown_path(const char *path, struct kd_err *err)
+{
+    static const char file[] = "/" KD_FILE_MODEL;
+    const size_t n = strlen(path), m = sizeof file - 1;
+    const bool inside = n > m && strcmp(path + n - m, file) == 0;
+    return kd_format(err, "%.*s", (int)(inside ? n - m : n), path);
+}
+
 int evaluation_table(const struct kd_evaluation *results, size_t n,
                      const struct kd_table_style *style, struct kd_bytes *out, struct kd_err *err)
 {
@@ -98,7 +108,10 @@ int evaluation_table(const struct kd_evaluation *results, size_t n,
         struct kd_cell *row = kd_table_row(&t);
         char data[96];
         snprintf(data, sizeof data, "%.80s:%.10s", e->data, e->split);
-        kd_table_text(&t, 0, e->model);
+        char *model = shown_path(e->model, err);
+        kd_table_text(&t, 0, model ? model : "");
+        if (!model) t.failed = true;
+        kd_free(model);
         kd_table_text(&t, 1, data);
         const double values[COLUMNS - 2] = {
             e->n,          e->top1,      e->top5,       e->errors,        e->nll,

@@ -66,8 +66,10 @@ static const struct kd_option rows[] = {
          "The threads and the processor are named.",
      .also = "latency speed benchmark"},
     {"save", 0, NULL, KD_OPT_BOOL, O(save),
-     .help = "also write eval.json and logits.safetensors beside each model",
-     .more = "The first holds confusion and bins too, the second the answers to the whole split."},
+     .help = "also write eval.json beside each model, and logits.safetensors of a whole split",
+     .more =
+         "The first holds confusion and bins too. The second holds the answers to the test or "
+         "train images; those to validation images, which are a part of a split, are not kept."},
     {"experiment", 'x', NULL, KD_OPT_TEXT, O(experiment), .metavar = "EXPERIMENT",
      .help = "evaluate all its models that are there, on test and validation, against the teacher "
              "of the "
@@ -493,8 +495,12 @@ static int evaluate_test(struct work *w, struct kd_model *model, const struct kd
 {
     const size_t n = w->n;
     int status = evaluate(w, model, "test", err);
-    if (status == 0 || err->kind != KD_ERR_USAGE || own->validation <= 0 || own->test || w->o->data)
-        return status;
+    if (status == 0 || err->kind != KD_ERR_USAGE || own->test || w->o->data) return status;
+    if (own->validation <= 0) {
+        const struct kd_err why = *err;
+        return kd_fail_usage(err, "%s; or train with --validation N, which keeps N images apart",
+                             why.text);
+    }
     kd_say(w->inv, "%s; evaluated on its validation images", err->text);
     w->n = n;
     *err = (struct kd_err){0};

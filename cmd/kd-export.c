@@ -114,8 +114,12 @@ static int check_limit(const struct export *x, const char *text, const char *fla
     if (!text) return 0;
     if (read_size(text, flag, &limit, err) < 0) return -1;
     if ((double)needed > limit)
-        return kd_fail(err, "%s needs %zu bytes, more than --%s %s%s", what, needed, flag, text,
-                       x->model.net->integers ? "" : "; in integers (kd-quantize) it is a quarter");
+        return x->model.net->integers
+                   ? kd_fail(err, "%s needs %zu bytes, more than --%s %s", what, needed, flag, text)
+                   : kd_fail(err,
+                             "%s needs %zu bytes, more than --%s %s; in integers (kd-quantize) "
+                             "about %zu",
+                             what, needed, flag, text, needed / 4);
     if (x->o->plan && !x->inv->common.json)
         kd_say(x->inv, "--%s %s: it fits, with %.0f bytes to spare", flag, text,
                limit - (double)needed);

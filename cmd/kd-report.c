@@ -294,6 +294,16 @@ static int print_logs(const struct options *o, const struct kd_report *report,
                    report->runs[0].folder);
 }
 
+static const char *const why_empty[] = {
+    [TABLE_MODELS] = "no models",
+    [TABLE_SEEDS] = "no models",
+    [TABLE_DIFFERENCES] = "no distilled student beside a plain one of the same network",
+    [TABLE_LOGS] = "no logs",
+    [TABLE_CLASSES] = "no confusion is saved beside the models; kd-eval MODEL --save does that",
+    [TABLE_CLASS_SEEDS] = "no confusion is saved beside the models; kd-eval MODEL --save does that",
+    [TABLE_WRONG] = "no answers are saved beside the models, or none is wrong; kd-eval MODEL "
+                    "--save writes those to a whole split, as the test images"};
+
 static int print_table(const struct options *o, const struct kd_report *report,
                        const struct kd_table_view *view, struct kd_bytes *out, struct kd_err *err)
 {
@@ -322,7 +332,10 @@ static int print_table(const struct options *o, const struct kd_report *report,
     if (status == 0 && view->sort) status = kd_table_sort(&t, column, !up);
     if (status == 0 && view->columns && strcmp(view->columns, "all") != 0)
         status = kd_table_keep(&t, view->columns);
-    if (status == 0) status = kd_table_render(&t, &view->style, out, err);
+    if (status == 0 && people && !t.n_rows)
+        status = kd_bytes_format(out, err, "%s\n", why_empty[o->table]);
+    else if (status == 0)
+        status = kd_table_render(&t, &view->style, out, err);
     kd_table_release(&t);
     return status;
 }
@@ -389,6 +402,17 @@ static int write_files(struct kd_invocation *inv, const struct kd_report *report
     return status;
 }
 
+/* A file, or one that comes with kd, by its name. */
+static bool is_experiment(const struct kd_invocation *inv, const char *operand)
+{
+    struct kd_err unknown;
+    if (ends_with(operand, ".json")) return true;
+    if (strchr(operand, '/') || kd_path_exists(operand)) return false;
+    char *path = kd_experiment_named(inv, operand, &unknown);
+    kd_free(path);
+    return path != NULL;
+}
+
 static int check_options(const struct kd_invocation *inv, enum form chosen, struct kd_err *err)
 {
     const struct options *o = inv->options;
@@ -396,7 +420,7 @@ static int check_options(const struct kd_invocation *inv, enum form chosen, stru
     const bool pictures = o->all || chosen == FORM_CHARTS || chosen == FORM_PAGE;
     bool experiment = false;
     for (size_t i = 0; i < inv->args.n_operands; i++)
-        experiment |= ends_with(inv->args.operands[i], ".json");
+        experiment |= is_experiment(inv, inv->args.operands[i]);
     const struct kd_idle rules[] = {
         {files, "table columns sort wide",
          "is for tables as text; charts, page and workbook show all models"},
@@ -446,12 +470,8 @@ static int show(struct kd_invocation *inv, const struct kd_report *report, enum 
 static char *folder_of(const struct kd_invocation *inv, const char *operand, struct kd_err *err)
 {
     const struct options *o = inv->options;
-    const bool file = ends_with(operand, ".json");
-    const bool ready = !strchr(operand, '/') && !kd_path_exists(operand);
-    struct kd_err unknown; /* no ready experiment: it is a run that is not there */
-    if (!ready && !file) return kd_strdup(operand, err);
-    char *path = kd_experiment_named(inv, operand, file ? err : &unknown);
-    if (!path && !file) return kd_strdup(operand, err);
+    if (!is_experiment(inv, operand)) return kd_strdup(operand, err);
+    char *path = kd_experiment_named(inv, operand, err);
     struct kd_experiment *x = path ? kd_experiment_open(path, o->runs, &o->set, err) : NULL;
     char *folder = x ? kd_strdup(x->folder, err) : NULL;
     if (folder) kd_leftovers_remove(folder, KD_RUN_DEPTH - 1);

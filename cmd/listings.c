@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOSS = 6, NETWORK = 47 }; /* columns of what stands before a description */
+enum { LOSS = 8, NETWORK = 47 }; /* columns of what stands before a description */
 
 /* On a terminal lines that are too long for it are folded, behind the spaces that they begin with
  * or `names` columns. */

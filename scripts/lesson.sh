@@ -63,8 +63,8 @@ The teacher is a network with two hidden layers of 400 units, 478,410
 numbers in all. It sees the 10,000 images 20 times over (20 epochs), each
 time shifted by up to a pixel. We train three of them from different random
 beginnings (three seeds), so that luck can be told from merit later.
-Watch valid. %: that is the share of images it has right that it did not
-learn from.
+That takes about half a minute on two free processors. Watch the figure
+behind valid: the share of images it has right that it did not learn from.
 TEXT
 try kd-train-teacher "$lesson" --runs "$runs" --update --resume
 
@@ -115,7 +115,7 @@ echo "$run/report/report.html"
 step "7 of 7: your turn" <<TEXT
 Things to try, each under a name of its own: smaller students, 500 images
 for the students, and no labels for the taught one:
-  again="scripts/run_all.sh configs/lesson.json"
+  again="$home/scripts/run_all.sh $lesson"
   \$again --set name=small --set students.plain.network=mlp-16 \\
          --set students.taught.network=mlp-16
   \$again --set name=few --set students.plain.data.fraction=0.05 \\

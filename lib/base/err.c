@@ -149,10 +149,24 @@ static unsigned distance(const char *a, const char *b)
     return row[na % 3][nb];
 }
 
+/* The one name that begins as typed: "temperature" for "temp"; NULL: none, or several. */
+static const char *begun(const char *typed, const char *const *names, unsigned n)
+{
+    const size_t size = strlen(typed);
+    const char *one = NULL;
+    for (unsigned i = 0; i < n && size >= 3; i++) {
+        if (!names[i] || strncmp(names[i], typed, size) != 0) continue;
+        if (one) return NULL;
+        one = names[i];
+    }
+    return one;
+}
+
 const char *kd_nearest(const char *typed, const char *const *names, unsigned n)
 {
-    const char *nearest = NULL;
+    const char *nearest = begun(typed, names, n);
     unsigned best = (unsigned)strlen(typed) / 3 + 1;
+    if (nearest) return nearest;
     for (unsigned i = 0; i < n; i++) {
         if (!names[i]) continue;
         unsigned d = distance(typed, names[i]);

@@ -87,7 +87,7 @@ static void show_number(enum kd_cell_kind kind, double v, char out[64])
 {
     switch (kind) {
     case KD_CELL_COUNT:
-        kd_number_grouped(v, v == floor(v) || fabs(v) >= 10000 ? 0 : 1, out);
+        kd_number_grouped(v, fabs(v - round(v)) <= 1e-9 * fabs(v) || fabs(v) >= 10000 ? 0 : 1, out);
         break;
     case KD_CELL_RATE:
         snprintf(out, 64, "%.2f", 100 * v);
@@ -116,26 +116,41 @@ static void show_number(enum kd_cell_kind kind, double v, char out[64])
     }
 }
 
+/* A mean and its spread with as many decimals: one of counts, and of measures two digits of the
+ * spread. */
+static void show_spread(enum kd_cell_kind kind, const struct kd_cell *cell, char value[64],
+                        char spread[64])
+{
+    const double sd = cell->sd;
+    const int decimals = sd > 0 ? 1 - (int)floor(log10(sd)) : -1;
+    if (kind == KD_CELL_COUNT) {
+        kd_number_grouped(cell->value, 1, value);
+        kd_number_grouped(sd, 1, spread);
+    } else if (kind == KD_CELL_MEASURE && decimals >= 0 && decimals < 9) {
+        snprintf(value, 64, "%.*f", decimals, cell->value);
+        snprintf(spread, 64, "%.*f", decimals, sd);
+    } else if (kind == KD_CELL_MEASURE) {
+        show_number(kind, cell->value, value);
+        snprintf(spread, 64, "%.2g", sd);
+    } else {
+        show_number(kind, cell->value, value);
+        show_number(kind, sd, spread);
+    }
+}
+
 int kd_cell_show(const struct kd_column *column, const struct kd_cell *cell, struct kd_bytes *out,
                  struct kd_err *err)
 {
     char number[64];
     if (cell->text) return kd_bytes_add(out, cell->text, strlen(cell->text), err);
     if (!isfinite(cell->value)) return 0;
-    bool spread = column->spread && isfinite(cell->sd);
-    if (spread && column->kind == KD_CELL_COUNT && cell->sd != 0)
-        kd_number_grouped(cell->value, 1, number); /* as many digits as the spread has */
-    else
-        show_number(column->kind, cell->value, number);
-    if (kd_bytes_add(out, number, strlen(number), err) < 0) return -1;
-    if (!spread) return 0;
-    if (column->kind == KD_CELL_COUNT && cell->sd != 0)
-        kd_number_grouped(cell->sd, 1, number);
-    else if (column->kind == KD_CELL_MEASURE)
-        snprintf(number, sizeof number, "%.2g", cell->sd);
-    else
-        show_number(column->kind, cell->sd, number);
-    return kd_bytes_format(out, err, " \xC2\xB1 %s", number);
+    if (column->spread && isfinite(cell->sd)) {
+        char spread[64];
+        show_spread(column->kind, cell, number, spread);
+        return kd_bytes_format(out, err, "%s \xC2\xB1 %s", number, spread);
+    }
+    show_number(column->kind, cell->value, number);
+    return kd_bytes_add(out, number, strlen(number), err);
 }
 
 cJSON *kd_table_json(const struct kd_table *t, struct kd_err *err)

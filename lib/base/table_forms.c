@@ -145,7 +145,8 @@ static int pad(struct kd_bytes *out, size_t n, const char *with, struct kd_err *
 static bool is_name(const struct kd_table *t, const struct shown *s, size_t i)
 {
     const char *key = t->columns[s->column[i]].key;
-    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0 || strcmp(key, "model") == 0;
+    return strcmp(key, "name") == 0 || strcmp(key, "plain") == 0 || strcmp(key, "model") == 0 ||
+           strcmp(key, "verdict") == 0;
 }
 
 static size_t total_width(const struct shown *s)

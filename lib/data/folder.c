@@ -191,7 +191,7 @@ static int roots_choose(const struct kd_load *load, const struct entries *top,
     const char *own = test ? found[TEST] : found[TRAIN];
     if (!found[TRAIN] && !found[TEST] && !found[VALIDATION]) {
         if (other_splits_check(load->place, top, err) < 0 ||
-            kd_unsplit_check(load, "put its images into test/CLASS", err) < 0)
+            kd_unsplit_check(load, "put images into train/CLASS and test/CLASS", err) < 0)
             return -1;
         own = load->place;
     }

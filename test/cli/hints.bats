@@ -47,6 +47,15 @@ answer() {
     answer 2 "it is distill.temperature of the teacher or of a student" -- kd-train-teacher x.json
 }
 
+@test "the beginning of a key, and an experiment by its name with --set" {
+    answer 2 "distill.loss.temp: no such key; did you mean temperature?" -- kd-train-student \
+        --data digits --network mlp-8 -S soft --loss '{"kind":"kl","temp":4}'
+    answer 2 "did you mean \"dkd\"? --loss '?' lists them" -- kd-train-student \
+        --data digits --network mlp-8 -S soft --loss crd
+    # with a setting the experiment is still one: what is missing is its run
+    answer 1 "no such run; name a folder such as runs/digits" -- kd-report lesson --set name=nolab
+}
+
 @test "a file that is something else is told what it is" {
     printf '// what a device runs\nint x;\n' >net.c
     answer 1 'net.c: not a safetensors file: it is text that begins with "// what a device runs"' \

@@ -23,7 +23,7 @@ setup() {
     [ "${#lines[@]}" -eq 4 ]
     [ "$(tr -s ' ' <<<"${lines[0]}")" = \
         "model data images top-1 % top-5 % errors NLL ECE parameters multiply-adds" ]
-    [[ "${lines[1]}" == T/model.safetensors*" idx:set:test "*" 100 "*" 25450 "* ]]
+    [[ "${lines[1]}" == "T "*" idx:set:test "*" 100 "*" 25450 "* ]]
     [ "${lines[1]}" = "${lines[3]}" ]
     [ "$(awk '{print length}' <<<"$output" | sort -u | wc -l)" -eq 1 ]
 }
@@ -76,6 +76,9 @@ setup() {
     [ "$status" -eq 0 ]
     [[ $stderr == *"evaluated on its validation images" ]]
     [[ $output == *":validation "*" 40 "* ]]
+    kd-eval most --save -q >/dev/null
+    [ ! -e most/logits.safetensors ]
+    kd-report most -t wrong -q | grep -q "no answers are saved.*kd-eval MODEL --save"
     run --separate-stderr kd-eval most --data idx:set:test
     [ -z "$stderr" ]
 }

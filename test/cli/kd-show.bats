@@ -90,7 +90,7 @@ setup() { cd "$BATS_FILE_TMPDIR"; }
     [ "$(kd-show T | grep -c '^ \{25\}')" -eq 0 ]
     on 60 "kd-train-student --loss '?'" >out
     [ "$(widest <out)" -le 60 ]
-    grep -q '^kl    divergence' out
+    grep -q '^kl      divergence' out
     on 80 "kd-train-student --network '?'" >out
     [ "$(widest <out)" -le 80 ]
     for columns in 60 80; do

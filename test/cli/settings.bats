@@ -73,3 +73,18 @@ reported() {
     [ "$(wanted --set 'students.kd,bias.correct.flips=0.01')" = "kd,bias" ]
     [ "$(reported)" = "kd,bias" ]
 }
+
+@test "kd-formats(5) has every key of data and train" {
+    local lib=$BATS_TEST_DIRNAME/../../lib page=$BATS_TEST_DIRNAME/../../cmd/kd-formats.5
+    for section in "data split.c" "train config.c"; do
+        sed -n "/^\.SS ${section% *}$/,/^\.TE/p" "$page" | sed -n 's/^ *\([a-z0-9_]*\)|.*/\1/p' \
+            >written
+        cat "$lib"/*/"${section#* }" | tr '\n' ' ' | grep -o 'kd_[a-z]*_rows\[\] = {.*' |
+            sed 's/{0}.*//' | grep -oE '"[a-z0-9-]+", [^,]+, +"[a-z0-9_.]+",' |
+            sed 's/",$//; s/.*"//; s/.*\.//' | sort -u >keys
+        [ "$(wc -l <keys)" -ge 20 ]
+        while read -r key; do
+            grep -qx "$key" written || [ "$key" = kind ] || { echo "$key"; return 1; }
+        done <keys
+    done
+}

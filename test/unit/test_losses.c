@@ -499,7 +499,7 @@ static void labels_and_probabilities(void **state)
 static bool of_features(const char *lines)
 {
     for (; *lines == ' '; lines += strcspn(lines, "\n") + 1)
-        if (strncmp(lines, "      compares layers", 21) == 0) return true;
+        if (strncmp(lines, "        compares layers", 23) == 0) return true;
     return false;
 }
 

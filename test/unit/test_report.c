@@ -191,13 +191,13 @@ static void latex_has_columns_of_numbers_and_the_best_of_each_bold(void **state)
     }
     same_form(&t, KD_FORM_LATEX, false,
               LATEX_HEAD
-              "{llS[table-format=2.2(4)]S[table-format=2.5(4)]S[table-format=2.2]"
+              "{llS[table-format=2.2(4)]S[table-format=2.4(2)]S[table-format=2.2]"
               "S[table-format=+2.2]S[table-format=1.1e-1]}\n\\toprule\n"
               "run & model & {top-1 \\%} & {NLL} & {smaller ($\\times$)} & {points} & {rate} \\\\\n"
               "\\midrule\n"
-              "a & teacher & 99.00 \\pm 0.10 & 0.01000 \\pm 0.00100 &  &  & 1e-5 \\\\\n"
-              "a & {[}x]{*} & 50.00 \\pm 1.20 & 12.34 \\pm 0.01 & 12.0 & +1.10 & 0.5 \\\\\n"
-              "a & kd & \\bfseries 75.00 \\pm 12.30 & \\bfseries 0.1234 \\pm 0.1200 & 9.50 & "
+              "a & teacher & 99.00 \\pm 0.10 & 0.0100 \\pm 0.0010 &  &  & 1e-5 \\\\\n"
+              "a & {[}x]{*} & 50.00 \\pm 1.20 & 12.340 \\pm 0.012 & 12.0 & +1.10 & 0.5 \\\\\n"
+              "a & kd & \\bfseries 75.00 \\pm 12.30 & \\bfseries 0.12 \\pm 0.12 & 9.50 & "
               "-25.00 & 1e6 \\\\\n"
               "a & too & \\bfseries 75.00 & \\bfseries 0.1234 & 9.50 & -25.00 & 3 \\\\\n"
               "b & only & 25.00 & 1.000 & 1.00 & +0.00 & 3 \\\\\n"

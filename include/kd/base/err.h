@@ -43,8 +43,9 @@ const char *kd_err_machine(void);
 /* Put "context: " before the text that err already has; returns -1. */
 int kd_err_context(struct kd_err *err, const char *format, ...) KD_PRINTF(2, 3);
 
-/* The nearest of `n` names to a mistyped one (edit distance with transpositions), or NULL where
- * none is near enough to be meant. The result points into names. */
+/* The nearest of `n` names to a mistyped one (the only one that begins so, or else by edit distance
+ * with transpositions), or NULL where none is near enough to be meant. The result points into
+ * names. */
 const char *kd_nearest(const char *typed, const char *const *names, unsigned n);
 
 /* Text from outside that goes to a terminal, in place: control characters, U+0080 to 9F among them,

@@ -167,8 +167,11 @@ static int agree_with_teacher(struct kd_report *report, size_t run, struct kd_er
         }
     }
     return kd_note_list_end(report, &list, at->name,
-                            "agreement with another teacher than is there now left out, which "
-                            "kd-eval --experiment repeats",
+                            at->experiment
+                                ? "agreement with another teacher than is there now left out, "
+                                  "which kd-eval --experiment repeats"
+                                : "agreement with a model that is no teacher here left out; "
+                                  "kd-eval MODEL --reference TEACHER --save measures it",
                             err);
 }
 

@@ -197,7 +197,8 @@ int kd_report_check(struct kd_report *report, struct kd_err *err)
     } checks[] = {
         {"training unfinished, no model file", no_model},
         {missing, no_evaluation},
-        {"trained anew since its evaluation, which kd-eval --experiment repeats", is_stale},
+        {"trained anew since its evaluation, which kd-eval --experiment (or MODEL --save) repeats",
+         is_stale},
         {"no log", no_log},
         {"8-bit integers", is_quantised},
         {"biases tuned on the test set, shown for comparison and never chosen", is_tuned},

@@ -253,7 +253,7 @@ static const struct {
 } meanings[] = {
     {"valid_top1", "valid.: on the validation images, which choose epochs and students"},
     {"compression", "smaller: than the teacher"},
-    {"agreement", "agreement: same class as the teacher"},
+    {"agreement", "agreement: same class as the teacher, or as kd-eval's --reference"},
     {"pareto", "Pareto: no other model here is both smaller and better"},
     {"nll", "NLL: mean cross-entropy"},
     {"ece", "ECE: calibration error"},

@@ -85,8 +85,8 @@ static const struct kd_loss_kind *find(const char *name, const char *where, stru
     }
     const char *near = kd_nearest(name, names, n);
     kd_fail_usage(err, "%s: there is no loss \"%.60s\"; %s%s%s", where, name,
-                  near ? "did you mean \"" : "--loss '?' lists them", near ? near : "",
-                  near ? "\"?" : "");
+                  near ? "did you mean \"" : "", near ? near : "",
+                  near ? "\"? --loss '?' lists them" : "--loss '?' lists them");
     return NULL;
 }
 
@@ -449,7 +449,7 @@ int kd_distill_check_probabilities(const struct kd_distill_config *d, struct kd_
 static int list_params(const struct kd_loss_kind *kind, struct kd_bytes *out, struct kd_err *err)
 {
     for (const struct kd_option *row = kind->rows; row && row->key; row++)
-        if (kd_bytes_format(out, err, "      %s: %s%s%s%s\n", row->key, row->help,
+        if (kd_bytes_format(out, err, "        %s: %s%s%s%s\n", row->key, row->help,
                             row->preset ? " (default " : "", row->preset ? row->preset : "",
                             row->preset ? ")" : "") < 0)
             return -1;
@@ -460,8 +460,8 @@ int kd_loss_list(struct kd_bytes *out, struct kd_err *err)
 {
     for (const struct kd_loss_kind *const *kind = kd_loss_kinds; *kind; kind++)
         if (kd_bytes_format(
-                out, err, "%-5s %s\n      %s\n%s", (*kind)->name, (*kind)->about, (*kind)->paper,
-                (*kind)->features ? "      compares layers inside the networks\n" : "") < 0 ||
+                out, err, "%-7s %s\n        %s\n%s", (*kind)->name, (*kind)->about, (*kind)->paper,
+                (*kind)->features ? "        compares layers inside the networks\n" : "") < 0 ||
             list_params(*kind, out, err) < 0)
             return -1;
     return 0;
