@@ -49,19 +49,36 @@ static MPI_Request *post(const struct kd_parcel *p, size_t n, int sends, MPI_Req
     return to;
 }
 
-static void team_trade(const struct kd_parcel *out, size_t n_out, const struct kd_parcel *in,
-                       size_t n_in)
+struct trade {
+    int n;
+    MPI_Request all[];
+};
+
+static void *team_begin(const struct kd_parcel *out, size_t n_out, const struct kd_parcel *in,
+                        size_t n_in)
 {
-    size_t n = pieces(out, n_out) + pieces(in, n_in);
-    MPI_Request *all = malloc((n + 1) * sizeof *all);
-    if (!all) {
+    const size_t n = pieces(out, n_out) + pieces(in, n_in);
+    struct trade *t = malloc(sizeof *t + n * sizeof *t->all);
+    if (!t) {
         fprintf(stderr, "kd: not enough memory for %zu messages between ranks\n", n);
         MPI_Abort(MPI_COMM_WORLD, 1);
-        return;
+        return NULL;
     }
-    post(out, n_out, 1, post(in, n_in, 0, all));
-    MPI_Waitall((int)n, all, MPI_STATUSES_IGNORE);
-    free(all);
+    t->n = (int)n;
+    post(out, n_out, 1, post(in, n_in, 0, t->all));
+    return t;
+}
+
+static bool team_arrived(void *trade, bool wait)
+{
+    struct trade *t = trade;
+    int done = 1;
+    if (wait)
+        MPI_Waitall(t->n, t->all, MPI_STATUSES_IGNORE);
+    else
+        MPI_Testall(t->n, t->all, &done, MPI_STATUSES_IGNORE);
+    if (done) free(t);
+    return done;
 }
 
 static void team_close(void)
@@ -73,5 +90,6 @@ extern const struct kd_team_ops kd_team_ops;
 const struct kd_team_ops kd_team_ops = {.version = KD_TEAM_VERSION,
                                         .open = team_open,
                                         .gather = team_gather,
-                                        .trade = team_trade,
+                                        .begin = team_begin,
+                                        .arrived = team_arrived,
                                         .close = team_close};

@@ -174,7 +174,18 @@ const char *kd_team_host(const struct kd_team *team, unsigned rank)
 void kd_team_trade(struct kd_team *team, const struct kd_parcel *out, size_t n_out,
                    const struct kd_parcel *in, size_t n_in)
 {
-    if (team && !team->failed) team->ops->trade(out, n_out, in, n_in);
+    kd_team_arrived(team, kd_team_begin(team, out, n_out, in, n_in), true);
+}
+
+void *kd_team_begin(struct kd_team *team, const struct kd_parcel *out, size_t n_out,
+                    const struct kd_parcel *in, size_t n_in)
+{
+    return team && !team->failed ? team->ops->begin(out, n_out, in, n_in) : NULL;
+}
+
+bool kd_team_arrived(struct kd_team *team, void *trade, bool wait)
+{
+    return !trade || team->ops->arrived(trade, wait);
 }
 
 static struct kd_team_part part_of(unsigned ranks, unsigned rank, size_t n, size_t block)

@@ -65,7 +65,7 @@ static void find_largest(void *ctx, struct kd_layer *l)
 static int lay_sums(struct kd_shards *s, struct kd_err *err)
 {
     const size_t bytes = s->numbers * sizeof(float);
-    const size_t incoming = s->team ? kd_sharing_room(s) * sizeof(float) : 0;
+    const size_t incoming = s->team ? kd_sharing_plan(s) * sizeof(float) : 0;
     const size_t waiting = s->cuts.levels * s->cuts.room_each * sizeof(float);
     for (unsigned i = 0; s->team && i < s->n_sums + 1; i++) kd_slab_plan(&s->slab, bytes);
     kd_slab_plan(&s->slab, incoming);
@@ -97,6 +97,7 @@ int kd_shards_init(struct kd_shards *s, struct kd_network *net, int64_t shards,
     s->start = kd_alloc(net->n_params, sizeof *s->start, "shards", err);
     s->sum = kd_alloc(s->n_sums, sizeof *s->sum, "shards", err);
     s->parcels = kd_alloc(team ? kd_sharing_parcels(s) : 0, sizeof *s->parcels, "shards", err);
+    if (team && kd_sharing_open(s, err) < 0) return -1;
     s->cuts.from = kd_alloc(n + 1, sizeof *s->cuts.from, "shards", err);
     s->cuts.share = kd_alloc(n, sizeof *s->cuts.share, "shards", err);
     if (!s->start || !s->sum || !s->parcels || !s->cuts.from || !s->cuts.share) return -1;
@@ -117,6 +118,8 @@ void kd_shards_release(struct kd_shards *s)
     kd_free(s->start);
     kd_free(s->sum);
     kd_free(s->parcels);
+    kd_free(s->bucket);
+    kd_free(s->bucket_of);
     kd_free(s->cuts.from);
     kd_free(s->cuts.share);
     kd_slab_release(&s->slab);
@@ -144,6 +147,7 @@ void kd_shards_begin(struct kd_shards *s, size_t rows)
     s->from = start_of(rows, s->of, s->first);
     s->rows = start_of(rows, s->of, s->last) - s->from;
     cut(s, rows);
+    if (s->team) kd_sharing_begin(s);
 }
 
 const struct kd_cuts *kd_shards_cuts(const struct kd_shards *s)
@@ -154,7 +158,7 @@ const struct kd_cuts *kd_shards_cuts(const struct kd_shards *s)
 const struct kd_gradient_sink *kd_shards_sink(const struct kd_shards *s,
                                               const struct kd_gradient_sink *then)
 {
-    return s->of > 1 && s->team ? NULL : then;
+    return s->of > 1 && s->team ? &s->sink : then;
 }
 
 void kd_shards_finish(struct kd_shards *s, const struct kd_gradient_sink *then,

@@ -1,22 +1,45 @@
 /* Each rank has added up as much of the tree as its shards allow: a few sums of [numbers]. The
- * numbers are cut into as many parts as there are ranks. Rank r gets its part of everybody's sums,
- * adds them up along the rest of the tree, and gives the total to all others. So each number
- * travels to one rank and back, whatever the number of ranks, and no two ranks add up the same. */
+ * numbers lie in buckets, and each of these is cut into as many parts as there are ranks. Rank r
+ * gets its part of everybody's sums, adds them up along the rest of the tree, and gives the total
+ * to all others. So each number travels to one rank and back, whatever the number of ranks, and no
+ * two ranks add up the same.
+ *
+ *     backward   layer 9  layer 8  layer 7  layer 6
+ *     sums                bucket 0 ======>  bucket 1 =======>
+ *     totals                                                  bucket 0 ==> bucket 1 ==>
+ *
+ * The sums of a bucket are sent as soon as the backward pass has made all of them. All ranks begin
+ * with them in the same order, and with the totals when all sums are under way, so that what is
+ * sent and what is awaited agree. */
 #include "sharing.h"
 #include "kd/nn/kernels.h"
 
+#include <stdatomic.h>
 #include <string.h>
+
+enum { LINE = 16, LEAST = 1 << 16 /* floats of a bucket, unless there are no more */ };
+struct kd_bucket {
+    size_t from, to; /* of the numbers */
+    size_t wanted;   /* of which the backward pass tells */
+    size_t room;     /* where this rank's part of the others' sums comes to lie */
+    void *trade;     /* under way; NULL: none */
+    atomic_size_t made;
+};
 
 unsigned kd_sharing_first(unsigned of, unsigned ranks, unsigned rank)
 {
     return (unsigned)((uint64_t)of * rank / ranks);
 }
 
-/* Part r of the numbers starts here, at a whole line. */
-static size_t cut(const struct kd_shards *s, unsigned r)
+/* Part r of a bucket starts here, at a whole line. */
+static size_t cut(const struct kd_shards *s, const struct kd_bucket *b, unsigned r)
 {
-    enum { LINE = 16 };
-    return s->numbers / LINE * r / s->team->ranks * LINE;
+    return b->from + (b->to - b->from) / LINE * r / s->team->ranks * LINE;
+}
+
+static size_t part_size(const struct kd_shards *s, const struct kd_bucket *b, unsigned r)
+{
+    return cut(s, b, r + 1) - cut(s, b, r);
 }
 
 /* A rank's next sum: the largest one that starts at `from` and ends before `last`. Its level. */
@@ -49,12 +72,33 @@ size_t kd_sharing_parcels(const struct kd_shards *s)
     return (size_t)s->n_sums * s->team->ranks + sums_of_all(s) + 2 * s->team->ranks;
 }
 
-size_t kd_sharing_room(const struct kd_shards *s)
+int kd_sharing_open(struct kd_shards *s, struct kd_err *err)
 {
-    size_t most = 0;
-    for (unsigned r = 0; r < s->team->ranks; r++)
-        if (cut(s, r + 1) - cut(s, r) > most) most = cut(s, r + 1) - cut(s, r);
-    return most * sums_of_all(s);
+    const unsigned most = s->net->n_params;
+    s->bucket = kd_alloc(most, sizeof *s->bucket, "shards", err);
+    s->bucket_of = kd_alloc(most, sizeof *s->bucket_of, "shards", err);
+    return s->bucket && s->bucket_of ? 0 : -1;
+}
+
+/* Parameters from the last to the first, as the backward pass comes to them. */
+size_t kd_sharing_plan(struct kd_shards *s)
+{
+    const unsigned sums = sums_of_all(s);
+    size_t room = 0;
+    struct kd_bucket *b = s->bucket;
+    *b = (struct kd_bucket){.to = s->numbers};
+    for (unsigned i = s->net->n_params; i-- > 0;) {
+        s->bucket_of[i] = (unsigned)(b - s->bucket);
+        b->from = s->start[i];
+        if (s->net->params[i]->trained) b->wanted += s->net->params[i]->count;
+        if (b->to - b->from < LEAST && i) continue;
+        b->room = room;
+        room += part_size(s, b, s->team->rank) * sums;
+        if (i) b[1] = (struct kd_bucket){.to = b->from};
+        b++;
+    }
+    s->n_buckets = (unsigned)(b - s->bucket);
+    return room;
 }
 
 static struct kd_parcel parcel(unsigned rank, float *values, size_t n)
@@ -64,26 +108,28 @@ static struct kd_parcel parcel(unsigned rank, float *values, size_t n)
 
 /* ---- one part of everybody's sums ---- */
 
-static size_t send_parts(const struct kd_shards *s, struct kd_parcel *out)
+static size_t send_parts(const struct kd_shards *s, const struct kd_bucket *b,
+                         struct kd_parcel *out)
 {
     size_t n = 0;
     for (unsigned r = 0; r < s->team->ranks; r++)
         for (unsigned i = 0; r != s->team->rank && i < s->n_sums; i++)
-            out[n++] = parcel(r, s->sum[i] + cut(s, r), cut(s, r + 1) - cut(s, r));
+            out[n++] = parcel(r, s->sum[i] + cut(s, b, r), part_size(s, b, r));
     return n;
 }
 
+enum { MOST_SUMS = 1 << (KD_SHARD_LEVELS - 1) };
 struct shard_sum { /* of the shards [place, place + 1) << level */
     unsigned level, place;
     float *values;
 };
 
 /* Where this rank's part of each sum lies, or comes to lie, in the order of the shards. */
-static unsigned list_parts(const struct kd_shards *s, struct shard_sum *list, struct kd_parcel *in,
-                           size_t *n_in)
+static unsigned list_parts(const struct kd_shards *s, const struct kd_bucket *b,
+                           struct shard_sum *list, struct kd_parcel *in, size_t *n_in)
 {
     const unsigned ranks = s->team->ranks, me = s->team->rank;
-    const size_t size = cut(s, me + 1) - cut(s, me);
+    const size_t size = part_size(s, b, me);
     unsigned n = 0;
     *n_in = 0;
     for (unsigned r = 0; r < ranks; r++) {
@@ -91,13 +137,55 @@ static unsigned list_parts(const struct kd_shards *s, struct shard_sum *list, st
         unsigned at = kd_sharing_first(s->of, ranks, r);
         for (unsigned i = 0; at < last; i++) {
             unsigned level = next_level(at, last);
-            float *values = r == me ? s->sum[i] + cut(s, me) : s->received + *n_in * size;
+            float *values =
+                r == me ? s->sum[i] + cut(s, b, me) : s->received + b->room + *n_in * size;
             if (r != me) in[(*n_in)++] = parcel(r, values, size);
             list[n++] = (struct shard_sum){level, at >> level, values};
             at += 1u << level;
         }
     }
     return n;
+}
+
+static void send_sums(struct kd_shards *s, struct kd_bucket *b)
+{
+    struct shard_sum list[MOST_SUMS];
+    size_t n_out = send_parts(s, b, s->parcels), n_in;
+    struct kd_parcel *in = s->parcels + n_out;
+    list_parts(s, b, list, in, &n_in);
+    b->trade = kd_team_begin(s->team, s->parcels, n_out, in, n_in);
+}
+
+/* ---- while the backward pass runs ---- */
+
+/* Only an MPI that is called moves anything. */
+static void send_what_is_made(struct kd_shards *s)
+{
+    for (; s->begun < s->n_buckets; s->begun++) {
+        struct kd_bucket *b = &s->bucket[s->begun];
+        if (atomic_load(&b->made) < b->wanted) break;
+        send_sums(s, b);
+    }
+    for (unsigned i = 0; i < s->begun; i++) {
+        struct kd_bucket *b = &s->bucket[i];
+        if (b->trade && kd_team_arrived(s->team, b->trade, false)) b->trade = NULL;
+    }
+}
+
+static void ready(void *ctx, struct kd_param *p, size_t from, size_t count)
+{
+    struct kd_shards *s = ctx;
+    (void)from;
+    atomic_fetch_add(&s->bucket[s->bucket_of[p->index]].made, count);
+    if (pthread_equal(pthread_self(), s->thread)) send_what_is_made(s);
+}
+
+void kd_sharing_begin(struct kd_shards *s)
+{
+    s->begun = 0;
+    s->thread = pthread_self();
+    s->sink = (struct kd_gradient_sink){ready, s};
+    for (unsigned i = 0; i < s->n_buckets; i++) atomic_store(&s->bucket[i].made, 0);
 }
 
 /* ---- the rest of the tree ---- */
@@ -157,30 +245,45 @@ static void hand_part(void *arg, unsigned part)
     }
 }
 
-static void tell_totals(const struct kd_shards *s)
+static void tell_totals(struct kd_shards *s, struct kd_bucket *b)
 {
     struct kd_parcel *out = s->parcels, *in = out + s->team->ranks;
     const unsigned me = s->team->rank;
     size_t n = 0;
     for (unsigned r = 0; r < s->team->ranks; r++) {
         if (r == me) continue;
-        out[n] = parcel(r, s->total + cut(s, me), cut(s, me + 1) - cut(s, me));
-        in[n++] = parcel(r, s->total + cut(s, r), cut(s, r + 1) - cut(s, r));
+        out[n] = parcel(r, s->total + cut(s, b, me), part_size(s, b, me));
+        in[n++] = parcel(r, s->total + cut(s, b, r), part_size(s, b, r));
     }
-    kd_team_trade(s->team, out, n, in, n);
+    b->trade = kd_team_begin(s->team, out, n, in, n);
+}
+
+static void arrive(struct kd_shards *s, struct kd_bucket *b)
+{
+    kd_team_arrived(s->team, b->trade, true);
+    b->trade = NULL;
+}
+
+static void total(struct kd_shards *s, struct kd_bucket *b, struct kd_pool *pool)
+{
+    struct shard_sum list[MOST_SUMS];
+    const unsigned me = s->team->rank;
+    const size_t size = part_size(s, b, me);
+    size_t n_in;
+    unsigned n = list_parts(s, b, list, s->parcels, &n_in);
+    const float *mine = add_up(list, n, size, pool);
+    if (mine) memcpy(s->total + cut(s, b, me), mine, size * sizeof(float));
 }
 
 void kd_sharing_run(struct kd_shards *s, const struct kd_gradient_sink *then, struct kd_pool *pool)
 {
-    struct shard_sum list[1 << (KD_SHARD_LEVELS - 1)];
-    const size_t size = cut(s, s->team->rank + 1) - cut(s, s->team->rank);
-    size_t n_out = send_parts(s, s->parcels), n_in;
-    struct kd_parcel *in = s->parcels + n_out;
-    unsigned n = list_parts(s, list, in, &n_in);
-    kd_team_trade(s->team, s->parcels, n_out, in, n_in);
-    const float *mine = add_up(list, n, size, pool);
-    if (mine) memcpy(s->total + cut(s, s->team->rank), mine, size * sizeof(float));
-    tell_totals(s);
+    for (; s->begun < s->n_buckets; s->begun++) send_sums(s, &s->bucket[s->begun]);
+    for (unsigned i = 0; i < s->n_buckets; i++) {
+        arrive(s, &s->bucket[i]);
+        total(s, &s->bucket[i], pool);
+        tell_totals(s, &s->bucket[i]);
+    }
+    for (unsigned i = 0; i < s->n_buckets; i++) arrive(s, &s->bucket[i]);
     struct handing h = {s, then};
     kd_pool_run(pool, PARTS, hand_part, &h);
 }

@@ -364,23 +364,25 @@ static int learn_logits(struct kd_trainer *t, const struct kd_shard *s, size_t w
     return fail_numbers(t, t->step + 1, "the peer's loss", err);
 }
 
-/* This rank's shards of the step's `whole` images; `then` is told of the gradients, unless other
- * ranks have shards as well. */
-static int learn(struct kd_trainer *t, size_t whole, const struct kd_gradient_sink *then,
-                 struct kd_err *err)
+static struct kd_pass pass_of(const struct kd_trainer *t)
+{
+    return (struct kd_pass){.training = true,
+                            .seed = t->seed,
+                            .epoch = t->epoch,
+                            .sample = t->batch_index + t->shards.from,
+                            .rows = t->shards.rows,
+                            .cuts = kd_shards_cuts(&t->shards)};
+}
+
+/* This rank's shards of the step's `whole` images, as far as the gradient by the logits. */
+static int look(struct kd_trainer *t, size_t whole, struct kd_err *err)
 {
     const struct kd_shards *s = &t->shards;
     struct kd_view view = view_of(t, s->from, s->rows);
     kd_view_fill(&view, t->normalize, 0, s->rows, t->pool, t->net->in);
     kd_aware_images(t->aware, s->rows);
-    struct kd_pass pass = {.training = true,
-                           .seed = t->seed,
-                           .epoch = t->epoch,
-                           .sample = t->batch_index + s->from,
-                           .rows = s->rows,
-                           .cuts = kd_shards_cuts(s)};
+    const struct kd_pass pass = pass_of(t);
     kd_network_forward(t->net, t->pool, &pass);
-    const struct kd_gradient_sink *sink = kd_shards_sink(s, then);
     kd_taps_forward(&t->taps, t->pool, &pass);
     for (unsigned i = s->first; i < s->last; i++) {
         const struct kd_shard shard = kd_shard_at(whole, s->of, i);
@@ -388,9 +390,17 @@ static int learn(struct kd_trainer *t, size_t whole, const struct kd_gradient_si
         kd_taps_compare(&t->taps, row_of(t, &shard), shard.rows);
         if (learn_logits(t, &shard, whole, err) < 0) return -1;
     }
+    return 0;
+}
+
+/* `then` is told of the gradients, in a team once the ranks have put theirs together. */
+static void learn(struct kd_trainer *t, const struct kd_gradient_sink *then)
+{
+    const struct kd_pass pass = pass_of(t);
+    const struct kd_gradient_sink *sink = kd_shards_sink(&t->shards, then);
     kd_taps_backward(&t->taps, t->pool, &pass, sink);
     kd_network_backward(t->net, t->pool, &pass, sink);
-    return 0;
+    kd_shards_finish(&t->shards, then, t->pool);
 }
 
 static int meet(struct kd_trainer *t, struct kd_meeting *m, struct kd_err *err)
@@ -437,10 +447,10 @@ static int step(struct kd_trainer *t, struct kd_err *err)
     kd_fellow_begin(&t->fellow, rate, t->optimizer.t);
     kd_aware_round(t->aware, t->pool);
     kd_shards_begin(&t->shards, rows);
-    int status = learn(t, rows, sink, err);
+    int status = look(t, rows, err);
     if (t->team) status = meet_with_sums(t, status, err);
     if (status < 0) return -1;
-    kd_shards_finish(&t->shards, sink, t->pool);
+    learn(t, sink);
     kd_aware_restore(t->aware);
     kd_optimizer_finish(&t->optimizer, t->pool);
     kd_fellow_finish(&t->fellow, t->pool);

@@ -224,6 +224,65 @@ static void statistics(void **state)
     free(memory);
 }
 
+/* ---- buckets of a team ---- */
+
+/* Another rank that takes everything and sends nothing. `watched` is a number of the first layer's
+ * gradient. */
+static struct {
+    const float *watched;
+    unsigned trades, early; /* begun, and those of them before that number was made */
+} other;
+
+static void *other_begin(const struct kd_parcel *out, size_t n_out, const struct kd_parcel *in,
+                         size_t n_in)
+{
+    (void)out;
+    (void)in;
+    assert_true(n_out == 1 && n_in == 1);
+    other.trades++;
+    if (isnan(*other.watched)) other.early++;
+    return &other;
+}
+
+static bool other_arrived(void *trade, bool wait)
+{
+    (void)wait;
+    return trade == &other;
+}
+
+/* 128 x 512 and 512 x 256 weights are two buckets: that of the last layers is under way before the
+ * first layer's gradient is there. */
+static void sums_travel_during_the_pass(void **state)
+{
+    (void)state;
+    const struct kd_team_ops ops = {.begin = other_begin, .arrived = other_arrived};
+    struct kd_team team = {.ranks = 2, .ops = &ops};
+    struct kd_shards s;
+    struct passing p;
+    float *memory = passing_open(&p, "[\"flatten\",{\"kind\":\"dense\",\"units\":512},\"relu\","
+                                     "{\"kind\":\"dense\",\"units\":256},{\"kind\":\"dense\"}]");
+    assert_int_equal(kd_shards_init(&s, p.net, 4, &team, &err), 0);
+    kd_shards_begin(&s, MOST);
+    assert_true(s.rows == MOST / 2 && s.n_sums == 1 && s.n_buckets == 2);
+    const struct kd_pass pass = {
+        .training = true, .sample = samples, .rows = s.rows, .cuts = kd_shards_cuts(&s)};
+    memcpy(p.net->in, p.x, s.rows * 128 * sizeof(float));
+    kd_network_forward(p.net, NULL, &pass);
+    memcpy(p.net->dout, p.r, s.rows * 3 * sizeof(float));
+    s.sum[0][0] = NAN;
+    other.watched = s.sum[0];
+    kd_network_backward(p.net, NULL, &pass, kd_shards_sink(&s, NULL));
+    assert_int_equal(other.early, 1);
+    assert_int_equal(other.trades, 2);
+    const bool there = !isnan(s.sum[0][0]);
+    assert_true(there);
+    kd_shards_finish(&s, NULL, NULL);
+    assert_int_equal(other.trades, 4); /* and two of totals */
+    kd_shards_release(&s);
+    kd_network_free(p.net);
+    free(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +290,7 @@ int main(void)
         cmocka_unit_test(tree),
         cmocka_unit_test(gradients_are_the_batchs),
         cmocka_unit_test(statistics),
+        cmocka_unit_test(sums_travel_during_the_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

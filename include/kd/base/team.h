@@ -30,14 +30,15 @@ struct kd_parcel { /* bytes to or from another rank */
 
 #define KD_TEAM_PLUGIN "libkdmpi.so"
 #define KD_TEAM_OPS    "kd_team_ops" /* the plugin's `const struct kd_team_ops` */
-enum { KD_TEAM_VERSION = 1 };
+enum { KD_TEAM_VERSION = 2 };
 struct kd_team_ops {
     unsigned version;                                         /* KD_TEAM_VERSION */
     int (*open)(unsigned *rank, unsigned *ranks);             /* 0 or -1 */
     void (*gather)(const void *own, void *all, size_t bytes); /* of each rank, in their order */
     /* Parcels between two ranks arrive in the order in which they were sent. */
-    void (*trade)(const struct kd_parcel *out, size_t n_out, const struct kd_parcel *in,
-                  size_t n_in);
+    void *(*begin)(const struct kd_parcel *out, size_t n_out, const struct kd_parcel *in,
+                   size_t n_in);
+    bool (*arrived)(void *trade, bool wait);
     void (*close)(void);
 };
 
@@ -75,6 +76,13 @@ const char *kd_team_host(const struct kd_team *team, unsigned rank); /* as of th
 /* Only after a meeting at which nobody failed. */
 void kd_team_trade(struct kd_team *team, const struct kd_parcel *out, size_t n_out,
                    const struct kd_parcel *in, size_t n_in);
+/* The same in two halves, by the thread that opened the team. Between them the bytes travel while
+ * other work is done, mostly when somebody asks for them. All ranks begin trades in one order, and
+ * end all before they meet. */
+void *kd_team_begin(struct kd_team *team, const struct kd_parcel *out, size_t n_out,
+                    const struct kd_parcel *in, size_t n_in);
+/* True: its parcels are there and those sent may change; `trade` is gone. NULL: true. */
+bool kd_team_arrived(struct kd_team *team, void *trade, bool wait);
 
 /* n rows in blocks of `block`, the last one shorter: those that a rank has. */
 struct kd_team_part {
