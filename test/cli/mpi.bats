@@ -102,7 +102,7 @@ JSON
 @test "with stored layers too, and a stopped training goes on on another number of ranks" {
     kd-soften --model T --data idx:set --quiet --no-provenance --features '["features"]' \
         -o layers.safetensors >/dev/null
-    set -- $(student --epochs 40 --layers 12 --soft-targets layers.safetensors --loss fitnet \
+    set -- $(student --epochs 100 --layers 12 --soft-targets layers.safetensors --loss fitnet \
         --checkpoint-every 1steps)
     "$@" -o whole >/dev/null
     ranks 3 "$@" -o cut >/dev/null &
@@ -139,7 +139,7 @@ JSON
 
 @test "a stopped training goes on on another number of ranks" {
     local n want="2 1 3 8" at=0
-    local all=($(teacher --epochs 60 --network mlp-30 --checkpoint-every 1steps))
+    local all=($(teacher --epochs 120 --network mlp-30 --checkpoint-every 1steps))
     "${all[@]}" -o whole >/dev/null
     for n in $want; do
         at=$(($(cat cut/log.jsonl 2>/dev/null | wc -l) + 2))
