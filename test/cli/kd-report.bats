@@ -143,6 +143,16 @@ END
     [ "$(gap)" != "" ]
 }
 
+@test "a run below a folder of models is one of its own, and none of these" {
+    mkdir -p both/runs
+    cp -r "$RUN/students/plain/s1" both/mine
+    cp -r "$RUN" both/runs/x
+    echo '{"name": "x"}' >both/runs/x/experiment.json
+    report both --csv --columns name | tail -n +2 >names
+    cat names
+    [ "$(wc -l <names)" -eq 1 ]
+}
+
 @test "figures in CSV and JSON are those of eval.json, to the digit" {
     report "$RUN" --csv --table seeds -o seeds.csv
     [ "$(wc -l <seeds.csv)" -eq 22 ]

@@ -82,6 +82,16 @@ static int add_result(struct kd_report *report, const char *folder, struct kd_er
     return kd_result_read(report, r, err);
 }
 
+static bool holds(const char *folder, const char *name)
+{
+    struct kd_err ignored;
+    char *path = kd_path_join(&ignored, folder, name);
+    bool there = path && kd_path_exists(path);
+    kd_free(path);
+    return there;
+}
+
+/* Results in a folder and below it; a run further down is one of its own. */
 static int scan(struct kd_report *report, const char *folder, int depth, struct kd_err *err)
 {
     char **names = NULL;
@@ -94,7 +104,10 @@ static int scan(struct kd_report *report, const char *folder, int depth, struct 
         status = kd_report_note(report, err, "%s.", why.text);
     for (size_t i = 0; i < n && status == 0; i++) {
         char *path = kd_path_join(err, folder, names[i]);
-        status = path ? scan(report, path, depth - 1, err) : -1;
+        if (!path)
+            status = -1;
+        else if (!holds(path, KD_FILE_EXPERIMENT))
+            status = scan(report, path, depth - 1, err);
         kd_free(path);
     }
     free_names(names, n);
@@ -186,15 +199,6 @@ static int read_run(struct kd_report *report, const char *folder, struct kd_err 
     run->first = first;
     run->n = report->n_results - first;
     return sort_results(report, first, run->experiment, err);
-}
-
-static bool holds(const char *folder, const char *name)
-{
-    struct kd_err ignored;
-    char *path = kd_path_join(&ignored, folder, name);
-    bool there = path && kd_path_exists(path);
-    kd_free(path);
-    return there;
 }
 
 /* A folder of runs is taken apart: models of one name in two runs are not seeds of one model. */
