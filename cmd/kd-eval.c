@@ -401,7 +401,6 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
     struct kd_evaluation *r = add_result(w, err);
     int status = r ? choose_images(w, model, split, &on, err) : -1;
     if (status == 0) status = kd_pixels_suit(model, w->images, err);
-    if (status == 0) status = warn_of_training_images(w, model, err);
     if (status == 0) {
         bool carved = strcmp(split, "validation") == 0;
         r->model = kd_strdup(model->path, err);
@@ -418,6 +417,7 @@ static int evaluate(struct work *w, struct kd_model *model, const char *split, s
                      (r->labels || !*w->images->labels_fingerprint) && (r->tta || !w->o->tta);
         status = whole ? measure(w, model, &on, r, err) : -1;
     }
+    if (status == 0) status = warn_of_training_images(w, model, err);
     if (status == 0) status = put_confusion(w, model, r, err);
     if (status == 0 && saving(w)) status = evaluation_add_line(&w->saved, r, w->inv->command, err);
     if (status == 0 && w->inv->common.json) {
