@@ -343,7 +343,7 @@ static void all_are_listed(void **state)
     for (const char *line = text.data; line && *line; line += strcspn(line, "\n") + 1) {
         if (*line != ' ')
             snprintf(quoted, sizeof quoted, "\"%.*s\"", (int)strcspn(line, " "), line);
-        if (strncmp(line, "      compares layers", 21) != 0) continue;
+        if (strncmp(line, "        compares layers", 23) != 0) continue;
         bool tested = false;
         for (unsigned k = 0; k < KINDS; k++) tested = tested || strstr(kinds[k].loss, quoted);
         if (!tested) fail_msg("%s is not among the kinds of this test", quoted);
