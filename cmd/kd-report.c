@@ -301,8 +301,8 @@ static const char *const why_empty[] = {
     [TABLE_LOGS] = "no logs",
     [TABLE_CLASSES] = "no confusion is saved beside the models; kd-eval MODEL --save does that",
     [TABLE_CLASS_SEEDS] = "no confusion is saved beside the models; kd-eval MODEL --save does that",
-    [TABLE_WRONG] = "no answers are saved beside the models, or none is wrong; kd-eval MODEL "
-                    "--save writes those to a whole split, as the test images"};
+    [TABLE_WRONG] =
+        "no answers are saved, or none is wrong; kd-eval --save keeps those to test images"};
 
 static int print_table(const struct options *o, const struct kd_report *report,
                        const struct kd_table_view *view, struct kd_bytes *out, struct kd_err *err)

@@ -78,7 +78,7 @@ setup() {
     [[ $output == *":validation "*" 40 "* ]]
     kd-eval most --save -q >/dev/null
     [ ! -e most/logits.safetensors ]
-    kd-report most -t wrong -q | grep -q "no answers are saved.*kd-eval MODEL --save"
+    kd-report most -t wrong -q | grep -q "no answers are saved.*kd-eval --save"
     run --separate-stderr kd-eval most --data idx:set:test
     [ -z "$stderr" ]
 }
