@@ -31,6 +31,23 @@ case $on in
 local | slurm) ;;
 *) echo "run_all.sh: --on=$on: expected local or slurm" >&2; exit 2 ;;
 esac
+# Besides the experiment only --set goes to every program alike.
+first=yes value=
+for word in "$@"; do
+    case $value$first$word in
+    value*) value= ;;
+    -s | yes-s | --set | yes--set) value=value ;;
+    -s?* | yes-s?* | --set=* | yes--set=*) ;;
+    yes[!-]*) ;; # the experiment
+    *)
+        echo "run_all.sh: $word: expected EXPERIMENT and --set KEY=VALUE, as" \
+            "--set students.plain.network=mlp-16; \`kd help formats\` has the keys" >&2
+        exit 2
+        ;;
+    esac
+    first=
+done
+[ -z "$value" ] || { echo "run_all.sh: --set: KEY=VALUE is missing behind it" >&2; exit 2; }
 "$home/scripts/setup.sh"
 make -s -C "$home" all
 export PATH="$home/bin:$PATH"

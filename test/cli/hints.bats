@@ -56,6 +56,13 @@ answer() {
     answer 1 "no such run; name a folder such as runs/digits" -- kd-report lesson --set name=nolab
 }
 
+@test "run_all.sh takes an experiment and --set, and does nothing where it gets more" {
+    run_all=$BATS_TEST_DIRNAME/../../scripts/run_all.sh
+    answer 2 "kd help formats\` has the keys" -- "$run_all" x.json --network '?'
+    answer 2 "kd help formats\` has the keys" -- "$run_all" --layers 50
+    answer 2 "--set: KEY=VALUE is missing behind it" -- "$run_all" x.json --set
+}
+
 @test "a file that is something else is told what it is" {
     printf '// what a device runs\nint x;\n' >net.c
     answer 1 'net.c: not a safetensors file: it is text that begins with "// what a device runs"' \
