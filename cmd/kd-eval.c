@@ -495,12 +495,8 @@ static int evaluate_test(struct work *w, struct kd_model *model, const struct kd
 {
     const size_t n = w->n;
     int status = evaluate(w, model, "test", err);
-    if (status == 0 || err->kind != KD_ERR_USAGE || own->test || w->o->data) return status;
-    if (own->validation <= 0) {
-        const struct kd_err why = *err;
-        return kd_fail_usage(err, "%s; or train with --validation N, which keeps N images apart",
-                             why.text);
-    }
+    if (status == 0 || err->kind != KD_ERR_USAGE || own->validation <= 0 || own->test || w->o->data)
+        return status;
     kd_say(w->inv, "%s; evaluated on its validation images", err->text);
     w->n = n;
     *err = (struct kd_err){0};

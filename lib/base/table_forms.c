@@ -233,6 +233,14 @@ static void leave_out(const struct kd_table *t, struct shown *s, size_t which)
     memmove(&s->width[which], &s->width[which + 1], (s->n - which) * sizeof *s->width);
 }
 
+/* A column and its neighbours that are read together with it. */
+static void leave_out_together(const struct kd_table *t, struct shown *s, size_t which)
+{
+    const unsigned char drop = t->columns[s->column[which]].drop;
+    do leave_out(t, s, which);
+    while (which-- > 0 && t->columns[s->column[which]].drop == drop);
+}
+
 /* In a table too wide for a page names are shortened; for a terminal columns are left out until the
  * rest fits. */
 static int narrow(const struct kd_table *t, const struct kd_table_style *style, struct shown *s,
@@ -244,9 +252,7 @@ static int narrow(const struct kd_table *t, const struct kd_table_style *style, 
     while (style->width && !may_fit(t, s, page, least)) {
         size_t which = least_wanted(t, s);
         if (which == s->n) break;
-        const unsigned char drop = t->columns[s->column[which]].drop;
-        do leave_out(t, s, which);
-        while (which-- > 0 && t->columns[s->column[which]].drop == drop);
+        leave_out_together(t, s, which);
     }
     fold_names(t, s, page, least);
     return 0;
@@ -352,7 +358,7 @@ static int render_latex(const struct kd_table *t, const struct kd_table_style *s
     while (style->width != KD_WIDE && latex_width(s) > LATEX_PAGE) {
         const size_t which = least_wanted(t, s);
         if (which == s->n) break;
-        leave_out(t, s, which);
+        leave_out_together(t, s, which);
     }
     int status = say_left_out(t, style, s, &words, err);
     if (status == 0)

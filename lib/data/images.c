@@ -24,8 +24,9 @@ int kd_unsplit_check(const struct kd_load *load, const char *remedy, struct kd_e
 {
     if (load->split_named || strcmp(load->split, "train") == 0) return 0;
     return kd_fail_usage(err,
-                         "%s has no %s split of its own: %s, name another source for it, or "
-                         "write :%s behind it to take all of it as that split",
+                         "%s has no %s split of its own: %s, name another source for it, train "
+                         "with --validation N, which keeps N images apart, or write :%s behind it "
+                         "to take all of it as that split",
                          load->place, load->split, remedy, load->split);
 }
 

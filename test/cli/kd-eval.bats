@@ -68,7 +68,7 @@ setup() {
     kd-train-student --data images:photos/train --layers 4 --epochs 1 -q -o all >/dev/null
     kd-train-student --data images:photos/train --layers 4 --epochs 1 --validation 40 -q \
         -o most >/dev/null
-    refused 2 "no test split of its own" -- kd-eval all
+    refused 2 "no test split of its own" "--validation N" -- kd-eval all
     run --separate-stderr kd-eval all --data images:photos/train:test
     [ "$status" -eq 0 ]
     [[ $stderr == *"trained on these images"*"--validation N"*"--split validation" ]]

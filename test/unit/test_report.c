@@ -249,6 +249,26 @@ static void a_terminal_gets_what_fits_it_and_is_told_the_rest(void **state)
     kd_table_release(&t);
 }
 
+/* "from" without "to" would be half an interval. */
+static void neighbours_that_are_read_together_go_together(void **state)
+{
+    (void)state;
+    static const struct kd_column of_interval[] = {{"name", "model", KD_CELL_TEXT, false, 0},
+                                                   {"low", "95 % from", KD_CELL_POINTS, false, 2},
+                                                   {"high", "to", KD_CELL_POINTS, false, 2},
+                                                   {"n", "pairs", KD_CELL_WHOLE, false, 1}};
+    struct kd_table t;
+    kd_table_init(&t, "Test", of_interval, 4, &err);
+    struct kd_cell *row = kd_table_row(&t);
+    row[1].value = -0.01;
+    row[2].value = 0.02;
+    row[3].value = 3;
+    kd_table_text(&t, 0, "kd");
+    shown(&t, (struct kd_table_style){.width = 24, .bare = true},
+          "model  pairs\nkd         3\nno room for 95 % from,\nto (--wide shows all)\n");
+    kd_table_release(&t);
+}
+
 static void a_table_remembers_its_first_error(void **state)
 {
     (void)state;
@@ -422,6 +442,7 @@ int main(void)
         cmocka_unit_test(every_form_shows_the_same_table),
         cmocka_unit_test(latex_has_columns_of_numbers_and_the_best_of_each_bold),
         cmocka_unit_test(a_terminal_gets_what_fits_it_and_is_told_the_rest),
+        cmocka_unit_test(neighbours_that_are_read_together_go_together),
         cmocka_unit_test(a_table_remembers_its_first_error),
         cmocka_unit_test(columns_may_be_kept_twice_and_keep_their_texts),
         cmocka_unit_test(sorting_keeps_marks_and_puts_the_empty_last),
